@@ -1,0 +1,96 @@
+"""axkit: one recipe, one command, and a transformer that is really smaller and faster.
+
+What is offered here is all that a plugin needs. Nothing here imports torch until it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from axkit.errors import (
+    AxkitError,
+    CheckpointError,
+    DataError,
+    NotApplicable,
+    PluginError,
+    RecipeError,
+    StorageError,
+)
+from axkit.models import ModelSource
+from axkit.passes import (
+    DIFFERENTIABLE,
+    FLOAT_WEIGHTS,
+    SOFT_ATTENTION,
+    TORCH_MODULE,
+    Pass,
+    PassConfig,
+    Result,
+    Tools,
+    Trait,
+)
+from axkit.recipe import Recipe
+from axkit.saving import hook as _hook
+from axkit.tasks.spec import Row, SplitName, Task, TaskSpec
+
+if TYPE_CHECKING:
+    from axkit.anatomy.family import Family as Family
+    from axkit.anatomy.structure import Structure as Structure
+    from axkit.engine import apply as apply
+    from axkit.planning import plan as plan
+    from axkit.saving.folder import load as load
+    from axkit.subject import Subject as Subject
+    from axkit.tasks.rows import split_by_hash as split_by_hash
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "Family": "axkit.anatomy.family",
+    "Structure": "axkit.anatomy.structure",
+    "Subject": "axkit.subject",
+    "apply": "axkit.engine",
+    "load": "axkit.saving.folder",
+    "plan": "axkit.planning",
+    "split_by_hash": "axkit.tasks.rows",
+}
+
+__all__ = [
+    "DIFFERENTIABLE",
+    "FLOAT_WEIGHTS",
+    "SOFT_ATTENTION",
+    "TORCH_MODULE",
+    "AxkitError",
+    "CheckpointError",
+    "DataError",
+    "Family",
+    "ModelSource",
+    "NotApplicable",
+    "Pass",
+    "PassConfig",
+    "PluginError",
+    "Recipe",
+    "RecipeError",
+    "Result",
+    "Row",
+    "SplitName",
+    "StorageError",
+    "Structure",
+    "Subject",
+    "Task",
+    "TaskSpec",
+    "Tools",
+    "Trait",
+    "apply",
+    "load",
+    "plan",
+    "split_by_hash",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'axkit' has no attribute '{name}'")
+    return getattr(import_module(_LAZY[name]), name)
+
+
+_hook.install()

@@ -1,0 +1,174 @@
+"""What is left of a model, as data. Immutable; indices are always those of the dense model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from axkit.errors import CheckpointError
+
+
+def to_ranges(indices: Iterable[int]) -> str:
+    """Sorted indices as text: ``(0, 1, 2, 5)`` -> ``'0-2,5'``."""
+    runs: list[list[int]] = []
+    for index in indices:
+        if runs and index == runs[-1][1] + 1:
+            runs[-1][1] = index
+        else:
+            runs.append([index, index])
+    return ",".join(f"{a}-{b}" if b > a else f"{a}" for a, b in runs)
+
+
+def from_ranges(text: str) -> tuple[int, ...]:
+    """The inverse of :func:`to_ranges`."""
+    indices: list[int] = []
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        indices.extend(range(int(first), int(last or first) + 1))
+    return tuple(indices)
+
+
+@dataclass(frozen=True)
+class LayerStructure:
+    """What is left of one layer.
+
+    Attributes:
+        heads: kept attention heads, ascending. Empty means that every head was removed one by one: the block still
+            adds its output bias. That is not the same as ``attention=False``.
+        neurons: kept feed-forward neurons, ascending. Empty likewise leaves the output bias.
+        attention: False when the whole attention block was removed (post-norm: its LayerNorm stays).
+        ffn: False when the whole feed-forward block was removed (post-norm: its LayerNorm stays).
+        hard_k: hard attention keeps the ``hard_k`` largest probabilities per head and query; None is dense attention.
+    """
+
+    heads: tuple[int, ...]
+    neurons: tuple[int, ...]
+    attention: bool = True
+    ffn: bool = True
+    hard_k: int | None = None
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What is left of a model: one :class:`LayerStructure` per layer of the dense model.
+
+    Attributes:
+        layers: in order.
+        n_heads: heads per layer of the dense model.
+        ffn_width: feed-forward neurons per layer of the dense model.
+        first_token_only: the last layer computes queries, output projection and feed-forward for the first token
+            alone; exact for heads that read nothing else (AxFormer's classifiers do).
+    """
+
+    layers: tuple[LayerStructure, ...]
+    n_heads: int
+    ffn_width: int
+    first_token_only: bool = False
+
+    @classmethod
+    def dense(cls, layers: int, n_heads: int, ffn_width: int) -> Structure:
+        """The structure of a model from which nothing was taken."""
+        layer = LayerStructure(tuple(range(n_heads)), tuple(range(ffn_width)))
+        return cls((layer,) * layers, n_heads, ffn_width)
+
+    @property
+    def is_dense(self) -> bool:
+        """True when a stock class of transformers rebuilds the model exactly."""
+        return self == Structure.dense(len(self.layers), self.n_heads, self.ffn_width)
+
+    def change(self, layer: int, **fields: Any) -> Structure:
+        """A copy with some fields of one layer replaced."""
+        layers = list(self.layers)
+        layers[layer] = replace(layers[layer], **fields)
+        return replace(self, layers=tuple(layers))
+
+    def keep_heads(self, layer: int, heads: Iterable[int]) -> Structure:
+        """Keep these heads of a layer; they are counted among those still there (0 is the first kept head)."""
+        return self.change(layer, heads=_pick(self.layers[layer].heads, heads, "head", layer))
+
+    def keep_neurons(self, layer: int, neurons: Iterable[int]) -> Structure:
+        """Keep these feed-forward neurons of a layer, counted among those still there (rows of ``ffn_in``)."""
+        return self.change(layer, neurons=_pick(self.layers[layer].neurons, neurons, "neuron", layer))
+
+    def without_heads(self, layer: int, heads: Iterable[int]) -> Structure:
+        """Remove heads of a layer, named by their index in the dense model."""
+        gone = set(heads)
+        return self.change(layer, heads=tuple(h for h in self.layers[layer].heads if h not in gone))
+
+    def without_neurons(self, layer: int, neurons: Iterable[int]) -> Structure:
+        """Remove feed-forward neurons of a layer, named by their index in the dense model."""
+        gone = set(neurons)
+        return self.change(layer, neurons=tuple(n for n in self.layers[layer].neurons if n not in gone))
+
+    def without_attention(self, layer: int) -> Structure:
+        """Remove the attention block of a layer, hard attention and all."""
+        return self.change(layer, attention=False, heads=(), hard_k=None)
+
+    def without_ffn(self, layer: int) -> Structure:
+        """Remove the feed-forward block of a layer."""
+        return self.change(layer, ffn=False, neurons=())
+
+    def is_within(self, other: Structure) -> bool:
+        """True when nothing is here that ``other`` has lost: carving can only take away."""
+        if (len(self.layers), self.n_heads, self.ffn_width) != (len(other.layers), other.n_heads, other.ffn_width):
+            return False
+        if other.first_token_only and not self.first_token_only:
+            return False
+        return all(
+            set(a.heads) <= set(b.heads)
+            and set(a.neurons) <= set(b.neurons)
+            and a.attention <= b.attention
+            and a.ffn <= b.ffn
+            for a, b in zip(self.layers, other.layers, strict=True)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; indices as ranges, so that a pruned 12-layer model takes a few lines."""
+        return {
+            "n_heads": self.n_heads,
+            "ffn_width": self.ffn_width,
+            "first_token_only": self.first_token_only,
+            "layers": [
+                {
+                    "attention": layer.attention,
+                    "heads": to_ranges(layer.heads),
+                    "ffn": layer.ffn,
+                    "neurons": to_ranges(layer.neurons),
+                    "hard_k": layer.hard_k,
+                }
+                for layer in self.layers
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, data: Any) -> Structure:
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            CheckpointError: the data is no structure.
+        """
+        try:
+            layers = tuple(
+                LayerStructure(
+                    from_ranges(layer["heads"]),
+                    from_ranges(layer["neurons"]),
+                    bool(layer["attention"]),
+                    bool(layer["ffn"]),
+                    layer["hard_k"],
+                )
+                for layer in data["layers"]
+            )
+            structure = cls(layers, int(data["n_heads"]), int(data["ffn_width"]), bool(data["first_token_only"]))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise CheckpointError(f"the checkpoint's structure is damaged ({error!r}); save the model again") from error
+        if not structure.is_within(cls.dense(len(layers), structure.n_heads, structure.ffn_width)):
+            raise CheckpointError("the checkpoint's structure names heads or neurons that its model never had")
+        return structure
+
+
+def _pick(present: tuple[int, ...], positions: Iterable[int], what: str, layer: int) -> tuple[int, ...]:
+    wanted = sorted({int(p) for p in positions})
+    if wanted and not 0 <= wanted[0] <= wanted[-1] < len(present):
+        raise ValueError(f"layer {layer} has {len(present)} {what}s left; got positions {wanted[0]}..{wanted[-1]}")
+    return tuple(present[p] for p in wanted)

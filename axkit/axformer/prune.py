@@ -1,0 +1,88 @@
+"""``axformer_prune``: phase 2 of AxFormer, last layer to first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import Field
+
+from axkit.passes import FLOAT_WEIGHTS, TORCH_MODULE, Pass, PassConfig, Result, Tools
+
+if TYPE_CHECKING:
+    from axkit.axformer.search import Search
+    from axkit.subject import Subject
+
+
+class AxformerPruneConfig(PassConfig):
+    """Settings of ``axformer_prune``; the defaults are the paper's."""
+
+    vote: float = Field(0.5, ge=0, lt=1, description="Share of samples that must not get worse.")
+    tolerance: float = Field(
+        0.0, ge=0, le=1, description="Share of the dense search loss that all removals together may cost; the paper's is 0."
+    )
+    groups: int = Field(12, ge=1, le=4096, description="Equal groups of feed-forward neurons tried one by one.")
+    first_token_only: bool = Field(
+        True, description="Compute the last layer for the first token alone, where the head reads no other; exact."
+    )
+
+
+class AxformerPrune(Pass[AxformerPruneConfig]):
+    """Remove blocks, then heads and neuron groups, where loss and vote on the search split agree."""
+
+    Config = AxformerPruneConfig
+    needs = frozenset({"search"})
+    requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS})
+    paper = "Nagarajan et al. 2022, AxFormer, arXiv 2010.03688, accuracy-driven pruning"
+
+    def apply(self, subject: Subject, config: AxformerPruneConfig, tools: Tools) -> Result:
+        """Search and carve."""
+        from axkit.axformer.search import Rule, Search
+
+        if config.first_token_only and subject.reads_first_token_only:
+            subject.carve(replace(subject.structure, first_token_only=True))
+        before = subject.structure
+        hard = {layer.hard_k for layer in before.layers if layer.hard_k is not None}
+        search = Search(subject, tools, Rule(config.vote, config.tolerance), cuts=tuple(sorted(hard)))
+        for layer in tools.progress.track(range(len(before.layers) - 1, -1, -1), "accuracy-driven pruning"):
+            if subject.structure.layers[layer].ffn:
+                _feed_forward(search, layer, config.groups)
+            if subject.structure.layers[layer].attention:
+                _attention(search, layer)
+        after = subject.structure
+        facts = {
+            "removed_attention_blocks": float(sum(x.attention for x in before.layers) - sum(x.attention for x in after.layers)),
+            "removed_ffn_blocks": float(sum(x.ffn for x in before.layers) - sum(x.ffn for x in after.layers)),
+            "removed_heads": float(sum(len(x.heads) for x in before.layers) - sum(len(x.heads) for x in after.layers)),
+            "removed_neurons": float(
+                sum(len(x.neurons) for x in before.layers) - sum(len(x.neurons) for x in after.layers)
+            ),
+            "evaluations": float(search.evaluations),
+            "search_loss_before_nats": search.base_loss,
+            "search_loss_after_nats": search.best,
+        }
+        note = "" if after != before else "Nothing could be removed under this rule; a tolerance above 0 allows more."
+        return Result(facts=facts, note=note)
+
+
+def _feed_forward(search: Search, layer: int, groups: int) -> None:
+    now = search.subject.structure
+    accepted, near = search.block(layer, now.without_ffn(layer), f"ffn/{layer}")
+    if accepted or not near:
+        return
+    width = now.ffn_width
+    for index, group in enumerate(np.array_split(np.arange(width), min(groups, width))):
+        candidate = search.subject.structure.without_neurons(layer, group.tolist())
+        if candidate != search.subject.structure:
+            search.part(layer, candidate, f"ffn/{layer}/group/{index}")
+
+
+def _attention(search: Search, layer: int) -> None:
+    now = search.subject.structure
+    accepted, near = search.block(layer, now.without_attention(layer), f"attention/{layer}")
+    if accepted or not near:
+        return
+    for head in now.layers[layer].heads:
+        candidate = search.subject.structure.without_heads(layer, [head])
+        search.part(layer, candidate, f"attention/{layer}/head/{head}")

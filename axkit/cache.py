@@ -1,0 +1,90 @@
+"""Finished stages on disk, so that an interrupted or changed recipe goes on where it can."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from axkit.saving.folder import atomic_folder, load_subject, save
+from axkit.subject import Subject
+
+STAGE = "stage.json"
+JOURNAL = "journal.jsonl"
+
+
+def next_key(key: str, *parts: Any) -> str:
+    """The key of a stage: of all that went into it, and the key of the stage before."""
+    text = json.dumps([key, *parts], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class FileJournal:
+    """JSON lines in a file; a line is on disk when ``write`` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, **entry: Any) -> None:
+        """Append one line."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry, allow_nan=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def read(self) -> list[dict[str, Any]]:
+        """All whole lines; a last line that was cut off is dropped, from the file too."""
+        if not self.path.is_file():
+            return []
+        text = self.path.read_text(encoding="utf-8")
+        if text and not text.endswith("\n"):
+            text = text[: text.rfind("\n") + 1]
+            self.path.write_text(text, encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines()]
+
+
+@dataclass(frozen=True)
+class StageStore:
+    """The finished stages of one recipe name: ``<runs>/.stages/<name>/<index>-<pass>-<key>/``."""
+
+    root: Path
+
+    def folder(self, index: int, name: str, key: str) -> Path:
+        """Where a stage is, or would be."""
+        return self.root / f"{index}-{name}-{key}"
+
+    def journal(self, index: int, name: str, key: str) -> FileJournal:
+        """The journal of a stage that is being made."""
+        return FileJournal(self.root / f"{index}-{name}-{key}.{JOURNAL}")
+
+    def find(self, folder: Path) -> tuple[Subject, dict[str, Any]] | None:
+        """A finished stage, or None."""
+        path = folder / STAGE
+        if not path.is_file():
+            return None
+        return load_subject(folder), json.loads(path.read_text(encoding="utf-8"))
+
+    def put(self, folder: Path, subject: Subject, tokenizer: Any, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Write a stage, whole or not at all; returns the record with its ``bytes``."""
+        with atomic_folder(folder) as partial:
+            size = save(subject, tokenizer, partial)
+            full = {**record, "bytes": size}
+            (partial / STAGE).write_text(json.dumps(full, indent=1, allow_nan=False), encoding="utf-8")
+        return full
+
+    def keep_only(self, folders: set[Path]) -> None:
+        """Drop stages of earlier versions of the recipe, and their journals."""
+        names = {folder.name for folder in folders}
+        for path in self.root.iterdir() if self.root.is_dir() else ():
+            if path.name.removesuffix(f".{JOURNAL}") in names:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()

@@ -1,0 +1,326 @@
+"""Plan to Run: load, apply each pass, measure each stage, judge it by its budget, keep what is finished."""
+
+from __future__ import annotations
+
+import gc
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from axkit import measure
+from axkit.anatomy.surgery import dense_structure
+from axkit.cache import StageStore, next_key
+from axkit.errors import CheckpointError
+from axkit.passes import Progress, Tools
+from axkit.planning import Plan, PlannedStep, plan
+from axkit.progress import Silent
+from axkit.quiet import quiet
+from axkit.recipe import Recipe, Source
+from axkit.subject import Subject, TrailStep
+from axkit.tasks.kinds import KINDS
+from axkit.tasks.split import Evaluation, Split
+
+STAGE_ROUNDS = 3  # of the interleaved timing after each stage; the final comparison takes measure.ROUNDS
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one pass did; ``record`` is the JSON of the report."""
+
+    record: dict[str, Any]
+    journal: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished recipe, in memory; ``axkit.report.write_run`` makes the folder of it.
+
+    Attributes:
+        plan: what was run.
+        subject: the result.
+        tokenizer: the model's.
+        stages: in order.
+        summary: the figures of the report.
+    """
+
+    plan: Plan
+    subject: Subject
+    tokenizer: Any
+    stages: list[Stage]
+    summary: dict[str, Any]
+
+
+def apply(
+    recipe: Recipe | Source | Plan,
+    runs: str | Path = "runs",
+    progress: Progress | None = None,
+    fresh: bool = False,
+) -> Run:
+    """Run a recipe.
+
+    Args:
+        recipe: a Recipe, or what :func:`axkit.plan` made of it.
+        runs: finished stages are kept under ``runs/.stages``; a later call with the same recipe goes on from them.
+        progress: told what is going on.
+        fresh: do not use finished stages.
+
+    Raises:
+        AxkitError: bad input; finished stages stay.
+    """
+    made = recipe if isinstance(recipe, Plan) else plan(recipe)
+    return _Engine(made, Path(runs), progress or Silent(), fresh).run()
+
+
+class _Engine:
+    def __init__(self, made: Plan, runs: Path, progress: Progress, fresh: bool) -> None:
+        self.start = time.perf_counter()
+        self.plan, self.progress, self.fresh = made, progress, fresh
+        self.store = StageStore(runs / ".stages" / made.recipe.name)
+        self.kind = KINDS[made.task.spec.kind]
+        self.used: set[Path] = set()
+        self.dense: Subject | None = None
+        self.dense_bytes = 0
+        self.stages: list[Stage] = []
+
+    def run(self) -> Run:
+        self._load()
+        subject, key = self.initial, self.initial_key
+        if not self.plan.baseline:
+            self._set_dense(subject, self._measure_bytes(subject))
+        before = self.splits["search"].evaluate(subject.module) if not self.plan.baseline else None
+        for step in self.plan.steps:
+            subject, key, before = self._stage(step, subject, key, before)
+            if step.index + 1 == self.plan.baseline:
+                self._set_dense(subject, self.stages[-1].record["bytes"])
+        summary = self._summary(subject)
+        self.store.keep_only(self.used)
+        return Run(self.plan, subject, self.tokenizer, self.stages, summary)
+
+    def _load(self) -> None:
+        made = self.plan
+        rows = made.rows
+        self.progress.say(f"Loading {made.recipe.model} and {made.task.name}")
+        self.tokenizer = _tokenizer(made.model_folder)
+        module = _model(made, self.kind.head, self.kind.outputs(rows.label_names), rows.label_names)
+        limit = int(getattr(module.config, "max_position_embeddings", 0) or 512)
+        if module.config.model_type == "roberta":
+            limit -= 2
+        self.splits = {
+            name: Split(part, made.task.spec, self.kind, self.tokenizer, limit) for name, part in rows.splits.items()
+        }
+        self.initial = Subject(module, made.family, dense_structure(module, made.family))
+        import torch
+        import transformers
+
+        from axkit import __version__
+
+        versions = (__version__, torch.__version__, transformers.__version__)
+        weights = [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in made.model_folder.glob("*.safetensors")]
+        self.initial_key = next_key(
+            "", versions, str(made.model_folder), weights, rows.fingerprint, made.task.spec.model_dump(), made.recipe.seed
+        )
+
+    def _stage(
+        self, step: PlannedStep, subject: Subject, key: str, before: Evaluation | None
+    ) -> tuple[Subject, str, Evaluation | None]:
+        config = step.config.model_dump(mode="json")
+        budget = step.budget.model_dump() if step.budget else None
+        key = next_key(key, step.name, step.distribution, config, budget)
+        folder = self.store.folder(step.index, step.name, key)
+        self.used.add(folder)
+        journal = self.store.journal(step.index, step.name, key)
+        found = None if self.fresh else self.store.find(folder)
+        if found is not None:
+            subject, record = found
+            record["reused"] = True
+            self.progress.say(f"{step.index + 1}. {step.name}: finished earlier, reused")
+        else:
+            self.progress.say(f"{step.index + 1}. {step.name}")
+            if self.fresh:
+                journal.path.unlink(missing_ok=True)
+            subject, record = self._apply(step, config, subject, before, journal)
+            record = self.store.put(folder, subject, self.tokenizer, record)
+        evaluation = self.splits["search"].evaluate(subject.module)
+        self.progress.say(f"   {_line(record)}")
+        self.stages.append(Stage(record, journal.read()))
+        return subject, key, evaluation
+
+    def _apply(
+        self, step: PlannedStep, config: Mapping[str, Any], subject: Subject, before: Evaluation | None, journal: Any
+    ) -> tuple[Subject, dict[str, Any]]:
+        import torch
+
+        start = time.perf_counter()
+        torch.manual_seed(self.plan.recipe.seed + step.index)
+        worked = subject.copy()
+        teacher = self.dense.module if self.dense is not None else None
+        tools = Tools(
+            train=self.splits["train"],
+            search=self.splits["search"],
+            teacher=teacher,
+            tokenizer=self.tokenizer,
+            model_folder=str(self.plan.model_folder),
+            seed=self.plan.recipe.seed,
+            progress=self.progress,
+            journal=journal,
+        )
+        result = step.runner.apply(worked, step.config, tools)
+        seconds = time.perf_counter() - start
+        worked.module.eval()
+        trail = TrailStep(step.name, step.distribution, config, result.state, result.facts)
+        worked.trail = (*subject.trail, trail)
+        after = self.splits["search"].evaluate(worked.module)
+        undone = False
+        note = result.note
+        if step.budget is not None and before is not None:
+            drop = before.score - after.score
+            undone = drop > step.budget.max_drop
+            if undone:
+                note = (
+                    f"Undone: it cost {drop:.2f} points on the search split, the budget allows "
+                    f"{step.budget.max_drop:g}. {note}".strip()
+                )
+                worked, after = subject, before
+        record: dict[str, Any] = {
+            "index": step.index,
+            "pass": step.name,
+            "source": step.distribution,
+            "config": dict(config),
+            "undone": undone,
+            "reused": False,
+            "note": note,
+            "facts": dict(result.facts),
+            "wall_s": seconds,
+            "metric_search": after.score,
+            "loss_search_nats": after.loss,
+            "parameters": measure.count_values(worked.module),
+            "structure": worked.structure.to_json(),
+        }
+        if self.dense is not None:
+            record |= self._stage_speed(worked)
+        return worked, record
+
+    def _stage_speed(self, subject: Subject) -> dict[str, float]:
+        assert self.dense is not None, "only called once there is a dense model"
+        speeds = measure.speed(
+            {"dense": self.dense.module, "stage": subject.module}, self.splits["search"], STAGE_ROUNDS
+        )
+        dense, stage = speeds["dense"], speeds["stage"]
+        return {
+            **stage.to_json(),
+            "latency_b1_ms_p50_dense": dense.latency_b1_ms_p50,
+            "throughput_b32_per_s_dense": dense.throughput_b32_per_s,
+            "throughput_ratio": stage.throughput_b32_per_s / dense.throughput_b32_per_s,
+        }
+
+    def _set_dense(self, subject: Subject, size: int) -> None:
+        self.dense, self.dense_bytes = subject, size
+
+    def _measure_bytes(self, subject: Subject) -> int:
+        folder = self.store.folder(-1, "dense", self.initial_key)
+        self.used.add(folder)
+        return int(self.store.put(folder, subject, self.tokenizer, {})["bytes"])
+
+    def _summary(self, subject: Subject) -> dict[str, Any]:
+        assert self.dense is not None, "set before or by the leading passes"
+        self.progress.say("Measuring on the test split, which nothing has seen")
+        test, rows = self.splits["test"], self.plan.rows
+        dense, result = test.evaluate(self.dense.module), test.evaluate(subject.module)
+        low, high = measure.confidence_interval(test, result)
+        speeds = measure.speed({"dense": self.dense.module, "result": subject.module}, test)
+        summary: dict[str, Any] = {
+            "metric_name": dense.metric,
+            "metric_dense": dense.score,
+            "metric_result": result.score,
+            "metric_result_low": low,
+            "metric_result_high": high,
+            "p_value_paired": measure.paired_p_value(test, dense, result),
+            "metric_majority": measure.majority_score(test, rows.splits["train"].labels),
+            "bytes_dense": self.dense_bytes,
+            "bytes_result": self.stages[-1].record["bytes"],
+            "parameters_dense": measure.count_values(self.dense.module),
+            "parameters_result": measure.count_values(subject.module),
+        }
+        for name, one in speeds.items():
+            summary |= {_suffixed(key, name): value for key, value in one.to_json().items()}
+        gc.collect()
+        here = time.perf_counter() - self.start
+        reused = sum(stage.record["wall_s"] for stage in self.stages if stage.record["reused"])
+        summary |= {
+            "wall_s": here + reused,
+            "wall_this_run_s": here,
+            "peak_memory_bytes": measure.peak_memory_bytes(),
+            "rows": {name: len(split) for name, split in self.splits.items()},
+            "rows_truncated": {name: split.at_limit for name, split in self.splits.items()},
+            "test_rows_also_in_train_or_search": rows.overlap,
+            "label_names": list(rows.label_names),
+        }
+        return summary
+
+
+def _suffixed(key: str, name: str) -> str:
+    for end in ("_low", "_high"):
+        if key.endswith(end):
+            return f"{key.removesuffix(end)}_{name}{end}"
+    return f"{key}_{name}"
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    parts = [f"search {record['metric_search']:.2f}", f"{record['bytes'] / 1e6:.1f} MB"]
+    if "throughput_ratio" in record:
+        parts.append(f"{record['throughput_ratio']:.2f}x throughput")
+    parts.append(f"{record['wall_s']:.1f} s")
+    return ", ".join(parts) + (f". {record['note']}" if record["note"] else "")
+
+
+def _tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{folder} holds no tokenizer that loads; save the model's tokenizer there") from error
+
+
+def _model(made: Plan, head: str, outputs: int, names: Sequence[str]) -> Any:
+    """The model with a head for the task; whatever the checkpoint lacks must be the head alone."""
+    import torch
+    import transformers
+
+    torch.manual_seed(made.recipe.seed)  # the new head is drawn here
+    labels: dict[str, Any] = {"num_labels": outputs}
+    if names:
+        labels = {"id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
+    load: Callable[..., Any] = getattr(transformers, f"AutoModelFor{head}").from_pretrained
+    with quiet():
+        module, info = load(
+            str(made.model_folder),
+            **labels,
+            dtype="float32",
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    prefix = f"{module.base_model_prefix}."
+    lost = sorted(
+        k for k in info["missing_keys"] if k.startswith(prefix) and "pooler" not in k
+    )
+    if lost:
+        raise CheckpointError(
+            f"{made.model_folder} lacks {len(lost)} weights of its own architecture ({lost[0]} first); "
+            f"copy or save it again"
+        )
+    module.config.problem_type = KINDS[made.task.spec.kind].problem_type
+    return module.eval()
+
+
+def journal_lines(stages: Sequence[Stage]) -> list[str]:
+    """All journals of a run as JSON lines, each with its stage."""
+    return [
+        json.dumps({"stage": stage.record["index"], "pass": stage.record["pass"], **entry})
+        for stage in stages
+        for entry in stage.journal
+    ]

@@ -1,0 +1,165 @@
+"""What a pass is: all that a plugin author has to read. Imports no torch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+from axkit.errors import NotApplicable
+
+if TYPE_CHECKING:
+    from axkit.anatomy.family import Family
+    from axkit.subject import Subject
+    from axkit.tasks.split import Split
+
+Trait = str  # a third party may name its own
+TORCH_MODULE: Trait = "torch_module"  # the subject is an nn.Module, not a runtime session
+FLOAT_WEIGHTS: Trait = "float_weights"  # linear layers hold floating-point weights that can be sliced
+DIFFERENTIABLE: Trait = "differentiable"  # gradients reach the weights
+SOFT_ATTENTION: Trait = "soft_attention"  # no layer has been switched to hard attention yet
+INITIAL_TRAITS = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE, SOFT_ATTENTION})
+
+
+class PassConfig(BaseModel):
+    """Settings of a pass: the YAML keys, the Python signature and the table in the docs, in one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+C = TypeVar("C", bound=PassConfig)
+T = TypeVar("T")
+
+
+class Progress(Protocol):
+    """Told how far a long job is; the command line draws a bar with the time left."""
+
+    def track(self, items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+        """Yield the items, and show how many are done."""
+        ...
+
+    def say(self, text: str) -> None:
+        """One line for a person."""
+        ...
+
+
+class Journal(Protocol):
+    """One JSON line per decision; kept in the run folder."""
+
+    def write(self, **entry: Any) -> None:
+        """Append one line; durable when this returns."""
+        ...
+
+    def read(self) -> list[dict[str, Any]]:
+        """The lines that an interrupted run of the same stage left."""
+        ...
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Lent to a pass for one ``apply``; never stored.
+
+    There is no test split here: nothing that a pass decides can have seen it.
+
+    Attributes:
+        train: rows to fit on.
+        search: rows held out of train, to decide on.
+        teacher: the dense model of the run, in eval mode; None until there is one.
+        tokenizer: the model's.
+        model_folder: where the run's model came from: config, safetensors, tokenizer (``refit`` starts from it).
+        seed: of the recipe.
+        progress: bars and lines for a person.
+        journal: of this stage.
+    """
+
+    train: Split
+    search: Split
+    teacher: Any | None
+    tokenizer: Any
+    model_folder: str
+    seed: int
+    progress: Progress
+    journal: Journal
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a pass gives back.
+
+    Attributes:
+        state: JSON that ``restore`` needs to rebuild the module; None where the Structure says it all.
+        facts: numbers for the report; each key ends in its unit (``search_s``, ``weights_bytes``, ``removed_heads``).
+        note: one sentence for the report, above all when the pass changed nothing.
+    """
+
+    state: Mapping[str, Any] | None = None
+    facts: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+
+
+class Pass(ABC, Generic[C]):
+    """One step of a recipe. Subclass it, set ``Config``, write ``apply``, add one entry point.
+
+    Class attributes:
+        Config: the settings.
+        needs: what it must be lent: any of "train", "search", "teacher".
+        requires: traits that the subject must still have.
+        ends: traits that it takes away.
+        trains: True for a pass that changes weights only. The dense model that a run is measured against is what
+            the recipe's leading training passes leave.
+        extra: the extra of the distribution that brings its optional packages.
+        packages: the importable names of those packages.
+        paper: the source of the method.
+    """
+
+    Config: type[C]
+    needs: ClassVar[frozenset[str]] = frozenset()
+    requires: ClassVar[frozenset[Trait]] = frozenset({TORCH_MODULE, FLOAT_WEIGHTS})
+    ends: ClassVar[frozenset[Trait]] = frozenset()
+    trains: ClassVar[bool] = False
+    extra: ClassVar[str | None] = None
+    packages: ClassVar[tuple[str, ...]] = ()
+    paper: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "Config" not in cls.__dict__:  # Pass[NarrowConfig] alone says it too
+            for base in getattr(cls, "__orig_bases__", ()):
+                arguments = get_args(base)
+                if arguments and isinstance(arguments[0], type) and issubclass(arguments[0], PassConfig):
+                    cls.Config = arguments[0]
+
+    def check(self, family: Family, config: C) -> None:  # noqa: B027  # an override is optional
+        """Refuse what cannot work, before a weight is loaded; touches no tensor.
+
+        Raises:
+            NotApplicable: one sentence with the way out.
+        """
+
+    @abstractmethod
+    def apply(self, subject: Subject, config: C, tools: Tools) -> Result:
+        """Change the subject in place. The engine owns it and can throw it away."""
+
+    def restore(self, subject: Subject, config: C, state: Mapping[str, Any]) -> None:
+        """Give the module the shape that ``apply`` left, before saved weights are put in.
+
+        Only for a pass whose ``Result`` has a state, such as quantized weights.
+        """
+        raise NotImplementedError(f"{type(self).__name__} returned a state but has no restore")
+
+    @classmethod
+    def missing_packages(cls) -> list[str]:
+        """The optional packages that are not installed."""
+        return [name for name in cls.packages if find_spec(name) is None]
+
+
+def refuse_if_missing(name: str, pass_class: type[Pass[Any]], distribution: str) -> None:
+    """Raise NotApplicable when a pass lacks an optional package."""
+    missing = pass_class.missing_packages()
+    if missing:
+        extra = f"pip install '{distribution.split()[0]}[{pass_class.extra}]'" if pass_class.extra else "install it"
+        raise NotApplicable(f"pass '{name}' needs {', '.join(missing)}, which is not installed: {extra}")

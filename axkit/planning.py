@@ -1,0 +1,198 @@
+"""Recipe to Plan: everything that can be refused is refused here, all faults at once. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from axkit import models, registry
+from axkit.anatomy.family import Family, family_of
+from axkit.errors import AxkitError, DataError, RecipeError, did_you_mean
+from axkit.passes import INITIAL_TRAITS, Pass, PassConfig, Trait, refuse_if_missing
+from axkit.recipe import Budget, Recipe, Source, fault_sentence
+from axkit.tasks.rows import TaskRows, load_rows
+from axkit.tasks.spec import Task, resolve
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One pass, ready to run.
+
+    Attributes:
+        index: position in the recipe, from 0.
+        name: registered name.
+        distribution: where the pass comes from.
+        runner: the pass.
+        config: its checked settings.
+        budget: what the stage may cost, or None.
+    """
+
+    index: int
+    name: str
+    distribution: str
+    runner: Pass[Any]
+    config: PassConfig
+    budget: Budget | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe against a model, a task and the installed passes; nothing is loaded yet.
+
+    Attributes:
+        source: the recipe and its text.
+        task: resolved.
+        steps: the passes in order.
+        baseline: how many leading steps only train; what they leave is the dense model of the run.
+    """
+
+    source: Source
+    task: Task
+    steps: tuple[PlannedStep, ...]
+    baseline: int
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that was planned."""
+        return self.source.recipe
+
+    @cached_property
+    def model_folder(self) -> Path:
+        """The local folder of the model; built or downloaded at first use."""
+        return models.local_folder(self.recipe.model)
+
+    @cached_property
+    def model_config(self) -> Mapping[str, Any]:
+        """The model's config.json."""
+        return models.read_config(self.model_folder)
+
+    @cached_property
+    def family(self) -> Family:
+        """The model's architecture."""
+        return family_of(self.model_config["model_type"])
+
+    @cached_property
+    def rows(self) -> TaskRows:
+        """The task's rows; read at first use."""
+        return load_rows(self.task, self.recipe.samples)
+
+
+def plan(recipe: Recipe | Source) -> Plan:
+    """Check a recipe: names, settings, the order of the passes, then family, data and head.
+
+    Args:
+        recipe: from ``Recipe.load`` or :func:`axkit.recipe.load_source` (whose faults name lines).
+
+    Raises:
+        RecipeError: with all faults; those of names and settings come before anything is read.
+        AxkitError: a model or data that cannot be had.
+    """
+    source = recipe if isinstance(recipe, Source) else Source(recipe, recipe.model_dump_json(by_alias=True), "recipe")
+    faults: list[str] = []
+    task: Task | None = None
+    try:
+        task = resolve(source)
+    except RecipeError as error:
+        faults.extend(error.faults)
+    try:
+        models.check_name(source.recipe.model)
+    except AxkitError as error:
+        faults.append(f"{source.place(('model',))}: {error}")
+    steps = [_step(source, index, faults) for index in range(len(source.recipe.passes))]
+    planned = tuple(step for step in steps if step is not None)
+    _check_order(source, planned, faults)
+    if faults or task is None:
+        raise RecipeError(faults)
+    made = Plan(source, task, planned, _baseline(planned))
+    _check_family(made)
+    _check_head(made)
+    return made
+
+
+def _step(source: Source, index: int, faults: list[str]) -> PlannedStep | None:
+    step = source.recipe.passes[index]
+    at = ("passes", index)
+    known = registry.entries(registry.PASSES)
+    if step.name not in known:
+        where = source.place((*at, "pass"))
+        faults.append(f"{where}: unknown pass '{step.name}'{did_you_mean(step.name, list(known))}")
+        return None
+    entry = known[step.name]
+    try:
+        pass_class: type[Pass[Any]] = entry.load()
+        refuse_if_missing(step.name, pass_class, entry.distribution)
+        config = pass_class.Config.model_validate(step.settings)
+    except ValidationError as error:
+        for fault in error.errors():
+            where = source.place((*at, *fault["loc"]))
+            faults.append(fault_sentence(fault, pass_class.Config, where, f"pass '{step.name}'"))
+        return None
+    except AxkitError as error:
+        faults.append(f"{source.place((*at, 'pass'))}: {error}")
+        return None
+    return PlannedStep(index, step.name, entry.distribution, pass_class(), config, step.budget)
+
+
+def _check_order(source: Source, steps: tuple[PlannedStep, ...], faults: list[str]) -> None:
+    """Refuse a pass after one that ended what it needs."""
+    ended: dict[Trait, PlannedStep] = {}
+    for step in steps:
+        where = source.place(("passes", step.index, "pass"))
+        for trait in sorted(step.runner.requires):
+            if trait in ended:
+                earlier = ended[trait]
+                faults.append(
+                    f"{where}: '{step.name}' needs {trait}, which '{earlier.name}' (pass {earlier.index}) ends; "
+                    f"put '{step.name}' before it"
+                )
+            elif trait not in INITIAL_TRAITS:
+                faults.append(f"{where}: '{step.name}' needs {trait}, which no earlier pass brings")
+        if "teacher" in step.runner.needs and step.index < 0:
+            faults.append(f"{where}: '{step.name}' needs a teacher")
+        for trait in step.runner.ends:
+            ended.setdefault(trait, step)
+
+
+def _baseline(steps: tuple[PlannedStep, ...]) -> int:
+    count = 0
+    while count < len(steps) and steps[count].runner.trains:
+        count += 1
+    return count
+
+
+def _check_family(plan: Plan) -> None:
+    faults = []
+    family = plan.family
+    for step in plan.steps:
+        try:
+            step.runner.check(family, step.config)
+        except AxkitError as error:
+            faults.append(f"{plan.source.place(('passes', step.index, 'pass'))}: '{step.name}': {error}")
+    if faults:
+        raise RecipeError(faults)
+
+
+def _check_head(plan: Plan) -> None:
+    """A checkpoint that brings a head must bring the task's labels; one without needs a pass that trains."""
+    config = plan.model_config
+    architecture = (config.get("architectures") or [""])[0]
+    classes = len(plan.rows.label_names) or 1
+    if not architecture.endswith("ForSequenceClassification"):
+        if not any(step.runner.trains for step in plan.steps):
+            raise RecipeError(
+                f"{plan.source.place(('model',))}: '{plan.recipe.model}' has no trained head for the task; "
+                f"start the recipe with a pass that trains, such as finetune"
+            )
+        return
+    labels = config.get("id2label")
+    outputs = len(labels) if labels else int(config.get("num_labels", 2))
+    if outputs != classes:
+        raise DataError(
+            f"model '{plan.recipe.model}' has a head for {outputs} labels, task '{plan.task.name}' has {classes}; "
+            f"take a model without a head, or mend the task's 'label_names'"
+        )

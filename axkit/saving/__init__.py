@@ -1,0 +1,1 @@
+"""A model as a folder that reloads to the same logits: config, safetensors, tokenizer, axkit.json."""

