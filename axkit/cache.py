@@ -70,10 +70,12 @@ class StageStore:
             return None
         return load_subject(folder), json.loads(path.read_text(encoding="utf-8"))
 
-    def put(self, folder: Path, subject: Subject, tokenizer: Any, record: Mapping[str, Any]) -> dict[str, Any]:
+    def put(
+        self, folder: Path, subject: Subject, tokenizer: Any, record: Mapping[str, Any], about: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """Write a stage, whole or not at all; returns the record with its ``bytes``."""
         with atomic_folder(folder) as partial:
-            size = save(subject, tokenizer, partial)
+            size = save(subject, tokenizer, partial, about)
             full = {**record, "bytes": size}
             (partial / STAGE).write_text(json.dumps(full, indent=1, allow_nan=False), encoding="utf-8")
         return full

@@ -13,11 +13,10 @@ from typing import Any
 from axkit import measure
 from axkit.anatomy.surgery import dense_structure
 from axkit.cache import StageStore, next_key
-from axkit.errors import CheckpointError
 from axkit.passes import Progress, Tools
 from axkit.planning import Plan, PlannedStep, plan
 from axkit.progress import Silent
-from axkit.quiet import quiet
+from axkit.saving.opening import open_for_task, open_tokenizer, token_limit
 from axkit.recipe import Recipe, Source
 from axkit.subject import Subject, TrailStep
 from axkit.tasks.kinds import KINDS
@@ -44,6 +43,7 @@ class Run:
         tokenizer: the model's.
         stages: in order.
         summary: the figures of the report.
+        about: goes into axkit.json: task, labels, token lengths.
     """
 
     plan: Plan
@@ -51,6 +51,7 @@ class Run:
     tokenizer: Any
     stages: list[Stage]
     summary: dict[str, Any]
+    about: dict[str, Any]
 
 
 def apply(
@@ -83,33 +84,42 @@ class _Engine:
         self.used: set[Path] = set()
         self.dense: Subject | None = None
         self.dense_bytes = 0
+        self.dense_metric: float | None = None
         self.stages: list[Stage] = []
 
     def run(self) -> Run:
         self._load()
         subject, key = self.initial, self.initial_key
+        before: Evaluation | None = None
         if not self.plan.baseline:
             self._set_dense(subject, self._measure_bytes(subject))
-        before = self.splits["search"].evaluate(subject.module) if not self.plan.baseline else None
+            before = self.splits["search"].evaluate(subject.module)
+            self.dense_metric = before.score
         for step in self.plan.steps:
             subject, key, before = self._stage(step, subject, key, before)
             if step.index + 1 == self.plan.baseline:
                 self._set_dense(subject, self.stages[-1].record["bytes"])
         summary = self._summary(subject)
         self.store.keep_only(self.used)
-        return Run(self.plan, subject, self.tokenizer, self.stages, summary)
+        return Run(self.plan, subject, self.tokenizer, self.stages, summary, self.about)
 
     def _load(self) -> None:
         made = self.plan
         rows = made.rows
         self.progress.say(f"Loading {made.recipe.model} and {made.task.name}")
-        self.tokenizer = _tokenizer(made.model_folder)
-        module = _model(made, self.kind.head, self.kind.outputs(rows.label_names), rows.label_names)
-        limit = int(getattr(module.config, "max_position_embeddings", 0) or 512)
-        if module.config.model_type == "roberta":
-            limit -= 2
+        self.tokenizer = open_tokenizer(made.model_folder)
+        outputs = self.kind.outputs(rows.label_names)
+        module = open_for_task(made.model_folder, self.kind, outputs, rows.label_names, made.recipe.seed)
+        limit = token_limit(self.tokenizer, module.config)
         self.splits = {
             name: Split(part, made.task.spec, self.kind, self.tokenizer, limit) for name, part in rows.splits.items()
+        }
+        self.about = {
+            "recipe": made.recipe.name,
+            "task": made.recipe.task,
+            "samples": made.recipe.samples.model_dump(exclude_none=True),
+            "label_names": list(rows.label_names),
+            "token_lengths": self.splits["test"].lengths[:96].tolist(),  # for timing where the data is not at hand
         }
         self.initial = Subject(module, made.family, dense_structure(module, made.family))
         import torch
@@ -142,7 +152,8 @@ class _Engine:
             if self.fresh:
                 journal.path.unlink(missing_ok=True)
             subject, record = self._apply(step, config, subject, before, journal)
-            record = self.store.put(folder, subject, self.tokenizer, record)
+            record = self.store.put(folder, subject, self.tokenizer, record, self.about)
+        record["note"] = record["note"] or _nothing_gained(record, self._previous(), step.runner.trains)
         evaluation = self.splits["search"].evaluate(subject.module)
         self.progress.say(f"   {_line(record)}")
         self.stages.append(Stage(record, journal.read()))
@@ -206,7 +217,9 @@ class _Engine:
     def _stage_speed(self, subject: Subject) -> dict[str, float]:
         assert self.dense is not None, "only called once there is a dense model"
         speeds = measure.speed(
-            {"dense": self.dense.module, "stage": subject.module}, self.splits["search"], STAGE_ROUNDS
+            {"dense": self.dense.module, "stage": subject.module},
+            measure.Inputs.of(self.splits["search"]),
+            STAGE_ROUNDS,
         )
         dense, stage = speeds["dense"], speeds["stage"]
         return {
@@ -216,13 +229,19 @@ class _Engine:
             "throughput_ratio": stage.throughput_b32_per_s / dense.throughput_b32_per_s,
         }
 
+    def _previous(self) -> Mapping[str, Any]:
+        """The record that a stage is compared with: of the stage before, or of the dense model."""
+        if self.stages:
+            return self.stages[-1].record
+        return {"bytes": self.dense_bytes, "metric_search": self.dense_metric}
+
     def _set_dense(self, subject: Subject, size: int) -> None:
         self.dense, self.dense_bytes = subject, size
 
     def _measure_bytes(self, subject: Subject) -> int:
         folder = self.store.folder(-1, "dense", self.initial_key)
         self.used.add(folder)
-        return int(self.store.put(folder, subject, self.tokenizer, {})["bytes"])
+        return int(self.store.put(folder, subject, self.tokenizer, {}, self.about)["bytes"])
 
     def _summary(self, subject: Subject) -> dict[str, Any]:
         assert self.dense is not None, "set before or by the leading passes"
@@ -230,7 +249,8 @@ class _Engine:
         test, rows = self.splits["test"], self.plan.rows
         dense, result = test.evaluate(self.dense.module), test.evaluate(subject.module)
         low, high = measure.confidence_interval(test, result)
-        speeds = measure.speed({"dense": self.dense.module, "result": subject.module}, test)
+        models = {"dense": self.dense.module, "result": subject.module}
+        speeds = measure.speed(models, measure.Inputs.of(test))
         summary: dict[str, Any] = {
             "metric_name": dense.metric,
             "metric_dense": dense.score,
@@ -276,47 +296,6 @@ def _line(record: Mapping[str, Any]) -> str:
     return ", ".join(parts) + (f". {record['note']}" if record["note"] else "")
 
 
-def _tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{folder} holds no tokenizer that loads; save the model's tokenizer there") from error
-
-
-def _model(made: Plan, head: str, outputs: int, names: Sequence[str]) -> Any:
-    """The model with a head for the task; whatever the checkpoint lacks must be the head alone."""
-    import torch
-    import transformers
-
-    torch.manual_seed(made.recipe.seed)  # the new head is drawn here
-    labels: dict[str, Any] = {"num_labels": outputs}
-    if names:
-        labels = {"id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
-    load: Callable[..., Any] = getattr(transformers, f"AutoModelFor{head}").from_pretrained
-    with quiet():
-        module, info = load(
-            str(made.model_folder),
-            **labels,
-            dtype="float32",
-            local_files_only=True,
-            use_safetensors=True,
-            output_loading_info=True,
-        )
-    prefix = f"{module.base_model_prefix}."
-    lost = sorted(
-        k for k in info["missing_keys"] if k.startswith(prefix) and "pooler" not in k
-    )
-    if lost:
-        raise CheckpointError(
-            f"{made.model_folder} lacks {len(lost)} weights of its own architecture ({lost[0]} first); "
-            f"copy or save it again"
-        )
-    module.config.problem_type = KINDS[made.task.spec.kind].problem_type
-    return module.eval()
-
-
 def journal_lines(stages: Sequence[Stage]) -> list[str]:
     """All journals of a run as JSON lines, each with its stage."""
     return [
@@ -324,3 +303,14 @@ def journal_lines(stages: Sequence[Stage]) -> list[str]:
         for stage in stages
         for entry in stage.journal
     ]
+
+
+def _nothing_gained(record: Mapping[str, Any], before: Mapping[str, Any], trains: bool) -> str:
+    """One sentence for a stage that made nothing smaller, faster or better; else nothing."""
+    smaller = record["bytes"] < 0.995 * before["bytes"]
+    faster = record.get("throughput_ratio", 1.0) > 1.03 * before.get("throughput_ratio", 1.0)
+    metric = before.get("metric_search")
+    better = metric is None or record["metric_search"] > metric
+    if smaller or faster or better:
+        return ""
+    return "It did not make the model better." if trains else "It made nothing smaller, faster or better."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 
 
@@ -39,6 +40,18 @@ class CheckpointError(AxkitError):
 
 class StorageError(AxkitError):
     """The disk refused a write; what was finished before it stays."""
+
+
+_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.ENOTDIR)
+
+
+def as_storage_error(error: OSError, where: object) -> StorageError | None:
+    """The sentence for a disk that refuses a write; None for any other operating-system error."""
+    if error.errno not in _STORAGE:
+        return None
+    return StorageError(
+        f"cannot write {where} ({error.strerror}); free space or choose another --out. Finished stages are kept"
+    )
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:

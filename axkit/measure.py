@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -42,31 +42,65 @@ class Speed:
         return asdict(self)
 
 
-def speed(models: Mapping[str, Any], split: Split, rounds: int = ROUNDS, batches: int = 3) -> dict[str, Speed]:
+@dataclass(frozen=True)
+class Inputs:
+    """What models are timed on.
+
+    Attributes:
+        singles: inputs of one row each.
+        batches: inputs of up to 32 rows, padded to the longest.
+        rows: in all batches together.
+    """
+
+    singles: list[dict[str, Any]]
+    batches: list[dict[str, Any]]
+    rows: int
+
+    @classmethod
+    def of(cls, split: Split, batches: int = 3) -> Inputs:
+        """Real inputs, in the split's own (random) order, as a server would meet them."""
+        rows = min(batches * BATCH, len(split))
+        full = [split.batch(range(start, min(start + BATCH, rows))) for start in range(0, rows, BATCH)]
+        singles = [split.batch([i]) for i in range(min(16, len(split)))]
+        return cls([b.inputs for b in singles], [b.inputs for b in full], rows)
+
+    @classmethod
+    def like(cls, lengths: Sequence[int], names: Sequence[str], vocabulary: int) -> Inputs:
+        """Random tokens in inputs of given lengths, for timing where the data is not at hand."""
+        random = torch.Generator().manual_seed(0)
+
+        def made(some: Sequence[int]) -> dict[str, Any]:
+            shape = (len(some), max(some))
+            mask = torch.arange(shape[1])[None, :] < torch.tensor(some)[:, None]
+            ids = torch.randint(0, vocabulary, shape, generator=random)
+            every = {"input_ids": ids, "attention_mask": mask.long(), "token_type_ids": torch.zeros_like(ids)}
+            return {name: every[name] for name in names if name in every}
+
+        full = [made(lengths[start : start + BATCH]) for start in range(0, len(lengths), BATCH)]
+        return cls([made([length]) for length in lengths[:16]], full, len(lengths))
+
+
+def speed(models: Mapping[str, Any], inputs: Inputs, rounds: int = ROUNDS) -> dict[str, Speed]:
     """Time several models on the same inputs, in turn: what the machine does meanwhile hits all alike.
 
     Args:
         models: name -> model, in eval mode.
-        split: inputs of real lengths, in random order.
+        inputs: of real lengths.
         rounds: each visits every model; the order alternates.
-        batches: batches of 32 per round.
     """
-    singles = [split.batch([i]) for i in range(min(16, len(split)))]
-    full = [split.batch(range(s, min(s + BATCH, len(split)))) for s in range(0, min(batches * BATCH, len(split)), BATCH)]
-    rows = sum(len(batch.rows) for batch in full)
     single_ms: dict[str, list[float]] = {name: [] for name in models}
     per_s: dict[str, list[float]] = {name: [] for name in models}
     with torch.inference_mode():
         for model in models.values():
-            model(**singles[0].inputs)
-            model(**full[0].inputs)
+            model(**inputs.singles[0])
+            model(**inputs.batches[0])
         for turn in range(rounds):
             names = list(models) if turn % 2 == 0 else list(models)[::-1]
-            for batch in singles:
+            for one in inputs.singles:
                 for name in names:
-                    single_ms[name].append(1e3 * _seconds(lambda m=models[name], b=batch: m(**b.inputs)))
+                    single_ms[name].append(1e3 * _seconds(models[name], one))
             for name in names:
-                per_s[name].append(rows / sum(_seconds(lambda m=models[name], b=b: m(**b.inputs)) for b in full))
+                per_s[name].append(inputs.rows / sum(_seconds(models[name], batch) for batch in inputs.batches))
     return {
         name: Speed(
             float(np.median(single_ms[name])),
@@ -79,9 +113,9 @@ def speed(models: Mapping[str, Any], split: Split, rounds: int = ROUNDS, batches
     }
 
 
-def _seconds(work: Callable[[], Any]) -> float:
+def _seconds(model: Any, inputs: Mapping[str, Any]) -> float:
     start = time.perf_counter()
-    work()
+    model(**inputs)
     return time.perf_counter() - start
 
 

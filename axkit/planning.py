@@ -167,6 +167,11 @@ def _baseline(steps: tuple[PlannedStep, ...]) -> int:
 
 def _check_family(plan: Plan) -> None:
     faults = []
+    if str(plan.model_config["model_type"]).startswith("axkit_"):
+        raise RecipeError(
+            f"{plan.source.place(('model',))}: '{plan.recipe.model}' was already changed by axkit; "
+            f"start from the model that it was made of"
+        )
     family = plan.family
     for step in plan.steps:
         try:

@@ -14,7 +14,7 @@ from typing import Any
 
 from axkit.anatomy.family import family_of
 from axkit.anatomy.structure import Structure
-from axkit.errors import CheckpointError, StorageError
+from axkit.errors import CheckpointError, as_storage_error
 from axkit.models import check_folder, read_config
 from axkit.quiet import quiet
 from axkit.saving import classes
@@ -44,10 +44,9 @@ def atomic_folder(target: Path) -> Iterator[Path]:
                     os.fsync(file.fileno())
         _swap(partial, target)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG):
-            raise StorageError(
-                f"cannot write {target}: {error.strerror}; free space or choose another --out. Finished stages are kept"
-            ) from error
+        told = as_storage_error(error, target)
+        if told is not None:
+            raise told from error
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,6 @@
+"""``python -m axkit``."""
+
+from axkit.cli import main
+
+if __name__ == "__main__":
+    main()

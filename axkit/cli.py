@@ -1,0 +1,199 @@
+"""The command line. Imports no torch until a command needs it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from axkit import __version__, listing
+from axkit.errors import AxkitError, RecipeError, as_storage_error
+from axkit.planning import Plan, plan
+from axkit.recipe import load_source
+
+_OVERRIDES = (
+    click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Override, e.g. passes.0.epochs=1."),
+    click.option("--model", help="Override the recipe's model."),
+    click.option("--task", help="Override the recipe's task."),
+)
+
+
+def _with_overrides(command: Any) -> Any:
+    for option in reversed(_OVERRIDES):
+        command = option(command)
+    return command
+
+
+def _planned(recipe: str, settings: Sequence[str], model: str | None, task: str | None) -> Plan:
+    extra = [f"{key}={value}" for key, value in (("model", model), ("task", task)) if value is not None]
+    return plan(load_source(recipe, (*settings, *extra)))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """One recipe, one command: a transformer that is really smaller and faster."""
+
+
+@cli.command("apply")
+@click.argument("recipe")
+@_with_overrides
+@click.option("--out", default="runs", show_default=True, help="Folder that gets the run folder NAME.")
+@click.option("--force", is_flag=True, help="Replace a run folder of the same name.")
+@click.option("--fresh", is_flag=True, help="Do not go on from stages that were finished earlier.")
+def apply_command(
+    recipe: str, settings: tuple[str, ...], model: str | None, task: str | None, out: str, force: bool, fresh: bool
+) -> None:
+    """Run a recipe and write the run folder."""
+    made = _planned(recipe, settings, model, task)
+    target = Path(out) / made.recipe.name
+    if target.exists() and not force:
+        raise RecipeError(f"{target} exists already; add --force to replace it, or choose another --out")
+    from axkit.engine import apply
+    from axkit.progress import Shown
+    from axkit.report import write_run
+
+    try:
+        run = apply(made, out, Shown(), fresh)
+    except KeyboardInterrupt:
+        raise AxkitError(
+            f"interrupted; finished stages are kept in {Path(out) / '.stages'}: run the same command to go on"
+        ) from None
+    report = write_run(run, target)
+    _show_report(report, target)
+
+
+def _show_report(report: dict[str, Any], target: Path) -> None:
+    from axkit.report.text import headline, stage_rows, summary_rows
+
+    console = Console()
+    stages = Table("pass", "search metric", "MB", "throughput", "seconds", "note", title="Stages", title_justify="left")
+    for row in stage_rows(report["stages"]):
+        stages.add_row(*row)
+    figures = Table("figure", "dense", "result", "change", title="Result", title_justify="left")
+    for row in summary_rows(report["summary"]):
+        figures.add_row(*row)
+    console.print(stages, figures)
+    console.print(headline(report["summary"]), highlight=False)
+    console.print(f"{report['summary']['wall_s']:.0f} s. Written to {target} (report.md, report.json).", highlight=False)
+
+
+@cli.command("plan")
+@click.argument("recipe")
+@_with_overrides
+def plan_command(recipe: str, settings: tuple[str, ...], model: str | None, task: str | None) -> None:
+    """Show what a recipe would do, without doing it."""
+    listing.show_plan(_planned(recipe, settings, model, task), Console())
+
+
+@cli.command("passes")
+@click.argument("name", required=False)
+def passes_command(name: str | None) -> None:
+    """List the passes, or tell all about one."""
+    if name:
+        listing.show_pass(name, Console())
+    else:
+        listing.show_entries("axkit.passes", Console())
+
+
+@cli.command("families")
+def families_command() -> None:
+    """List the architectures."""
+    listing.show_entries("axkit.families", Console())
+
+
+@cli.command("tasks")
+def tasks_command() -> None:
+    """List the tasks."""
+    listing.show_entries("axkit.tasks", Console())
+
+
+@cli.command("models")
+def models_command() -> None:
+    """List the models that need no hub."""
+    listing.show_entries("axkit.models", Console())
+
+
+@cli.command("eval")
+@click.argument("folder")
+@click.option("--task", help="Another task than the folder's own.")
+@click.option("--split", type=click.Choice(["train", "search", "test"]), default="test", show_default=True)
+def eval_command(folder: str, task: str | None, split: Any) -> None:
+    """Score a saved model."""
+    from axkit.using import evaluate
+
+    found = evaluate(folder, task, split)
+    click.echo(
+        f"{split} {found.metric} {found.score:.2f} (95 % interval {found.low:.2f} to {found.high:.2f}, {found.rows} rows)"
+    )
+
+
+@cli.command("bench")
+@click.argument("folder")
+@click.option("--against", metavar="FOLDER", help="Time another model in turn with it.")
+def bench_command(folder: str, against: str | None) -> None:
+    """Time a saved model."""
+    from axkit.using import bench
+
+    speeds = bench(folder, against)
+    table = Table("model", "latency b1, ms (p50)", "(p90)", "throughput b32, inputs/s", "slowest to fastest round")
+    names = {"result": folder, "against": against or ""}
+    for name, one in speeds.items():
+        spread = f"{one.throughput_b32_per_s_low:.0f} to {one.throughput_b32_per_s_high:.0f}"
+        figures = (one.latency_b1_ms_p50, one.latency_b1_ms_p90)
+        table.add_row(names[name], *(f"{f:.2f}" for f in figures), f"{one.throughput_b32_per_s:.0f}", spread)
+    console = Console()
+    console.print(table)
+    if against:
+        a, b = speeds["result"], speeds["against"]
+        console.print(
+            f"{a.throughput_b32_per_s / b.throughput_b32_per_s:.2f}x the throughput, latency "
+            f"{b.latency_b1_ms_p50 / a.latency_b1_ms_p50:.2f}x shorter than {against}.",
+            highlight=False,
+        )
+
+
+@cli.command("predict")
+@click.argument("folder")
+@click.argument("text")
+@click.argument("pair", required=False)
+def predict_command(folder: str, text: str, pair: str | None) -> None:
+    """Ask a saved model about a text, or a pair of texts."""
+    from axkit.using import predict
+
+    for label, value in sorted(predict(folder, text, pair).items(), key=lambda item: -item[1]):
+        click.echo(f"{label}\t{value:.4f}")
+
+
+def main() -> None:
+    """Entry point: what the user can mend is one sentence and exit code 2; a bug keeps its traceback."""
+    try:
+        cli.main(standalone_mode=False)
+    except AxkitError as error:
+        _fail(error)
+    except click.exceptions.Abort:
+        _fail(AxkitError("interrupted; nothing was left half-written"))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except BrokenPipeError:
+        sys.exit(0)
+    except OSError as error:
+        told = as_storage_error(error, error.filename or "the disk")
+        if told is None:
+            raise
+        _fail(told)
+
+
+def _fail(error: AxkitError) -> None:
+    faults = error.faults if isinstance(error, RecipeError) else (str(error),)
+    for fault in faults:
+        click.echo(f"error: {fault}", err=True)
+    sys.exit(2)

@@ -1,0 +1,96 @@
+"""What ``axkit passes``, ``families``, ``tasks``, ``models`` and ``plan`` print. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from axkit import registry
+from axkit.errors import PluginError
+from axkit.models import count_parameters
+from axkit.passes import Pass, PassConfig
+from axkit.planning import Plan
+
+
+def show_entries(group: str, console: Console) -> None:
+    """A table of a group's names; nothing is imported."""
+    table = Table("name", "from", "object")
+    for entry in registry.entries(group).values():
+        origin = entry.distribution
+        if entry.rivals:
+            origin = f"COLLISION: {' and '.join((entry.distribution, *entry.rivals))}; uninstall one"
+        table.add_row(entry.name, origin, entry.target)
+    console.print(table)
+
+
+def settings_of(config: type[PassConfig]) -> list[tuple[str, str, str, str, str]]:
+    """(name, type, default, range, description) of every setting."""
+    rows = []
+    for name, field in config.model_json_schema()["properties"].items():
+        kinds = [part.get("type", "") for part in field.get("anyOf", [field])]
+        if "enum" in field:
+            kinds = [" | ".join(map(str, field["enum"]))]
+        bounds = []
+        for key, sign in (("exclusiveMinimum", ">"), ("minimum", ">="), ("exclusiveMaximum", "<"), ("maximum", "<=")):
+            if key in field:
+                bounds.append(f"{sign} {field[key]:g}")
+        required = config.model_fields[name].is_required()
+        default = "required" if required else str(field.get("default", ""))
+        rows.append((name, " or ".join(kinds), default, ", ".join(bounds), field.get("description", "")))
+    return rows
+
+
+def show_pass(name: str, console: Console) -> None:
+    """All about one pass.
+
+    Raises:
+        PluginError: unknown, or it fails to import.
+    """
+    entry = registry.entries(registry.PASSES).get(name)
+    pass_class: type[Pass[Any]] = registry.get(registry.PASSES, name)
+    if not (isinstance(pass_class, type) and issubclass(pass_class, Pass)):
+        raise PluginError(f"pass '{name}' ({entry.target if entry else name}) is no subclass of axkit.Pass; mend that")
+    console.print(f"[bold]{name}[/bold]  {(pass_class.__doc__ or '').strip().splitlines()[0]}", highlight=False)
+    facts = {
+        "from": f"{entry.distribution} ({entry.target})" if entry else "",
+        "paper": pass_class.paper,
+        "is lent": ", ".join(sorted(pass_class.needs)) or "nothing",
+        "requires": ", ".join(sorted(pass_class.requires)) or "nothing",
+        "ends": ", ".join(sorted(pass_class.ends)) or "nothing",
+        "extra": f"axkit[{pass_class.extra}]" if pass_class.extra else "",
+        "missing": ", ".join(pass_class.missing_packages()),
+    }
+    for key, value in facts.items():
+        if value:
+            console.print(f"  {key}: {value}", highlight=False, markup=False)
+    table = Table("setting", "type", "default", "range", "meaning")
+    for row in settings_of(pass_class.Config):
+        table.add_row(*row)
+    table.add_row("budget.max_drop", "number", "", ">= 0", "Any pass: points it may cost on the search split, or it is undone.")
+    console.print(table)
+
+
+def show_plan(plan: Plan, console: Console) -> None:
+    """What would run: model, data, stages; nothing is trained."""
+    rows = plan.rows
+    values = count_parameters(plan.model_folder)
+    recipe = plan.recipe
+    console.print(
+        f"model  {recipe.model}: {plan.model_config['model_type']}, {values / 1e6:.2f} M parameters\n"
+        f"task   {plan.task.name}: {plan.task.spec.kind}, {plan.task.spec.metric_name}; "
+        + ", ".join(f"{len(split)} {name}" for name, split in rows.splits.items())
+        + (f"; labels {', '.join(rows.label_names)}" if rows.label_names else ""),
+        highlight=False,
+    )
+    if rows.overlap:
+        console.print(f"note   {rows.overlap} test rows also stand in train or search", highlight=False)
+    table = Table("", "pass", "settings", "budget", "ends")
+    for step in plan.steps:
+        settings = ", ".join(f"{key}={value}" for key, value in step.config.model_dump().items())
+        budget = f"at most {step.budget.max_drop:g} points" if step.budget else ""
+        table.add_row(str(step.index), step.name, settings, budget, ", ".join(sorted(step.runner.ends)))
+    console.print(table)
+    dense = f"the model after pass {plan.baseline - 1}" if plan.baseline else "the model as it comes"
+    console.print(f"Measured against {dense}. Nothing was trained.", highlight=False)

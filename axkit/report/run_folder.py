@@ -1,0 +1,100 @@
+"""Write a finished run: model, resolved recipe, report.json, report.md, journal; whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from axkit.engine import Run, journal_lines
+from axkit.report.text import report_text
+from axkit.saving.folder import atomic_folder, save
+
+FORMAT = 1
+_PACKAGES = ("axkit", "torch", "transformers", "datasets", "safetensors", "numpy")
+
+
+def write_run(run: Run, target: Path) -> dict[str, Any]:
+    """Make the run folder.
+
+    Args:
+        run: from :func:`axkit.apply`.
+        target: the folder; an older one of that name is replaced once the new one is complete.
+
+    Returns:
+        The content of report.json.
+
+    Raises:
+        StorageError: the disk is full or not writable; an older folder is as before.
+    """
+    report = {
+        "format": FORMAT,
+        "name": run.plan.recipe.name,
+        "summary": run.summary,
+        "stages": [stage.record for stage in run.stages],
+        "recipe": run.plan.source.text,
+        "overrides": list(run.plan.source.overrides),
+        "machine": machine(),
+    }
+    with atomic_folder(target) as folder:
+        save(run.subject, run.tokenizer, folder, run.about)
+        (folder / "recipe.yaml").write_text(resolved_recipe(run), encoding="utf-8")
+        (folder / "report.json").write_text(json.dumps(report, indent=1, allow_nan=False), encoding="utf-8")
+        (folder / "report.md").write_text(report_text(report), encoding="utf-8")
+        (folder / "journal.jsonl").write_text("".join(f"{line}\n" for line in journal_lines(run.stages)), "utf-8")
+    return report
+
+
+def resolved_recipe(run: Run) -> str:
+    """The recipe as it ran: overrides applied, every default written out; it can be applied again."""
+    recipe = run.plan.recipe
+    tree: dict[str, Any] = {
+        "axkit": recipe.axkit,
+        "name": recipe.name,
+        "model": recipe.model,
+        "task": recipe.task,
+        "seed": recipe.seed,
+    }
+    samples = recipe.samples.model_dump(exclude_none=True)
+    if samples:
+        tree["samples"] = samples
+    tree["passes"] = [
+        {
+            "pass": step.name,
+            **step.config.model_dump(mode="json", exclude_none=True),
+            **({"budget": step.budget.model_dump()} if step.budget else {}),
+        }
+        for step in run.plan.steps
+    ]
+    text = io.StringIO()
+    YAML().dump(tree, text)
+    return text.getvalue()
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    import torch
+
+    return {
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in _PACKAGES},
+    }
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown"

@@ -1,0 +1,150 @@
+"""report.md: the same figures as report.json, for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from axkit.anatomy.structure import Structure
+
+MIB = 1e6
+
+
+def headline(summary: Mapping[str, Any]) -> str:
+    """What came out, in sentences that claim no more than was measured."""
+    smaller = summary["bytes_dense"] / summary["bytes_result"]
+    faster = summary["throughput_b32_per_s_result"] / summary["throughput_b32_per_s_dense"]
+    quicker = summary["latency_b1_ms_p50_dense"] / summary["latency_b1_ms_p50_result"]
+    change = summary["metric_result"] - summary["metric_dense"]
+    p = summary["p_value_paired"]
+    sure = "a difference that chance does not explain" if p < 0.05 else "a difference that chance can explain"
+    lines = [
+        f"{_times(smaller, 'smaller', 'larger')} on disk, {_times(faster, 'the throughput', 'the throughput')} "
+        f"at batch 32, {_times(quicker, 'quicker', 'slower')} on one input.",
+        f"Test {summary['metric_name']} {summary['metric_dense']:.2f} -> {summary['metric_result']:.2f} "
+        f"({change:+.2f} points, 95 % interval {summary['metric_result_low']:.2f} to "
+        f"{summary['metric_result_high']:.2f}; paired p = {p:.3f}: {sure}).",
+    ]
+    if summary["metric_result"] <= summary["metric_majority"] + 1e-9:
+        lines.append("The result is no better than always answering the most frequent label: do not use it.")
+    if smaller <= 1.01 and faster <= 1.03 and change <= 0:
+        lines.append("Nothing became smaller, faster or better.")
+    return "\n".join(lines)
+
+
+def _times(ratio: float, more: str, less: str) -> str:
+    if more == less:
+        return f"{ratio:.2f}x {more}"
+    return f"{ratio:.2f}x {more}" if ratio >= 1 else f"{1 / ratio:.2f}x {less}"
+
+
+def summary_rows(summary: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """(figure, dense, result, ratio or change), as text."""
+
+    def row(name: str, key: str, form: str, scale: float = 1.0) -> tuple[str, str, str, str]:
+        dense, result = summary[f"{key}_dense"] / scale, summary[f"{key}_result"] / scale
+        ratio = dense / result if "latency" in key or key in ("bytes", "parameters") else result / dense
+        return name, format(dense, form), format(result, form), f"{ratio:.2f}x"
+
+    change = summary["metric_result"] - summary["metric_dense"]
+    return [
+        (
+            f"test {summary['metric_name']}, points",
+            f"{summary['metric_dense']:.2f}",
+            f"{summary['metric_result']:.2f}",
+            f"{change:+.2f}",
+        ),
+        row("on disk, MB", "bytes", ".1f", MIB),
+        row("values, millions", "parameters", ".2f", 1e6),
+        row("latency at batch 1, ms (median)", "latency_b1_ms_p50", ".2f"),
+        row("latency at batch 1, ms (90 %)", "latency_b1_ms_p90", ".2f"),
+        row("throughput at batch 32, inputs/s", "throughput_b32_per_s", ".0f"),
+    ]
+
+
+def stage_rows(stages: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """(pass, search metric, MB, throughput ratio, seconds, note) of each stage, as text."""
+    return [
+        (
+            stage["pass"] + (" (undone)" if stage["undone"] else "") + (" (reused)" if stage["reused"] else ""),
+            f"{stage['metric_search']:.2f}",
+            f"{stage['bytes'] / MIB:.1f}",
+            f"{stage['throughput_ratio']:.2f}x" if "throughput_ratio" in stage else "dense",
+            f"{stage['wall_s']:.1f}",
+            stage["note"],
+        )
+        for stage in stages
+    ]
+
+
+def what_is_left(structure: Structure) -> list[str]:
+    """One line per layer: heads (`#` kept, `.` gone), feed-forward width, hard attention."""
+    lines = []
+    for index, layer in enumerate(structure.layers):
+        heads = "".join("#" if head in layer.heads else "." for head in range(structure.n_heads))
+        attention = heads if layer.attention else "block removed".center(structure.n_heads)
+        ffn = f"{len(layer.neurons)}/{structure.ffn_width} neurons" if layer.ffn else "block removed"
+        hard = f", hard attention K = {layer.hard_k}" if layer.hard_k is not None else ""
+        lines.append(f"layer {index:2d}  heads {attention}  feed-forward {ffn}{hard}")
+    if structure.first_token_only:
+        lines.append("The last layer is computed for the first token alone.")
+    return lines
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    return lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+
+
+def report_text(report: Mapping[str, Any]) -> str:
+    """The whole report as Markdown."""
+    summary, stages, machine = report["summary"], report["stages"], report["machine"]
+    rows = summary["rows"]
+    spread = (
+        f"throughput of the rounds: dense {summary['throughput_b32_per_s_dense_low']:.0f} to "
+        f"{summary['throughput_b32_per_s_dense_high']:.0f}, result {summary['throughput_b32_per_s_result_low']:.0f} to "
+        f"{summary['throughput_b32_per_s_result_high']:.0f} inputs/s"
+    )
+    lines = [
+        f"# {report['name']}",
+        "",
+        headline(summary),
+        "",
+        *_table(("figure", "dense", "result", "change"), summary_rows(summary)),
+        "",
+        f"Dense is the model that the recipe's leading training passes left, in float32. Decisions were made on "
+        f"{rows['search']} search rows, the figures above on {rows['test']} test rows that no decision used. A model "
+        f"that knows only the most frequent label scores {summary['metric_majority']:.2f}. Speed: the two models in "
+        f"turn, in one process, on inputs of real lengths; {spread}.",
+        "",
+        "## Stages",
+        "",
+        *_table(("pass", "search metric", "MB", "throughput", "seconds", "note"), stage_rows(stages)),
+        "",
+        "## What is left",
+        "",
+        "```",
+        *what_is_left(Structure.from_json(stages[-1]["structure"])),
+        "```",
+        "",
+        "## Data",
+        "",
+        f"Rows: {rows['train']} train, {rows['search']} search, {rows['test']} test. Truncated: "
+        f"{sum(summary['rows_truncated'].values())}. Test rows whose text also stands in train or search: "
+        f"{summary['test_rows_also_in_train_or_search']}.",
+        "",
+        "## Machine",
+        "",
+        f"{machine['processor']}, {machine['threads']} threads, {machine['cpu_capability']}; {machine['system']}, "
+        f"Python {machine['python']}; " + ", ".join(f"{k} {v}" for k, v in machine["packages"].items()) + ". "
+        f"Peak memory {summary['peak_memory_bytes'] / 2**30:.2f} GiB, {summary['wall_s']:.0f} s.",
+        "",
+        "## Recipe",
+        "",
+        "```yaml",
+        report["recipe"].rstrip(),
+        "```",
+        *(["", "Overrides: " + ", ".join(f"`{o}`" for o in report["overrides"])] if report["overrides"] else []),
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,68 @@
+"""Open a checkpoint to work on: with a head for the task, in float32."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from axkit.errors import CheckpointError
+from axkit.quiet import quiet
+from axkit.tasks.kinds import TaskKind
+
+
+def open_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a checkpoint.
+
+    Raises:
+        CheckpointError: there is none that loads.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        with quiet():
+            return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{folder} holds no tokenizer that loads; save the model's tokenizer there") from error
+
+
+def token_limit(tokenizer: Any, config: Any) -> int:
+    """Tokens that a model can take: the tokenizer's word where it has one, else the position embeddings."""
+    said = int(tokenizer.model_max_length)
+    positions = int(getattr(config, "max_position_embeddings", 0) or 512)
+    return said if said < 10**6 else positions
+
+
+def open_for_task(folder: Path, kind: TaskKind, outputs: int, names: Sequence[str], seed: int) -> Any:
+    """The model with a head for a task, in eval mode; a head that the checkpoint lacks is drawn from ``seed``.
+
+    Args:
+        folder: a checked checkpoint.
+        kind: of the task; says which head.
+        outputs: of the head.
+        names: of the labels; empty for regression.
+        seed: of the new head.
+
+    Raises:
+        CheckpointError: the checkpoint lacks more than the head.
+    """
+    import transformers
+
+    torch.manual_seed(seed)
+    labels: dict[str, Any] = {"num_labels": outputs}
+    if names:
+        labels = {"id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
+    load: Callable[..., Any] = getattr(transformers, f"AutoModelFor{kind.head}").from_pretrained
+    options = {"dtype": "float32", "local_files_only": True, "use_safetensors": True, "output_loading_info": True}
+    with quiet():
+        module, info = load(str(folder), **labels, **options)
+    prefix = f"{module.base_model_prefix}."
+    lost = sorted(name for name in info["missing_keys"] if name.startswith(prefix) and ".pooler." not in name)
+    if lost:
+        raise CheckpointError(
+            f"{folder} lacks {len(lost)} weights of its own architecture ({lost[0]} first); copy or save it again"
+        )
+    module.config.problem_type = kind.problem_type
+    return module.eval()

@@ -1,0 +1,110 @@
+"""What one does with a finished folder: score it, time it, ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from axkit import measure
+from axkit.errors import CheckpointError, DataError
+from axkit.models import read_config
+from axkit.recipe import Recipe, Samples, Source
+from axkit.saving.folder import load, read_manifest
+from axkit.saving.opening import open_tokenizer, token_limit
+from axkit.tasks.kinds import KINDS
+from axkit.tasks.rows import load_rows
+from axkit.tasks.spec import SplitName, resolve
+from axkit.tasks.split import Split
+
+
+def _about(folder: Path) -> Mapping[str, Any]:
+    manifest = read_manifest(folder)
+    return manifest["about"] if manifest else {}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A model's score on a split: points of the metric, with a 95 % bootstrap interval."""
+
+    metric: str
+    score: float
+    low: float
+    high: float
+    rows: int
+
+
+def evaluate(folder: str | Path, task: str | Mapping[str, Any] | None = None, split: SplitName = "test") -> Scored:
+    """Score a saved model.
+
+    Args:
+        folder: a run folder, or any checkpoint with a head (then ``task`` must be given).
+        task: another task than the folder's own; a registered name or a mapping.
+        split: which one.
+
+    Raises:
+        AxkitError: no such folder, no task known, or labels that do not fit the head.
+    """
+    folder = Path(folder)
+    model = load(folder)
+    about = _about(folder)
+    chosen = task if task is not None else about.get("task")
+    if chosen is None:
+        raise DataError(f"{folder} says nothing of a task; name one with --task")
+    recipe = Recipe.model_validate(
+        {"axkit": 1, "name": "eval", "model": str(folder), "task": chosen, "passes": [{"pass": "none"}]}
+    )
+    resolved = resolve(Source(recipe, "", "--task" if task is not None else str(folder)))
+    samples = Samples.model_validate(about.get("samples", {})) if task is None else Samples()
+    rows = load_rows(resolved, samples)
+    kind = KINDS[resolved.spec.kind]
+    outputs = kind.outputs(rows.label_names)
+    if outputs != model.config.num_labels:
+        raise DataError(
+            f"{folder} has a head for {model.config.num_labels} labels, task '{resolved.name}' has {outputs}; "
+            f"name a task that fits"
+        )
+    tokenizer = open_tokenizer(folder)
+    data = Split(rows.splits[split], resolved.spec, kind, tokenizer, token_limit(tokenizer, model.config))
+    found = data.evaluate(model)
+    low, high = measure.confidence_interval(data, found)
+    return Scored(found.metric, found.score, low, high, len(data))
+
+
+def bench(folder: str | Path, against: str | Path | None = None) -> dict[str, measure.Speed]:
+    """Time a saved model, in turn with another where one is given.
+
+    Inputs have the lengths of the folder's own test rows; the tokens are random, which no speed depends on.
+
+    Raises:
+        CheckpointError: a folder that does not load.
+    """
+    folders = {"result": Path(folder), **({"against": Path(against)} if against else {})}
+    models = {name: load(path) for name, path in folders.items()}
+    lengths = _about(Path(folder)).get("token_lengths") or [32] * 96
+    tokenizer = open_tokenizer(Path(folder))
+    inputs = measure.Inputs.like(lengths, tokenizer.model_input_names, min(m.config.vocab_size for m in models.values()))
+    return measure.speed(models, inputs)
+
+
+def predict(folder: str | Path, text: str, pair: str | None = None) -> dict[str, float]:
+    """Label -> probability, or {"score": value} for regression.
+
+    Raises:
+        CheckpointError: a folder that does not load, or a model without a classification head.
+    """
+    import torch
+
+    folder = Path(folder)
+    architecture = (read_config(folder).get("architectures") or ["?"])[0]
+    if not architecture.endswith("ForSequenceClassification"):
+        raise CheckpointError(f"{folder} holds a {architecture}, which classifies no text; give a run folder")
+    model, tokenizer = load(folder), open_tokenizer(folder)
+    limit = token_limit(tokenizer, model.config)
+    inputs = tokenizer(text, pair, truncation=True, max_length=limit, return_tensors="pt")
+    with torch.inference_mode():
+        logits = model(**inputs).logits[0].float()
+    if model.config.problem_type == "regression":
+        return {"score": float(logits[0])}
+    return {model.config.id2label[i]: p for i, p in enumerate(logits.softmax(-1).tolist())}
