@@ -80,7 +80,9 @@ def _show_report(report: dict[str, Any], target: Path) -> None:
         figures.add_row(*row)
     console.print(stages, figures)
     console.print(headline(report["summary"]), highlight=False)
-    console.print(f"{report['summary']['wall_s']:.0f} s. Written to {target} (report.md, report.json).", highlight=False)
+    console.print(
+        f"{report['summary']['wall_s']:.0f} s. Written to {target} (report.md, report.json).", highlight=False
+    )
 
 
 @cli.command("plan")
@@ -129,7 +131,8 @@ def eval_command(folder: str, task: str | None, split: Any) -> None:
 
     found = evaluate(folder, task, split)
     click.echo(
-        f"{split} {found.metric} {found.score:.2f} (95 % interval {found.low:.2f} to {found.high:.2f}, {found.rows} rows)"
+        f"{split} {found.metric} {found.score:.2f} "
+        f"(95 % interval {found.low:.2f} to {found.high:.2f}, {found.rows} rows)"
     )
 
 

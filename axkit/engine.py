@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from axkit.cache import StageStore, next_key
 from axkit.passes import Progress, Tools
 from axkit.planning import Plan, PlannedStep, plan
 from axkit.progress import Silent
-from axkit.saving.opening import open_for_task, open_tokenizer, token_limit
 from axkit.recipe import Recipe, Source
+from axkit.saving.opening import open_for_task, open_tokenizer, token_limit
 from axkit.subject import Subject, TrailStep
 from axkit.tasks.kinds import KINDS
 from axkit.tasks.split import Evaluation, Split
@@ -130,7 +130,13 @@ class _Engine:
         versions = (__version__, torch.__version__, transformers.__version__)
         weights = [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in made.model_folder.glob("*.safetensors")]
         self.initial_key = next_key(
-            "", versions, str(made.model_folder), weights, rows.fingerprint, made.task.spec.model_dump(), made.recipe.seed
+            "",
+            versions,
+            str(made.model_folder),
+            weights,
+            rows.fingerprint,
+            made.task.spec.model_dump(),
+            made.recipe.seed,
         )
 
     def _stage(
@@ -143,6 +149,7 @@ class _Engine:
         self.used.add(folder)
         journal = self.store.journal(step.index, step.name, key)
         found = None if self.fresh else self.store.find(folder)
+        evaluation: Evaluation | None = None
         if found is not None:
             subject, record = found
             record["reused"] = True
@@ -151,17 +158,16 @@ class _Engine:
             self.progress.say(f"{step.index + 1}. {step.name}")
             if self.fresh:
                 journal.path.unlink(missing_ok=True)
-            subject, record = self._apply(step, config, subject, before, journal)
+            subject, record, evaluation = self._apply(step, config, subject, before, journal)
             record = self.store.put(folder, subject, self.tokenizer, record, self.about)
         record["note"] = record["note"] or _nothing_gained(record, self._previous(), step.runner.trains)
-        evaluation = self.splits["search"].evaluate(subject.module)
         self.progress.say(f"   {_line(record)}")
         self.stages.append(Stage(record, journal.read()))
         return subject, key, evaluation
 
     def _apply(
         self, step: PlannedStep, config: Mapping[str, Any], subject: Subject, before: Evaluation | None, journal: Any
-    ) -> tuple[Subject, dict[str, Any]]:
+    ) -> tuple[Subject, dict[str, Any], Evaluation]:
         import torch
 
         start = time.perf_counter()
@@ -186,7 +192,8 @@ class _Engine:
         after = self.splits["search"].evaluate(worked.module)
         undone = False
         note = result.note
-        if step.budget is not None and before is not None:
+        if step.budget is not None:
+            before = before or self.splits["search"].evaluate(subject.module)
             drop = before.score - after.score
             undone = drop > step.budget.max_drop
             if undone:
@@ -212,7 +219,7 @@ class _Engine:
         }
         if self.dense is not None:
             record |= self._stage_speed(worked)
-        return worked, record
+        return worked, record, after
 
     def _stage_speed(self, subject: Subject) -> dict[str, float]:
         assert self.dense is not None, "only called once there is a dense model"

@@ -68,7 +68,9 @@ def show_pass(name: str, console: Console) -> None:
     table = Table("setting", "type", "default", "range", "meaning")
     for row in settings_of(pass_class.Config):
         table.add_row(*row)
-    table.add_row("budget.max_drop", "number", "", ">= 0", "Any pass: points it may cost on the search split, or it is undone.")
+    table.add_row(
+        "budget.max_drop", "number", "", ">= 0", "Any pass: points it may cost on the search split, or it is undone."
+    )
     console.print(table)
 
 

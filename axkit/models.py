@@ -55,7 +55,9 @@ def local_folder(model: str) -> Path:
     if Path(model).is_dir():
         return check_folder(Path(model))
     if Path(model).exists() or model.startswith((".", "/", "~")):
-        raise CheckpointError(f"model '{model}' is no folder with a checkpoint; give one, a hub id or a registered name")
+        raise CheckpointError(
+            f"model '{model}' is no folder with a checkpoint; give one, a hub id or a registered name"
+        )
     return check_folder(_download(model))
 
 

@@ -131,9 +131,9 @@ class Pass(ABC, Generic[C]):
             for base in getattr(cls, "__orig_bases__", ()):
                 arguments = get_args(base)
                 if arguments and isinstance(arguments[0], type) and issubclass(arguments[0], PassConfig):
-                    cls.Config = arguments[0]
+                    cls.Config = arguments[0]  # type: ignore[assignment]  # it is the C of this very class
 
-    def check(self, family: Family, config: C) -> None:  # noqa: B027  # an override is optional
+    def check(self, family: Family, config: C) -> None:  # an override is optional
         """Refuse what cannot work, before a weight is loaded; touches no tensor.
 
         Raises:

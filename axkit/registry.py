@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import entrypoints
@@ -59,7 +59,7 @@ def _distribution(point: Any) -> str:
     return f"{point.distro.name} {point.distro.version}" if point.distro else "an unnamed distribution"
 
 
-@lru_cache(maxsize=None)
+@cache
 def entries(group: str) -> dict[str, Entry]:
     """All names of a group, sorted. Nothing is imported."""
     found: dict[str, Entry] = {}

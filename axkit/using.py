@@ -84,7 +84,9 @@ def bench(folder: str | Path, against: str | Path | None = None) -> dict[str, me
     models = {name: load(path) for name, path in folders.items()}
     lengths = _about(Path(folder)).get("token_lengths") or [32] * 96
     tokenizer = open_tokenizer(Path(folder))
-    inputs = measure.Inputs.like(lengths, tokenizer.model_input_names, min(m.config.vocab_size for m in models.values()))
+    inputs = measure.Inputs.like(
+        lengths, tokenizer.model_input_names, min(m.config.vocab_size for m in models.values())
+    )
     return measure.speed(models, inputs)
 
 

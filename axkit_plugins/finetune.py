@@ -17,7 +17,8 @@ class FinetuneConfig(TrainingConfig):
     """Settings of ``finetune``."""
 
     refit: Literal["current", "pretrained"] = Field(
-        "current", description="Start from the current weights, or from the model's own before this recipe, carved alike."
+        "current",
+        description="Start from the current weights, or from the model's own before this recipe, carved alike.",
     )
 
 

@@ -62,7 +62,7 @@ class FirstTokenCore(nn.Module):
         for name, child in core.named_children():
             self.add_module(name, child)
         self._names = (query, key, value, out)
-        self.config = core.config
+        self.config: Any = core.config
         self.scaling = core.scaling
         self.head_size = int(core.attention_head_size)  # type: ignore[arg-type]  # an int on every family here
         self.is_causal = False

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import torch
 from torch import nn
 
 from axkit.anatomy.family import Family, Role
@@ -46,7 +45,9 @@ def layers_of(model: Any, family: Family) -> Iterator[Layer]:
 def dense_structure(model: Any, family: Family) -> Structure:
     """The structure of a stock model, from its config."""
     config = model.config
-    return Structure.dense(family.size(config, "layers"), family.size(config, "heads"), family.size(config, "ffn_width"))
+    return Structure.dense(
+        family.size(config, "layers"), family.size(config, "heads"), family.size(config, "ffn_width")
+    )
 
 
 def check_first_token(model: Any, family: Family) -> bool:
@@ -79,6 +80,7 @@ def carve(model: Any, family: Family, now: Structure, then: Structure) -> None:
 
 
 def carve_layer(layer: Layer, family: Family, now: LayerStructure, then: LayerStructure, head_size: int) -> None:
+    """:func:`carve` for one layer; ``head_size`` is in values per head."""
     if now.attention and not then.attention:
         for path, kind in family.removed.attention.items():
             layer.put(path, STAND_INS[kind]())
@@ -110,10 +112,11 @@ def _keep_heads(layer: Layer, now: LayerStructure, then: LayerStructure, head_si
 
 def _first_token_only(layer: Layer) -> None:
     core = layer.path("attention_core")
-    if not isinstance(layer.attention_core, tuple(STAND_INS.values()) + (NoHeads,)):
+    if not isinstance(layer.attention_core, (*STAND_INS.values(), NoHeads)):
         names = [_below(core, layer.path(role)) for role in ("query", "key", "value", "attention_out")]
         query, key, value, out = names
-        assert query and key and value, "the projections live in the attention core"
+        if query is None or key is None or value is None:
+            raise NotApplicable("the family file puts the projections outside the attention core")
         layer.put(core, FirstTokenCore(layer.attention_core, query, key, value, out))
     layer.module.register_forward_pre_hook(KeepFirst(core), with_kwargs=True)
 
@@ -127,9 +130,7 @@ def _positions(now: tuple[int, ...], then: tuple[int, ...]) -> list[int]:
     return [place[index] for index in then]
 
 
-def slice_linear(
-    linear: nn.Module, rows: list[int] | None = None, columns: list[int] | None = None
-) -> nn.Linear:
+def slice_linear(linear: nn.Module, rows: list[int] | None = None, columns: list[int] | None = None) -> nn.Linear:
     """A copy of a linear layer with some of its outputs (rows) or inputs (columns); the bias follows the rows."""
     if not isinstance(linear, nn.Linear):
         raise NotApplicable(f"{type(linear).__name__} holds no float weights to slice; prune before quantizing")

@@ -34,7 +34,9 @@ class HardAttention(Pass[HardAttentionConfig]):
 
         longest = int(tools.search.lengths.max())
         if longest <= config.k:
-            note = f"No search input has more than K = {config.k} tokens (the longest has {longest}): nothing to change."
+            note = (
+                f"No search input has more than K = {config.k} tokens (the longest has {longest}): nothing to change."
+            )
             return Result(facts={"hard_layers": 0.0}, note=note)
         search = Search(subject, tools, Rule(config.vote), cuts=(config.k,))
         hard = 0

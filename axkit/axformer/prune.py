@@ -20,7 +20,10 @@ class AxformerPruneConfig(PassConfig):
 
     vote: float = Field(0.5, ge=0, lt=1, description="Share of samples that must not get worse.")
     tolerance: float = Field(
-        0.0, ge=0, le=1, description="Share of the dense search loss that all removals together may cost; the paper's is 0."
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the dense search loss that all removals together may cost; the paper's is 0.",
     )
     groups: int = Field(12, ge=1, le=4096, description="Equal groups of feed-forward neurons tried one by one.")
     first_token_only: bool = Field(
@@ -52,7 +55,9 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
                 _attention(search, layer)
         after = subject.structure
         facts = {
-            "removed_attention_blocks": float(sum(x.attention for x in before.layers) - sum(x.attention for x in after.layers)),
+            "removed_attention_blocks": float(
+                sum(x.attention for x in before.layers) - sum(x.attention for x in after.layers)
+            ),
             "removed_ffn_blocks": float(sum(x.ffn for x in before.layers) - sum(x.ffn for x in after.layers)),
             "removed_heads": float(sum(len(x.heads) for x in before.layers) - sum(len(x.heads) for x in after.layers)),
             "removed_neurons": float(

@@ -16,6 +16,7 @@ from axkit.report.text import report_text
 from axkit.saving.folder import atomic_folder, save
 
 FORMAT = 1
+PROBE = ("A fine story, told well.", "This is far too long and rather dull.")
 _PACKAGES = ("axkit", "torch", "transformers", "datasets", "safetensors", "numpy")
 
 
@@ -40,6 +41,7 @@ def write_run(run: Run, target: Path) -> dict[str, Any]:
         "recipe": run.plan.source.text,
         "overrides": list(run.plan.source.overrides),
         "machine": machine(),
+        "probe": {"texts": list(PROBE), "logits": _probe(run)},
     }
     with atomic_folder(target) as folder:
         save(run.subject, run.tokenizer, folder, run.about)
@@ -48,6 +50,16 @@ def write_run(run: Run, target: Path) -> dict[str, Any]:
         (folder / "report.md").write_text(report_text(report), encoding="utf-8")
         (folder / "journal.jsonl").write_text("".join(f"{line}\n" for line in journal_lines(run.stages)), "utf-8")
     return report
+
+
+def _probe(run: Run) -> list[list[float]]:
+    """The logits of two sentences: a deployment that reloads the folder can check that it got the same model."""
+    import torch
+
+    with torch.inference_mode():
+        inputs = run.tokenizer(list(PROBE), padding=True, return_tensors="pt")
+        logits: list[list[float]] = run.subject.module(**inputs).logits.float().tolist()
+    return logits
 
 
 def resolved_recipe(run: Run) -> str:

@@ -7,7 +7,7 @@ A pruned checkpoint under the stock model_type would reload removed blocks as ra
 from __future__ import annotations
 
 import sys
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -22,7 +22,7 @@ HEADS = ("SequenceClassification", "TokenClassification", "QuestionAnswering")
 PREFIX = "axkit_"
 
 
-@lru_cache(maxsize=None)
+@cache
 def config_class(model_type: str) -> Any:
     """The config of ``axkit_<model_type>``: the stock one, and one field that says what is left."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -39,10 +39,10 @@ def config_class(model_type: str) -> Any:
     return made
 
 
-@lru_cache(maxsize=None)
-def model_class(stock: type) -> Any:
+@cache
+def model_class(stock: Any) -> Any:
     """The class that rebuilds a carved or quantized ``stock`` model from its config."""
-    config = config_class(str(stock.config_class.model_type))  # type: ignore[attr-defined]
+    config = config_class(str(stock.config_class.model_type))
 
     def __init__(self: Any, config: Any, *args: Any, **kwargs: Any) -> None:
         stock.__init__(self, config, *args, **kwargs)

@@ -110,7 +110,7 @@ def _raise_if_full(error: Exception, folder: Path) -> None:
 
 
 def _save_config(subject: Subject, folder: Path) -> None:
-    stock = type(subject.module)
+    stock: Any = type(subject.module)
     made = classes.model_class(stock) if not stock.__name__.startswith("Axkit") else stock
     fields = {k: v for k, v in subject.module.config.to_dict().items() if k not in ("model_type", "axkit")}
     config = made.config_class(**fields, axkit=classes.describe(subject))
@@ -185,7 +185,9 @@ def load_module(folder: Path, config: Mapping[str, Any]) -> Any:
     names = config.get("architectures") or ["?"]
     model_class = getattr(classes, names[0], None) or getattr(transformers, names[0], None)
     if model_class is None or not hasattr(model_class, "from_pretrained"):
-        raise CheckpointError(f"{folder}/config.json names the unknown architecture {names[0]}; give another checkpoint")
+        raise CheckpointError(
+            f"{folder}/config.json names the unknown architecture {names[0]}; give another checkpoint"
+        )
     try:
         with quiet():
             module, info = model_class.from_pretrained(

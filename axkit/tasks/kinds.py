@@ -88,7 +88,7 @@ class Classification(TaskKind):
 
     head = "SequenceClassification"
     problem_type = "single_label_classification"
-    metrics = {"accuracy": _accuracy, "matthews": _matthews, "f1": _f1}
+    metrics: ClassVar = {"accuracy": _accuracy, "matthews": _matthews, "f1": _f1}
 
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Cross entropy."""
@@ -118,7 +118,7 @@ class Regression(TaskKind):
 
     head = "SequenceClassification"
     problem_type = "regression"
-    metrics = {"pearson": _pearson, "spearman": _spearman}
+    metrics: ClassVar = {"pearson": _pearson, "spearman": _spearman}
 
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Squared error."""

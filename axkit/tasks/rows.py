@@ -73,7 +73,7 @@ def load_rows(task: Task, samples: Samples) -> TaskRows:
     for name in SPLITS:
         if not len(splits[name]):
             raise DataError(f"task '{task.name}': the {name} split is empty; give it rows")
-    seen = {text for name in ("train", "search") for text in splits[name].texts}  # type: ignore[index]
+    seen = {text for name in ("train", "search") for text in splits[name].texts}
     overlap = sum(text in seen for text in splits["test"].texts)
     return TaskRows(splits, names, overlap, _fingerprint(splits))
 
@@ -124,8 +124,9 @@ def _label_names(spec: TaskSpec, train: Sequence[Row]) -> tuple[str, ...]:
     if spec.label_names is not None:
         return tuple(spec.label_names)
     found = {row.get(spec.label) for row in train} - {None}
-    if all(isinstance(label, int) for label in found):
-        return tuple(str(index) for index in range(max(found, default=-1) + 1))
+    numbers = [label for label in found if isinstance(label, int)]
+    if len(numbers) == len(found):
+        return tuple(str(index) for index in range(max(numbers, default=-1) + 1))
     return tuple(sorted(str(label) for label in found))
 
 

@@ -59,7 +59,7 @@ class Int8Linear(nn.Module):
         return torch.ops.quantized.linear_dynamic(x.float(), self._packed, reduce_range=False).to(x.dtype)  # type: ignore[no-any-return]
 
     def _pack(self) -> Any:
-        torch.backends.quantized.engine = kernel()
+        torch.backends.quantized.engine = kernel() or "none"
         zeros = torch.zeros(self.out_features, dtype=torch.long)
         with warnings.catch_warnings():  # the tensor type is deprecated, the kernels are not; decision 0004
             warnings.filterwarnings("ignore", message=".*quantized tensor creation functions", category=UserWarning)

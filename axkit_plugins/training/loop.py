@@ -52,7 +52,7 @@ class _Bar(TrainerCallback):  # type: ignore[misc]
 def has_bfloat16() -> bool:
     """True where matrix products in bfloat16 run in hardware."""
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)())
 
 
@@ -108,6 +108,9 @@ def train(model: Any, config: TrainingConfig, tools: Tools, trainer_class: type 
             done = trainer.train()
         for _ in bar:  # a last epoch that ends early closes the bar
             pass
+    # accelerate leaves its autocast wrapped around forward: the model would go on computing in bfloat16
+    for name in ("forward", "_original_forward"):
+        model.__dict__.pop(name, None)
     for parameter in model.parameters():
         parameter.requires_grad_(True)
     model.to("cpu").eval()
@@ -123,13 +126,15 @@ def refit(subject: Subject, folder: str) -> None:
     """Put the weights that the recipe started from into the subject's present shape (AxFormer's from_specialized)."""
     from transformers import AutoModel
 
-    from axkit import Subject as SubjectClass
     from axkit import Structure
+    from axkit import Subject as SubjectClass
 
     fresh = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
     now = subject.structure
     dense = Structure.dense(len(now.layers), now.n_heads, now.ffn_width)
     start = SubjectClass(fresh, subject.family, dense)
-    whole = Structure(now.layers, now.n_heads, now.ffn_width)  # a bare base model has no head to be first-token-only for
+    whole = Structure(
+        now.layers, now.n_heads, now.ffn_width
+    )  # a bare base model has no head to be first-token-only for
     start.carve(whole)
     subject.module.base_model.load_state_dict(fresh.state_dict(), strict=False)

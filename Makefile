@@ -1,0 +1,60 @@
+# Two commands on a fresh machine: `make demo` runs the main job, `make test` proves the house is in order.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RECIPE := recipes/distilbert_int8_axformer.yaml
+SHORT := --set samples.train=600 --set samples.search=150 --set samples.test=200 --set passes.0.epochs=1 --set passes.4.budget.max_drop=100
+
+.PHONY: demo demo-short test lint types unit docs serve format clean
+
+demo: $(VENV)/.demo  ## Set up, and make DistilBERT smaller and faster (some five minutes on two cores).
+	$(BIN)/axkit apply $(RECIPE) --force
+
+demo-short: $(VENV)/.demo  ## The same job on fewer rows, in a minute; proves the path, not the accuracy.
+	$(BIN)/axkit apply $(RECIPE) --force --out runs/short $(SHORT)
+
+test: $(VENV)/.dev lint types unit docs  ## Set up, lint, type-check, test, build the docs.
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types:
+	$(BIN)/mypy
+
+unit:
+	$(BIN)/pytest
+
+docs:
+	$(BIN)/mkdocs build --strict --quiet
+
+serve: $(VENV)/.dev
+	$(BIN)/mkdocs serve
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) dist build site runs
+
+# torch comes first and alone, pinned, so that an installer that has its CPU build takes that one.
+$(VENV)/.torch: constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	touch $@
+
+SOURCES := pyproject.toml README.md LICENSE $(shell find axkit axkit_plugins docs/examples -name '*.py' -o -name '*.toml')
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+$(VENV)/.demo: $(VENV)/.torch $(SOURCES)
+	$(PIP) '.[demo]'
+	$(PIP) --force-reinstall --no-deps .
+	touch $@
+
+# The tests run against the built package, not the checkout.
+$(VENV)/.dev: $(VENV)/.torch $(SOURCES)
+	$(PIP) '.[dev]'
+	$(PIP) --force-reinstall --no-deps . ./docs/examples/axkit-narrow
+	touch $(VENV)/.demo $@

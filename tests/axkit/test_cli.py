@@ -1,0 +1,220 @@
+"""The command line as a user meets it: exit codes, one sentence, nothing half-written, torch left alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from axkit import cli
+from axkit.cli import main
+
+
+def axkit(*arguments, monkeypatch=None, capsys=None):
+    """Run in this process: (exit code, stdout, stderr)."""
+    monkeypatch.setattr(sys, "argv", ["axkit", *arguments])
+    monkeypatch.setenv("COLUMNS", "200")
+    code = 0
+    try:
+        main()
+    except SystemExit as done:
+        code = int(done.code or 0)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    return lambda *arguments: axkit(*arguments, monkeypatch=monkeypatch, capsys=capsys)
+
+
+def refused(result, *parts):
+    code, _, err = result
+    assert code == 2, err
+    assert "Traceback" not in err
+    lines = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert lines, err
+    for part in parts:
+        assert part in err
+    return lines
+
+
+def test_lists(run):
+    for command, name in (("passes", "int8"), ("families", "roberta"), ("tasks", "glue/sst2"), ("models", "embedded:")):
+        code, out, _ = run(command)
+        assert code == 0
+        assert name in out
+
+
+def test_a_pass_tells_all(run):
+    code, out, _ = run("passes", "axformer_prune")
+    assert code == 0
+    for part in ("2010.03688", "float_weights", "tolerance", ">= 0", "0.5", "axkit 0"):
+        assert part in out
+    refused(run("passes", "axformer_prone"), "did you mean 'axformer_prune'")
+
+
+def test_light_commands_leave_torch_alone(tmp_path):
+    (tmp_path / "bad.yaml").write_text("axkit: 1\nname: x\nmodel: m\ntask: t\npasses: [{pass: int9}]\n")
+    code = (
+        "import sys\nfrom axkit.cli import main\n"
+        "try: main()\nexcept SystemExit as e: code = e.code or 0\nelse: code = 0\n"
+        "print(code, [m for m in ('torch', 'transformers', 'datasets') if m in sys.modules])"
+    )
+    for arguments, expected in ((["passes"], 0), (["plan", str(tmp_path / "bad.yaml")], 2), (["passes", "int8"], 0)):
+        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == f"{expected} []", done.stdout
+
+
+def test_plan_shows_and_trains_nothing(run, workplace):
+    code, out, _ = run("plan", "recipe.yaml")
+    assert code == 0
+    for part in ("60 test", "hard_attention", "k=5", "Nothing was trained"):
+        assert part in out
+    assert not (workplace / "runs").exists()
+
+
+def test_the_main_job(run, workplace):
+    code, out, err = run("apply", "recipe.yaml")
+    assert code == 0, err
+    assert "smaller on disk" in out
+    folder = workplace / "runs" / "tiny"
+    names = {p.name for p in folder.iterdir()}
+    wanted = "model.safetensors config.json tokenizer.json axkit.json report.md report.json recipe.yaml journal.jsonl"
+    assert set(wanted.split()) <= names
+    report = json.loads((folder / "report.json").read_text())
+    summary = report["summary"]
+    for key in SUMMARY:
+        assert key in summary, key
+    assert summary["bytes_result"] < summary["bytes_dense"]
+    assert [stage["pass"] for stage in report["stages"]] == ["finetune", "hard_attention", "axformer_prune", "int8"]
+    assert summary["metric_dense"] > 90, "a task of one word is learned"
+
+    code, again, _ = run("eval", str(folder))
+    assert code == 0
+    assert f"{summary['metric_result']:.2f}" in again
+    code, out, _ = run("bench", str(folder), "--against", str(folder))
+    assert code == 0
+    assert "the throughput" in out
+    code, out, _ = run("predict", str(folder), "the film was good")
+    assert code == 0
+    assert out.splitlines()[0].startswith("1\t0.9")
+
+    refused(run("apply", "recipe.yaml"), "exists already", "--force")
+    code, _, err = run("apply", str(folder / "recipe.yaml"), "--force")
+    assert code == 0
+    assert err.count("finished earlier, reused") == 4
+    second = json.loads((folder / "report.json").read_text())["summary"]
+    for key in ("metric_dense", "metric_result", "bytes_result", "parameters_result"):
+        assert second[key] == summary[key]
+
+
+SUMMARY = """metric_name metric_dense metric_result metric_result_low metric_result_high p_value_paired metric_majority
+bytes_dense bytes_result parameters_dense parameters_result latency_b1_ms_p50_dense latency_b1_ms_p50_result
+throughput_b32_per_s_dense throughput_b32_per_s_result wall_s peak_memory_bytes""".split()
+
+
+@pytest.mark.parametrize(
+    ("setting", "part"),
+    [
+        ("task.text=sentense", "no column 'sentense'"),
+        ("task.label=lable", "no column 'lable'"),
+        ("task.files.train=nowhere.jsonl", "does not exist"),
+        ("task.files.train=empty.jsonl", "is empty"),
+        ("task.files.train=broken.jsonl", "not valid jsonl"),
+        ("task.files.train=nolabel.jsonl", "row 2: label None"),
+        ("task.files.test=other.jsonl", "label 7 is outside 0..1"),
+        ("task.files.train=oneclass.jsonl", "two labels or more"),
+        ("task.files.train=notext.jsonl", "holds no text"),
+        ("model=nofolder", "cannot be had from the hub"),
+        ("model=./nofolder", "is no folder"),
+        ("model=notmodel", "has no config.json"),
+        ("model=pickled", "pickle"),
+        ("model=truncated", "truncated"),
+        ("model=three", "has a head for 3 labels"),
+        ("model=strange", "knows no family 'mamba'"),
+        ("task=glue/cola", "cannot be had from the hub"),
+        ("passes=[{pass: int8}]", "no trained head"),
+        ("samples.train=0", "greater than or equal to 1"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_leaves_nothing(run, workplace, setting, part):
+    def rows(name, *lines):
+        (workplace / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    row = {"sentence": "good", "label": 1}
+    (workplace / "empty.jsonl").write_text("")
+    (workplace / "broken.jsonl").write_text('{"sentence": "a", \n')
+    rows("nolabel.jsonl", row, {"sentence": "bad", "label": None})
+    rows("other.jsonl", {"sentence": "bad", "label": 7})
+    rows("oneclass.jsonl", *[{"sentence": f"good {i}", "label": 0} for i in range(30)])
+    rows("notext.jsonl", row, {"sentence": " ", "label": 0})
+    (workplace / "notmodel").mkdir()
+    for name, files in {"pickled": ["config.json"], "truncated": ["config.json", "model.safetensors"]}.items():
+        (workplace / name).mkdir()
+        for file in files:
+            (workplace / name / file).write_bytes(
+                (workplace / "model" / file).read_bytes()[: None if file == "config.json" else 999]
+            )
+    (workplace / "pickled" / "pytorch_model.bin").write_bytes(b"cos\nsystem\n")
+    for name, change in {
+        "three": {"architectures": ["DistilBertForSequenceClassification"], "id2label": {"0": "a", "1": "b", "2": "c"}},
+        "strange": {"model_type": "mamba"},
+    }.items():
+        (workplace / name).mkdir()
+        for path in (workplace / "model").iterdir():
+            (workplace / name / path.name).write_bytes(path.read_bytes())
+        config = json.loads((workplace / name / "config.json").read_text())
+        (workplace / name / "config.json").write_text(json.dumps(config | change))
+    before = {p.name for p in workplace.iterdir()} | {"hf"}
+    lines = refused(run("apply", "recipe.yaml", "--set", setting), part)
+    assert len(lines) == 1
+    assert {p.name for p in workplace.iterdir()} <= before
+
+
+def test_interrupted_keeps_what_was_finished(run, workplace, monkeypatch):
+    from axkit.axformer.prune import AxformerPrune
+
+    real = AxformerPrune.apply
+
+    def interrupt(self, *arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(AxformerPrune, "apply", interrupt)
+    refused(run("apply", "recipe.yaml"), "interrupted", "run the same command to go on")
+    assert not (workplace / "runs" / "tiny").exists()
+    monkeypatch.setattr(AxformerPrune, "apply", real)
+    code, _, err = run("apply", "recipe.yaml")
+    assert code == 0
+    assert err.count("finished earlier, reused") == 2
+
+
+def test_a_full_disk_keeps_what_was_finished(run, workplace, monkeypatch):
+    import errno
+
+    real = Path.write_text
+
+    def full(self, *args, **kwargs):
+        if self.name == "report.md":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    refused(run("apply", "recipe.yaml"), "No space left", "Finished stages are kept")
+    assert [p.name for p in (workplace / "runs").iterdir()] == [".stages"]
+
+
+def test_usage_errors_exit_with_2(run):
+    assert run("aply")[0] == 2
+    assert run("apply")[0] == 2
+
+
+def test_help_lists_every_command():
+    out = CliRunner().invoke(cli.cli, ["--help"]).output
+    for name in ("apply", "plan", "passes", "families", "tasks", "models", "eval", "bench", "predict"):
+        assert name in out

@@ -1,0 +1,59 @@
+"""Every registered pass on every registered family."""
+
+from __future__ import annotations
+
+import pytest
+
+from axkit import registry
+from axkit.anatomy.family import family_of
+from axkit.passes import Pass, PassConfig, Result
+from axkit.testing import check_family, check_pass
+
+SETTINGS = {"finetune": {"epochs": 1.0, "learning_rate": 1e-3}, "hard_attention": {"k": 5}}
+
+
+@pytest.mark.parametrize("family", list(registry.entries(registry.FAMILIES)))
+@pytest.mark.parametrize("name", list(registry.entries(registry.PASSES)))
+def test_pass_on_family(name, family):
+    check_pass(registry.get(registry.PASSES, name), family, name, **SETTINGS.get(name, {}))
+
+
+@pytest.mark.parametrize("name", list(registry.entries(registry.FAMILIES)))
+def test_family(name):
+    check_family(family_of(name))
+
+
+class _Nothing(Pass[PassConfig]):
+    """Does nothing, and does not say so."""
+
+    Config = PassConfig
+
+    def apply(self, subject, config, tools):
+        return Result()
+
+
+class _Liar(_Nothing):
+    """Carves the module behind the structure's back."""
+
+    def apply(self, subject, config, tools):
+        structure = subject.structure
+        subject.carve(structure.without_ffn(0))
+        subject.structure = structure
+        return Result(note="nothing")
+
+
+class _Meddler(_Nothing):
+    """Changes the dense model that it was lent."""
+
+    def apply(self, subject, config, tools):
+        tools.teacher.classifier.bias.data += 1
+        return Result(note="meddled")
+
+
+@pytest.mark.parametrize(
+    ("pass_class", "clause"),
+    [(_Nothing, "changed nothing"), (_Meddler, "changed the dense model"), (_Liar, "")],
+)
+def test_the_contract_catches_offenders(pass_class, clause):
+    with pytest.raises(Exception, match=clause):
+        check_pass(pass_class, "bert")

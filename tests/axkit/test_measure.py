@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from axkit import measure
+from axkit.tasks.kinds import KINDS
+from axkit.tasks.split import Evaluation
+from axkit.testing import tiny_split
+
+SPLIT = tiny_split(200)
+
+
+def evaluation(predictions):
+    score = SPLIT.score(predictions, SPLIT.labels)
+    return Evaluation(np.zeros(len(predictions)), predictions, SPLIT.labels, score, "accuracy")
+
+
+def flipped(share, seed=0):
+    flip = np.random.default_rng(seed).random(200) < share
+    return np.where(flip, 1 - SPLIT.labels, SPLIT.labels)
+
+
+def test_interval_holds_the_score_and_is_about_as_wide_as_the_normal_one():
+    found = evaluation(flipped(0.2))
+    low, high = measure.confidence_interval(SPLIT, found)
+    assert low < found.score < high
+    p = found.score / 100
+    assert high - low == pytest.approx(2 * 1.96 * 100 * (p * (1 - p) / 200) ** 0.5, rel=0.15)
+
+
+def test_paired_p():
+    good, same, bad = evaluation(flipped(0.1)), evaluation(flipped(0.1)), evaluation(flipped(0.4, 1))
+    assert measure.paired_p_value(SPLIT, good, same) == 1.0
+    assert measure.paired_p_value(SPLIT, good, bad) < 0.01
+    assert measure.paired_p_value(SPLIT, good, evaluation(flipped(0.12, 5))) > 0.2
+
+
+def test_a_model_that_does_nothing_is_faster_than_one_that_sleeps():
+    import time
+
+    class Fast(torch.nn.Module):
+        def forward(self, **_):
+            return None
+
+    class Slow(torch.nn.Module):
+        def forward(self, **_):
+            time.sleep(0.002)
+
+    speeds = measure.speed({"fast": Fast(), "slow": Slow()}, measure.Inputs.of(SPLIT), rounds=3)
+    assert speeds["slow"].latency_b1_ms_p50 >= 2
+    assert speeds["fast"].throughput_b32_per_s > speeds["slow"].throughput_b32_per_s
+    one = speeds["slow"]
+    assert one.throughput_b32_per_s_low <= one.throughput_b32_per_s <= one.throughput_b32_per_s_high
+
+
+def test_metrics_against_known_values():
+    labels, predictions = np.array([0, 0, 1, 1, 1]), np.array([0, 1, 1, 1, 0])
+    metrics = KINDS["classification"].metrics
+    assert metrics["accuracy"](predictions, labels) == pytest.approx(60)
+    assert metrics["matthews"](predictions, labels) == pytest.approx(100 / 6)  # (2*1 - 1*1) / sqrt(3*3*2*2)
+    assert metrics["f1"](predictions, labels) == pytest.approx(200 / 3)
+    assert metrics["matthews"](np.zeros(5), labels) == 0
+    x, y = np.array([1.0, 2.0, 2.0, 4.0]), np.array([1.0, 3.0, 2.0, 9.0])
+    assert KINDS["regression"].metrics["pearson"](x, y) == pytest.approx(100 * np.corrcoef(x, y)[0, 1])
+    assert KINDS["regression"].metrics["spearman"](x, y**3) == pytest.approx(94.8683, abs=1e-3)
+
+
+def test_regression_losses_are_per_sample():
+    kind = KINDS["regression"]
+    losses = kind.losses(torch.tensor([[1.0], [2.0]]), torch.tensor([0.0, 4.0]))
+    assert losses.tolist() == [1.0, 4.0]
+
+
+def test_majority():
+    train = np.array([1, 1, 0])
+    assert measure.majority_score(SPLIT, train) == pytest.approx(100 * float((SPLIT.labels == 1).mean()))

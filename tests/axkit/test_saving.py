@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import errno
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import axkit
+from axkit.errors import CheckpointError, StorageError
+from axkit.saving.folder import atomic_folder, load_subject, save
+from axkit.testing import logits_of, tiny_split, tiny_subject, tiny_tokenizer
+
+
+def carved(family):
+    subject = tiny_subject(family)
+    structure = subject.structure.without_ffn(0).without_heads(1, [2]).without_heads(2, range(4)).change(1, hard_k=3)
+    subject.carve(structure.without_neurons(1, range(4)))
+    return subject
+
+
+@pytest.fixture
+def saved(family, tmp_path):
+    subject = carved(family)
+    folder = tmp_path / "model"
+    with atomic_folder(folder) as partial:
+        save(subject, tiny_tokenizer(), partial)
+    return subject, folder
+
+
+def test_reloaded_equals_saved(saved):
+    subject, folder = saved
+    split = tiny_split()
+    again = load_subject(folder)
+    assert torch.equal(logits_of(again.module, split), logits_of(subject.module, split))
+    assert again.structure == subject.structure
+    assert json.loads((folder / "config.json").read_text())["model_type"].startswith("axkit_")
+
+
+def test_a_dense_model_keeps_its_stock_type(family, tmp_path):
+    subject = tiny_subject(family)
+    save(subject, tiny_tokenizer(), tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["model_type"] == family.model_type
+    split = tiny_split()
+    assert torch.equal(logits_of(axkit.load(tmp_path), split), logits_of(subject.module, split))
+
+
+@pytest.mark.parametrize("order", ["axkit first", "transformers first"])
+def test_auto_classes_and_pipeline_in_a_fresh_process(tmp_path, order):
+    from axkit.anatomy.family import family_of
+
+    subject = carved(family_of("distilbert"))
+    save(subject, tiny_tokenizer(), tmp_path)
+    imports = ["import axkit", "import transformers, transformers.models.auto.modeling_auto"]
+    if order == "transformers first":
+        imports.reverse()
+    code = "\n".join(
+        [
+            *imports,
+            "from transformers import AutoModelForSequenceClassification as M, pipeline, AutoTokenizer",
+            f"folder = {str(tmp_path)!r}",
+            "m, info = M.from_pretrained(folder, output_loading_info=True)",
+            "assert not info['missing_keys'] and not info['unexpected_keys'], info",
+            "t = AutoTokenizer.from_pretrained(folder)",
+            "print(m.eval()(**t('the film was good', return_tensors='pt')).logits.tolist()[0])",
+            "p = pipeline('text-classification', model=folder, tokenizer=folder)",
+            "print(p('the film was good')[0]['score'])",
+        ]
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    inputs = tiny_tokenizer()("the film was good", return_tensors="pt")
+    expected = subject.module(**inputs).logits[0].tolist()
+    assert json.loads(done.stdout.splitlines()[0]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_carved_model_saves_and_reloads_through_transformers_alone(saved, tmp_path):
+    _, folder = saved
+    module = axkit.load(folder)
+    module.save_pretrained(tmp_path / "again")
+    tiny_tokenizer().save_pretrained(tmp_path / "again")
+    split = tiny_split()
+    assert torch.equal(logits_of(axkit.load(tmp_path / "again"), split), logits_of(module, split))
+
+
+def test_a_truncated_file_is_refused(saved):
+    _, folder = saved
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match="truncated"):
+        axkit.load(folder)
+
+
+def test_a_changed_file_is_refused(saved):
+    _, folder = saved
+    path = folder / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match="not the file that axkit wrote"):
+        axkit.load(folder)
+
+
+def test_a_pickle_is_refused_and_not_opened(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    (tmp_path / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'touch owned'\ntR.")
+    with pytest.raises(CheckpointError, match="pickle"):
+        axkit.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "axkit.json"])
+def test_a_missing_or_damaged_file_is_refused(saved, name):
+    _, folder = saved
+    (folder / name).write_text("{")
+    with pytest.raises(CheckpointError):
+        axkit.load(folder)
+    (folder / name).unlink()
+    if name != "axkit.json":
+        with pytest.raises(CheckpointError):
+            axkit.load(folder)
+
+
+def test_no_folder():
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        axkit.load("nowhere")
+
+
+def test_an_error_leaves_the_older_folder_and_nothing_half_written(family, tmp_path):
+    target = tmp_path / "model"
+    with atomic_folder(target) as partial:
+        (partial / "old").write_text("old")
+    with pytest.raises(KeyboardInterrupt), atomic_folder(target) as partial:
+        (partial / "new").write_text("new")
+        raise KeyboardInterrupt
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+    assert (target / "old").read_text() == "old"
+
+
+def test_a_full_disk_is_one_sentence(family, tmp_path, monkeypatch):
+    import safetensors.torch
+
+    def full(*_, **__):
+        raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(safetensors.torch, "save_file", full)
+    with pytest.raises(StorageError, match="No space left"), atomic_folder(tmp_path / "m") as partial:
+        save(carved(family), tiny_tokenizer(), partial)
+    assert not list(tmp_path.iterdir())
+
+    real = Path.write_text
+
+    def full_text(self, *args, **kwargs):
+        if self.name == "axkit.json":
+            raise OSError(errno.ENOSPC, "No space left on device", str(self))
+        return real(self, *args, **kwargs)
+
+    monkeypatch.undo()
+    monkeypatch.setattr(Path, "write_text", full_text)
+    with pytest.raises(StorageError, match="free space"), atomic_folder(tmp_path / "m") as partial:
+        save(carved(family), tiny_tokenizer(), partial)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,80 @@
+"""The fast search decides, candidate by candidate, as a plain loop over single rows that only masks."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from oracle import search as oracle_search
+
+from axkit.axformer.hard_attention import HardAttention
+from axkit.axformer.prune import AxformerPrune
+from axkit.testing import tiny_subject, tiny_tools
+
+SETTINGS = [{}, {"vote": 0.3}, {"tolerance": 0.3, "vote": 0.2}, {"tolerance": 1.0, "vote": 0.0}]
+
+
+def single_rows(split):
+    return [(split.batch([i]).inputs, split.batch([i]).labels) for i in range(len(split))]
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_pruning_equals_the_oracle(family, settings, seed, tmp_path):
+    subject = tiny_subject(family, seed)
+    tools = tiny_tools(tmp_path, rows=30)
+    expected, best = oracle_search(subject.module, family.model_type, 4, 24, single_rows(tools.search), **settings)
+    result = AxformerPrune().apply(subject, AxformerPrune.Config(**settings), tools)
+    journal = tools.journal.read()
+    assert [(e["element"], e["accepted"]) for e in journal] == expected
+    assert result.facts["search_loss_after_nats"] == pytest.approx(best, abs=1e-6)
+    assert any(accepted for _, accepted in expected) or not settings
+
+
+@pytest.mark.parametrize("k", [3, 6])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_hard_attention_equals_the_oracle(family, k, seed, tmp_path):
+    subject = tiny_subject(family, seed)
+    tools = tiny_tools(tmp_path, rows=40)
+    expected, best = oracle_search(subject.module, family.model_type, 4, 24, single_rows(tools.search), k=k)
+    result = HardAttention().apply(subject, HardAttention.Config(k=k), tools)
+    assert [(e["element"], e["accepted"]) for e in tools.journal.read()] == expected
+    assert result.facts["search_loss_after_nats"] == pytest.approx(best, abs=1e-6)
+
+
+def test_what_was_found_is_what_the_model_has(family, tmp_path):
+    """The loss that the search ended with is the loss of the carved model, evaluated afresh."""
+    subject = tiny_subject(family, 1)
+    tools = tiny_tools(tmp_path)
+    HardAttention().apply(subject, HardAttention.Config(k=4), tools)
+    result = AxformerPrune().apply(subject, AxformerPrune.Config(vote=0.2), tools)
+    evaluation = tools.search.evaluate(subject.module)
+    assert evaluation.loss == pytest.approx(result.facts["search_loss_after_nats"], abs=1e-6)
+
+
+def test_an_interrupted_search_goes_on_from_its_journal(family, tmp_path):
+    dense = tiny_subject(family, 1)
+    config = AxformerPrune.Config(tolerance=0.3, vote=0.2)
+    whole = dense.copy()
+    full = tiny_tools(tmp_path / "full")
+    AxformerPrune().apply(whole, config, full)
+    lines = full.journal.read()
+    part = tiny_tools(tmp_path / "part")
+    for line in lines[:4]:
+        part.journal.write(**line)
+    resumed = dense.copy()
+    result = AxformerPrune().apply(resumed, config, part)
+    assert resumed.structure == whole.structure
+    assert result.facts["evaluations"] == len(lines) - 4 + 1  # the base, and what was not in the journal
+    strip = [{k: v for k, v in e.items() if k != "seconds"} for e in part.journal.read()]
+    assert strip == [{k: v for k, v in e.items() if k != "seconds"} for e in lines]
+
+
+def test_a_k_that_cannot_bind_says_so(family, tmp_path):
+    subject = tiny_subject(family)
+    before = copy.deepcopy(subject.module.state_dict())
+    result = HardAttention().apply(subject, HardAttention.Config(k=60), tiny_tools(tmp_path))
+    assert "nothing to change" in result.note
+    assert subject.structure.is_dense
+    assert all(torch.equal(before[name], tensor) for name, tensor in subject.module.state_dict().items())

@@ -1,0 +1,163 @@
+"""Removed equals masked, for every element, alone and combined, padded or not, in eval and in training mode."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from oracle import masked_copy
+
+from axkit.anatomy.structure import Structure
+from axkit.errors import NotApplicable
+from axkit.testing import check_family, tiny_model, tiny_split, tiny_subject
+
+NO_DROPOUT = {
+    "bert": {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
+    "roberta": {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
+    "distilbert": {"dropout": 0.0, "attention_dropout": 0.0, "seq_classif_dropout": 0.0},
+}
+
+
+def in_double(subject):
+    """float64, so that a real difference cannot hide in rounding."""
+    subject.module.double()
+    return subject
+
+
+def elements(n: Structure) -> dict[str, Structure]:
+    return {
+        "attention": n.without_attention(1),
+        "ffn": n.without_ffn(1),
+        "last attention": n.without_attention(2),
+        "last ffn": n.without_ffn(2),
+        "head": n.without_heads(0, [1]),
+        "all heads": n.without_heads(2, range(4)),
+        "group": n.without_neurons(0, range(2, 4)),
+        "all neurons": n.without_neurons(0, range(24)),
+        "hard": n.change(0, hard_k=4).change(2, hard_k=6),
+    }
+
+
+def merged(a: Structure, b: Structure) -> Structure:
+    out = a
+    for i, other in enumerate(b.layers):
+        layer = out.layers[i]
+        attention = layer.attention and other.attention
+        heads = tuple(h for h in layer.heads if h in other.heads)
+        out = out.change(
+            i,
+            heads=heads,
+            neurons=tuple(x for x in layer.neurons if x in other.neurons),
+            attention=attention,
+            ffn=layer.ffn and other.ffn,
+            hard_k=(layer.hard_k or other.hard_k) if attention and heads else None,
+        )
+    return out
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("first_token_only", [False, True])
+def test_removed_equals_masked(family, training, padded, first_token_only):
+    dense = in_double(tiny_subject(family, **NO_DROPOUT[family.model_type]))
+    singles = elements(dense.structure)
+    cases = singles | {f"{a} + {b}": merged(singles[a], singles[b]) for a, b in itertools.combinations(singles, 2)}
+    cases["all of a layer"] = dense.structure.without_attention(0).without_ffn(0)
+    split = tiny_split(12)
+    batch = split.batch(range(12) if padded else [0])
+    assert batch.is_padded == padded
+    for what, structure in cases.items():
+        subject = dense.copy()
+        if first_token_only:
+            structure = Structure(structure.layers, structure.n_heads, structure.ffn_width, True)
+        subject.carve(structure)
+        masked = masked_copy(dense.module, family.model_type, structure)
+        subject.module.train(training), masked.train(training)
+        gap = (subject.module(**batch.inputs).logits - masked(**batch.inputs).logits).abs().max().item()
+        assert gap < 1e-9, what
+
+
+def test_masking_does_change_the_logits(family):
+    """The parity above could not fail if the masks did nothing."""
+    dense = tiny_subject(family)
+    batch = tiny_split(12).batch(range(12))
+    for what, structure in elements(dense.structure).items():
+        masked = masked_copy(dense.module, family.model_type, structure)
+        assert (masked(**batch.inputs).logits - dense.module(**batch.inputs).logits).abs().max() > 1e-4, what
+
+
+def test_gradients_of_the_carved_model_equal_those_of_the_masked(family):
+    dense = in_double(tiny_subject(family, **NO_DROPOUT[family.model_type]))
+    structure = dense.structure.without_heads(0, [1]).without_neurons(1, [0, 1])
+    subject = dense.copy()
+    subject.carve(structure)
+    masked = masked_copy(dense.module, family.model_type, structure)
+    batch = tiny_split(8).batch(range(8))
+    for model in (subject.module, masked):
+        model(**batch.inputs).logits.square().sum().backward()
+    carved = subject.layers[1].ffn_in.weight.grad
+    full = masked.get_parameter(f"{masked.base_model_prefix}.{family.layers}.1.{family.roles['ffn_in']}.weight").grad
+    torch.testing.assert_close(carved, full[2:])
+
+
+def test_check_family_passes_and_notices_a_wrong_file(family):
+    check_family(family)
+    wrong = dict(family.removed.ffn)
+    wrong[family.roles["ffn_norm"]] = "identity"  # drops the LayerNorm too, which a post-norm family keeps
+    removed = family.removed.model_copy(update={"ffn": wrong})
+    if family.model_type == "distilbert":
+        with pytest.raises(AssertionError, match="feed-forward block"):
+            check_family(family.model_copy(update={"removed": removed}))
+
+
+def test_carving_in_steps_equals_carving_at_once(family):
+    dense = tiny_subject(family)
+    steps, once = dense.copy(), dense.copy()
+    steps.carve(dense.structure.without_heads(0, [0]))
+    steps.carve(steps.structure.without_heads(0, [2]).without_neurons(1, range(5)))
+    steps.carve(steps.structure.without_neurons(1, [7]))
+    once.carve(steps.structure)
+    batch = tiny_split(8).batch(range(8))
+    assert torch.equal(steps.module(**batch.inputs).logits, once.module(**batch.inputs).logits)
+
+
+def test_a_carved_model_cannot_grow_back(family):
+    subject = tiny_subject(family)
+    dense = subject.structure
+    subject.carve(dense.without_ffn(0))
+    with pytest.raises(ValueError, match="grow back"):
+        subject.carve(dense)
+
+
+def test_first_token_only_is_refused_where_the_head_reads_more(family):
+    model = tiny_model(family, head="TokenClassification")
+    from axkit.anatomy.surgery import carve, dense_structure
+
+    now = dense_structure(model, family)
+    with pytest.raises(NotApplicable, match="first token"):
+        carve(model, family, now, Structure(now.layers, now.n_heads, now.ffn_width, True))
+
+
+def test_hard_attention_survives_a_change_of_the_attention_implementation(family):
+    subject = tiny_subject(family)
+    subject.carve(subject.structure.change(0, hard_k=3))
+    batch = tiny_split(8).batch(range(8))
+    before = subject.module(**batch.inputs).logits
+    for name in ("eager", "sdpa"):
+        subject.module.set_attn_implementation(name)
+        assert (subject.module(**batch.inputs).logits - before).abs().max() < 1e-5
+
+
+def test_hard_attention_keeps_k_probabilities_not_renormalised():
+    from axkit.anatomy.modules import _hard_attention
+
+    torch.manual_seed(0)
+    q, k, v = torch.randn(3, 2, 4, 9, 8)
+    module = torch.nn.Module()
+    module.axkit_topk = 3
+    _, kept = _hard_attention(module, q, k, v, None)
+    assert (kept > 0).sum(-1).eq(3).all()
+    full = (q @ k.transpose(2, 3) * 8**-0.5).softmax(-1)
+    assert torch.equal(kept[kept > 0], full[kept > 0])
+    assert kept.sum(-1).max() < 1

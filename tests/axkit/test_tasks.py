@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from axkit.recipe import Samples
+from axkit.tasks.rows import load_rows, row_hash, split_by_hash
+from axkit.tasks.spec import Task, TaskSpec
+from axkit.testing import tiny_split
+
+
+def task(train, test=None, **fields):
+    spec = TaskSpec(**({"kind": "classification", "text": "s", "label": "y"} | fields))
+    return Task("t", spec, lambda: {"train": train, "test": test or train[:4]})
+
+
+def rows(n, labels=2):
+    return [{"s": f"row number {i}", "y": i % labels} for i in range(n)]
+
+
+def test_search_is_held_out_by_the_rows_own_hash():
+    few, many = load_rows(task(rows(300)), Samples()), load_rows(task(rows(600)), Samples())
+    held = set(few.splits["search"].texts)
+    assert held <= set(many.splits["search"].texts)
+    assert not held & set(few.splits["train"].texts)
+    assert 0.1 < len(held) / 300 < 0.2
+    assert few.overlap == 4
+
+
+def test_samples_are_a_fixed_shuffled_subset():
+    small = load_rows(task(rows(300)), Samples(train=50))
+    large = load_rows(task(rows(300)), Samples(train=100))
+    assert len(small.splits["train"]) == 50
+    assert small.splits["train"].texts == large.splits["train"].texts[:50]
+    assert small.fingerprint != large.fingerprint
+    assert 10 < small.splits["train"].labels.sum() < 40
+
+
+def test_doubles_stay_together():
+    parts = split_by_hash([{"s": "same"}] * 5 + rows(50), "s", {"test": 0.5})
+    assert sum(any(r["s"] == "same" for r in part) for part in parts.values()) == 1
+    assert 0 <= row_hash(("x",), "split") < 1
+
+
+def test_labels_by_name_and_regression():
+    named = [{"s": f"text {i}", "y": "pos" if i % 2 else "neg"} for i in range(40)]
+    loaded = load_rows(task(named), Samples())
+    assert loaded.label_names == ("neg", "pos")
+    scores = [{"s": f"text {i}", "y": i / 3} for i in range(40)]
+    assert load_rows(task(scores, kind="regression"), Samples()).splits["train"].labels.dtype == np.float64
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "tsv", "parquet"])
+def test_files(tmp_path, suffix, monkeypatch):
+    import pandas
+
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    frame = pandas.DataFrame(rows(40))
+    path = tmp_path / f"train.{suffix}"
+    if suffix == "jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows(40)))
+    elif suffix == "parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_csv(path, index=False, sep="\t" if suffix == "tsv" else ",")
+    spec = TaskSpec(kind="classification", text="s", label="y", files={"train": str(path), "test": str(path)})
+    loaded = load_rows(Task("f", spec), Samples())
+    assert len(loaded.splits["test"]) == 40
+
+
+def test_batches_are_sorted_whole_and_cut():
+    split = tiny_split(50)
+    batches = list(split.batches(16, cuts=(8,)))
+    assert sorted(np.concatenate([b.rows for b in batches]).tolist()) == list(range(50))
+    for batch in batches:
+        lengths = split.lengths[batch.rows]
+        assert (lengths <= 8).all() or (lengths > 8).all()
+        assert batch.inputs["input_ids"].shape[1] == lengths.max()
+    assert [b.rows.tolist() for b in split.batches(16, cuts=(8,))] == [b.rows.tolist() for b in batches]

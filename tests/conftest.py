@@ -1,0 +1,96 @@
+"""Shared fixtures: tiny models, tiny data in files, no network."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import torch
+
+from axkit.anatomy.family import family_of
+from axkit.quiet import quiet
+from axkit.testing import tiny_model, tiny_tokenizer
+
+FAMILIES = ("bert", "distilbert", "roberta")
+
+torch.set_num_threads(1)  # tiny matrices: a second thread only waits
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("network"):
+        return
+
+    def refuse(*_: object) -> None:
+        raise OSError("tests have no network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request: pytest.FixtureRequest):
+    return family_of(request.param)
+
+
+def write_base_model(folder: Path, name: str = "distilbert") -> Path:
+    """A tiny pretrained encoder without a head, and its tokenizer."""
+    model = tiny_model(family_of(name)).base_model
+    with quiet():
+        model.save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def write_rows(path: Path, rows: int, seed: int = 0) -> Path:
+    """Sentences whose label says whether 'good' or 'bad' stands in them."""
+    import random
+
+    draw = random.Random(seed)
+    words = ["the", "film", "play", "story", "dull", "bright", "is", "was", "very", "and", "so"]
+    with path.open("w", encoding="utf-8") as file:
+        for index in range(rows):
+            label = index % 2
+            text = [draw.choice(words) for _ in range(draw.randint(3, 10))] + ["good" if label else "bad"]
+            draw.shuffle(text)
+            file.write(json.dumps({"sentence": " ".join(text), "label": label}) + "\n")
+    return path
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a tiny model, data files and a recipe; the working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "hf"))
+    write_base_model(tmp_path / "model")
+    write_rows(tmp_path / "train.jsonl", 160, 1)
+    write_rows(tmp_path / "test.jsonl", 60, 2)
+    (tmp_path / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
+    return tmp_path
+
+
+RECIPE = """\
+axkit: 1
+name: tiny
+model: model
+task:
+  kind: classification
+  files: {train: train.jsonl, test: test.jsonl}
+  text: sentence
+  label: label
+passes:
+  - pass: finetune
+    epochs: 2
+    learning_rate: 2e-3
+  - pass: hard_attention
+    k: 5
+  - pass: axformer_prune
+  - pass: int8
+    budget: {max_drop: 50}
+"""

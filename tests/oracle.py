@@ -1,0 +1,133 @@
+"""The mask-only reference: its own paths, its own attention, no helper of axkit's."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import eager_mask
+
+_BERT = {
+    "layers": "encoder.layer",
+    "core": "attention.self",
+    "attention_out": "attention.output.dense",
+    "ffn_out": "output.dense",
+}
+PATHS = {
+    "bert": _BERT,
+    "roberta": _BERT,
+    "distilbert": {
+        "layers": "transformer.layer",
+        "core": "attention",
+        "attention_out": "attention.out_lin",
+        "ffn_out": "ffn.lin2",
+    },
+}
+
+
+def _attention(module, query, key, value, mask, scaling=None, dropout=0.0, **_):
+    scores = query @ key.transpose(2, 3) * scaling
+    if mask is not None:
+        scores = scores + mask
+    p = scores.softmax(-1)
+    k = getattr(module, "oracle_k", None)
+    if k is not None and k < p.shape[-1]:
+        bar = p.sort(-1, descending=True).values[..., k - 1 : k]
+        p = p * (p >= bar)
+    p = torch.nn.functional.dropout(p, dropout, module.training)
+    return (p @ value).transpose(1, 2).contiguous(), p
+
+
+AttentionInterface.register("oracle", _attention)
+AttentionMaskInterface.register("oracle", eager_mask)
+
+
+class Masks:
+    """Masks on one model; all open until something is set."""
+
+    def __init__(self, model, model_type, heads, width):
+        self.model, paths = model, PATHS[model_type]
+        model.set_attn_implementation("oracle")
+        layers = model.base_model.get_submodule(paths["layers"])
+        hidden = model.config.hidden_size if model_type != "distilbert" else model.config.dim
+        self.size, self.n = hidden // heads, len(layers)
+        self.cores = [layer.get_submodule(paths["core"]) for layer in layers]
+        self.head = torch.ones(self.n, heads)
+        self.neuron = torch.ones(self.n, width)
+        self.block = torch.ones(self.n, 2)  # attention, feed-forward
+        for i, layer in enumerate(layers):
+            out, ffn = layer.get_submodule(paths["attention_out"]), layer.get_submodule(paths["ffn_out"])
+            out.register_forward_pre_hook(lambda m, a, i=i: (a[0] * self.head[i].repeat_interleave(self.size),))
+            ffn.register_forward_pre_hook(lambda m, a, i=i: (a[0] * self.neuron[i],))
+            out.register_forward_hook(lambda m, a, o, i=i: o * self.block[i, 0])
+            ffn.register_forward_hook(lambda m, a, o, i=i: o * self.block[i, 1])
+
+    def hard(self, layer, k):
+        self.cores[layer].oracle_k = k
+
+
+def masked_copy(model, model_type, structure):
+    """A dense copy with everything masked that the structure has lost."""
+    model = copy.deepcopy(model)
+    masks = Masks(model, model_type, structure.n_heads, structure.ffn_width)
+    for i, layer in enumerate(structure.layers):
+        masks.head[i] = torch.tensor([float(h in layer.heads) for h in range(structure.n_heads)])
+        masks.neuron[i] = torch.tensor([float(x in layer.neurons) for x in range(structure.ffn_width)])
+        masks.block[i] = torch.tensor([float(layer.attention), float(layer.ffn)])
+        if layer.hard_k is not None:
+            masks.hard(i, layer.hard_k)
+    return model
+
+
+def search(model, model_type, heads, width, rows, k=None, vote=0.5, tolerance=0.0, groups=12):
+    """AxFormer as a plain loop over single, unpadded rows: [(element, accepted)], best loss.
+
+    rows: [(inputs, label)], inputs with batch size 1. k None: pruning only.
+    """
+    model = copy.deepcopy(model).eval()
+    masks = Masks(model, model_type, heads, width)
+
+    @torch.inference_mode()
+    def losses():
+        return torch.tensor(
+            [float(torch.nn.functional.cross_entropy(model(**inputs).logits.float(), label)) for inputs, label in rows],
+            dtype=torch.float64,
+        )
+
+    base = losses()
+    best, allowed, needed = base.mean(), tolerance * base.mean(), int(vote * len(rows) // 1)
+    decisions = []
+
+    def judge(element):
+        nonlocal best
+        new = losses()
+        ok = bool(new.mean() < best + allowed and (new <= base).sum() > needed)
+        near = bool(new.mean() < max(1.1 * best, best + allowed))
+        if ok:
+            best = min(best, new.mean())
+        decisions.append((element, ok))
+        return ok, near
+
+    if k is not None:
+        for i in range(masks.n):
+            masks.hard(i, k)
+            if not judge(f"hard/{i}")[0]:
+                masks.hard(i, None)
+        return decisions, float(best)
+    for i in reversed(range(masks.n)):
+        for kind, column, count in (("ffn", 1, groups), ("attention", 0, heads)):
+            masks.block[i, column] = 0
+            ok, near = judge(f"{kind}/{i}")
+            if ok:
+                continue
+            masks.block[i, column] = 1
+            if not near:
+                continue
+            mask, each = (masks.neuron, width // groups) if kind == "ffn" else (masks.head, 1)
+            for part in range(count):
+                span = slice(part * each, (part + 1) * each)
+                mask[i, span] = 0
+                if not judge(f"{kind}/{i}/{'group' if kind == 'ffn' else 'head'}/{part}")[0]:
+                    mask[i, span] = 1
+    return decisions, float(best)
