@@ -86,8 +86,9 @@ task:
   label: label
 passes:
   - pass: finetune
-    epochs: 2
-    learning_rate: 2e-3
+    epochs: 12
+    learning_rate: 3e-3
+    batch_size: 16
   - pass: hard_attention
     k: 5
   - pass: axformer_prune

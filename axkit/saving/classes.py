@@ -7,12 +7,13 @@ A pruned checkpoint under the stock model_type would reload removed blocks as ra
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Any
 
 from axkit import registry
-from axkit.anatomy.family import Family, family_of
+from axkit.anatomy.family import family_of
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import carve, dense_structure
 from axkit.errors import AxkitError, CheckpointError
@@ -84,54 +85,66 @@ def rebuild(module: Any, described: Any) -> None:
         pass_class().restore(subject, pass_class.Config.model_validate(step.config), step.state)
 
 
-def _families() -> list[Family]:
-    found = []
-    for entry in registry.entries(registry.FAMILIES).values():
-        try:
-            family: Family = entry.load()
-        except AxkitError:  # told by `axkit families`; a broken stranger must not stop everyone's loading
-            continue
-        found.append(family)
+def __getattr__(name: str) -> Any:
+    """Make a class when it is first asked for by name, as transformers' lazy mappings and pickle do."""
+    for family in names():
+        if name == f"Axkit{names()[family].config}":
+            return config_class(family)
+        for stock in names()[family].heads.values():
+            if name == f"Axkit{stock}":
+                return model_class(getattr(import_module("transformers"), stock))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+@dataclass(frozen=True)
+class StockNames:
+    """What transformers calls the config and the head models of one model_type."""
+
+    config: str
+    heads: dict[str, str]
+    tokenizer: str | None
+
+
+@cache
+def names() -> dict[str, StockNames]:
+    """model_type -> names, for every registered family that transformers has; imports no model."""
+    configs = import_module("transformers.models.auto.configuration_auto").CONFIG_MAPPING_NAMES
+    heads = import_module("transformers.models.auto.modeling_auto")
+    tokenizers = import_module("transformers.models.auto.tokenization_auto").TOKENIZER_MAPPING_NAMES
+    found = {}
+    for model_type in registry.entries(registry.FAMILIES):
+        if model_type in configs:
+            models = {head: getattr(heads, _constant(head)).get(model_type) for head in HEADS}
+            known = {head: name for head, name in models.items() if name}
+            found[model_type] = StockNames(configs[model_type], known, tokenizers.get(model_type))
     return found
 
 
-def register_configs() -> None:
-    """Make AutoConfig know every family's ``axkit_*``."""
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING, AutoConfig
+def register() -> None:
+    """Enter every family's ``axkit_*`` into transformers' lazy mappings, by name alone: nothing is imported yet.
 
-    for family in _families():
-        if family.model_type in CONFIG_MAPPING:
-            AutoConfig.register(PREFIX + family.model_type, config_class(family.model_type), exist_ok=True)
-
-
-def register_models() -> None:
-    """Make the Auto classes of :data:`HEADS` know every family's ``axkit_*``."""
-    register_configs()
-    auto = import_module("transformers.models.auto.modeling_auto")
-    mapping = import_module("transformers.models.auto.configuration_auto").CONFIG_MAPPING
-    for family in _families():
-        if family.model_type not in mapping:
-            continue
-        stock_config = mapping[family.model_type]
-        for head in HEADS:
-            known = getattr(auto, _constant(head))
-            if stock_config in known:
-                made = model_class(known[stock_config])
-                getattr(auto, f"AutoModelFor{head}").register(made.config_class, made, exist_ok=True)
-
-
-def register_tokenizers() -> None:
-    """Make AutoTokenizer serve ``axkit_*`` with the stock tokenizers."""
-    auto = import_module("transformers.models.auto.tokenization_auto")
-    mapping = import_module("transformers.models.auto.configuration_auto").CONFIG_MAPPING
-    for family in _families():
-        if family.model_type in mapping and mapping[family.model_type] in auto.TOKENIZER_MAPPING:
-            stock = auto.TOKENIZER_MAPPING[mapping[family.model_type]]
-            made = config_class(family.model_type)
-            if stock is not None and made not in auto.TOKENIZER_MAPPING._extra_content:
-                auto.TOKENIZER_MAPPING.register(made, stock, exist_ok=True)
+    The public ``register`` of the Auto classes wants the classes themselves, which cannot be had while transformers
+    is importing them (docs/decisions/0002).
+    """
+    configs = import_module("transformers.models.auto.configuration_auto")
+    models = import_module("transformers.models.auto.modeling_auto")
+    tokenizers = import_module("transformers.models.auto.tokenization_auto")
+    here = sys.modules[__name__]
+    for family, stock in names().items():
+        ours, config = PREFIX + family, f"Axkit{stock.config}"
+        configs.CONFIG_MAPPING_NAMES[ours] = config
+        configs.CONFIG_MAPPING._mapping[ours] = config
+        configs.CONFIG_MAPPING._modules[ours] = here
+        for head, model in stock.heads.items():
+            lazy = getattr(models, _constant(head).removesuffix("_NAMES"))
+            lazy._model_mapping[ours] = f"Axkit{model}"
+            lazy._reverse_config_mapping[config] = ours
+            lazy._modules[ours] = here
+        if stock.tokenizer:
+            tokenizers.TOKENIZER_MAPPING_NAMES[ours] = stock.tokenizer
+            tokenizers.TOKENIZER_MAPPING._reverse_config_mapping[config] = ours
 
 
 def _constant(head: str) -> str:
     words = "".join("_" + c if c.isupper() else c.upper() for c in head).lstrip("_")
-    return f"MODEL_FOR_{words}_MAPPING"
+    return f"MODEL_FOR_{words}_MAPPING_NAMES"

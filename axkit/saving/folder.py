@@ -181,7 +181,7 @@ def load_module(folder: Path, config: Mapping[str, Any]) -> Any:
     """
     import transformers
 
-    classes.register_models()
+    classes.register()
     names = config.get("architectures") or ["?"]
     model_class = getattr(classes, names[0], None) or getattr(transformers, names[0], None)
     if model_class is None or not hasattr(model_class, "from_pretrained"):

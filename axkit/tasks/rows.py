@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +66,11 @@ def load_rows(task: Task, samples: Samples) -> TaskRows:
         raw = {name: _read_file(name, path) for name, path in task.spec.files.items()}
     else:
         raw = _read_hub(task.spec)
+    for split, rows in raw.items():
+        _check_columns(task, split, rows)
     names = _label_names(task.spec, raw["train"])
+    if task.spec.kind == "classification" and len(names) < 2:
+        raise DataError(f"task '{task.name}': a classification needs two labels or more, train has {len(names)}")
     splits = {name: _check(task, name, rows, names) for name, rows in raw.items()}
     if "search" not in splits:
         splits["train"], splits["search"] = _hold_out(splits["train"])
@@ -89,14 +95,30 @@ def _read_file(split: SplitName, path: str) -> list[Row]:
         raise DataError(f"{split} file {path} is empty; give it rows")
     import datasets
 
-    datasets.disable_progress_bars()
     options: dict[str, Any] = {"sep": "\t"} if file.suffix.lower() == ".tsv" else {}
     try:
-        rows = datasets.load_dataset(reader, data_files=str(file), split="train", **options)
+        with _quiet_datasets():
+            rows = datasets.load_dataset(reader, data_files=str(file), split="train", **options)
     except (datasets.exceptions.DatasetGenerationError, ValueError, UnicodeDecodeError) as error:
         cause = str(error.__cause__ or error).splitlines()[0]
         raise DataError(f"{split} file {path} is not valid {file.suffix[1:]} ({cause}); mend the file") from error
     return list(rows)
+
+
+@contextmanager
+def _quiet_datasets() -> Iterator[None]:
+    """No bars, and no log of an error that we word ourselves; the caller's settings come back."""
+    import datasets
+
+    level, bars = datasets.logging.get_verbosity(), not datasets.are_progress_bars_disabled()
+    datasets.logging.set_verbosity(logging.CRITICAL)
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        datasets.logging.set_verbosity(level)
+        if bars:
+            datasets.enable_progress_bars()
 
 
 def _read_hub(spec: TaskSpec) -> dict[SplitName, list[Row]]:
@@ -104,9 +126,9 @@ def _read_hub(spec: TaskSpec) -> dict[SplitName, list[Row]]:
 
     path, _, configuration = str(spec.hub).partition(":")
     wanted = spec.hub_splits or {"train": "train", "test": "test"}
-    datasets.disable_progress_bars()
     try:
-        found = datasets.load_dataset(path, configuration or None)
+        with _quiet_datasets():
+            found = datasets.load_dataset(path, configuration or None)
     except (OSError, ValueError, RuntimeError) as error:
         raise DataError(
             f"data set '{spec.hub}' cannot be had from the hub ({type(error).__name__}); check the name and the "
@@ -130,15 +152,18 @@ def _label_names(spec: TaskSpec, train: Sequence[Row]) -> tuple[str, ...]:
     return tuple(sorted(str(label) for label in found))
 
 
-def _check(task: Task, split: SplitName, rows: Sequence[Row], names: tuple[str, ...]) -> SplitRows:
-    spec = task.spec
+def _check_columns(task: Task, split: SplitName, rows: Sequence[Row]) -> None:
     if not rows:
         raise DataError(f"task '{task.name}': the {split} split is empty; give it rows")
-    for column in (*spec.columns, spec.label):
+    for column in (*task.spec.columns, task.spec.label):
         if column not in rows[0]:
             raise DataError(
                 f"task '{task.name}', {split} split: no column '{column}'; the columns are {', '.join(rows[0])}"
             )
+
+
+def _check(task: Task, split: SplitName, rows: Sequence[Row], names: tuple[str, ...]) -> SplitRows:
+    spec = task.spec
     texts: list[tuple[str, ...]] = []
     labels: list[float] = []
     for number, row in enumerate(rows, 1):

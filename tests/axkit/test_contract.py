@@ -9,11 +9,12 @@ from axkit.anatomy.family import family_of
 from axkit.passes import Pass, PassConfig, Result
 from axkit.testing import check_family, check_pass
 
+OURS = [name for name, entry in registry.entries(registry.PASSES).items() if entry.distribution.startswith("axkit ")]
 SETTINGS = {"finetune": {"epochs": 1.0, "learning_rate": 1e-3}, "hard_attention": {"k": 5}}
 
 
 @pytest.mark.parametrize("family", list(registry.entries(registry.FAMILIES)))
-@pytest.mark.parametrize("name", list(registry.entries(registry.PASSES)))
+@pytest.mark.parametrize("name", OURS)
 def test_pass_on_family(name, family):
     check_pass(registry.get(registry.PASSES, name), family, name, **SETTINGS.get(name, {}))
 
@@ -52,7 +53,7 @@ class _Meddler(_Nothing):
 
 @pytest.mark.parametrize(
     ("pass_class", "clause"),
-    [(_Nothing, "changed nothing"), (_Meddler, "changed the dense model"), (_Liar, "")],
+    [(_Nothing, "changed nothing"), (_Meddler, "changed the dense model"), (_Liar, "do not fit|differ")],
 )
 def test_the_contract_catches_offenders(pass_class, clause):
     with pytest.raises(Exception, match=clause):
