@@ -50,6 +50,7 @@ def apply_command(
     recipe: str, settings: tuple[str, ...], model: str | None, task: str | None, out: str, force: bool, fresh: bool
 ) -> None:
     """Run a recipe and write the run folder."""
+    click.echo(f"Checking {recipe}, its model and its data", err=True)  # a first use downloads the data
     made = _planned(recipe, settings, model, task)
     target = Path(out) / made.recipe.name
     if target.exists() and not force:

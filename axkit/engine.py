@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from axkit.progress import Silent
 from axkit.recipe import Recipe, Source
 from axkit.saving.opening import open_for_task, open_tokenizer, token_limit
 from axkit.subject import Subject, TrailStep
+from axkit.summary import compare
 from axkit.tasks.kinds import KINDS
 from axkit.tasks.split import Evaluation, Split
 
@@ -93,7 +93,7 @@ class _Engine:
         before: Evaluation | None = None
         if not self.plan.baseline:
             self._set_dense(subject, self._measure_bytes(subject))
-            before = self.splits["search"].evaluate(subject.module)
+            before = self._on_search(subject)
             self.dense_metric = before.score
         for step in self.plan.steps:
             subject, key, before = self._stage(step, subject, key, before)
@@ -173,27 +173,16 @@ class _Engine:
         start = time.perf_counter()
         torch.manual_seed(self.plan.recipe.seed + step.index)
         worked = subject.copy()
-        teacher = self.dense.module if self.dense is not None else None
-        tools = Tools(
-            train=self.splits["train"],
-            search=self.splits["search"],
-            teacher=teacher,
-            tokenizer=self.tokenizer,
-            model_folder=str(self.plan.model_folder),
-            seed=self.plan.recipe.seed,
-            progress=self.progress,
-            journal=journal,
-        )
-        result = step.runner.apply(worked, step.config, tools)
+        result = step.runner.apply(worked, step.config, self._tools(journal))
         seconds = time.perf_counter() - start
         worked.module.eval()
         trail = TrailStep(step.name, step.distribution, config, result.state, result.facts)
         worked.trail = (*subject.trail, trail)
-        after = self.splits["search"].evaluate(worked.module)
+        after = self._on_search(worked)
         undone = False
         note = result.note
         if step.budget is not None:
-            before = before or self.splits["search"].evaluate(subject.module)
+            before = before or self._on_search(subject)
             drop = before.score - after.score
             undone = drop > step.budget.max_drop
             if undone:
@@ -221,12 +210,28 @@ class _Engine:
             record |= self._stage_speed(worked)
         return worked, record, after
 
+    def _tools(self, journal: Any) -> Tools:
+        return Tools(
+            train=self.splits["train"],
+            search=self.splits["search"],
+            teacher=self.dense.module if self.dense is not None else None,
+            tokenizer=self.tokenizer,
+            model_folder=str(self.plan.model_folder),
+            seed=self.plan.recipe.seed,
+            progress=self.progress,
+            journal=journal,
+        )
+
+    def _on_search(self, subject: Subject) -> Evaluation:
+        return self.splits["search"].evaluate(subject.module, progress=self.progress)
+
     def _stage_speed(self, subject: Subject) -> dict[str, float]:
         assert self.dense is not None, "only called once there is a dense model"
         speeds = measure.speed(
             {"dense": self.dense.module, "stage": subject.module},
             measure.Inputs.of(self.splits["search"]),
             STAGE_ROUNDS,
+            self.progress,
         )
         dense, stage = speeds["dense"], speeds["stage"]
         return {
@@ -253,46 +258,22 @@ class _Engine:
     def _summary(self, subject: Subject) -> dict[str, Any]:
         assert self.dense is not None, "set before or by the leading passes"
         self.progress.say("Measuring on the test split, which nothing has seen")
-        test, rows = self.splits["test"], self.plan.rows
-        dense, result = test.evaluate(self.dense.module), test.evaluate(subject.module)
-        low, high = measure.confidence_interval(test, result)
-        models = {"dense": self.dense.module, "result": subject.module}
-        speeds = measure.speed(models, measure.Inputs.of(test))
-        summary: dict[str, Any] = {
-            "metric_name": dense.metric,
-            "metric_dense": dense.score,
-            "metric_result": result.score,
-            "metric_result_low": low,
-            "metric_result_high": high,
-            "p_value_paired": measure.paired_p_value(test, dense, result),
-            "metric_majority": measure.majority_score(test, rows.splits["train"].labels),
-            "bytes_dense": self.dense_bytes,
-            "bytes_result": self.stages[-1].record["bytes"],
-            "parameters_dense": measure.count_values(self.dense.module),
-            "parameters_result": measure.count_values(subject.module),
-        }
-        for name, one in speeds.items():
-            summary |= {_suffixed(key, name): value for key, value in one.to_json().items()}
-        gc.collect()
+        labels = self.plan.rows.splits["train"].labels
+        summary = compare(self.dense.module, subject.module, self.splits["test"], labels, self.progress)
         here = time.perf_counter() - self.start
         reused = sum(stage.record["wall_s"] for stage in self.stages if stage.record["reused"])
-        summary |= {
+        return {
+            **summary,
+            "bytes_dense": self.dense_bytes,
+            "bytes_result": self.stages[-1].record["bytes"],
             "wall_s": here + reused,
             "wall_this_run_s": here,
             "peak_memory_bytes": measure.peak_memory_bytes(),
             "rows": {name: len(split) for name, split in self.splits.items()},
             "rows_truncated": {name: split.at_limit for name, split in self.splits.items()},
-            "test_rows_also_in_train_or_search": rows.overlap,
-            "label_names": list(rows.label_names),
+            "test_rows_also_in_train_or_search": self.plan.rows.overlap,
+            "label_names": list(self.plan.rows.label_names),
         }
-        return summary
-
-
-def _suffixed(key: str, name: str) -> str:
-    for end in ("_low", "_high"):
-        if key.endswith(end):
-            return f"{key.removesuffix(end)}_{name}{end}"
-    return f"{key}_{name}"
 
 
 def _line(record: Mapping[str, Any]) -> str:

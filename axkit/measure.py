@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from axkit.passes import Progress
+from axkit.progress import Silent
 from axkit.tasks.split import Evaluation, Split
 
 RESAMPLES = 2000
@@ -80,13 +82,16 @@ class Inputs:
         return cls([made([length]) for length in lengths[:16]], full, len(lengths))
 
 
-def speed(models: Mapping[str, Any], inputs: Inputs, rounds: int = ROUNDS) -> dict[str, Speed]:
+def speed(
+    models: Mapping[str, Any], inputs: Inputs, rounds: int = ROUNDS, progress: Progress | None = None
+) -> dict[str, Speed]:
     """Time several models on the same inputs, in turn: what the machine does meanwhile hits all alike.
 
     Args:
         models: name -> model, in eval mode.
         inputs: of real lengths.
         rounds: each visits every model; the order alternates.
+        progress: told of each round.
     """
     single_ms: dict[str, list[float]] = {name: [] for name in models}
     per_s: dict[str, list[float]] = {name: [] for name in models}
@@ -94,7 +99,7 @@ def speed(models: Mapping[str, Any], inputs: Inputs, rounds: int = ROUNDS) -> di
         for model in models.values():
             model(**inputs.singles[0])
             model(**inputs.batches[0])
-        for turn in range(rounds):
+        for turn in (progress or Silent()).track(range(rounds), "timing"):
             names = list(models) if turn % 2 == 0 else list(models)[::-1]
             for one in inputs.singles:
                 for name in names:

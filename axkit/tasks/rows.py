@@ -112,11 +112,15 @@ def _quiet_datasets() -> Iterator[None]:
 
     level, bars = datasets.logging.get_verbosity(), not datasets.are_progress_bars_disabled()
     datasets.logging.set_verbosity(logging.CRITICAL)
+    hub = logging.getLogger("huggingface_hub")  # would tell each retry
+    hub_level = hub.level
+    hub.setLevel(logging.CRITICAL)
     datasets.disable_progress_bars()
     try:
         yield
     finally:
         datasets.logging.set_verbosity(level)
+        hub.setLevel(hub_level)
         if bars:
             datasets.enable_progress_bars()
 

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from axkit.passes import Progress
+from axkit.progress import Silent
 from axkit.tasks.kinds import TaskKind
 from axkit.tasks.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
@@ -115,11 +117,12 @@ class Split:
         return self.kind.metrics[self.spec.metric_name](predictions, labels)
 
     @torch.inference_mode()
-    def evaluate(self, model: Any, size: int = 64) -> Evaluation:
-        """Run the model, in eval mode, over all rows."""
+    def evaluate(self, model: Any, size: int = 64, progress: Progress | None = None) -> Evaluation:
+        """Run the model, in eval mode, over all rows, in batches of ``size``."""
         training, losses, predictions = model.training, np.zeros(len(self)), np.zeros(len(self), self.labels.dtype)
         model.eval()
-        for batch in self.batches(size):
+        batches = (progress or Silent()).track(self.batches(size), "evaluating", -(-len(self) // size))
+        for batch in batches:
             logits = model(**batch.inputs).logits
             losses[batch.rows] = self.kind.losses(logits, batch.labels).double().numpy()
             predictions[batch.rows] = self.kind.predictions(logits).numpy()

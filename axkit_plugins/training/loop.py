@@ -56,6 +56,30 @@ def has_bfloat16() -> bool:
     return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)())
 
 
+def _arguments(config: TrainingConfig, seed: int, scratch: str) -> TrainingArguments:
+    """What transformers' Trainer is told: our settings; nothing saved, logged or reported."""
+    return TrainingArguments(
+        output_dir=scratch,
+        num_train_epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        per_device_train_batch_size=config.batch_size,
+        warmup_steps=config.warmup,
+        weight_decay=config.weight_decay,
+        train_sampling_strategy="group_by_length",
+        bf16=config.precision == "bfloat16" or (config.precision == "auto" and has_bfloat16()),
+        use_cpu=not torch.cuda.is_available(),
+        seed=seed,
+        data_seed=seed,
+        save_strategy="no",
+        logging_strategy="no",
+        eval_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        remove_unused_columns=False,
+    )
+
+
 def train(model: Any, config: TrainingConfig, tools: Tools, trainer_class: type = Trainer) -> dict[str, float]:
     """Train a model in place; afterwards it is in eval mode and no parameter is frozen.
 
@@ -70,28 +94,8 @@ def train(model: Any, config: TrainingConfig, tools: Tools, trainer_class: type 
     """
     for name, parameter in model.base_model.named_parameters():
         parameter.requires_grad_(not name.startswith(_FROZEN[config.freeze]))
-    use_bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and has_bfloat16())
     with tempfile.TemporaryDirectory() as scratch:
-        arguments = TrainingArguments(
-            output_dir=scratch,
-            num_train_epochs=config.epochs,
-            learning_rate=config.learning_rate,
-            per_device_train_batch_size=config.batch_size,
-            warmup_steps=config.warmup,
-            weight_decay=config.weight_decay,
-            train_sampling_strategy="group_by_length",
-            bf16=use_bfloat16,
-            use_cpu=not torch.cuda.is_available(),
-            seed=tools.seed,
-            data_seed=tools.seed,
-            save_strategy="no",
-            logging_strategy="no",
-            eval_strategy="no",
-            report_to=[],
-            disable_tqdm=True,
-            dataloader_pin_memory=torch.cuda.is_available(),
-            remove_unused_columns=False,
-        )
+        arguments = _arguments(config, tools.seed, scratch)
         rows = Rows(tools.train)
         trainer = trainer_class(
             model=model, args=arguments, train_dataset=rows, data_collator=_Collator(tools.tokenizer)

@@ -1,0 +1,49 @@
+"""The final comparison of a run: dense against result, on the test split."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from axkit import measure
+from axkit.passes import Progress
+from axkit.tasks.split import Split
+
+
+def compare(dense: Any, result: Any, test: Split, train_labels: Any, progress: Progress) -> dict[str, Any]:
+    """Quality with its uncertainty, size in values, and speed of two models.
+
+    Args:
+        dense: the model that the result is measured against.
+        result: what the recipe made of it.
+        test: rows that no decision used.
+        train_labels: for the score of the most frequent label.
+        progress: told what is going on.
+
+    Returns:
+        Keys of the report's summary; each speed ends in ``_dense`` or ``_result``.
+    """
+    before = test.evaluate(dense, progress=progress)
+    after = test.evaluate(result, progress=progress)
+    low, high = measure.confidence_interval(test, after)
+    summary: dict[str, Any] = {
+        "metric_name": before.metric,
+        "metric_dense": before.score,
+        "metric_result": after.score,
+        "metric_result_low": low,
+        "metric_result_high": high,
+        "p_value_paired": measure.paired_p_value(test, before, after),
+        "metric_majority": measure.majority_score(test, train_labels),
+        "parameters_dense": measure.count_values(dense),
+        "parameters_result": measure.count_values(result),
+    }
+    models = {"dense": dense, "result": result}
+    for name, speed in measure.speed(models, measure.Inputs.of(test), progress=progress).items():
+        summary |= {_suffixed(key, name): value for key, value in speed.to_json().items()}
+    return summary
+
+
+def _suffixed(key: str, name: str) -> str:
+    for end in ("_low", "_high"):
+        if key.endswith(end):
+            return f"{key.removesuffix(end)}_{name}{end}"
+    return f"{key}_{name}"
