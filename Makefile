@@ -3,14 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RECIPE := recipes/distilbert_int8_axformer.yaml
-SHORT := --set samples.train=600 --set samples.search=150 --set samples.test=200 --set passes.0.epochs=1 --set passes.4.budget.max_drop=100
+SHORT := --set samples.train=1500 --set samples.search=200 --set samples.test=300 --set passes.4.budget.max_drop=100
 
 .PHONY: demo demo-short test lint types unit docs serve format clean
 
 demo: $(VENV)/.demo  ## Set up, and make DistilBERT smaller and faster (some five minutes on two cores).
 	$(BIN)/axkit apply $(RECIPE) --force
 
-demo-short: $(VENV)/.demo  ## The same job on fewer rows, in a minute; proves the path, not the accuracy.
+demo-short: $(VENV)/.demo  ## The same job on fewer rows, in some two minutes; proves the path, not the accuracy.
 	$(BIN)/axkit apply $(RECIPE) --force --out runs/short $(SHORT)
 
 test: $(VENV)/.dev lint types unit docs  ## Set up, lint, type-check, test, build the docs.

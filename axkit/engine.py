@@ -206,8 +206,8 @@ class _Engine:
             "parameters": measure.count_values(worked.module),
             "structure": worked.structure.to_json(),
         }
-        if self.dense is not None:
-            record |= self._stage_speed(worked)
+        record |= self._stage_speed(worked)
+        record["peak_memory_bytes"] = measure.peak_memory_bytes()
         return worked, record, after
 
     def _tools(self, journal: Any) -> Tools:
@@ -226,20 +226,16 @@ class _Engine:
         return self.splits["search"].evaluate(subject.module, progress=self.progress)
 
     def _stage_speed(self, subject: Subject) -> dict[str, float]:
-        assert self.dense is not None, "only called once there is a dense model"
-        speeds = measure.speed(
-            {"dense": self.dense.module, "stage": subject.module},
-            measure.Inputs.of(self.splits["search"]),
-            STAGE_ROUNDS,
-            self.progress,
-        )
-        dense, stage = speeds["dense"], speeds["stage"]
-        return {
-            **stage.to_json(),
-            "latency_b1_ms_p50_dense": dense.latency_b1_ms_p50,
-            "throughput_b32_per_s_dense": dense.throughput_b32_per_s,
-            "throughput_ratio": stage.throughput_b32_per_s / dense.throughput_b32_per_s,
-        }
+        """Beside the dense model, in turn; alone as long as there is none."""
+        dense = {"dense": self.dense.module} if self.dense is not None else {}
+        inputs = measure.Inputs.of(self.splits["search"])
+        speeds = measure.speed({**dense, "stage": subject.module}, inputs, STAGE_ROUNDS, self.progress)
+        found = speeds["stage"].to_json()
+        if dense:
+            found["latency_b1_ms_p50_dense"] = speeds["dense"].latency_b1_ms_p50
+            found["throughput_b32_per_s_dense"] = speeds["dense"].throughput_b32_per_s
+            found["throughput_ratio"] = found["throughput_b32_per_s"] / speeds["dense"].throughput_b32_per_s
+        return found
 
     def _previous(self) -> Mapping[str, Any]:
         """The record that a stage is compared with: of the stage before, or of the dense model."""

@@ -80,23 +80,26 @@ def masked_copy(model, model_type, structure):
     return model
 
 
-def search(model, model_type, heads, width, rows, k=None, vote=0.5, tolerance=0.0, groups=12):
-    """AxFormer as a plain loop over single, unpadded rows: [(element, accepted)], best loss.
+def search(model, model_type, heads, width, batches, k=None, vote=0.5, tolerance=0.0, groups=12, hard=()):
+    """AxFormer as a plain loop over whole-model passes: [(element, accepted)], best loss.
 
-    rows: [(inputs, label)], inputs with batch size 1. k None: pruning only.
+    batches: [(inputs, labels)]; of one unpadded row each, or padded. k None: pruning only, with ``hard`` = {layer: k}.
     """
     model = copy.deepcopy(model).eval()
     masks = Masks(model, model_type, heads, width)
+    for layer, already in dict(hard).items():
+        masks.hard(layer, already)
 
     @torch.inference_mode()
     def losses():
-        return torch.tensor(
-            [float(torch.nn.functional.cross_entropy(model(**inputs).logits.float(), label)) for inputs, label in rows],
-            dtype=torch.float64,
-        )
+        parts = [
+            torch.nn.functional.cross_entropy(model(**inputs).logits.float(), labels, reduction="none")
+            for inputs, labels in batches
+        ]
+        return torch.cat(parts).double()
 
     base = losses()
-    best, allowed, needed = base.mean(), tolerance * base.mean(), int(vote * len(rows) // 1)
+    best, allowed, needed = base.mean(), tolerance * base.mean(), int(vote * len(base) // 1)
     decisions = []
 
     def judge(element):

@@ -1,78 +1,122 @@
-"""Run a model from one of its layers on, with one layer replaced; all that the greedy search asks of a model."""
+"""Run a model from one of its layers on, with one layer or block replaced; all that the greedy search asks of a model."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from axkit.anatomy.modules import STAND_INS
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import Layer, carve_layer
 from axkit.subject import Subject
 from axkit.tasks.split import Batch
 
+BlockName = Literal["attention", "ffn"]
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+
 
 class _Feed(nn.Module):
-    """Stands for all layers before the one of interest: returns what they gave, from the cache."""
+    """Gives what it was told, whatever comes in; nothing told: what comes in."""
 
-    def __init__(self) -> None:
+    def __init__(self, pair: bool = False) -> None:
         super().__init__()
-        self.hidden: Tensor | None = None
+        self.value: Tensor | None = None
+        self.pair = pair  # attention cores return (output, probabilities)
 
-    def forward(self, hidden: Tensor, *_: Any, **__: Any) -> Tensor:
-        return hidden if self.hidden is None else self.hidden
+    def forward(self, hidden: Tensor, *_: Any, **__: Any) -> Any:
+        value = hidden if self.value is None else self.value
+        return (value, None) if self.pair else value
+
+
+class _EnoughError(Exception):
+    """Ends a forward pass once what was wanted of it has been seen."""
 
 
 class Workbench:
-    """A model whose layers can be tried one at a time, on fixed batches, with cached layer inputs.
+    """A copy of a model whose layers can be tried one at a time, on fixed batches, with cached layer inputs.
 
     The hidden states at the input of layer i do not depend on anything the search changes at layers >= i, so they are
-    computed once and kept (``batches x layers x (rows, tokens, hidden)`` float32).
+    computed once and kept (``layers x rows x tokens x hidden`` float32).
 
     Args:
-        subject: carved in place, layer by layer, as candidates are accepted.
+        subject: left alone; ``self.subject`` is the copy, carved as candidates are accepted. Where the head reads the
+            first token alone, so does the copy's last layer: exact, and cheaper.
         batches: of the search split; the same for the whole search, so that ties stay ties.
+        losses: logits and labels to one loss per row.
     """
 
-    def __init__(self, subject: Subject, batches: Sequence[Batch]) -> None:
-        self.subject, self.batches = subject, batches
-        self._modules: Any = subject.module.base_model.get_submodule(subject.family.layers)
+    def __init__(self, subject: Subject, batches: Sequence[Batch], losses: LossFunction) -> None:
+        self.subject, self.batches, self._losses = subject.copy(), batches, losses
+        if self.subject.reads_first_token_only:
+            self.subject.carve(replace(subject.structure, first_token_only=True))
+        model, family = self.subject.module.eval(), self.subject.family
+        self._modules: Any = model.base_model.get_submodule(family.layers)
         self._inputs: list[list[Tensor]] = [[] for _ in range(len(self._modules))]
-        self._head_size = subject.family.size(subject.module.config, "hidden") // subject.structure.n_heads
-        subject.module.eval()
+        self._head_size = family.size(model.config, "hidden") // subject.structure.n_heads
 
-    def losses(self, batch: int, start: int, losses: Any) -> Tensor:
+    def layer(self, index: int) -> Layer:
+        """A layer of the copy, by role."""
+        return Layer(index, self._modules[index], self.subject.family)
+
+    def losses(self, batch: int, start: int) -> Tensor:
         """Losses of one batch, from the cached input of layer ``start`` on: (rows,)."""
         data = self.batches[batch]
         with self._from(start, batch), torch.inference_mode():
-            logits = self.subject.module(**data.inputs).logits
-            result: Tensor = losses(logits, data.labels)
-        return result
+            return self._losses(self.subject.module(**data.inputs).logits, data.labels)
 
-    def refresh(self, batch: int, start: int, losses: Any) -> Tensor:
-        """As :meth:`losses`, and keep the input of every layer from ``start`` on."""
-        handles = []
+    def refresh(self, batch: int, start: int) -> Tensor:
+        """As :meth:`losses`, and keep the input of every layer above ``start`` (of all layers, where it is 0)."""
 
         def keep(index: int) -> Any:
             def hook(_: nn.Module, args: tuple[Any, ...]) -> None:
-                kept = self._inputs[index]
-                kept[batch : batch + 1] = [args[0].clone()]  # a slice: appends where the list ends here
+                self._inputs[index][batch : batch + 1] = [args[0].clone()]  # a slice: appends where the list ends here
 
             return hook
 
-        for index in range(start, len(self._modules)):
-            if index > start or not start:
-                # prepended: KeepFirst, where present, must not cut the input before it is kept
-                handles.append(self._modules[index].register_forward_pre_hook(keep(index), prepend=True))
+        wanted = range(start + 1 if start else 0, len(self._modules))
+        # prepended: KeepFirst, where present, must not cut the input before it is kept
+        handles = [self._modules[i].register_forward_pre_hook(keep(i), prepend=True) for i in wanted]
         try:
-            return self.losses(batch, start, losses)
+            return self.losses(batch, start)
         finally:
             for handle in handles:
                 handle.remove()
+
+    def seen_by(self, batch: int, layer: int, roles: Sequence[str]) -> dict[str, Tensor]:
+        """What reaches the modules of some roles of a layer on one batch; nothing above the layer is computed.
+
+        Args:
+            batch: index.
+            layer: index.
+            roles: the last one that the layer runs must be the last of the list.
+        """
+        seen: dict[str, Tensor] = {}
+        speaker = self.layer(layer)
+
+        def look(role: str) -> Any:
+            def hook(_: nn.Module, args: tuple[Any, ...]) -> None:
+                seen[role] = args[0].clone()
+                if role == roles[-1]:
+                    raise _EnoughError
+
+            return hook
+
+        handles = [getattr(speaker, role).register_forward_pre_hook(look(role)) for role in roles]
+        try:
+            with self._from(layer, batch), torch.inference_mode():
+                self.subject.module(**self.batches[batch].inputs)
+        except _EnoughError:
+            pass
+        finally:
+            for handle in handles:
+                handle.remove()
+        return seen
 
     @contextmanager
     def _from(self, start: int, batch: int) -> Iterator[None]:
@@ -81,7 +125,7 @@ class Workbench:
             return
         before = [self._modules[i] for i in range(start)]
         feed = _Feed()
-        feed.hidden = self._inputs[start][batch]
+        feed.value = self._inputs[start][batch]
         for index in range(start):
             self._modules[index] = feed
         try:
@@ -91,22 +135,95 @@ class Workbench:
                 self._modules[index] = module
 
     @contextmanager
-    def trying(self, layer: int, candidate: Structure) -> Iterator[None]:
-        """Give one layer the shape it has in ``candidate``, physically; put the old one back at the end.
-
-        Call :meth:`accept` inside to let the new one stay.
-        """
+    def swapped(self, layer: int, module: nn.Module) -> Iterator[None]:
+        """Another module in a layer's place, for a while."""
         old = self._modules[layer]
-        new = copy.deepcopy(old)
-        now, then = self.subject.structure.layers[layer], candidate.layers[layer]
-        carve_layer(Layer(layer, new, self.subject.family), self.subject.family, now, then, self._head_size)
-        self._modules[layer] = new
+        self._modules[layer] = module
         try:
             yield
         finally:
-            if self.subject.structure is not candidate:
-                self._modules[layer] = old
+            self._modules[layer] = old
 
-    def accept(self, candidate: Structure) -> None:
-        """The layer that is being tried stays."""
-        self.subject.structure = candidate
+    def carved(self, layer: int, candidate: Structure) -> nn.Module:
+        """A copy of a layer with the shape that it has in ``candidate``."""
+        new = copy.deepcopy(self._modules[layer])
+        family, now = self.subject.family, self.subject.structure
+        carve_layer(Layer(layer, new, family), family, now.layers[layer], candidate.layers[layer], self._head_size)
+        return new
+
+    def accept(self, layer: int, candidate: Structure) -> None:
+        """The copy's layer gets, and keeps, the shape that it has in ``candidate``."""
+        self._modules[layer] = self.carved(layer, candidate)
+        self.subject.structure = replace(candidate, first_token_only=self.subject.structure.first_token_only)
+
+
+class OpenBlock:
+    """One block of one layer as a sum of its parts: out = sum over columns of (what enters the output projection).
+
+    A candidate without some columns costs one thin matrix product and the layers above, not the block again. In the
+    model the block is replaced by a feed; the neutral feed, zero, is the removed block.
+
+    Args:
+        bench: the workbench.
+        layer: index.
+        name: which block. For ``ffn`` the layer's attention is not computed again either.
+        heads_or_neurons: columns of the output projection that each part has.
+    """
+
+    def __init__(self, bench: Workbench, layer: int, name: BlockName) -> None:
+        self.bench, self.index = bench, layer
+        speaker = bench.layer(layer)
+        out: Any = getattr(speaker, "attention_out" if name == "attention" else "ffn_out")
+        self._weight = out.weight.detach()
+        roles = ["attention_out"] if name == "attention" else ["attention_norm", "ffn_out"]
+        self._terms: list[Tensor] = []
+        self._totals: list[Tensor] = []
+        self._entering: list[Tensor] = []
+        norm: Any = speaker.attention_norm
+        for batch in range(len(bench.batches)):
+            seen = bench.seen_by(batch, layer, roles)
+            self._terms.append(seen[roles[-1]])
+            with torch.inference_mode():
+                self._totals.append(out(seen[roles[-1]]))
+                if name == "ffn":
+                    self._entering.append(norm(seen["attention_norm"]))
+        self._probe, self._feed, self._before = self._make_probe(name)
+
+    def _make_probe(self, name: BlockName) -> tuple[nn.Module, _Feed, _Feed | None]:
+        """A copy of the layer whose block, and what comes before it, is replaced by feeds."""
+        family = self.bench.subject.family
+        probe = copy.deepcopy(self.bench.layer(self.index).module)
+        layer = Layer(self.index, probe, family)
+        feed = _Feed(pair=name == "attention")
+        stand_ins = family.removed.attention if name == "attention" else family.removed.ffn
+        for path, kind in stand_ins.items():
+            layer.put(path, STAND_INS[kind]() if kind == "identity" else feed)
+        if name == "attention":
+            return probe, feed, None
+        for path, kind in family.removed.attention.items():
+            layer.put(path, STAND_INS[kind]())
+        before = _Feed()
+        layer.put(layer.path("attention_norm"), before)
+        return probe, feed, before
+
+    def losses(self, batch: int, columns: Sequence[int] | None) -> Tensor:
+        """Losses of one batch without some columns of the output projection; None: without the block."""
+        if columns is None:
+            self._feed.value = self._totals[batch].new_zeros(())
+        else:
+            self._feed.value = self._without(batch, columns)
+        if self._before is not None:
+            self._before.value = self._entering[batch]
+        with self.bench.swapped(self.index, self._probe):
+            return self.bench.losses(batch, self.index)
+
+    def _without(self, batch: int, columns: Sequence[int]) -> Tensor:
+        span = slice(columns[0], columns[-1] + 1)
+        if len(columns) != span.stop - span.start:
+            raise ValueError("the columns of a part stand side by side")
+        with torch.inference_mode():
+            return self._totals[batch] - self._terms[batch][..., span] @ self._weight[:, span].T
+
+    def drop(self, columns: Sequence[int]) -> None:
+        """Leave these columns out from now on."""
+        self._totals = [self._without(batch, columns) for batch in range(len(self._totals))]

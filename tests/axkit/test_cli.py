@@ -93,6 +93,9 @@ def test_the_main_job(run, workplace):
         assert key in summary, key
     assert summary["bytes_result"] < summary["bytes_dense"]
     assert [stage["pass"] for stage in report["stages"]] == ["finetune", "hard_attention", "axformer_prune", "int8"]
+    for stage in report["stages"]:
+        for key in ("metric_search", "bytes", "parameters", "latency_b1_ms_p50", "throughput_b32_per_s", "wall_s"):
+            assert stage[key] > 0, key
     assert summary["metric_dense"] > 90, "a task of one word is learned"
 
     code, again, _ = run("eval", str(folder))
@@ -218,3 +221,24 @@ def test_help_lists_every_command():
     out = CliRunner().invoke(cli.cli, ["--help"]).output
     for name in ("apply", "plan", "passes", "families", "tasks", "models", "eval", "bench", "predict"):
         assert name in out
+
+
+def test_a_real_interrupt(workplace):
+    """SIGINT to the process while it trains: one sentence, exit 2, no run folder, nothing partial."""
+    import signal
+    import time
+
+    command = [sys.executable, "-m", "axkit", "apply", "recipe.yaml", "--set", "passes.0.epochs=100"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "1. finetune" in line:
+            break
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2, err
+    assert "interrupted; finished stages are kept" in err
+    assert "Traceback" not in err
+    assert not (workplace / "runs" / "tiny").exists()
+    assert not [p for p in workplace.rglob("*") if "partial" in p.name]

@@ -1,0 +1,130 @@
+"""Time AxFormer's search against whole-model passes that only mask, in one process, and compare every decision.
+
+    python benchmarks/search.py --model FOLDER --data FILE.jsonl --k 10
+
+The mask-only loop is the oracle of the tests: its own code. It runs once in full on length-sorted batches, which also
+gives the decisions to compare with. Padded to 128, as the authors' script runs them, every pass costs the same, so a
+few passes are timed and multiplied by the number of evaluations. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import oracle
+
+from axkit.anatomy.family import family_of
+from axkit.anatomy.surgery import dense_structure
+from axkit.axformer.hard_attention import HardAttention
+from axkit.axformer.prune import AxformerPrune
+from axkit.cache import FileJournal
+from axkit.measure import peak_memory_bytes
+from axkit.passes import Tools
+from axkit.progress import Shown
+from axkit.saving.folder import load
+from axkit.saving.opening import open_tokenizer
+from axkit.subject import Subject
+from axkit.tasks.kinds import KINDS
+from axkit.tasks.rows import SplitRows
+from axkit.tasks.spec import TaskSpec
+from axkit.tasks.split import Split
+
+PADDED_TO = 128
+PADDED_PASSES = 3
+
+
+def read_split(path, text, label, tokenizer):
+    rows = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    labels = torch.tensor([row[label] for row in rows]).numpy()
+    spec = TaskSpec(kind="classification", text=text, label=label)
+    return Split(SplitRows([(row[text],) for row in rows], labels), spec, KINDS["classification"], tokenizer, PADDED_TO)
+
+
+def ours(model, family, split, tokenizer, args):
+    subject = Subject(model, family, dense_structure(model, family)).copy()
+    with tempfile.TemporaryDirectory() as scratch:
+        journals = [FileJournal(Path(scratch) / name) for name in ("hard", "prune")]
+        tools = [Tools(split, split, None, tokenizer, "", 0, Shown(), journal) for journal in journals]
+        start = time.perf_counter()
+        first = HardAttention().apply(subject, HardAttention.Config(k=args.k, vote=args.vote), tools[0])
+        second = AxformerPrune().apply(subject, AxformerPrune.Config(vote=args.vote), tools[1])
+        seconds = time.perf_counter() - start
+        lines = [line for journal in journals for line in journal.read()]
+    decisions = [(line["element"], line["accepted"]) for line in lines]
+    return decisions, seconds, first.facts, second.facts
+
+
+def masked(model, family, split, args, structure):
+    batches = [(batch.inputs, batch.labels) for batch in split.batches(64)]
+    sizes = (structure.n_heads, structure.ffn_width)
+    start = time.perf_counter()
+    hard, best = oracle.search(model, family.model_type, *sizes, batches, k=args.k, vote=args.vote)
+    layers = {int(element.split("/")[1]): args.k for element, accepted in hard if accepted}
+    prune, best = oracle.search(model, family.model_type, *sizes, batches, vote=args.vote, hard=layers)
+    return hard + prune, best, time.perf_counter() - start
+
+
+def padded_pass_seconds(model, split):
+    batches = []
+    for start in range(0, len(split), 64):
+        rows = [split.examples[i] for i in range(start, min(start + 64, len(split)))]
+        padded = split.tokenizer.pad(rows, padding="max_length", max_length=PADDED_TO, return_tensors="pt")
+        batches.append(dict(padded))
+    model.set_attn_implementation("eager")
+    times = []
+    with torch.inference_mode():
+        for _ in range(PADDED_PASSES):
+            start = time.perf_counter()
+            for inputs in batches:
+                model(**inputs)
+            times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", required=True, help="folder with a fine-tuned classifier")
+    parser.add_argument("--data", required=True, help="JSONL with the search split")
+    parser.add_argument("--k", type=int, default=30)
+    parser.add_argument("--vote", type=float, default=0.5)
+    parser.add_argument("--text", default="sentence")
+    parser.add_argument("--label", default="label")
+    args = parser.parse_args()
+    model, tokenizer = load(args.model), open_tokenizer(Path(args.model))
+    family = family_of(model.config.model_type)
+    split = read_split(args.data, args.text, args.label, tokenizer)
+    decisions, seconds, first, second = ours(model, family, split, tokenizer, args)
+    print(f"ours: {seconds:.1f} s, {len(decisions)} candidates", flush=True)
+    expected, best, masked_s = masked(model, family, split, args, dense_structure(model, family))
+    print(f"masked, length-sorted: {masked_s:.1f} s", flush=True)
+    evaluations = len(expected) + 2
+    padded_s = padded_pass_seconds(model, split) * evaluations
+    print(f"masked, padded to {PADDED_TO}: {padded_s:.1f} s ({PADDED_PASSES} passes timed, {evaluations} needed)")
+    for ours_one, theirs in zip(decisions, expected, strict=False):
+        if ours_one != theirs:
+            print(f"first difference: {ours_one}, the oracle has {theirs}")
+            break
+    result = {
+        "same_decisions": decisions == expected,
+        "best_loss_difference": abs(best - second["search_loss_after_nats"]),
+        "evaluations": int(first.get("evaluations", 0) + second["evaluations"]),
+        "seconds": round(seconds, 2),
+        "ratio_vs_masked": round(masked_s / seconds, 2),
+        "ratio_vs_padded": round(padded_s / seconds, 2),
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Every recipe in recipes/ plans, on stand-in data; the default one is run by CI on the real ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from axkit.planning import plan
+from axkit.recipe import load_source
+from axkit_plugins.embedded import data
+
+RECIPES = sorted((Path(__file__).parents[1] / "recipes").rglob("*.yaml"))
+
+
+@pytest.fixture
+def ratings(tmp_path, monkeypatch):
+    lines = "".join(f"{i}\t{2 if i % 2 else -2}\tsentence number {i}\n" for i in range(100))
+    for name in data._FILES.values():
+        (tmp_path / f"{name}.txt").write_text(lines)
+    monkeypatch.setattr(data, "texts_folder", lambda: tmp_path)
+    monkeypatch.setenv("AXKIT_CACHE", str(tmp_path / "cache"))
+
+
+def test_there_are_recipes():
+    assert RECIPES
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
+def test_recipe_plans(path, ratings):
+    made = plan(load_source(path))
+    assert made.recipe.name.replace("-", "_") == path.stem, "a recipe is named as its file"
+    assert made.rows.splits["train"]
+    assert made.family.model_type == made.model_config["model_type"]
