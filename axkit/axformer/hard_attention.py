@@ -44,10 +44,8 @@ class HardAttention(Pass[HardAttentionConfig]):
             now = subject.structure.layers[layer]
             if not now.attention or not now.heads:
                 continue
-            candidate = subject.structure.change(layer, hard_k=config.k)
-            if search.part(layer, candidate, f"hard/{layer}"):
-                hard += 1
-                search.refresh(layer)
+            hard += search.harden(layer, config.k)
+        subject.carve(search.structure)
         facts = {
             "hard_layers": float(hard),
             "evaluations": float(search.evaluations),

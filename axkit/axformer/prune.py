@@ -11,7 +11,6 @@ from pydantic import Field
 from axkit.passes import FLOAT_WEIGHTS, TORCH_MODULE, Pass, PassConfig, Result, Tools
 
 if TYPE_CHECKING:
-    from axkit.axformer.search import Search
     from axkit.subject import Subject
 
 
@@ -48,11 +47,13 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
         before = subject.structure
         hard = {layer.hard_k for layer in before.layers if layer.hard_k is not None}
         search = Search(subject, tools, Rule(config.vote, config.tolerance), cuts=tuple(sorted(hard)))
+        groups = np.array_split(np.arange(before.ffn_width), min(config.groups, before.ffn_width))
         for layer in tools.progress.track(range(len(before.layers) - 1, -1, -1), "accuracy-driven pruning"):
-            if subject.structure.layers[layer].ffn:
-                _feed_forward(search, layer, config.groups)
-            if subject.structure.layers[layer].attention:
-                _attention(search, layer)
+            if before.layers[layer].ffn:
+                search.prune_block(layer, "ffn", [group.tolist() for group in groups])
+            if before.layers[layer].attention:
+                search.prune_block(layer, "attention", [[head] for head in range(before.n_heads)])
+        subject.carve(search.structure)
         after = subject.structure
         facts = {
             "removed_attention_blocks": float(
@@ -69,25 +70,3 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
         }
         note = "" if after != before else "Nothing could be removed under this rule; a tolerance above 0 allows more."
         return Result(facts=facts, note=note)
-
-
-def _feed_forward(search: Search, layer: int, groups: int) -> None:
-    now = search.subject.structure
-    accepted, near = search.block(layer, now.without_ffn(layer), f"ffn/{layer}")
-    if accepted or not near:
-        return
-    width = now.ffn_width
-    for index, group in enumerate(np.array_split(np.arange(width), min(groups, width))):
-        candidate = search.subject.structure.without_neurons(layer, group.tolist())
-        if candidate != search.subject.structure:
-            search.part(layer, candidate, f"ffn/{layer}/group/{index}")
-
-
-def _attention(search: Search, layer: int) -> None:
-    now = search.subject.structure
-    accepted, near = search.block(layer, now.without_attention(layer), f"attention/{layer}")
-    if accepted or not near:
-        return
-    for head in now.layers[layer].heads:
-        candidate = search.subject.structure.without_heads(layer, [head])
-        search.part(layer, candidate, f"attention/{layer}/head/{head}")

@@ -7,13 +7,15 @@ decision against a plain loop that only masks.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
+from torch import Tensor
 
 from axkit.anatomy.structure import Structure
-from axkit.axformer.trial import Workbench
+from axkit.axformer.trial import BlockName, OpenBlock, Workbench
 from axkit.passes import Tools
 from axkit.subject import Subject
 
@@ -55,7 +57,7 @@ class Search:
     """State of one search: the workbench, the dense losses, the best loss so far.
 
     Args:
-        subject: carved in place.
+        subject: left alone; what was found is ``self.structure``.
         tools: lent by the engine; ``tools.search`` is what it decides on.
         rule: when to accept.
         cuts: token counts that no batch straddles (the K of hard attention, so that what K leaves alone stays equal
@@ -66,52 +68,88 @@ class Search:
     def __init__(
         self, subject: Subject, tools: Tools, rule: Rule, cuts: tuple[int, ...] = (), batch_size: int = 64
     ) -> None:
-        self.subject, self.rule = subject, rule
-        self._kind = tools.search.kind
-        self._journal = tools.journal
+        self.rule, self._journal = rule, tools.journal
         self._done = {entry["element"]: entry for entry in tools.journal.read()}
-        self.bench = Workbench(subject, list(tools.search.batches(batch_size, cuts)))
+        self.bench = Workbench(subject, list(tools.search.batches(batch_size, cuts)), tools.search.kind.losses)
         self.samples = len(tools.search)
         self.base = np.zeros(self.samples)
-        for index, batch in enumerate(self.bench.batches):
-            self.base[batch.rows] = self._refresh(index, 0)
+        batches = range(len(self.bench.batches))
+        for index in tools.progress.track(batches, "dense losses"):
+            self.base[self.bench.batches[index].rows] = self.bench.refresh(index, 0).double().numpy()
         self.base_loss = self.best = float(self.base.mean())
         self.evaluations = 1
         mean = [float(self.base[batch.rows].mean()) for batch in self.bench.batches]
-        self._hard_first = sorted(range(len(mean)), key=lambda i: -mean[i])
+        self._hard_first = sorted(batches, key=lambda i: -mean[i])
+        self._first_token_only = subject.structure.first_token_only
+        self._start = 0.0
+
+    @property
+    def structure(self) -> Structure:
+        """What is left so far."""
+        return replace(self.bench.subject.structure, first_token_only=self._first_token_only)
 
     @property
     def bound(self) -> float:
         """A candidate's loss must be below this."""
         return self.best + self.rule.tolerance * self.base_loss
 
-    def block(self, layer: int, candidate: Structure, element: str) -> tuple[bool, bool]:
-        """Try to remove a whole block: (accepted, near miss)."""
-        near = max(NEAR_MISS * self.best, self.bound)
-        accepted, outcome = self._try(layer, candidate, element, near, vote_decides=False)
-        return accepted, not accepted and outcome.loss < near
-
-    def part(self, layer: int, candidate: Structure, element: str) -> bool:
-        """Try a head, a neuron group, or hard attention."""
-        accepted, _ = self._try(layer, candidate, element, self.bound, vote_decides=True)
+    def harden(self, layer: int, k: int) -> bool:
+        """Try hard attention in one layer; the layers above are evaluated again where it stays."""
+        candidate = self.structure.change(layer, hard_k=k)
+        with self.bench.swapped(layer, self.bench.carved(layer, candidate)):
+            outcome = self._look(f"hard/{layer}", lambda batch: self.bench.losses(batch, layer), self.bound, True)
+        accepted = self._judge(f"hard/{layer}", outcome, layer, candidate)
+        if accepted:
+            for batch in range(len(self.bench.batches)):
+                self.bench.refresh(batch, layer)
         return accepted
 
-    def _try(
-        self, layer: int, candidate: Structure, element: str, ceiling: float, vote_decides: bool
-    ) -> tuple[bool, Outcome]:
-        start = time.perf_counter()
-        with self.bench.trying(layer, candidate):
-            known = self._done.get(element)
-            if known is not None:
-                outcome = Outcome(known["loss"], known["votes"], known["seen"], known["whole"])
-            else:
-                outcome = self._evaluate(layer, ceiling, vote_decides)
-                self.evaluations += 1
-            accepted = outcome.whole and outcome.loss < self.bound and outcome.votes > self._needed
-            if accepted:
-                self.bench.accept(candidate)
-                self.best = min(self.best, outcome.loss)
-        if known is None:
+    def prune_block(self, layer: int, name: BlockName, parts: Sequence[Sequence[int]]) -> None:
+        """Try to remove a whole block; after a near miss, its parts one by one.
+
+        Args:
+            layer: index.
+            name: "attention" or "ffn".
+            parts: heads (one each), or groups of neurons, by their index in the dense model.
+        """
+        block = OpenBlock(self.bench, layer, name)
+        now, element = self.structure, f"{name}/{layer}"
+        whole = now.without_attention(layer) if name == "attention" else now.without_ffn(layer)
+        near = max(NEAR_MISS * self.best, self.bound)
+        outcome = self._look(element, lambda batch: block.losses(batch, None), near, False)
+        if self._judge(element, outcome, layer, whole) or outcome.loss >= near:
+            return
+        present = now.layers[layer].heads if name == "attention" else now.layers[layer].neurons
+        width = self.bench.head_size if name == "attention" else 1
+        place = {index: position for position, index in enumerate(present)}
+        for number, part in enumerate(parts):
+            there = [index for index in part if index in place]
+            if not there:
+                continue
+            columns = [place[index] * width + d for index in there for d in range(width)]
+            left = self.structure
+            left = left.without_heads(layer, there) if name == "attention" else left.without_neurons(layer, there)
+            one = f"{element}/head/{part[0]}" if name == "attention" else f"{element}/group/{number}"
+            outcome = self._look(one, partial(block.losses, columns=columns), self.bound, True)
+            if self._judge(one, outcome, layer, left):
+                block.drop(columns)
+
+    def _look(self, element: str, losses: Callable[[int], Tensor], ceiling: float, vote_decides: bool) -> Outcome:
+        """Evaluate a candidate, or read off the journal what an interrupted search saw of it."""
+        self._start = time.perf_counter()
+        known = self._done.get(element)
+        if known is not None:
+            return Outcome(known["loss"], known["votes"], known["seen"], known["whole"])
+        self.evaluations += 1
+        return self._evaluate(losses, ceiling, vote_decides)
+
+    def _judge(self, element: str, outcome: Outcome, layer: int, candidate: Structure) -> bool:
+        """Accept or not, and write it down."""
+        accepted = outcome.whole and outcome.loss < self.bound and outcome.votes > self._needed
+        if accepted:
+            self.bench.accept(layer, candidate)
+            self.best = min(self.best, outcome.loss)
+        if element not in self._done:
             self._journal.write(
                 element=element,
                 loss=outcome.loss,
@@ -121,21 +159,21 @@ class Search:
                 samples=self.samples,
                 accepted=accepted,
                 best=self.best,
-                seconds=round(time.perf_counter() - start, 4),
+                seconds=round(time.perf_counter() - self._start, 4),
             )
-        return accepted, outcome
+        return accepted
 
     @property
     def _needed(self) -> int:
         return int(np.floor(self.rule.vote * self.samples))
 
-    def _evaluate(self, layer: int, ceiling: float, vote_decides: bool) -> Outcome:
+    def _evaluate(self, losses: Callable[[int], Tensor], ceiling: float, vote_decides: bool) -> Outcome:
         """Losses are not negative, so a running sum past the ceiling, or a vote that is lost, ends it early."""
-        losses, total, votes, seen = np.zeros(self.samples), 0.0, 0, 0
+        found, total, votes, seen = np.zeros(self.samples), 0.0, 0, 0
         for index in self._hard_first:
             rows = self.bench.batches[index].rows
-            part = self.bench.losses(index, layer, self._kind.losses).double().numpy()
-            losses[rows] = part
+            part = losses(index).double().numpy()
+            found[rows] = part
             total += float(part.sum())
             votes += int((part <= self.base[rows]).sum())
             seen += len(rows)
@@ -143,12 +181,4 @@ class Search:
             lost = lost or (vote_decides and votes + self.samples - seen <= self._needed)
             if lost and seen < self.samples:
                 return Outcome(total / self.samples, votes, seen, False)
-        return Outcome(float(losses.mean()), votes, seen, True)
-
-    def refresh(self, layer: int) -> None:
-        """After a layer changed on the way up: the inputs of the layers above it."""
-        for index in range(len(self.bench.batches)):
-            self._refresh(index, layer)
-
-    def _refresh(self, index: int, layer: int) -> Any:
-        return self.bench.refresh(index, layer, self._kind.losses).double().numpy()
+        return Outcome(float(found.mean()), votes, seen, True)

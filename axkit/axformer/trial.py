@@ -1,4 +1,4 @@
-"""Run a model from one of its layers on, with one layer or block replaced; all that the greedy search asks of a model."""
+"""Run a model from one of its layers on, with one layer or block replaced: all that the greedy search asks of it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Workbench:
         model, family = self.subject.module.eval(), self.subject.family
         self._modules: Any = model.base_model.get_submodule(family.layers)
         self._inputs: list[list[Tensor]] = [[] for _ in range(len(self._modules))]
-        self._head_size = family.size(model.config, "hidden") // subject.structure.n_heads
+        self.head_size = family.size(model.config, "hidden") // subject.structure.n_heads
 
     def layer(self, index: int) -> Layer:
         """A layer of the copy, by role."""
@@ -146,9 +146,9 @@ class Workbench:
 
     def carved(self, layer: int, candidate: Structure) -> nn.Module:
         """A copy of a layer with the shape that it has in ``candidate``."""
-        new = copy.deepcopy(self._modules[layer])
+        new: nn.Module = copy.deepcopy(self._modules[layer])
         family, now = self.subject.family, self.subject.structure
-        carve_layer(Layer(layer, new, family), family, now.layers[layer], candidate.layers[layer], self._head_size)
+        carve_layer(Layer(layer, new, family), family, now.layers[layer], candidate.layers[layer], self.head_size)
         return new
 
     def accept(self, layer: int, candidate: Structure) -> None:
@@ -167,7 +167,6 @@ class OpenBlock:
         bench: the workbench.
         layer: index.
         name: which block. For ``ffn`` the layer's attention is not computed again either.
-        heads_or_neurons: columns of the output projection that each part has.
     """
 
     def __init__(self, bench: Workbench, layer: int, name: BlockName) -> None:
@@ -222,7 +221,8 @@ class OpenBlock:
         if len(columns) != span.stop - span.start:
             raise ValueError("the columns of a part stand side by side")
         with torch.inference_mode():
-            return self._totals[batch] - self._terms[batch][..., span] @ self._weight[:, span].T
+            left: Tensor = self._totals[batch] - self._terms[batch][..., span] @ self._weight[:, span].T
+        return left
 
     def drop(self, columns: Sequence[int]) -> None:
         """Leave these columns out from now on."""
