@@ -152,8 +152,11 @@ def _check_order(source: Source, steps: tuple[PlannedStep, ...], faults: list[st
                 )
             elif trait not in INITIAL_TRAITS:
                 faults.append(f"{where}: '{step.name}' needs {trait}, which no earlier pass brings")
-        if "teacher" in step.runner.needs and step.index < 0:
-            faults.append(f"{where}: '{step.name}' needs a teacher")
+        if "teacher" in step.runner.needs and step.index < _baseline(steps):
+            faults.append(
+                f"{where}: '{step.name}' needs a teacher, the dense model of the run, and there is none before the "
+                f"leading training passes are done; put a pass such as finetune before it, or give a trained model"
+            )
         for trait in step.runner.ends:
             ended.setdefault(trait, step)
 

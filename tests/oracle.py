@@ -87,8 +87,6 @@ def search(model, model_type, heads, width, batches, k=None, vote=0.5, tolerance
     """
     model = copy.deepcopy(model).eval()
     masks = Masks(model, model_type, heads, width)
-    for layer, already in dict(hard).items():
-        masks.hard(layer, already)
 
     @torch.inference_mode()
     def losses():
@@ -99,7 +97,9 @@ def search(model, model_type, heads, width, batches, k=None, vote=0.5, tolerance
         return torch.cat(parts).double()
 
     base = losses()
-    best, allowed, needed = base.mean(), tolerance * base.mean(), int(vote * len(base) // 1)
+    for layer, already in dict(hard).items():
+        masks.hard(layer, already)
+    best, allowed, needed = losses().mean(), tolerance * base.mean(), int(vote * len(base) // 1)
     decisions = []
 
     def judge(element):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from axkit.anatomy.structure import Structure
@@ -72,16 +73,24 @@ class Search:
         self._done = {entry["element"]: entry for entry in tools.journal.read()}
         self.bench = Workbench(subject, list(tools.search.batches(batch_size, cuts)), tools.search.kind.losses)
         self.samples = len(tools.search)
-        self.base = np.zeros(self.samples)
         batches = range(len(self.bench.batches))
-        for index in tools.progress.track(batches, "dense losses"):
-            self.base[self.bench.batches[index].rows] = self.bench.refresh(index, 0).double().numpy()
-        self.base_loss = self.best = float(self.base.mean())
-        self.evaluations = 1
+        now = self._all(tools, partial(self.bench.refresh, start=0))
+        self.base, self.evaluations = now, 1
+        if any(layer.hard_k is not None for layer in subject.structure.layers):
+            with self.bench.softened():  # the vote compares with soft attention, through both phases
+                self.base = self._all(tools, partial(self.bench.losses, start=0))
+            self.evaluations = 2
+        self.base_loss, self.best = float(self.base.mean()), float(now.mean())
         mean = [float(self.base[batch.rows].mean()) for batch in self.bench.batches]
         self._hard_first = sorted(batches, key=lambda i: -mean[i])
         self._first_token_only = subject.structure.first_token_only
         self._start = 0.0
+
+    def _all(self, tools: Tools, losses: Callable[[int], Tensor]) -> npt.NDArray[np.float64]:
+        found = np.zeros(self.samples)
+        for index in tools.progress.track(range(len(self.bench.batches)), "dense losses"):
+            found[self.bench.batches[index].rows] = losses(index).double().numpy()
+        return found
 
     @property
     def structure(self) -> Structure:
@@ -112,13 +121,14 @@ class Search:
             name: "attention" or "ffn".
             parts: heads (one each), or groups of neurons, by their index in the dense model.
         """
-        block = OpenBlock(self.bench, layer, name)
         now, element = self.structure, f"{name}/{layer}"
         whole = now.without_attention(layer) if name == "attention" else now.without_ffn(layer)
         near = max(NEAR_MISS * self.best, self.bound)
-        outcome = self._look(element, lambda batch: block.losses(batch, None), near, False)
+        with self.bench.swapped(layer, self.bench.carved(layer, whole)):
+            outcome = self._look(element, lambda batch: self.bench.losses(batch, layer), near, False)
         if self._judge(element, outcome, layer, whole) or outcome.loss >= near:
             return
+        block = OpenBlock(self.bench, layer, name)
         present = now.layers[layer].heads if name == "attention" else now.layers[layer].neurons
         width = self.bench.head_size if name == "attention" else 1
         place = {index: position for position, index in enumerate(present)}

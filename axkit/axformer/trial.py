@@ -135,6 +135,20 @@ class Workbench:
                 self._modules[index] = module
 
     @contextmanager
+    def softened(self) -> Iterator[None]:
+        """Every layer with soft attention, for a while."""
+        layers = self.subject.structure.layers
+        cores: list[Any] = [self.layer(i).attention_core for i, layer in enumerate(layers) if layer.hard_k is not None]
+        before = [core.axkit_topk for core in cores]
+        for core in cores:
+            core.axkit_topk = None
+        try:
+            yield
+        finally:
+            for core, k in zip(cores, before, strict=True):
+                core.axkit_topk = k
+
+    @contextmanager
     def swapped(self, layer: int, module: nn.Module) -> Iterator[None]:
         """Another module in a layer's place, for a while."""
         old = self._modules[layer]
@@ -161,7 +175,7 @@ class OpenBlock:
     """One block of one layer as a sum of its parts: out = sum over columns of (what enters the output projection).
 
     A candidate without some columns costs one thin matrix product and the layers above, not the block again. In the
-    model the block is replaced by a feed; the neutral feed, zero, is the removed block.
+    model the block is replaced by a feed.
 
     Args:
         bench: the workbench.
@@ -205,12 +219,9 @@ class OpenBlock:
         layer.put(layer.path("attention_norm"), before)
         return probe, feed, before
 
-    def losses(self, batch: int, columns: Sequence[int] | None) -> Tensor:
-        """Losses of one batch without some columns of the output projection; None: without the block."""
-        if columns is None:
-            self._feed.value = self._totals[batch].new_zeros(())
-        else:
-            self._feed.value = self._without(batch, columns)
+    def losses(self, batch: int, columns: Sequence[int]) -> Tensor:
+        """Losses of one batch without some columns of the output projection."""
+        self._feed.value = self._without(batch, columns)
         if self._before is not None:
             self._before.value = self._entering[batch]
         with self.bench.swapped(self.index, self._probe):

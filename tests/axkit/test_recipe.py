@@ -115,3 +115,17 @@ def test_recipe_is_frozen():
 
 def test_axkit_error_is_the_root_of_all():
     assert issubclass(RecipeError, AxkitError)
+
+
+def test_a_pass_that_needs_a_teacher_before_there_is_one(monkeypatch):
+    from axkit_plugins.finetune import Finetune
+
+    monkeypatch.setattr(Finetune, "needs", frozenset({"train", "teacher"}))
+    assert any("needs a teacher" in fault for fault in faults(GOOD))
+
+
+def test_a_pass_whose_package_is_missing_names_the_extra(monkeypatch):
+    from axkit_plugins.finetune import Finetune
+
+    monkeypatch.setattr(Finetune, "packages", ("no_such_package",))
+    assert any("pip install 'axkit[train]'" in fault for fault in faults(GOOD))

@@ -43,6 +43,22 @@ def test_hard_attention_equals_the_oracle(family, k, seed, tmp_path):
     assert result.facts["search_loss_after_nats"] == pytest.approx(best, abs=1e-6)
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_both_phases_equal_the_oracle(family, seed, tmp_path):
+    """The vote of phase 2 still compares with the dense model, the loss with what phase 1 left."""
+    dense = tiny_subject(family, seed)
+    rows = single_rows(tiny_tools(tmp_path, rows=40).search)
+    hard, _ = oracle_search(dense.module, family.model_type, 4, 24, rows, k=4, vote=0.3)
+    layers = {int(element.split("/")[1]): 4 for element, accepted in hard if accepted}
+    prune, best = oracle_search(dense.module, family.model_type, 4, 24, rows, vote=0.3, hard=layers)
+    one, two = tiny_tools(tmp_path / "1", rows=40), tiny_tools(tmp_path / "2", rows=40)
+    HardAttention().apply(dense, HardAttention.Config(k=4, vote=0.3), one)
+    result = AxformerPrune().apply(dense, AxformerPrune.Config(vote=0.3), two)
+    found = [(e["element"], e["accepted"]) for e in one.journal.read() + two.journal.read()]
+    assert found == hard + prune
+    assert result.facts["search_loss_after_nats"] == pytest.approx(best, abs=1e-6)
+
+
 def test_what_was_found_is_what_the_model_has(family, tmp_path):
     """The loss that the search ended with is the loss of the carved model, evaluated afresh."""
     subject = tiny_subject(family, 1)
