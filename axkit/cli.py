@@ -55,8 +55,8 @@ def apply_command(
     target = Path(out) / made.recipe.name
     if target.exists() and not force:
         raise RecipeError(f"{target} exists already; add --force to replace it, or choose another --out")
+    from axkit.bars import Shown
     from axkit.engine import apply
-    from axkit.progress import Shown
     from axkit.report import write_run
 
     try:

@@ -12,9 +12,9 @@ from typing import Any
 from axkit import measure
 from axkit.anatomy.surgery import dense_structure
 from axkit.cache import StageStore, next_key
-from axkit.passes import Progress, Tools
+from axkit.passes import Tools
 from axkit.planning import Plan, PlannedStep, plan
-from axkit.progress import Silent
+from axkit.progress import Progress, Silent
 from axkit.recipe import Recipe, Source
 from axkit.saving.opening import open_for_task, open_tokenizer, token_limit
 from axkit.subject import Subject, TrailStep

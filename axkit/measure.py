@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from axkit.passes import Progress
-from axkit.progress import Silent
+from axkit.progress import Progress, Silent
 from axkit.tasks.split import Evaluation, Split
 
 RESAMPLES = 2000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, get_args
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, get
 from pydantic import BaseModel, ConfigDict
 
 from axkit.errors import NotApplicable
+from axkit.progress import Progress
 
 if TYPE_CHECKING:
     from axkit.anatomy.family import Family
@@ -32,19 +33,6 @@ class PassConfig(BaseModel):
 
 
 C = TypeVar("C", bound=PassConfig)
-T = TypeVar("T")
-
-
-class Progress(Protocol):
-    """Told how far a long job is; the command line draws a bar with the time left."""
-
-    def track(self, items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
-        """Yield the items, and show how many are done."""
-        ...
-
-    def say(self, text: str) -> None:
-        """One line for a person."""
-        ...
 
 
 class Journal(Protocol):

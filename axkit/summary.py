@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from axkit import measure
-from axkit.passes import Progress
+from axkit.progress import Progress
 from axkit.tasks.split import Split
 
 

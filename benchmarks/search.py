@@ -27,10 +27,10 @@ from axkit.anatomy.family import family_of
 from axkit.anatomy.surgery import dense_structure
 from axkit.axformer.hard_attention import HardAttention
 from axkit.axformer.prune import AxformerPrune
+from axkit.bars import Shown
 from axkit.cache import FileJournal
 from axkit.measure import peak_memory_bytes
 from axkit.passes import Tools
-from axkit.progress import Shown
 from axkit.saving.folder import load
 from axkit.saving.opening import open_tokenizer
 from axkit.subject import Subject

@@ -42,7 +42,10 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
         """Search and carve."""
         from axkit.axformer.search import Rule, Search
 
-        if config.first_token_only and subject.reads_first_token_only:
+        newly_first = (
+            config.first_token_only and subject.reads_first_token_only and not subject.structure.first_token_only
+        )
+        if newly_first:
             subject.carve(replace(subject.structure, first_token_only=True))
         before = subject.structure
         hard = {layer.hard_k for layer in before.layers if layer.hard_k is not None}
@@ -68,5 +71,9 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
             "search_loss_before_nats": search.base_loss,
             "search_loss_after_nats": search.best,
         }
-        note = "" if after != before else "Nothing could be removed under this rule; a tolerance above 0 allows more."
+        note = ""
+        if after == before:
+            note = "No block, head or neuron could be removed under this rule; a tolerance above 0 allows more."
+            if newly_first:
+                note += " The last layer is computed for the first token alone, which changes no logit."
         return Result(facts=facts, note=note)

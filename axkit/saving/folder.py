@@ -90,6 +90,8 @@ def save(subject: Subject, tokenizer: Any, folder: Path, about: Mapping[str, Any
         except Exception as error:
             _raise_if_full(error, folder)
             raise
+        # safetensors writes for the owner alone; a deployment may run as another user
+        (folder / "model.safetensors").chmod((folder / "config.json").stat().st_mode)
     tokenizer.save_pretrained(folder)
     manifest = {
         "format": FORMAT,

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from axkit.passes import Progress
-from axkit.progress import Silent
+from axkit.progress import Progress, Silent
 from axkit.tasks.kinds import TaskKind
 from axkit.tasks.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
