@@ -90,7 +90,7 @@ def show_plan(plan: Plan, console: Console) -> None:
         console.print(f"note   {rows.overlap} test rows also stand in train or search", highlight=False)
     table = Table("", "pass", "settings", "budget", "ends")
     for step in plan.steps:
-        settings = ", ".join(f"{key}={value}" for key, value in step.config.model_dump().items())
+        settings = "\n".join(f"{key}: {value}" for key, value in step.config.model_dump().items())
         budget = f"at most {step.budget.max_drop:g} points" if step.budget else ""
         table.add_row(str(step.index), step.name, settings, budget, ", ".join(sorted(step.runner.ends)))
     console.print(table)
