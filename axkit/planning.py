@@ -96,7 +96,7 @@ def plan(recipe: Recipe | Source) -> Plan:
     faults: list[str] = []
     task: Task | None = None
     try:
-        task = resolve(source)
+        task = resolve(source.recipe.task, source.place)
     except RecipeError as error:
         faults.extend(error.faults)
     try:

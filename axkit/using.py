@@ -10,7 +10,7 @@ from typing import Any
 from axkit import measure
 from axkit.errors import CheckpointError, DataError
 from axkit.models import read_config
-from axkit.recipe import Recipe, Samples, Source
+from axkit.recipe import Samples
 from axkit.saving.folder import load, read_manifest
 from axkit.saving.opening import open_tokenizer, token_limit
 from axkit.tasks.kinds import KINDS
@@ -52,10 +52,8 @@ def evaluate(folder: str | Path, task: str | Mapping[str, Any] | None = None, sp
     chosen = task if task is not None else about.get("task")
     if chosen is None:
         raise DataError(f"{folder} says nothing of a task; name one with --task")
-    recipe = Recipe.model_validate(
-        {"axkit": 1, "name": "eval", "model": str(folder), "task": chosen, "passes": [{"pass": "none"}]}
-    )
-    resolved = resolve(Source(recipe, "", "--task" if task is not None else str(folder)))
+    said_by = "--task" if task is not None else str(folder)
+    resolved = resolve(chosen, lambda _: said_by)
     samples = Samples.model_validate(about.get("samples", {})) if task is None else Samples()
     rows = load_rows(resolved, samples)
     kind = KINDS[resolved.spec.kind]

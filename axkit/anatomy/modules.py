@@ -76,11 +76,10 @@ class FirstTokenCore(nn.Module):
         full, self.full = self.full, None
         assert full is not None, "KeepFirst runs before the core"
         query, key, value, out = self._names
-        shape = (full.shape[0], -1, -1, self.head_size)
 
         def heads(name: str, states: Tensor) -> Tensor:
             projected: Tensor = self.get_submodule(name)(states)
-            return projected.view(states.shape[0], states.shape[1], shape[2], shape[3]).transpose(1, 2)
+            return projected.view(*states.shape[:2], -1, self.head_size).transpose(1, 2)
 
         if attention_mask is not None and attention_mask.dim() == 4:
             attention_mask = attention_mask[:, :, :1, :]

@@ -106,7 +106,7 @@ def _keep_heads(layer: Layer, now: LayerStructure, then: LayerStructure, head_si
             path = layer.path(role)
             layer.put(path, slice_linear(layer.module.get_submodule(path), rows=kept))
         return
-    inside = out.removeprefix(core + ".") if out.startswith(core + ".") else None
+    inside = _below(core, out)
     layer.put(core, NoHeads((inside, layer.attention_out) if inside else None))
 
 

@@ -87,12 +87,12 @@ def rebuild(module: Any, described: Any) -> None:
 
 def __getattr__(name: str) -> Any:
     """Make a class when it is first asked for by name, as transformers' lazy mappings and pickle do."""
-    for family in names():
-        if name == f"Axkit{names()[family].config}":
+    for family, stock in names().items():
+        if name == f"Axkit{stock.config}":
             return config_class(family)
-        for stock in names()[family].heads.values():
-            if name == f"Axkit{stock}":
-                return model_class(getattr(import_module("transformers"), stock))
+        for model in stock.heads.values():
+            if name == f"Axkit{model}":
+                return model_class(getattr(import_module("transformers"), model))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from axkit.anatomy.family import family_of
 from axkit.anatomy.structure import Structure
+from axkit.anatomy.surgery import dense_structure
 from axkit.errors import CheckpointError, as_storage_error
 from axkit.models import check_folder, read_config
 from axkit.quiet import quiet
@@ -167,8 +168,6 @@ def load_subject(folder: str | Path) -> Subject:
     config = read_config(folder)
     family = family_of(config["model_type"])
     module = load_module(folder, config)
-    from axkit.anatomy.surgery import dense_structure
-
     if manifest is None:
         return Subject(module, family, dense_structure(module, family))
     trail = tuple(TrailStep.from_json(step) for step in manifest["trail"])
@@ -183,7 +182,6 @@ def load_module(folder: Path, config: Mapping[str, Any]) -> Any:
     """
     import transformers
 
-    classes.register()
     names = config.get("architectures") or ["?"]
     model_class = getattr(classes, names[0], None) or getattr(transformers, names[0], None)
     if model_class is None or not hasattr(model_class, "from_pretrained"):

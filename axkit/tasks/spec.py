@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from axkit import registry
 from axkit.errors import RecipeError, did_you_mean
-from axkit.recipe import Location, Source, fault_sentence
+from axkit.recipe import Location, fault_sentence
 
 Row = Mapping[str, Any]
 SplitName = Literal["train", "search", "test"]
@@ -78,19 +78,22 @@ class Task:
     description: str = ""
 
 
-def resolve(source: Source) -> Task:
+def resolve(wanted: str | Mapping[str, Any], place: Callable[[Location], str]) -> Task:
     """The task that a recipe names or describes. Reads no data.
+
+    Args:
+        wanted: a registered name, or a description.
+        place: words where a location of the recipe is, for messages.
 
     Raises:
         RecipeError: unknown name, or a description with faults (all of them).
     """
-    wanted = source.recipe.task
     at: Location = ("task",)
     if isinstance(wanted, str):
         known = registry.entries(registry.TASKS)
         if wanted not in known:
             hint = did_you_mean(wanted, list(known))
-            raise RecipeError(f"{source.place(at)}: unknown task '{wanted}'{hint}")
+            raise RecipeError(f"{place(at)}: unknown task '{wanted}'{hint}")
         task: Task = known[wanted].load()
         return task
     try:
@@ -98,12 +101,12 @@ def resolve(source: Source) -> Task:
     except ValidationError as error:
         raise RecipeError(
             [
-                fault_sentence(f, TaskSpec, source.place((*at, *f["loc"])), "the task").replace("'' of", "")
+                fault_sentence(f, TaskSpec, place((*at, *f["loc"])), "the task").replace("'' of", "")
                 for f in error.errors()
             ]
         ) from error
     if (spec.files is None) == (spec.hub is None):
-        raise RecipeError(f"{source.place(at)}: a task reads either 'files' or 'hub'; give exactly one of them")
+        raise RecipeError(f"{place(at)}: a task reads either 'files' or 'hub'; give exactly one of them")
     if spec.files is not None and not {"train", "test"} <= set(spec.files):
-        raise RecipeError(f"{source.place((*at, 'files'))}: 'files' needs a train and a test file")
+        raise RecipeError(f"{place((*at, 'files'))}: 'files' needs a train and a test file")
     return Task("files" if spec.files else str(spec.hub), spec)

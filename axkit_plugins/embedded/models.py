@@ -8,7 +8,6 @@ type 0, which every single-sentence input takes, is added to the position embedd
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -119,9 +118,7 @@ def _clear_truncation(path: Path) -> None:
 
 def _write(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
     save_file(dict(weights), folder / "model.safetensors", metadata={"format": "pt"})
-    partial = folder / "config.json.partial"
-    partial.write_text(json.dumps(config, indent=1), encoding="utf-8")
-    os.replace(partial, folder / "config.json")
+    (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
 
 
 def _read(source: Path) -> dict[str, Any]:
