@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from axkit.anatomy.structure import Structure as Structure
     from axkit.engine import apply as apply
     from axkit.planning import plan as plan
+    from axkit.processor import has_bfloat16 as has_bfloat16
     from axkit.saving.folder import load as load
     from axkit.subject import Subject as Subject
     from axkit.tasks.rows import split_by_hash as split_by_hash
@@ -49,6 +50,7 @@ _LAZY = {
     "Structure": "axkit.anatomy.structure",
     "Subject": "axkit.subject",
     "apply": "axkit.engine",
+    "has_bfloat16": "axkit.processor",
     "load": "axkit.saving.folder",
     "plan": "axkit.planning",
     "split_by_hash": "axkit.tasks.rows",
@@ -81,6 +83,7 @@ __all__ = [
     "Tools",
     "Trait",
     "apply",
+    "has_bfloat16",
     "load",
     "plan",
     "split_by_hash",

@@ -14,6 +14,7 @@ from axkit.anatomy.surgery import dense_structure
 from axkit.cache import StageStore, next_key
 from axkit.passes import Tools
 from axkit.planning import Plan, PlannedStep, plan
+from axkit.processes import current
 from axkit.progress import Progress, Silent
 from axkit.recipe import Recipe, Source
 from axkit.saving.opening import open_for_task, open_tokenizer, token_limit
@@ -86,6 +87,8 @@ class _Engine:
         self.dense_bytes = 0
         self.dense_metric: float | None = None
         self.stages: list[Stage] = []
+        self.memo: dict[str, Any] = {}
+        self.processes = current()
 
     def run(self) -> Run:
         self._load()
@@ -220,6 +223,8 @@ class _Engine:
             seed=self.plan.recipe.seed,
             progress=self.progress,
             journal=journal,
+            memo=self.memo,
+            processes=self.processes,
         )
 
     def _on_search(self, subject: Subject) -> Evaluation:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, get
 from pydantic import BaseModel, ConfigDict
 
 from axkit.errors import NotApplicable
+from axkit.processes import Processes
 from axkit.progress import Progress
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class Tools:
         seed: of the recipe.
         progress: bars and lines for a person.
         journal: of this stage.
+        memo: lives as long as the run: what a pass leaves here may spare a later one work; nobody may need it.
+        processes: this one, or those started together by ``accelerate launch``.
     """
 
     train: Split
@@ -72,6 +75,8 @@ class Tools:
     seed: int
     progress: Progress
     journal: Journal
+    memo: dict[str, Any] = field(default_factory=dict)
+    processes: Processes = field(default_factory=Processes)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import torch
@@ -135,24 +136,35 @@ def _hard_attention(
     Returns:
         context (batch, queries, heads, head size), and the probabilities where they were computed.
     """
-    k: int | None = getattr(module, "axkit_topk", None)
+    k: int | float | None = getattr(module, "axkit_topk", None)
     tokens = key.shape[2]
-    if k is None or tokens <= k:  # cannot bind: the ordinary fused attention, bit for bit
+    if k is None or (isinstance(k, int) and tokens <= k):  # cannot bind: the ordinary fused attention, bit for bit
         context = nn.functional.scaled_dot_product_attention(
             query, key, value, attention_mask, dropout_p=dropout, scale=scaling
         )
         return context.transpose(1, 2).contiguous(), None
     scores = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    lengths: Tensor | None = None
     if attention_mask is not None:
         if attention_mask.dtype == torch.bool:
             scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
         else:
             scores = scores + attention_mask
-    probabilities = scores.softmax(-1)
-    largest, where = probabilities.topk(k, -1, sorted=False)
-    kept = torch.zeros_like(probabilities).scatter(-1, where, largest)
+        lengths = (attention_mask if attention_mask.dtype == torch.bool else attention_mask == 0).sum(-1, keepdim=True)
+    kept = _largest(scores.softmax(-1), k, lengths)
     kept = nn.functional.dropout(kept, p=dropout, training=module.training)
     return (kept @ value).transpose(1, 2).contiguous(), kept
+
+
+def _largest(probabilities: Tensor, k: int | float, lengths: Tensor | None) -> Tensor:
+    """Zeros but for the ``k`` largest of (batch, heads, queries, tokens); a float is that share of each length."""
+    tokens = probabilities.shape[-1]
+    most = k if isinstance(k, int) else math.ceil(k * tokens)
+    largest, where = probabilities.topk(most, -1, sorted=isinstance(k, float))
+    if isinstance(k, float) and lengths is not None:
+        rank = torch.arange(most, device=largest.device)
+        largest = largest * (rank < torch.ceil(k * lengths))
+    return torch.zeros_like(probabilities).scatter(-1, where, largest)
 
 
 def register_hard_attention() -> None:
@@ -164,7 +176,7 @@ def register_hard_attention() -> None:
     AttentionMaskInterface.register(HARD, eager_mask)
 
 
-def harden(core: Any, k: int | None) -> None:
+def harden(core: Any, k: int | float | None) -> None:
     """Give one attention core its K (None: dense again).
 
     The core gets a copy of the config, so that a later ``set_attn_implementation`` on the model, which writes to the

@@ -19,16 +19,22 @@ class TaskKind(ABC):
 
     Class attributes:
         head: the suffix of the transformers class: ``AutoModelFor<head>``.
+        can_calibrate: True where ``calibrated`` is there.
         metrics: name -> function of (predictions, labels), in points (0..100, or -100..100 for correlations).
     """
 
     head: ClassVar[str]
     problem_type: ClassVar[str | None] = None
+    can_calibrate: ClassVar[bool] = False
     metrics: ClassVar[dict[str, Callable[[Any, Any], float]]]
 
     @abstractmethod
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Loss per sample: logits (batch, outputs), labels (batch,) -> (batch,), float32, not negative."""
+
+    def calibrated(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Logits after the recalibration with the least loss that changes no decision; shape as given."""
+        raise NotImplementedError(f"{type(self).__name__} knows no calibration")
 
     @abstractmethod
     def predictions(self, logits: Tensor) -> Tensor:
@@ -86,11 +92,27 @@ class Classification(TaskKind):
 
     head = "SequenceClassification"
     problem_type = "single_label_classification"
+    can_calibrate = True
     metrics: ClassVar = {"accuracy": _accuracy, "matthews": _matthews, "f1": _f1}
 
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Cross entropy."""
         return torch.nn.functional.cross_entropy(logits.float(), labels, reduction="none")
+
+    def calibrated(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Divided by the best temperature, 1/20 to 20 (Guo et al. 2017, arXiv 1706.04599, section 4.2).
+
+        The loss is convex in 1 / temperature: bisection on its derivative.
+        """
+        logits = logits.double()
+        right = logits.gather(1, labels[:, None])[:, 0]
+        low, high = 0.05, 20.0
+        for _ in range(40):
+            scale = (low * high) ** 0.5
+            slope = float(((logits * scale).softmax(1) * logits).sum(1).sub(right).mean())
+            low, high = (scale, high) if slope < 0 else (low, scale)
+        best: Tensor = logits * (low * high) ** 0.5
+        return best
 
     def predictions(self, logits: Tensor) -> Tensor:
         """The class with the largest logit."""
@@ -110,11 +132,20 @@ class Regression(TaskKind):
 
     head = "SequenceClassification"
     problem_type = "regression"
+    can_calibrate = True
     metrics: ClassVar = {"pearson": _pearson, "spearman": _spearman}
 
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Squared error."""
         return (logits.float().squeeze(-1) - labels.float()).square()
+
+    def calibrated(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The rising line through them with the least squared error."""
+        scores, wanted = logits.double().squeeze(-1), labels.double()
+        off = scores - scores.mean()
+        spread = float((off * off).sum())
+        slope = max(0.0, float((off * (wanted - wanted.mean())).sum())) / spread if spread > 0 else 0.0
+        return (slope * off + wanted.mean())[:, None]
 
     def predictions(self, logits: Tensor) -> Tensor:
         """The score itself."""
