@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from axkit.planning import plan as plan
     from axkit.processor import has_bfloat16 as has_bfloat16
     from axkit.saving.folder import load as load
+    from axkit.saving.opening import open_model as open_model
     from axkit.subject import Subject as Subject
     from axkit.tasks.rows import split_by_hash as split_by_hash
 
@@ -52,6 +53,7 @@ _LAZY = {
     "apply": "axkit.engine",
     "has_bfloat16": "axkit.processor",
     "load": "axkit.saving.folder",
+    "open_model": "axkit.saving.opening",
     "plan": "axkit.planning",
     "split_by_hash": "axkit.tasks.rows",
 }
@@ -85,6 +87,7 @@ __all__ = [
     "apply",
     "has_bfloat16",
     "load",
+    "open_model",
     "plan",
     "split_by_hash",
 ]

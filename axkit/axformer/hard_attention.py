@@ -47,7 +47,9 @@ class HardAttention(Pass[HardAttentionConfig]):
         choices = [k for k in config.choices if (kept_of(k, lengths) < lengths).any()]
         if not choices:
             shown = ", ".join(f"{k:g}" for k in config.choices)
-            note = f"No search input has more than K = {shown} tokens (the longest: {lengths.max()}): nothing to change."
+            note = (
+                f"No search input has more than K = {shown} tokens (the longest: {lengths.max()}): nothing to change."
+            )
             return Result(facts={"hard_layers": 0.0}, note=note)
         layers = subject.structure.layers
         cuts = tuple(k for k in choices if isinstance(k, int))
