@@ -77,7 +77,7 @@ class _Engine:
         self.used: set[Path] = set()
         self.dense: Subject | None = None
         self.dense_bytes = 0
-        self.dense_metric: float | None = None
+        self.dense_search: tuple[float, float] | None = None  # metric and loss on the search split
         self.stages: list[Stage] = []
         self.memo: dict[str, Any] = {}
         self.processes = current()
@@ -87,13 +87,15 @@ class _Engine:
         subject, key = self.initial, self.initial_key
         before: Evaluation | None = None
         if not self.plan.baseline:
-            self._set_dense(subject, self._measure_bytes(subject))
+            self.dense, self.dense_bytes = subject, self._measure_bytes(subject)
             before = self._on_search(subject)
-            self.dense_metric = before.score
+            self.dense_search = before.score, before.loss
         for step in self.plan.steps:
             subject, key, before = self._stage(step, subject, key, before)
             if step.index + 1 == self.plan.baseline:
-                self._set_dense(subject, self.stages[-1].record["bytes"])
+                record = self.stages[-1].record
+                self.dense, self.dense_bytes = subject, record["bytes"]
+                self.dense_search = record["metric_search"], record["loss_search_nats"]
         summary = self._summary(subject) if self.processes.is_main else {}
         if self.processes.is_main:
             self.store.keep_only(self.used)
@@ -199,6 +201,7 @@ class _Engine:
             "reused": False,
             "note": note,
             "facts": dict(result.facts),
+            "tables": {name: [dict(row) for row in rows] for name, rows in result.tables.items()},
             "wall_s": seconds,
             "metric_search": after.score,
             "loss_search_nats": after.loss,
@@ -257,10 +260,7 @@ class _Engine:
         """The record that a stage is compared with: of the stage before, or of the dense model."""
         if self.stages:
             return self.stages[-1].record
-        return {"bytes": self.dense_bytes, "metric_search": self.dense_metric}
-
-    def _set_dense(self, subject: Subject, size: int) -> None:
-        self.dense, self.dense_bytes = subject, size
+        return {"bytes": self.dense_bytes, "metric_search": self.dense_search and self.dense_search[0]}
 
     def _measure_bytes(self, subject: Subject) -> int:
         folder = self.store.folder(-1, "dense", self.initial_key)
@@ -269,6 +269,7 @@ class _Engine:
 
     def _summary(self, subject: Subject) -> dict[str, Any]:
         assert self.dense is not None, "set before or by the leading passes"
+        assert self.dense_search is not None, "set with it"
         self.progress.say("Measuring on the test split, which nothing has seen")
         labels = self.plan.rows.splits["train"].labels
         summary = compare(self.dense.module, subject.module, self.splits["test"], labels, self.progress)
@@ -276,6 +277,10 @@ class _Engine:
         reused = sum(stage.record["wall_s"] for stage in self.stages if stage.record["reused"])
         return {
             **summary,
+            "metric_search_dense": self.dense_search[0],
+            "metric_search_result": self.stages[-1].record["metric_search"],
+            "loss_search_dense_nats": self.dense_search[1],
+            "loss_search_result_nats": self.stages[-1].record["loss_search_nats"],
             "bytes_dense": self.dense_bytes,
             "bytes_result": self.stages[-1].record["bytes"],
             "wall_s": here + reused,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, get_args
@@ -108,11 +108,13 @@ class Result:
         state: JSON that ``restore`` needs to rebuild the module; None where the Structure says it all.
         facts: numbers for the report; each key ends in its unit (``search_s``, ``weights_bytes``, ``removed_heads``).
         note: one sentence for the report, above all when the pass changed nothing.
+        tables: name -> rows for the report, each row the same keys with numbers or short texts.
     """
 
     state: Mapping[str, Any] | None = None
     facts: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
+    tables: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
 
 class Pass(ABC, Generic[C]):

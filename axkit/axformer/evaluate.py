@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,6 +89,21 @@ class Evaluator:
     def refresh(self, layer: int) -> Floats:
         """Run everything from a layer on and keep the inputs of the layers above."""
         return self._all(lambda batch: self.bench.refresh(batch, layer))
+
+    def refresh_low(self, layer: int) -> None:
+        """As :meth:`refresh`, in bfloat16 where the processor has it, for :meth:`estimate`."""
+        with self._low():
+            self.refresh(layer)
+
+    def estimate(self, run: Run) -> float:
+        """The value of a candidate over all rows, in bfloat16 where the processor has it."""
+        with self._low():
+            parts = [(batch.rows, self.criterion.see(run(batch), batch.labels)) for batch in self.batches]
+        return self.value(self._gathered(parts))
+
+    def _low(self) -> Any:
+        low = self._config.screening == "auto" and has_bfloat16()
+        return torch.autocast("cpu", torch.bfloat16, enabled=low)
 
     def accept(self, outcome: Outcome) -> None:
         """The workbench was carved to the candidate of ``outcome``."""

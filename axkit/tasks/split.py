@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,6 +87,14 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.examples)
+
+    def first(self, rows: int) -> Split:
+        """Its first rows, which are a random part of it; itself where it has no more."""
+        if len(self) <= rows:
+            return self
+        part = copy.copy(self)
+        part.examples, part.labels, part.lengths = self.examples[:rows], self.labels[:rows], self.lengths[:rows]
+        return part
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """These rows, padded on the side and with the ids that the tokenizer says."""
