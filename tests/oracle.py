@@ -16,7 +16,10 @@ _BERT = {
 }
 PATHS = {
     "bert": _BERT,
+    "camembert": _BERT,
+    "electra": _BERT,
     "roberta": _BERT,
+    "xlm-roberta": _BERT,
     "distilbert": {
         "layers": "transformer.layer",
         "core": "attention",

@@ -53,18 +53,24 @@ class FirstTokenCore(nn.Module):
     """Attention of the first token over all tokens, with the projections of the core it replaces.
 
     The layer around it sees one token only; the full sequence arrives through :class:`KeepFirst`.
+
+    Args:
+        core: what it replaces.
+        names: query, key, value and, where the core holds it, output projection within the core.
+        head_size: values per head.
+        dropout: of the probabilities, 0..1.
     """
 
     full: Tensor | None
 
-    def __init__(self, core: nn.Module, query: str, key: str, value: str, out: str | None) -> None:
+    def __init__(self, core: Any, names: tuple[str, str, str, str | None], head_size: int, dropout: float) -> None:
         super().__init__()
         for name, child in core.named_children():
             self.add_module(name, child)
-        self._names = (query, key, value, out)
+        self._names = names
         self.config: Any = core.config
         self.scaling = core.scaling
-        self.head_size = int(core.attention_head_size)  # type: ignore[arg-type]  # an int on every family here
+        self.head_size, self.dropout_share = head_size, dropout
         self.is_causal = False
         self.axkit_topk = getattr(core, "axkit_topk", None)
         self.full = None
@@ -84,14 +90,13 @@ class FirstTokenCore(nn.Module):
         if attention_mask is not None and attention_mask.dim() == 4:
             attention_mask = attention_mask[:, :, :1, :]
         attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, _hard_attention)
-        dropout = self.get_submodule("dropout").p if self.training else 0.0
         context, probabilities = attend(
             self,
             heads(query, hidden_states),
             heads(key, full),
             heads(value, full),
             attention_mask,
-            dropout=dropout,
+            dropout=self.dropout_share if self.training else 0.0,
             scaling=self.scaling,
             **kwargs,
         )
@@ -100,16 +105,21 @@ class FirstTokenCore(nn.Module):
 
 
 class KeepFirst:
-    """Forward pre-hook of a layer: the layer goes on with the first token; its attention core is lent the rest."""
+    """Forward pre-hook of a layer: the layer goes on with the first token; its attention core is lent the rest.
 
-    def __init__(self, core: str) -> None:
-        self.core = core
+    Args:
+        core: path of the attention core.
+        norm: path of the norm before it; None where there is none.
+    """
+
+    def __init__(self, core: str, norm: str | None) -> None:
+        self.core, self.norm = core, norm
 
     def __call__(self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         hidden, *rest = args
         core = layer.get_submodule(self.core)
         if isinstance(core, FirstTokenCore):
-            core.full = hidden
+            core.full = layer.get_submodule(self.norm)(hidden) if self.norm else hidden
         return (hidden[:, :1], *rest), kwargs
 
 
@@ -126,7 +136,8 @@ def _hard_attention(
     """Keep the K largest attention probabilities per head and query, not renormalised (arXiv 2010.03688, section 4.2).
 
     Args:
-        module: carries ``axkit_topk``, the K; None is dense attention.
+        module: carries ``axkit_topk``, the K; None is dense attention. With ``is_causal`` and no mask, a token sees
+            itself and what stands before it, as transformers' own attention has it.
         query: (batch, heads, queries, head size); ``key`` and ``value`` (batch, heads, tokens, head size).
         attention_mask: None, bool (True keeps) or additive float, broadcastable to (batch, heads, queries, tokens).
         dropout: probability, 0..1, applied to what was kept.
@@ -136,23 +147,51 @@ def _hard_attention(
         context (batch, queries, heads, head size), and the probabilities where they were computed.
     """
     k: int | None = getattr(module, "axkit_topk", None)
-    tokens = key.shape[2]
+    queries, tokens = query.shape[2], key.shape[2]
+    causal = attention_mask is None and queries > 1 and bool(getattr(module, "is_causal", False))
     if k is None or tokens <= k:  # cannot bind: the ordinary fused attention, bit for bit
         context = nn.functional.scaled_dot_product_attention(
-            query, key, value, attention_mask, dropout_p=dropout, scale=scaling
+            query, key, value, attention_mask, dropout_p=dropout, scale=scaling, is_causal=causal
         )
         return context.transpose(1, 2).contiguous(), None
     scores = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    if causal:
+        attention_mask = torch.ones(queries, tokens, dtype=torch.bool, device=query.device).tril()
     if attention_mask is not None:
         if attention_mask.dtype == torch.bool:
             scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
         else:
             scores = scores + attention_mask
-    probabilities = scores.softmax(-1)
-    largest, where = probabilities.topk(k, -1, sorted=False)
-    kept = torch.zeros_like(probabilities).scatter(-1, where, largest)
+    kept = _keep_largest(scores.softmax(-1), k)
     kept = nn.functional.dropout(kept, p=dropout, training=module.training)
     return (kept @ value).transpose(1, 2).contiguous(), kept
+
+
+def _keep_largest(probabilities: Tensor, k: int) -> Tensor:
+    """(..., tokens) -> the same, with all but the K largest along the last dimension set to zero."""
+    largest, where = probabilities.topk(k, -1, sorted=False)
+    return torch.zeros_like(probabilities).scatter(-1, where, largest)
+
+
+class HardDropout(nn.Module):
+    """Hard attention for a core that no attention interface reaches: it stands where the probabilities pass through.
+
+    Args:
+        dropout: what stood there; it comes after.
+    """
+
+    axkit_topk: int | None
+
+    def __init__(self, dropout: nn.Module) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.axkit_topk = None
+
+    def forward(self, probabilities: Tensor) -> Tensor:
+        """(batch, heads, queries, tokens) -> the same, with the K largest kept."""
+        if self.axkit_topk is not None and self.axkit_topk < probabilities.shape[-1]:
+            probabilities = _keep_largest(probabilities, self.axkit_topk)
+        return self.dropout(probabilities)  # type: ignore[no-any-return]
 
 
 def register_hard_attention() -> None:

@@ -128,7 +128,8 @@ class Search:
             outcome = self._look(element, lambda batch: self.bench.losses(batch, layer), near, False)
         if self._judge(element, outcome, layer, whole) or outcome.loss >= near:
             return
-        block = OpenBlock(self.bench, layer, name)
+        # a layer that is computed several times has no one input to open its block on
+        block = None if self.bench.subject.family.shared_layers else OpenBlock(self.bench, layer, name)
         present = now.layers[layer].heads if name == "attention" else now.layers[layer].neurons
         width = self.bench.head_size if name == "attention" else 1
         place = {index: position for position, index in enumerate(present)}
@@ -140,8 +141,12 @@ class Search:
             left = self.structure
             left = left.without_heads(layer, there) if name == "attention" else left.without_neurons(layer, there)
             one = f"{element}/head/{part[0]}" if name == "attention" else f"{element}/group/{number}"
-            outcome = self._look(one, partial(block.losses, columns=columns), self.bound, True)
-            if self._judge(one, outcome, layer, left):
+            if block is None:
+                with self.bench.swapped(layer, self.bench.carved(layer, left)):
+                    outcome = self._look(one, partial(self.bench.losses, start=layer), self.bound, True)
+            else:
+                outcome = self._look(one, partial(block.losses, columns=columns), self.bound, True)
+            if self._judge(one, outcome, layer, left) and block is not None:
                 block.drop(columns)
 
     def _look(self, element: str, losses: Callable[[int], Tensor], ceiling: float, vote_decides: bool) -> Outcome:

@@ -11,9 +11,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from axkit.anatomy.family import Family
 from axkit.anatomy.modules import STAND_INS
 from axkit.anatomy.structure import Structure
-from axkit.anatomy.surgery import Layer, carve_layer
+from axkit.anatomy.surgery import Layer, carve_layer, matrix
 from axkit.subject import Subject
 from axkit.tasks.split import Batch
 
@@ -124,13 +125,16 @@ class Workbench:
             yield
             return
         before = [self._modules[i] for i in range(start)]
-        feed = _Feed()
-        feed.value = self._inputs[start][batch]
+        value = self._inputs[start][batch]
+        nothing = _Feed(pair=self.subject.family.layer_returns_tuple)
         for index in range(start):
-            self._modules[index] = feed
+            self._modules[index] = nothing
+        # given to the layer itself: what a family computes between two layers is in the cached input already
+        handle = self._modules[start].register_forward_pre_hook(lambda _, args: (value, *args[1:]), prepend=True)
         try:
             yield
         finally:
+            handle.remove()
             for index, module in enumerate(before):
                 self._modules[index] = module
 
@@ -138,7 +142,7 @@ class Workbench:
     def softened(self) -> Iterator[None]:
         """Every layer with soft attention, for a while."""
         layers = self.subject.structure.layers
-        cores: list[Any] = [self.layer(i).attention_core for i, layer in enumerate(layers) if layer.hard_k is not None]
+        cores: list[Any] = [self.layer(i).hard for i, layer in enumerate(layers) if layer.hard_k is not None]
         before = [core.axkit_topk for core in cores]
         for core in cores:
             core.axkit_topk = None
@@ -187,43 +191,35 @@ class OpenBlock:
         self.bench, self.index = bench, layer
         speaker = bench.layer(layer)
         out: Any = getattr(speaker, "attention_out" if name == "attention" else "ffn_out")
-        self._weight = out.weight.detach()
-        roles = ["attention_out"] if name == "attention" else ["attention_norm", "ffn_out"]
+        self._weight = matrix(out).detach()
+        beside = name == "ffn" and bench.subject.structure.layers[layer].attention
+        roles = [*(["attention_out"] if name == "attention" or beside else []), *(["ffn_out"] if name == "ffn" else [])]
         self._terms: list[Tensor] = []
         self._totals: list[Tensor] = []
         self._entering: list[Tensor] = []
-        norm: Any = speaker.attention_norm
+        attention_out: Any = speaker.attention_out if beside else None
         for batch in range(len(bench.batches)):
             seen = bench.seen_by(batch, layer, roles)
             self._terms.append(seen[roles[-1]])
             with torch.inference_mode():
                 self._totals.append(out(seen[roles[-1]]))
-                if name == "ffn":
-                    self._entering.append(norm(seen["attention_norm"]))
-        self._probe, self._feed, self._before = self._make_probe(name)
+                if beside:
+                    self._entering.append(attention_out(seen["attention_out"]))
+        self._probe, self._feed, self._before = self._make_probe(name, beside)
 
-    def _make_probe(self, name: BlockName) -> tuple[nn.Module, _Feed, _Feed | None]:
+    def _make_probe(self, name: BlockName, beside: bool) -> tuple[nn.Module, _Feed, _Feed | None]:
         """A copy of the layer whose block, and what comes before it, is replaced by feeds."""
         family = self.bench.subject.family
         probe = copy.deepcopy(self.bench.layer(self.index).module)
         layer = Layer(self.index, probe, family)
-        feed = _Feed(pair=name == "attention")
-        stand_ins = family.removed.attention if name == "attention" else family.removed.ffn
-        for path, kind in stand_ins.items():
-            layer.put(path, STAND_INS[kind]() if kind == "identity" else feed)
-        if name == "attention":
-            return probe, feed, None
-        for path, kind in family.removed.attention.items():
-            layer.put(path, STAND_INS[kind]())
-        before = _Feed()
-        layer.put(layer.path("attention_norm"), before)
-        return probe, feed, before
+        feed = _put_feed(layer, family, name)
+        return probe, feed, _put_feed(layer, family, "attention") if beside else None
 
     def losses(self, batch: int, columns: Sequence[int]) -> Tensor:
         """Losses of one batch without some columns of the output projection."""
         self._feed.value = self._without(batch, columns)
         if self._before is not None:
-            self._before.value = self._entering[batch]
+            self._before.value = self._entering[batch]  # what the attention block adds; its norm runs again
         with self.bench.swapped(self.index, self._probe):
             return self.bench.losses(batch, self.index)
 
@@ -238,3 +234,11 @@ class OpenBlock:
     def drop(self, columns: Sequence[int]) -> None:
         """Leave these columns out from now on."""
         self._totals = [self._without(batch, columns) for batch in range(len(self._totals))]
+
+
+def _put_feed(layer: Layer, family: Family, name: BlockName) -> _Feed:
+    """Replace a block by a feed of what it adds to the residual stream."""
+    feed = _Feed(pair=name == "attention")
+    for path, kind in (family.removed.attention if name == "attention" else family.removed.ffn).items():
+        layer.put(path, STAND_INS[kind]() if kind == "identity" else feed)
+    return feed
