@@ -15,6 +15,12 @@ _BERT = {
     "ffn_out": "output.dense",
 }
 PATHS = {
+    "albert": {
+        "layers": "encoder.albert_layer_groups.0.albert_layers",  # one: a mask on it is a mask on all
+        "core": "attention",
+        "attention_out": "attention.dense",
+        "ffn_out": "ffn_output",
+    },
     "bert": _BERT,
     "camembert": _BERT,
     "electra": _BERT,

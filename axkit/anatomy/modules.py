@@ -20,11 +20,21 @@ class Zero(nn.Module):
 
 
 class NoAttention(nn.Module):
-    """Stands for a removed attention core: (zero, no probabilities)."""
+    """Stands for a removed attention core.
+
+    Args:
+        norm: (name, module) where the core itself adds the residual and normalises; it does so still.
+    """
+
+    def __init__(self, norm: tuple[str, nn.Module] | None = None) -> None:
+        super().__init__()
+        self._norm = norm[0] if norm else None
+        if norm:
+            self.add_module(*norm)
 
     def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, None]:
-        """Return a 0-dimensional zero and None."""
-        return hidden_states.new_zeros(()), None
+        """(batch, tokens, hidden) -> a 0-dimensional zero, or the normalised input; and None."""
+        return (self.get_submodule(self._norm)(hidden_states) if self._norm else hidden_states.new_zeros(())), None
 
 
 class NoHeads(nn.Module):
@@ -32,18 +42,24 @@ class NoHeads(nn.Module):
 
     Args:
         out: (name, projection) where the core holds its output projection itself, or None where it follows the core.
+        norm: (name, module) where the core itself adds the residual and normalises; it does so still.
     """
 
-    def __init__(self, out: tuple[str, nn.Module] | None) -> None:
+    def __init__(self, out: tuple[str, nn.Module] | None, norm: tuple[str, nn.Module] | None = None) -> None:
         super().__init__()
-        self._out = out[0] if out else None
-        if out:
-            self.add_module(*out)
+        self._out, self._norm = (part[0] if part else None for part in (out, norm))
+        for part in (out, norm):
+            if part:
+                self.add_module(*part)
 
     def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, None]:
         """(batch, tokens, hidden) -> (batch, tokens, 0 or hidden) and None."""
-        empty = hidden_states.new_zeros(*hidden_states.shape[:-1], 0)
-        return (self.get_submodule(self._out)(empty) if self._out else empty), None
+        added = hidden_states.new_zeros(*hidden_states.shape[:-1], 0)
+        if self._out:
+            added = self.get_submodule(self._out)(added)
+        if self._norm:
+            added = self.get_submodule(self._norm)(hidden_states + added)
+        return added, None
 
 
 STAND_INS: dict[str, type[nn.Module]] = {"zero": Zero, "no_attention": NoAttention, "identity": nn.Identity}

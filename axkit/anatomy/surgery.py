@@ -9,7 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from axkit.anatomy.family import Family, Role
-from axkit.anatomy.modules import STAND_INS, FirstTokenCore, HardDropout, KeepFirst, NoHeads, harden
+from axkit.anatomy.modules import (
+    STAND_INS,
+    FirstTokenCore,
+    HardDropout,
+    KeepFirst,
+    NoAttention,
+    NoHeads,
+    harden,
+)
 from axkit.anatomy.structure import LayerStructure, Structure
 from axkit.errors import NotApplicable
 
@@ -108,7 +116,8 @@ def carve_layer(layer: Layer, family: Family, now: LayerStructure, then: LayerSt
     """:func:`carve` for one layer; ``head_size`` is in values per head."""
     if now.attention and not then.attention:
         for path, kind in family.removed.attention.items():
-            layer.put(path, STAND_INS[kind]())
+            stands_for_core = kind == "no_attention"
+            layer.put(path, NoAttention(_own_norm(layer, family)) if stands_for_core else STAND_INS[kind]())
     elif then.attention and then.heads != now.heads:
         _keep_heads(layer, family, now, then, head_size)
     if now.ffn and not then.ffn:
@@ -138,7 +147,7 @@ def _keep_heads(layer: Layer, family: Family, now: LayerStructure, then: LayerSt
     layer.put(out, slice_linear(layer.attention_out, columns=kept))
     if not kept:
         inside = _below(core, out)
-        layer.put(core, NoHeads((inside, layer.attention_out) if inside else None))
+        layer.put(core, NoHeads((inside, layer.attention_out) if inside else None, _own_norm(layer, family)))
         return
     apart: tuple[Role, ...] = ("query", "key", "value")
     paths = [*([] if family.fused_qkv else [layer.path(role) for role in apart])]
@@ -150,6 +159,12 @@ def _keep_heads(layer: Layer, family: Family, now: LayerStructure, then: LayerSt
         layer.put(layer.path("qkv"), slice_linear(layer.qkv, rows=rows))
     for name, what in family.core_attributes.items():
         setattr(layer.attention_core, name, len(then.heads) if what == "heads" else len(kept))
+
+
+def _own_norm(layer: Layer, family: Family) -> tuple[str, nn.Module] | None:
+    """The norm that the attention core itself applies after adding the residual, by its name there; else None."""
+    inside = _below(layer.path("attention_core"), layer.path("attention_norm"))
+    return (inside, layer.attention_norm) if inside else None
 
 
 def _has(module: nn.Module, path: str) -> bool:

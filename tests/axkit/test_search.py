@@ -29,7 +29,7 @@ def test_pruning_equals_the_oracle(family, settings, seed, tmp_path):
     journal = tools.journal.read()
     assert [(e["element"], e["accepted"]) for e in journal] == expected
     assert result.facts["search_loss_after_nats"] == pytest.approx(best, abs=1e-6)
-    assert any(accepted for _, accepted in expected) or not settings
+    assert any(accepted for _, accepted in expected) or not settings or family.shared_layers
 
 
 @pytest.mark.parametrize("k", [3, 6])
@@ -77,12 +77,13 @@ def test_an_interrupted_search_goes_on_from_its_journal(family, tmp_path):
     AxformerPrune().apply(whole, config, full)
     lines = full.journal.read()
     part = tiny_tools(tmp_path / "part", family=family)
-    for line in lines[:4]:
+    seen = min(4, len(lines) // 2)
+    for line in lines[:seen]:
         part.journal.write(**line)
     resumed = dense.copy()
     result = AxformerPrune().apply(resumed, config, part)
     assert resumed.structure == whole.structure
-    assert result.facts["evaluations"] == len(lines) - 4 + 1  # the base, and what was not in the journal
+    assert result.facts["evaluations"] == len(lines) - seen + 1  # the base, and what was not in the journal
     strip = [{k: v for k, v in e.items() if k != "seconds"} for e in part.journal.read()]
     assert strip == [{k: v for k, v in e.items() if k != "seconds"} for e in lines]
 

@@ -8,12 +8,14 @@ import pytest
 import torch
 from oracle import masked_copy
 
+from axkit.anatomy.family import family_of
 from axkit.anatomy.structure import Structure
 from axkit.errors import NotApplicable
 from axkit.testing import check_family, tiny_model, tiny_split, tiny_subject
 
 _BERT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 NO_DROPOUT = {
+    "albert": _BERT | {"classifier_dropout_prob": 0.0},
     "distilbert": {"dropout": 0.0, "attention_dropout": 0.0, "seq_classif_dropout": 0.0},
 }
 
@@ -155,7 +157,7 @@ def test_first_token_only_is_refused_where_the_head_reads_more(family):
     from axkit.anatomy.surgery import carve, dense_structure
 
     now = dense_structure(model, family)
-    with pytest.raises(NotApplicable, match="first token"):
+    with pytest.raises(NotApplicable, match="leave first_token_only off"):
         carve(model, family, now, Structure(now.layers, now.n_heads, now.ffn_width, True))
 
 
@@ -181,3 +183,19 @@ def test_hard_attention_keeps_k_probabilities_not_renormalised():
     full = (q @ k.transpose(2, 3) * 8**-0.5).softmax(-1)
     assert torch.equal(kept[kept > 0], full[kept > 0])
     assert kept.sum(-1).max() < 1
+
+
+def test_several_groups_of_shared_layers_are_refused():
+    family = family_of("albert")
+    with pytest.raises(NotApplicable, match="num_hidden_groups = 3.*take such a checkpoint"):
+        tiny_subject(family, num_hidden_groups=3)
+
+
+def test_what_is_removed_from_a_shared_layer_is_removed_wherever_it_is_computed():
+    subject = tiny_subject(family_of("albert"))
+    assert len(subject.structure.layers) == 1
+    subject.carve(subject.structure.without_heads(0, [1, 2]))
+    seen = []
+    subject.layers[0].attention_out.register_forward_hook(lambda _, args, __: seen.append(args[0].shape[-1]))
+    subject.module(**tiny_split(4).batch(range(4)).inputs)
+    assert seen == [16, 16, 16]
