@@ -176,6 +176,11 @@ def _check_family(plan: Plan) -> None:
             f"start from the model that it was made of"
         )
     family = plan.family
+    if family.inputs != "tokens":
+        raise RecipeError(
+            f"{plan.source.place(('model',))}: '{plan.recipe.model}' reads {family.inputs}, and axkit's tasks are of "
+            f"text; give a text model, or apply passes from Python with a split of your own"
+        )
     for step in plan.steps:
         try:
             step.runner.check(family, step.config)

@@ -26,6 +26,10 @@ PATHS = {
     "electra": _BERT,
     "roberta": _BERT,
     "xlm-roberta": _BERT,
+    "deberta-v2": _BERT,
+    "gpt2": {"layers": "h", "core": "attn", "attention_out": "attn.c_proj", "ffn_out": "mlp.c_proj"},
+    "modernbert": {"layers": "layers", "core": "attn", "attention_out": "attn.Wo", "ffn_out": "mlp.Wo"},
+    "vit": {"layers": "layers", "core": "attention", "attention_out": "attention.o_proj", "ffn_out": "mlp.fc2"},
     "distilbert": {
         "layers": "transformer.layer",
         "core": "attention",
@@ -52,16 +56,35 @@ AttentionInterface.register("oracle", _attention)
 AttentionMaskInterface.register("oracle", eager_mask)
 
 
+class _Probabilities(torch.nn.Module):
+    """For a model with attention of its own: its dropout on the probabilities, made to keep the largest."""
+
+    def __init__(self, dropout):
+        super().__init__()
+        self.dropout, self.oracle_k = dropout, None
+
+    def forward(self, p):
+        if self.oracle_k is not None and self.oracle_k < p.shape[-1]:
+            bar = p.sort(-1, descending=True).values[..., self.oracle_k - 1 : self.oracle_k]
+            p = p * (p >= bar)
+        return self.dropout(p)
+
+
 class Masks:
     """Masks on one model; all open until something is set."""
 
     def __init__(self, model, model_type, heads, width):
         self.model, paths = model, PATHS[model_type]
-        model.set_attn_implementation("oracle")
         layers = model.base_model.get_submodule(paths["layers"])
         hidden = model.config.hidden_size if model_type != "distilbert" else model.config.dim
         self.size, self.n = hidden // heads, len(layers)
         self.cores = [layer.get_submodule(paths["core"]) for layer in layers]
+        if model_type == "deberta-v2":
+            for core in self.cores:
+                core.dropout = _Probabilities(core.dropout)
+            self.cores = [core.dropout for core in self.cores]
+        else:
+            model.set_attn_implementation("oracle")
         self.head = torch.ones(self.n, heads)
         self.neuron = torch.ones(self.n, width)
         self.block = torch.ones(self.n, 2)  # attention, feed-forward

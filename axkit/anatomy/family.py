@@ -70,6 +70,7 @@ class Family(_Data):
         shared_layers: config fields that count physical layers, each of which must be 1: one layer is computed many
             times, and what is done to it is done to all. Empty where each layer has weights of its own.
         layer_returns_tuple: a layer returns (hidden states, ...), not the hidden states.
+        layer_attributes: attributes of a layer that the model itself reads: what stands in a layer's place needs them.
         core_attributes: attributes of the attention core that must follow what is left of it: "heads", or "width",
             which is heads times head size.
         also_per_head: further projections with rows for each head; those that a checkpoint lacks are passed over.
@@ -89,6 +90,7 @@ class Family(_Data):
     gated_ffn: bool = False
     shared_layers: tuple[str, ...] = ()
     layer_returns_tuple: bool = False
+    layer_attributes: tuple[str, ...] = ()
     core_attributes: dict[str, Literal["heads", "width"]] = {}
     also_per_head: tuple[str, ...] = ()
     read_directly: tuple[str, ...] = ()

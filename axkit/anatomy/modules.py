@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -17,6 +18,26 @@ class Zero(nn.Module):
     def forward(self, hidden: Tensor, *_: Any, **__: Any) -> Tensor:
         """Return a 0-dimensional zero of the input's dtype and device."""
         return hidden.new_zeros(())
+
+
+class PassOn(nn.Module):
+    """Stands for a whole layer: gives back what comes in.
+
+    Args:
+        layer: whose place it takes.
+        attributes: of that layer, which the model reads.
+        returns_tuple: whether layers of this architecture return (hidden states, ...).
+    """
+
+    def __init__(self, layer: nn.Module, attributes: Sequence[str], returns_tuple: bool) -> None:
+        super().__init__()
+        self._returns_tuple = returns_tuple
+        for name in attributes:
+            setattr(self, name, getattr(layer, name))
+
+    def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> Any:
+        """(batch, tokens, hidden) -> the same."""
+        return (hidden_states, None) if self._returns_tuple else hidden_states
 
 
 class NoAttention(nn.Module):

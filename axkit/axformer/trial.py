@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from axkit.anatomy.family import Family
-from axkit.anatomy.modules import STAND_INS
+from axkit.anatomy.modules import STAND_INS, PassOn
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import Layer, carve_layer, matrix
 from axkit.subject import Subject
@@ -23,7 +23,7 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 
 class _Feed(nn.Module):
-    """Gives what it was told, whatever comes in; nothing told: what comes in."""
+    """Gives what it was told, whatever comes in."""
 
     def __init__(self, pair: bool = False) -> None:
         super().__init__()
@@ -31,8 +31,7 @@ class _Feed(nn.Module):
         self.pair = pair  # attention cores return (output, probabilities)
 
     def forward(self, hidden: Tensor, *_: Any, **__: Any) -> Any:
-        value = hidden if self.value is None else self.value
-        return (value, None) if self.pair else value
+        return (self.value, None) if self.pair else self.value
 
 
 class _EnoughError(Exception):
@@ -126,9 +125,9 @@ class Workbench:
             return
         before = [self._modules[i] for i in range(start)]
         value = self._inputs[start][batch]
-        nothing = _Feed(pair=self.subject.family.layer_returns_tuple)
-        for index in range(start):
-            self._modules[index] = nothing
+        family = self.subject.family
+        for index, module in enumerate(before):
+            self._modules[index] = PassOn(module, family.layer_attributes, family.layer_returns_tuple)
         # given to the layer itself: what a family computes between two layers is in the cached input already
         handle = self._modules[start].register_forward_pre_hook(lambda _, args: (value, *args[1:]), prepend=True)
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils.data import Dataset
-from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from axkit_plugins.training import TrainingConfig
 
@@ -30,13 +30,19 @@ class Rows(Dataset[dict[str, Any]]):
         return len(self.split)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        label = self.split.labels[index].item()
-        return {**self.split.examples[index], "labels": label, "length": len(self.split.examples[index]["input_ids"])}
+        # the Trainer groups rows by the length of their "input_ids", whatever the model reads
+        return {"row": index, "input_ids": range(int(self.split.lengths[index]))}
 
 
-class _Collator(DataCollatorWithPadding):  # type: ignore[misc]  # transformers is untyped
-    def __call__(self, features: list[dict[str, Any]]) -> Any:
-        return super().__call__([{k: v for k, v in f.items() if k != "length"} for f in features])
+class _Collator:
+    """Rows to a batch: the split pads, and says what its labels are called."""
+
+    def __init__(self, split: Any) -> None:
+        self.split = split
+
+    def __call__(self, features: list[dict[str, Any]]) -> dict[str, Any]:
+        batch = self.split.batch([feature["row"] for feature in features])
+        return {**batch.inputs, "labels": batch.labels}
 
 
 class _Bar(TrainerCallback):  # type: ignore[misc]
@@ -97,9 +103,7 @@ def train(model: Any, config: TrainingConfig, tools: Tools, trainer_class: type 
     with tempfile.TemporaryDirectory() as scratch:
         arguments = _arguments(config, tools.seed, scratch)
         rows = Rows(tools.train)
-        trainer = trainer_class(
-            model=model, args=arguments, train_dataset=rows, data_collator=_Collator(tools.tokenizer)
-        )
+        trainer = trainer_class(model=model, args=arguments, train_dataset=rows, data_collator=_Collator(tools.train))
         steps_per_epoch = -(-len(rows) // config.batch_size)
         total = max(1, int(steps_per_epoch * config.epochs + 0.999))
         bar = iter(tools.progress.track(range(total), "training", total))
