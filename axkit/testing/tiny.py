@@ -73,7 +73,7 @@ def tiny_model(family: Family, seed: int = 0, head: str | None = None, **setting
     values = {getattr(family.config, role): size for role, size in TINY.items()} | family.tiny
     if reads_text:
         values = {"vocab_size": 64, "max_position_embeddings": 64, "pad_token_id": 0} | values
-    config = CONFIG_MAPPING[family.model_type](**values, num_labels=2, **settings)
+    config = CONFIG_MAPPING[family.model_type](**(values | {"num_labels": 2} | settings))
     torch.manual_seed(seed)
     head = head or ("SequenceClassification" if reads_text else "ImageClassification")
     model = getattr(transformers, f"AutoModelFor{head}").from_config(config)

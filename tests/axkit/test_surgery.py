@@ -23,9 +23,9 @@ NO_DROPOUT = {
 }
 
 
-def in_double(family):
+def in_double(family, **settings):
     """A subject without dropout, in float64, so that a real difference cannot hide in rounding."""
-    subject = tiny_subject(family, **NO_DROPOUT.get(family.model_type, _BERT))
+    subject = tiny_subject(family, **(NO_DROPOUT.get(family.model_type, _BERT) | settings))
     subject.module.double()
     return subject
 
@@ -89,6 +89,30 @@ def test_removed_equals_masked(any_family, training, padded, first_token_only):
         subject.carve(structure)
         masked = masked_copy(dense.module, any_family.model_type, structure)
         subject.module.train(training), masked.train(training)
+        gap = (subject.module(**batch.inputs).logits - masked(**batch.inputs).logits).abs().max().item()
+        assert gap < 1e-9, what
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("deberta-v2", {"share_att_key": True, "conv_kernel_size": 0}),  # as v3
+        ("deberta-v2", {"relative_attention": False}),
+        ("gpt2", {"n_inner": None}),
+        ("gpt2", {"scale_attn_by_inverse_layer_idx": True}),
+        ("modernbert", {"classifier_pooling": "mean"}),
+        ("modernbert", {"attention_bias": True, "mlp_bias": True, "norm_bias": True}),
+        ("vit", {"qkv_bias": False}),
+    ],
+)
+def test_removed_equals_masked_in_the_branches_of_an_architecture(name, settings):
+    family = family_of(name)
+    dense = in_double(family, **settings)
+    batch = batch_of(family, range(12))
+    for what, structure in elements(dense.structure).items():
+        subject = dense.copy()
+        subject.carve(structure)
+        masked = masked_copy(dense.module, name, structure)
         gap = (subject.module(**batch.inputs).logits - masked(**batch.inputs).logits).abs().max().item()
         assert gap < 1e-9, what
 
