@@ -71,7 +71,7 @@ class Search:
     ) -> None:
         self.rule, self._journal = rule, tools.journal
         self._done = {entry["element"]: entry for entry in tools.journal.read()}
-        self.bench = Workbench(subject, list(tools.search.batches(batch_size, cuts)), tools.search.kind.losses)
+        self.bench = Workbench(subject, list(tools.search.batches(batch_size, cuts)), tools.search.kind.output_losses)
         self.samples = len(tools.search)
         batches = range(len(self.bench.batches))
         now = self._all(tools, partial(self.bench.refresh, start=0))

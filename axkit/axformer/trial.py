@@ -19,7 +19,7 @@ from axkit.subject import Subject
 from axkit.tasks.split import Batch
 
 BlockName = Literal["attention", "ffn"]
-LossFunction = Callable[[Tensor, Tensor], Tensor]
+LossFunction = Callable[[Any, Tensor], Tensor]
 
 
 class _Feed(nn.Module):
@@ -48,7 +48,7 @@ class Workbench:
         subject: left alone; ``self.subject`` is the copy, carved as candidates are accepted. Where the head reads the
             first token alone, so does the copy's last layer: exact, and cheaper.
         batches: of the search split; the same for the whole search, so that ties stay ties.
-        losses: logits and labels to one loss per row.
+        losses: a model's output and labels to one loss per row.
     """
 
     def __init__(self, subject: Subject, batches: Sequence[Batch], losses: LossFunction) -> None:
@@ -68,7 +68,7 @@ class Workbench:
         """Losses of one batch, from the cached input of layer ``start`` on: (rows,)."""
         data = self.batches[batch]
         with self._from(start, batch), torch.inference_mode():
-            return self._losses(self.subject.module(**data.inputs).logits, data.labels)
+            return self._losses(self.subject.module(**data.inputs), data.labels)
 
     def refresh(self, batch: int, start: int) -> Tensor:
         """As :meth:`losses`, and keep the input of every layer above ``start`` (of all layers, where it is 0)."""

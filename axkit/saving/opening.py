@@ -10,7 +10,7 @@ import torch
 
 from axkit.errors import CheckpointError
 from axkit.quiet import quiet
-from axkit.tasks.kinds import TaskKind
+from axkit.tasks.kind import TaskKind
 
 
 def open_tokenizer(folder: Path) -> Any:

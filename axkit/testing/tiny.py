@@ -11,6 +11,7 @@ import torch
 from axkit.anatomy.family import Family
 from axkit.anatomy.surgery import dense_structure
 from axkit.subject import Subject
+from axkit.tasks.kind import Encoded
 from axkit.tasks.kinds import KINDS
 from axkit.tasks.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
@@ -111,10 +112,9 @@ class TinyImages(Split):
         self.kind, self.spec = KINDS["classification"], TaskSpec(kind="classification", text="image", label="label")
         size, patch = int(family.tiny["image_size"]), int(family.tiny["patch_size"])
         self.pixels = torch.tensor(random.normal(size=(rows, 3, size, size)), dtype=torch.float32)
-        self.labels = random.integers(0, 2, rows)
-        self.examples = [{} for _ in range(rows)]
+        labels = random.integers(0, 2, rows)
+        self.take(Encoded([{} for _ in range(rows)], labels, labels, 0))
         self.lengths = np.full(rows, (size // patch) ** 2 + 1)
-        self.at_limit = 0
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """These images, (batch, channels, height, width)."""

@@ -42,7 +42,7 @@ class _Collator:
 
     def __call__(self, features: list[dict[str, Any]]) -> dict[str, Any]:
         batch = self.split.batch([feature["row"] for feature in features])
-        return {**batch.inputs, "labels": batch.labels}
+        return {**batch.inputs, **self.split.kind.targets(batch.labels)}
 
 
 class _Bar(TrainerCallback):  # type: ignore[misc]

@@ -1,0 +1,94 @@
+"""Kinds of task with one output per text: classification, regression, several labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from axkit.tasks import metrics
+from axkit.tasks.kind import TaskKind
+
+
+class Classification(TaskKind):
+    """One label of several."""
+
+    name = "classification"
+    problem_type = "single_label_classification"
+    metrics: ClassVar = {"accuracy": metrics.accuracy, "matthews": metrics.matthews, "f1": metrics.f1}
+
+    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Cross entropy."""
+        return torch.nn.functional.cross_entropy(logits.float(), labels, reduction="none")
+
+    def predictions(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
+        """The class with the largest logit."""
+        return logits.argmax(-1).tolist()
+
+    def outputs(self, label_names: tuple[str, ...]) -> int:
+        """One per label."""
+        return len(label_names)
+
+    def majority(self, train_labels: Any, golds: Any) -> Any:
+        """The most frequent label of train."""
+        return np.full_like(golds, np.bincount(train_labels).argmax())
+
+
+class Regression(TaskKind):
+    """One score."""
+
+    name = "regression"
+    problem_type = "regression"
+    metrics: ClassVar = {"pearson": metrics.pearson, "spearman": metrics.spearman}
+
+    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Squared error."""
+        return (logits.float().squeeze(-1) - labels.float()).square()
+
+    def targets(self, labels: Tensor) -> dict[str, Tensor]:
+        """Scores in float32, as the logits are."""
+        return {"labels": labels.float()}
+
+    def predictions(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
+        """The score itself."""
+        return logits.float().squeeze(-1).tolist()
+
+    def outputs(self, label_names: tuple[str, ...]) -> int:
+        """One."""
+        return 1
+
+    def majority(self, train_labels: Any, golds: Any) -> Any:
+        """The mean score of train: correlates with nothing."""
+        return np.full_like(golds, train_labels.mean())
+
+
+class MultiLabel(TaskKind):
+    """Any number of labels."""
+
+    name = "multi_label"
+    problem_type = "multi_label_classification"
+    metrics: ClassVar = {"f1_micro": metrics.f1_micro, "f1_macro": metrics.f1_macro, "exact": metrics.exact}
+
+    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Binary cross entropy, mean over labels."""
+        entropy = torch.nn.functional.binary_cross_entropy_with_logits
+        return entropy(logits.float(), labels.float(), reduction="none").mean(-1)
+
+    def targets(self, labels: Tensor) -> dict[str, Tensor]:
+        """Labels as the float32 that transformers' loss wants."""
+        return {"labels": labels.float()}
+
+    def predictions(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
+        """Every label whose probability exceeds one half."""
+        return (logits > 0).long().tolist()
+
+    def outputs(self, label_names: tuple[str, ...]) -> int:
+        """One per label."""
+        return len(label_names)
+
+    def majority(self, train_labels: Any, golds: Any) -> Any:
+        """The labels that more than half of train has."""
+        return np.broadcast_to(train_labels.mean(0) > 0.5, golds.shape).astype(golds.dtype)
