@@ -100,7 +100,7 @@ def bench(folder: str | Path, against: str | Path | None = None) -> dict[str, me
 
 
 def predict(folder: str | Path, text: str, pair: str | None = None) -> dict[str, float]:
-    """Label -> probability, or {"score": value} for regression.
+    """Label -> probability (of several labels, each its own), or {"score": value} for regression.
 
     Raises:
         CheckpointError: a folder that does not load, or a model without a classification head.
@@ -118,4 +118,6 @@ def predict(folder: str | Path, text: str, pair: str | None = None) -> dict[str,
         logits = model(**inputs).logits[0].float()
     if model.config.problem_type == "regression":
         return {"score": float(logits[0])}
-    return {model.config.id2label[i]: p for i, p in enumerate(logits.softmax(-1).tolist())}
+    several = model.config.problem_type == "multi_label_classification"
+    shares = logits.sigmoid() if several else logits.softmax(-1)
+    return {model.config.id2label[i]: p for i, p in enumerate(shares.tolist())}
