@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,10 @@ from axkit.anatomy.surgery import dense_structure
 from axkit.cache import StageStore, next_key
 from axkit.passes import Tools
 from axkit.planning import Plan, PlannedStep, plan
+from axkit.processes import current
 from axkit.progress import Progress, Silent
 from axkit.recipe import Recipe, Source
+from axkit.record import Stage, line, nothing_gained
 from axkit.saving.opening import open_for_task, open_tokenizer, token_limit
 from axkit.subject import Subject, TrailStep
 from axkit.summary import compare
@@ -23,14 +24,6 @@ from axkit.tasks.kinds import KINDS
 from axkit.tasks.split import Evaluation, Split
 
 STAGE_ROUNDS = 3  # of the interleaved timing after each stage; the final comparison takes measure.ROUNDS
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What one pass did; ``record`` is the JSON of the report."""
-
-    record: dict[str, Any]
-    journal: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -86,6 +79,8 @@ class _Engine:
         self.dense_bytes = 0
         self.dense_metric: float | None = None
         self.stages: list[Stage] = []
+        self.memo: dict[str, Any] = {}
+        self.processes = current()
 
     def run(self) -> Run:
         self._load()
@@ -99,8 +94,10 @@ class _Engine:
             subject, key, before = self._stage(step, subject, key, before)
             if step.index + 1 == self.plan.baseline:
                 self._set_dense(subject, self.stages[-1].record["bytes"])
-        summary = self._summary(subject)
-        self.store.keep_only(self.used)
+        summary = self._summary(subject) if self.processes.is_main else {}
+        if self.processes.is_main:
+            self.store.keep_only(self.used)
+        self.processes.wait()
         return Run(self.plan, subject, self.tokenizer, self.stages, summary, self.about)
 
     def _load(self) -> None:
@@ -148,6 +145,7 @@ class _Engine:
         folder = self.store.folder(step.index, step.name, key)
         self.used.add(folder)
         journal = self.store.journal(step.index, step.name, key)
+        self.processes.wait()  # all see the same finished stages
         found = None if self.fresh else self.store.find(folder)
         evaluation: Evaluation | None = None
         if found is not None:
@@ -156,12 +154,13 @@ class _Engine:
             self.progress.say(f"{step.index + 1}. {step.name}: finished earlier, reused")
         else:
             self.progress.say(f"{step.index + 1}. {step.name}")
-            if self.fresh:
+            if self.fresh and self.processes.is_main:
                 journal.path.unlink(missing_ok=True)
+            self.processes.wait()
             subject, record, evaluation = self._apply(step, config, subject, before, journal)
-            record = self.store.put(folder, subject, self.tokenizer, record, self.about)
-        record["note"] = record["note"] or _nothing_gained(record, self._previous(), step.runner.trains)
-        self.progress.say(f"   {_line(record)}")
+            record = self._put(folder, subject, record)
+        record["note"] = record["note"] or nothing_gained(record, self._previous(), step.runner.trains)
+        self.progress.say(f"   {line(record)}")
         self.stages.append(Stage(record, journal.read()))
         return subject, key, evaluation
 
@@ -173,7 +172,7 @@ class _Engine:
         start = time.perf_counter()
         torch.manual_seed(self.plan.recipe.seed + step.index)
         worked = subject.copy()
-        result = step.runner.apply(worked, step.config, self._tools(journal))
+        result = step.runner.apply(worked, step.config, self._tools(journal, step))
         seconds = time.perf_counter() - start
         worked.module.eval()
         trail = TrailStep(step.name, step.distribution, config, result.state, result.facts)
@@ -210,8 +209,15 @@ class _Engine:
         record["peak_memory_bytes"] = measure.peak_memory_bytes()
         return worked, record, after
 
-    def _tools(self, journal: Any) -> Tools:
-        return Tools(
+    def _put(self, folder: Path, subject: Subject, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Keep a stage; one process writes, all read what it wrote."""
+        if self.processes.is_main:
+            self.store.put(folder, subject, self.tokenizer, record, self.about)
+        self.processes.wait()
+        return self.store.record(folder)
+
+    def _tools(self, journal: Any, step: PlannedStep) -> Tools:
+        tools = Tools(
             train=self.splits["train"],
             search=self.splits["search"],
             teacher=self.dense.module if self.dense is not None else None,
@@ -220,13 +226,23 @@ class _Engine:
             seed=self.plan.recipe.seed,
             progress=self.progress,
             journal=journal,
+            memo=self.memo,
+            processes=self.processes,
         )
+
+        def run(subject: Subject, setting: str) -> Mapping[str, float]:
+            inner = step.inner[setting]
+            return inner.runner.apply(subject, inner.config, tools).facts
+
+        return replace(tools, run=run)
 
     def _on_search(self, subject: Subject) -> Evaluation:
         return self.splits["search"].evaluate(subject.module, progress=self.progress)
 
     def _stage_speed(self, subject: Subject) -> dict[str, float]:
-        """Beside the dense model, in turn; alone as long as there is none."""
+        """Beside the dense model, in turn; alone as long as there is none. Other processes wait meanwhile."""
+        if not self.processes.is_main:
+            return {}
         dense = {"dense": self.dense.module} if self.dense is not None else {}
         inputs = measure.Inputs.of(self.splits["search"])
         speeds = measure.speed({**dense, "stage": subject.module}, inputs, STAGE_ROUNDS, self.progress)
@@ -249,7 +265,7 @@ class _Engine:
     def _measure_bytes(self, subject: Subject) -> int:
         folder = self.store.folder(-1, "dense", self.initial_key)
         self.used.add(folder)
-        return int(self.store.put(folder, subject, self.tokenizer, {}, self.about)["bytes"])
+        return int(self._put(folder, subject, {})["bytes"])
 
     def _summary(self, subject: Subject) -> dict[str, Any]:
         assert self.dense is not None, "set before or by the leading passes"
@@ -270,31 +286,3 @@ class _Engine:
             "test_rows_also_in_train_or_search": self.plan.rows.overlap,
             "label_names": list(self.plan.rows.label_names),
         }
-
-
-def _line(record: Mapping[str, Any]) -> str:
-    parts = [f"search {record['metric_search']:.2f}", f"{record['bytes'] / 1e6:.1f} MB"]
-    if "throughput_ratio" in record:
-        parts.append(f"{record['throughput_ratio']:.2f}x throughput")
-    parts.append(f"{record['wall_s']:.1f} s")
-    return ", ".join(parts) + (f". {record['note']}" if record["note"] else "")
-
-
-def journal_lines(stages: Sequence[Stage]) -> list[str]:
-    """All journals of a run as JSON lines, each with its stage."""
-    return [
-        json.dumps({"stage": stage.record["index"], "pass": stage.record["pass"], **entry})
-        for stage in stages
-        for entry in stage.journal
-    ]
-
-
-def _nothing_gained(record: Mapping[str, Any], before: Mapping[str, Any], trains: bool) -> str:
-    """One sentence for a stage that made nothing smaller, faster or better; else nothing."""
-    smaller = record["bytes"] < 0.995 * before["bytes"]
-    faster = record.get("throughput_ratio", 1.0) > 1.03 * before.get("throughput_ratio", 1.0)
-    metric = before.get("metric_search")
-    better = metric is None or record["metric_search"] > metric
-    if smaller or faster or better:
-        return ""
-    return "It did not make the model better." if trains else "It made nothing smaller, faster or better."

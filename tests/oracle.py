@@ -39,15 +39,20 @@ PATHS = {
 }
 
 
+def _kept(p, k):
+    """The k largest of each row; a float is that share of the keys that the row can see."""
+    if k is None or k >= p.shape[-1]:
+        return p
+    place = torch.full(p.shape[:-1], k) if isinstance(k, int) else ((p > 0).sum(-1) * k).ceil().long()
+    bar = p.sort(-1, descending=True).values.gather(-1, place.unsqueeze(-1) - 1)
+    return p * (p >= bar)
+
+
 def _attention(module, query, key, value, mask, scaling=None, dropout=0.0, **_):
     scores = query @ key.transpose(2, 3) * scaling
     if mask is not None:
         scores = scores + mask
-    p = scores.softmax(-1)
-    k = getattr(module, "oracle_k", None)
-    if k is not None and k < p.shape[-1]:
-        bar = p.sort(-1, descending=True).values[..., k - 1 : k]
-        p = p * (p >= bar)
+    p = _kept(scores.softmax(-1), getattr(module, "oracle_k", None))
     p = torch.nn.functional.dropout(p, dropout, module.training)
     return (p @ value).transpose(1, 2).contiguous(), p
 
@@ -64,10 +69,7 @@ class _Probabilities(torch.nn.Module):
         self.dropout, self.oracle_k = dropout, None
 
     def forward(self, p):
-        if self.oracle_k is not None and self.oracle_k < p.shape[-1]:
-            bar = p.sort(-1, descending=True).values[..., self.oracle_k - 1 : self.oracle_k]
-            p = p * (p >= bar)
-        return self.dropout(p)
+        return self.dropout(_kept(p, self.oracle_k))
 
 
 class Masks:

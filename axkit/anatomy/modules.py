@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -183,15 +184,16 @@ def _hard_attention(
     Returns:
         context (batch, queries, heads, head size), and the probabilities where they were computed.
     """
-    k: int | None = getattr(module, "axkit_topk", None)
+    k: int | float | None = getattr(module, "axkit_topk", None)
     queries, tokens = query.shape[2], key.shape[2]
     causal = attention_mask is None and queries > 1 and bool(getattr(module, "is_causal", False))
-    if k is None or tokens <= k:  # cannot bind: the ordinary fused attention, bit for bit
+    if k is None or (isinstance(k, int) and tokens <= k):  # cannot bind: the ordinary fused attention, bit for bit
         context = nn.functional.scaled_dot_product_attention(
             query, key, value, attention_mask, dropout_p=dropout, scale=scaling, is_causal=causal
         )
         return context.transpose(1, 2).contiguous(), None
     scores = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    lengths: Tensor | None = None
     if causal:
         attention_mask = torch.ones(queries, tokens, dtype=torch.bool, device=query.device).tril()
     if attention_mask is not None:
@@ -199,14 +201,20 @@ def _hard_attention(
             scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
         else:
             scores = scores + attention_mask
-    kept = _keep_largest(scores.softmax(-1), k)
+        lengths = (attention_mask if attention_mask.dtype == torch.bool else attention_mask == 0).sum(-1, keepdim=True)
+    kept = _largest(scores.softmax(-1), k, lengths)
     kept = nn.functional.dropout(kept, p=dropout, training=module.training)
     return (kept @ value).transpose(1, 2).contiguous(), kept
 
 
-def _keep_largest(probabilities: Tensor, k: int) -> Tensor:
-    """(..., tokens) -> the same, with all but the K largest along the last dimension set to zero."""
-    largest, where = probabilities.topk(k, -1, sorted=False)
+def _largest(probabilities: Tensor, k: int | float, lengths: Tensor | None) -> Tensor:
+    """Zeros but for the ``k`` largest of (batch, heads, queries, tokens); a float is that share of each length."""
+    tokens = probabilities.shape[-1]
+    most = k if isinstance(k, int) else math.ceil(k * tokens)
+    largest, where = probabilities.topk(most, -1, sorted=isinstance(k, float))
+    if isinstance(k, float) and lengths is not None:
+        rank = torch.arange(most, device=largest.device)
+        largest = largest * (rank < torch.ceil(k * lengths))
     return torch.zeros_like(probabilities).scatter(-1, where, largest)
 
 
@@ -217,7 +225,7 @@ class HardDropout(nn.Module):
         dropout: what stood there; it comes after.
     """
 
-    axkit_topk: int | None
+    axkit_topk: int | float | None
 
     def __init__(self, dropout: nn.Module) -> None:
         super().__init__()
@@ -226,8 +234,12 @@ class HardDropout(nn.Module):
 
     def forward(self, probabilities: Tensor) -> Tensor:
         """(batch, heads, queries, tokens) -> the same, with the K largest kept."""
-        if self.axkit_topk is not None and self.axkit_topk < probabilities.shape[-1]:
-            probabilities = _keep_largest(probabilities, self.axkit_topk)
+        k = self.axkit_topk
+        if k is not None and k < probabilities.shape[-1]:
+            # the mask does not come here: a key that some head gives a share to is a real one; where all are masked
+            # (a padded query) all have a share, so the query with the fewest tells the length
+            lengths = (probabilities > 0).any(1).sum(-1).amin(-1)
+            probabilities = _largest(probabilities, k, lengths[:, None, None, None])
         return self.dropout(probabilities)  # type: ignore[no-any-return]
 
 
@@ -240,7 +252,7 @@ def register_hard_attention() -> None:
     AttentionMaskInterface.register(HARD, eager_mask)
 
 
-def harden(core: Any, k: int | None) -> None:
+def harden(core: Any, k: int | float | None) -> None:
     """Give one attention core its K (None: dense again).
 
     The core gets a copy of the config, so that a later ``set_attn_implementation`` on the model, which writes to the

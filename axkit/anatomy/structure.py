@@ -39,14 +39,15 @@ class LayerStructure:
         neurons: kept feed-forward neurons, ascending. Empty likewise leaves the output bias.
         attention: False when the whole attention block was removed (post-norm: its LayerNorm stays).
         ffn: False when the whole feed-forward block was removed (post-norm: its LayerNorm stays).
-        hard_k: hard attention keeps the ``hard_k`` largest probabilities per head and query; None is dense attention.
+        hard_k: hard attention keeps the ``hard_k`` largest probabilities per head and query (a float: that share of
+            the sequence's tokens, rounded up); None is dense attention.
     """
 
     heads: tuple[int, ...]
     neurons: tuple[int, ...]
     attention: bool = True
     ffn: bool = True
-    hard_k: int | None = None
+    hard_k: int | float | None = None
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def carve_layer(layer: Layer, family: Family, now: LayerStructure, then: LayerSt
         _harden(layer, family, then.hard_k)
 
 
-def _harden(layer: Layer, family: Family, k: int | None) -> None:
+def _harden(layer: Layer, family: Family, k: int | float | None) -> None:
     if "attention_dropout" not in family.roles:
         harden(layer.attention_core, k)
         return

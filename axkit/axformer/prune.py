@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from axkit.passes import FLOAT_WEIGHTS, TORCH_MODULE, Pass, PassConfig, Result, Tools
+from axkit.axformer.settings import SearchConfig
+from axkit.passes import FLOAT_WEIGHTS, TORCH_MODULE, Pass, Result, Tools
 
 if TYPE_CHECKING:
     from axkit.subject import Subject
 
 
-class AxformerPruneConfig(PassConfig):
+class AxformerPruneConfig(SearchConfig):
     """Settings of ``axformer_prune``; the defaults are the paper's."""
 
-    vote: float = Field(0.5, ge=0, lt=1, description="Share of samples that must not get worse.")
     tolerance: float = Field(
         0.0,
         ge=0,
@@ -40,7 +40,7 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
 
     def apply(self, subject: Subject, config: AxformerPruneConfig, tools: Tools) -> Result:
         """Search and carve."""
-        from axkit.axformer.search import Rule, Search
+        from axkit.axformer.search import Search
 
         newly_first = (
             config.first_token_only and subject.reads_first_token_only and not subject.structure.first_token_only
@@ -48,9 +48,10 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
         if newly_first:
             subject.carve(replace(subject.structure, first_token_only=True))
         before = subject.structure
-        hard = {layer.hard_k for layer in before.layers if layer.hard_k is not None}
-        search = Search(subject, tools, Rule(config.vote, config.tolerance), cuts=tuple(sorted(hard)))
+        cuts = tuple(sorted({layer.hard_k for layer in before.layers if isinstance(layer.hard_k, int)}))
         groups = np.array_split(np.arange(before.ffn_width), min(config.groups, before.ffn_width))
+        looks = len(before.layers) * (2 + len(groups) + before.n_heads)
+        search = Search(subject, tools, config, looks, config.tolerance, cuts)
         for layer in tools.progress.track(range(len(before.layers) - 1, -1, -1), "accuracy-driven pruning"):
             if before.layers[layer].ffn:
                 search.prune_block(layer, "ffn", [group.tolist() for group in groups])
@@ -58,7 +59,7 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
                 search.prune_block(layer, "attention", [[head] for head in range(before.n_heads)])
         subject.carve(search.structure)
         after = subject.structure
-        facts = {
+        facts: dict[str, float] = {
             "removed_attention_blocks": float(
                 sum(x.attention for x in before.layers) - sum(x.attention for x in after.layers)
             ),
@@ -67,10 +68,7 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
             "removed_neurons": float(
                 sum(len(x.neurons) for x in before.layers) - sum(len(x.neurons) for x in after.layers)
             ),
-            "evaluations": float(search.evaluations),
-            "search_loss_before_nats": search.base_loss,
-            "search_loss_after_nats": search.best,
-        }
+        } | search.facts()
         note = ""
         if after == before:
             note = "No block, head or neuron could be removed under this rule; a tolerance above 0 allows more."

@@ -11,7 +11,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from axkit.engine import Run, journal_lines
+from axkit.engine import Run
+from axkit.record import journal_lines
 from axkit.report.text import report_text
 from axkit.saving.folder import atomic_folder, save
 from axkit.tasks.kinds import KINDS

@@ -73,3 +73,25 @@ def open_for_task(folder: Path, kind: TaskKind, outputs: int, names: Sequence[st
     if module.config.pad_token_id is None:  # a causal classifier looks for the last token that is none
         module.config.pad_token_id = module.config.eos_token_id
     return module.eval()
+
+
+def open_model(name: str, tokenizer: Any) -> Any:
+    """A trained model by folder, registered name or hub id, in eval mode; a teacher, say.
+
+    Args:
+        name: as in a recipe.
+        tokenizer: of the rows that it will be asked about.
+
+    Raises:
+        CheckpointError: there is none, it is damaged, it has no head, or its word pieces are others.
+    """
+    from axkit.models import local_folder
+    from axkit.saving.folder import load
+
+    folder = local_folder(name)
+    if open_tokenizer(folder).get_vocab() != tokenizer.get_vocab():
+        raise CheckpointError(f"model '{name}' splits text into other pieces; take one with the same vocabulary")
+    model = load(folder)
+    if not hasattr(model.config, "num_labels") or type(model).__name__.endswith("Model"):
+        raise CheckpointError(f"model '{name}' has no trained head; take one that was fine-tuned for the task")
+    return model.eval()

@@ -42,10 +42,14 @@ class TaskKind(ABC):
         name: as in a TaskSpec.
         metrics: name -> function of (predictions, golds) of rows, in points.
         problem_type: of the transformers config.
+        can_calibrate: True where ``calibrated`` is there.
+        predicts_numbers: True where an example's prediction is one number.
     """
 
     name: ClassVar[Kind]
     problem_type: ClassVar[str | None] = None
+    can_calibrate: ClassVar[bool] = False
+    predicts_numbers: ClassVar[bool] = False
     metrics: ClassVar[dict[str, Callable[[Any, Any], float]]]
 
     @property
@@ -77,9 +81,9 @@ class TaskKind(ABC):
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Loss per example: logits and collated labels -> (batch,), float32, not negative."""
 
-    def output_losses(self, output: Any, labels: Tensor) -> Tensor:
-        """:meth:`losses` of a model's output."""
-        return self.losses(self.logits(output), labels)
+    def calibrated(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Logits after the recalibration with the least loss that changes no decision; shape as given."""
+        raise NotImplementedError(f"{type(self).__name__} knows no calibration")
 
     @abstractmethod
     def predictions(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:

@@ -18,11 +18,27 @@ class Classification(TaskKind):
 
     name = "classification"
     problem_type = "single_label_classification"
+    can_calibrate = predicts_numbers = True
     metrics: ClassVar = {"accuracy": metrics.accuracy, "matthews": metrics.matthews, "f1": metrics.f1}
 
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Cross entropy."""
         return torch.nn.functional.cross_entropy(logits.float(), labels, reduction="none")
+
+    def calibrated(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Divided by the best temperature, 1/20 to 20 (Guo et al. 2017, arXiv 1706.04599, section 4.2).
+
+        The loss is convex in 1 / temperature: bisection on its derivative.
+        """
+        logits = logits.double()
+        right = logits.gather(1, labels[:, None])[:, 0]
+        low, high = 0.05, 20.0
+        for _ in range(40):
+            scale = (low * high) ** 0.5
+            slope = float(((logits * scale).softmax(1) * logits).sum(1).sub(right).mean())
+            low, high = (scale, high) if slope < 0 else (low, scale)
+        best: Tensor = logits * (low * high) ** 0.5
+        return best
 
     def predictions(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
         """The class with the largest logit."""
@@ -42,11 +58,20 @@ class Regression(TaskKind):
 
     name = "regression"
     problem_type = "regression"
+    can_calibrate = predicts_numbers = True
     metrics: ClassVar = {"pearson": metrics.pearson, "spearman": metrics.spearman}
 
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Squared error."""
         return (logits.float().squeeze(-1) - labels.float()).square()
+
+    def calibrated(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The rising line through them with the least squared error."""
+        scores, wanted = logits.double().squeeze(-1), labels.double()
+        off = scores - scores.mean()
+        spread = float((off * off).sum())
+        slope = max(0.0, float((off * (wanted - wanted.mean())).sum())) / spread if spread > 0 else 0.0
+        return (slope * off + wanted.mean())[:, None]
 
     def targets(self, labels: Tensor) -> dict[str, Tensor]:
         """Scores in float32, as the logits are."""

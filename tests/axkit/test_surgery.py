@@ -50,6 +50,7 @@ def elements(n: Structure) -> dict[str, Structure]:
         "group": n.without_neurons(0, range(2, 4)),
         "all neurons": n.without_neurons(0, range(24)),
         "hard": n.change(0, hard_k=4).change(last, hard_k=6),
+        "hard, a share": n.change(0, hard_k=0.4),
     }
 
 
