@@ -139,6 +139,8 @@ def eval_command(folder: str, task: str | None, split: Any) -> None:
         f"{split} {found.metric} {found.score:.2f} "
         f"(95 % interval {found.low:.2f} to {found.high:.2f}, {found.rows} rows)"
     )
+    for name, score in found.others.items():
+        click.echo(f"{split} {name} {score:.2f}")
 
 
 @cli.command("bench")

@@ -166,6 +166,8 @@ def paired_p_value(split: Split, one: Evaluation, other: Evaluation, seed: int =
     hits = 0
     for _ in range(RESAMPLES):
         swap = random.random(len(one.labels)) < 0.5
+        if one.predictions.ndim > 1:  # several labels a row: a row is swapped as a whole
+            swap = swap[:, None]
         a = np.where(swap, other.predictions, one.predictions)
         b = np.where(swap, one.predictions, other.predictions)
         hits += abs(split.score(a, one.labels) - split.score(b, one.labels)) >= observed - 1e-9
@@ -186,7 +188,7 @@ def drop_bound(split: Split, before: Evaluation, after: Evaluation, confidence: 
 
 def majority_score(split: Split, train_labels: Any) -> float:
     """The metric of a model that has only seen the training labels, in points."""
-    return split.score(split.kind.majority(train_labels, split.labels), split.labels)
+    return split.score(split.kind.majority(train_labels, split.golds), split.golds)
 
 
 def count_values(model: Any) -> int:

@@ -16,7 +16,7 @@ from axkit.errors import AxkitError, DataError, RecipeError, did_you_mean
 from axkit.passes import INITIAL_TRAITS, InnerStep, Pass, PassConfig, Trait, refuse_if_missing
 from axkit.recipe import Budget, Location, Recipe, Source, fault_sentence
 from axkit.tasks.rows import TaskRows, load_rows
-from axkit.tasks.spec import Task, resolve
+from axkit.tasks.spec import HEADS, Task, resolve
 
 
 @dataclass(frozen=True)
@@ -210,6 +210,11 @@ def _check_family(plan: Plan) -> None:
             f"start from the model that it was made of"
         )
     family = plan.family
+    if family.inputs != "tokens":
+        raise RecipeError(
+            f"{plan.source.place(('model',))}: '{plan.recipe.model}' reads {family.inputs}, and axkit's tasks are of "
+            f"text; give a text model, or apply passes from Python with a split of your own"
+        )
     for step in plan.steps:
         try:
             for one in (step, *step.inner.values()):
@@ -224,14 +229,17 @@ def _check_head(plan: Plan) -> None:
     """A checkpoint that brings a head must bring the task's labels; one without needs a pass that trains."""
     config = plan.model_config
     architecture = (config.get("architectures") or [""])[0]
-    classes = len(plan.rows.label_names) or 1
-    if not architecture.endswith("ForSequenceClassification"):
+    spec = plan.task.spec
+    if not architecture.endswith(f"For{HEADS[spec.kind]}"):
         if not any(step.runner.trains for step in plan.steps):
             raise RecipeError(
                 f"{plan.source.place(('model',))}: '{plan.recipe.model}' has no trained head for the task; "
                 f"start the recipe with a pass that trains, such as finetune"
             )
         return
+    if spec.kind == "question_answering":  # start and end, whatever the config says of labels
+        return
+    classes = len(plan.rows.label_names) or 1
     labels = config.get("id2label")
     outputs = len(labels) if labels else int(config.get("num_labels", 2))
     if outputs != classes:

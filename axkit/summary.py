@@ -37,6 +37,8 @@ def compare(dense: Any, result: Any, test: Split, train_labels: Any, progress: P
         "loss_test_dense_nats": before.loss,
         "loss_test_result_nats": after.loss,
         "p_value_paired": measure.paired_p_value(test, before, after),
+        "metrics_dense": dict(before.scores),
+        "metrics_result": dict(after.scores),
         "metric_majority": measure.majority_score(test, train_labels),
         "parameters_dense": measure.count_values(dense),
         "parameters_result": measure.count_values(result),

@@ -87,9 +87,15 @@ class CalibratedLoss(Criterion):
 class Metric(Criterion):
     """The error, 1 - metric / 100; the vote is the paper's."""
 
+    def __init__(self, split: Split) -> None:
+        super().__init__(split)
+        if not self.kind.predicts_numbers:
+            raise NotApplicable(f"criterion metric needs one number per row, {split.spec.kind} predicts more; use loss")
+
     def see(self, logits: Tensor, labels: Tensor) -> Floats:
         """Loss and prediction."""
-        both = [self.kind.losses(logits, labels).double(), self.kind.predictions(logits).double()]
+        predicted = torch.tensor(self.kind.predictions(logits, labels), dtype=torch.float64)
+        both = [self.kind.losses(logits, labels).double(), predicted]
         return np.asarray(torch.stack(both, 1).numpy())
 
     def losses(self, kept: Floats, rows: Any) -> Floats:

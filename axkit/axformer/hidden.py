@@ -67,7 +67,10 @@ class HiddenStates:
         """Where each token of a batch is kept, (rows, tokens); 0 for padding, on whichever side it is."""
         if self._first_only:
             return torch.from_numpy(self._starts[batch.rows])[:, None]
-        real = batch.inputs["attention_mask"].bool()
+        if "attention_mask" in batch.inputs:
+            real = batch.inputs["attention_mask"].bool()
+        else:  # images: all of a length
+            real = torch.ones(len(batch.rows), int(self._lengths[batch.rows].max()), dtype=torch.bool)
         where = torch.zeros(real.shape, dtype=torch.long)
         spans = [np.arange(self._starts[row], self._starts[row] + self._lengths[row]) for row in batch.rows]
         where[real] = torch.from_numpy(np.concatenate(spans))

@@ -49,7 +49,7 @@ def importance(subject: Subject, split: Split, head_size: int) -> tuple[dict[int
         for batch in split.first(_ROWS).batches(32):
             seen.clear()
             with torch.enable_grad():
-                loss: Any = split.kind.losses(subject.module(**batch.inputs).logits, batch.labels).sum()
+                loss: Any = split.kind.losses(split.kind.logits(subject.module(**batch.inputs)), batch.labels).sum()
                 loss.backward()
             for key, value in seen.items():
                 assert value.grad is not None, "retained"

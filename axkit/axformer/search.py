@@ -116,6 +116,9 @@ class Search:
         outcome = self._swapped(element, layer, whole, self._stakes(near, False))
         if self._judge(element, outcome, layer, whole) or outcome.value >= near:
             return
+        opens = (
+            not self.bench.subject.family.shared_layers
+        )  # a layer computed many times has no one input to open it on
         block: OpenBlock | None = None  # opened at the first part that has to be run
         present = set(now.layers[layer].heads if name == "attention" else now.layers[layer].neurons)
         for number, every in enumerate(parts):
@@ -125,10 +128,13 @@ class Search:
             left = self.structure
             left = left.without_heads(layer, part) if name == "attention" else left.without_neurons(layer, part)
             one = f"{element}/head/{every[0]}" if name == "attention" else f"{element}/group/{number}"
-            if block is None and one not in self._done:
+            if opens and block is None and one not in self._done:
                 block = OpenBlock(self.bench, layer, name, self.rows.batches)
-            run = partial(block.logits, part=part) if block is not None else None
-            outcome = self._look(one, run, self._stakes(self.bound, True))
+            stakes = self._stakes(self.bound, True)
+            if opens:
+                outcome = self._look(one, partial(block.logits, part=part) if block is not None else None, stakes)
+            else:
+                outcome = self._swapped(one, layer, left, stakes)
             if self._judge(one, outcome, layer, left) and block is not None:
                 block.drop(self.rows.batches, part)
 

@@ -11,19 +11,20 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from axkit.anatomy.modules import STAND_INS
+from axkit.anatomy.family import Family
+from axkit.anatomy.modules import STAND_INS, PassOn
 from axkit.anatomy.structure import Structure
-from axkit.anatomy.surgery import Layer, carve_layer
+from axkit.anatomy.surgery import Layer, carve_layer, matrix
 from axkit.axformer.hidden import HiddenStates, Shelf
 from axkit.subject import Subject
 from axkit.tasks.split import Batch, Split
 
 BlockName = Literal["attention", "ffn"]
-_TERMS, _TOTAL, _ENTERING = range(3)  # what an open block keeps of each token
+_TERMS, _TOTAL, _BESIDE = range(3)  # what an open block keeps of each token
 
 
 class _Feed(nn.Module):
-    """Gives what it was told, whatever comes in; nothing told: what comes in."""
+    """Gives what it was told, whatever comes in."""
 
     def __init__(self, pair: bool = False) -> None:
         super().__init__()
@@ -31,8 +32,7 @@ class _Feed(nn.Module):
         self.pair = pair  # attention cores return (output, probabilities)
 
     def forward(self, hidden: Tensor, *_: Any, **__: Any) -> Any:
-        value = hidden if self.value is None else self.value
-        return (value, None) if self.pair else value
+        return (self.value, None) if self.pair else self.value
 
 
 class _EnoughError(Exception):
@@ -69,8 +69,7 @@ class Workbench:
     def logits(self, batch: Batch, start: int) -> Tensor:
         """Logits of one batch, from the cached input of layer ``start`` on, float32."""
         with self._from(start, batch), torch.inference_mode():
-            logits: Tensor = self.subject.module(**batch.inputs).logits.float()
-        return logits
+            return self.split.kind.logits(self.subject.module(**batch.inputs)).float()
 
     def refresh(self, batch: Batch, start: int) -> Tensor:
         """As :meth:`logits`, and keep the input of every layer above ``start`` (of all layers, where it is 0)."""
@@ -127,13 +126,16 @@ class Workbench:
             yield
             return
         before = [self._modules[i] for i in range(start)]
-        feed = _Feed()
-        feed.value = self._hidden.get(start, self._hidden.places(batch))
-        for index in range(start):
-            self._modules[index] = feed
+        value = self._hidden.get(start, self._hidden.places(batch))
+        family = self.subject.family
+        for index, module in enumerate(before):
+            self._modules[index] = PassOn(module, family.layer_attributes, family.layer_returns_tuple)
+        # given to the layer itself: what a family computes between two layers is in the cached input already
+        handle = self._modules[start].register_forward_pre_hook(lambda _, args: (value, *args[1:]), prepend=True)
         try:
             yield
         finally:
+            handle.remove()
             for index, module in enumerate(before):
                 self._modules[index] = module
 
@@ -141,7 +143,7 @@ class Workbench:
     def softened(self) -> Iterator[None]:
         """Every layer with soft attention, for a while."""
         layers = self.subject.structure.layers
-        cores: list[Any] = [self.layer(i).attention_core for i, layer in enumerate(layers) if layer.hard_k is not None]
+        cores: list[Any] = [self.layer(i).hard for i, layer in enumerate(layers) if layer.hard_k is not None]
         before = [core.axkit_topk for core in cores]
         for core in cores:
             core.axkit_topk = None
@@ -195,44 +197,36 @@ class OpenBlock:
         self._columns = {part: range(p * each, (p + 1) * each) for p, part in enumerate(present)}
         speaker = bench.layer(layer)
         out: Any = getattr(speaker, "attention_out" if name == "attention" else "ffn_out")
-        self._weight = out.weight.detach()
+        self._weight = matrix(out).detach()
         hidden, width = self._weight.shape
         alone = structure.first_token_only and layer == len(structure.layers) - 1
         self._kept = HiddenStates(bench.shelf.rest(), (width, hidden, hidden), bench.split.lengths, alone)
-        roles = ["attention_out"] if name == "attention" else ["attention_norm", "ffn_out"]
-        norm: Any = speaker.attention_norm
+        beside = name == "ffn" and now.attention
+        attention_out: Any = speaker.attention_out if beside else None
+        roles = [*(["attention_out"] if name == "attention" or beside else []), *(["ffn_out"] if name == "ffn" else [])]
         for batch in batches:
             seen, places = bench.seen_by(batch, layer, roles), self._kept.places(batch)
             with torch.inference_mode():
                 self._kept.put(_TERMS, places, seen[roles[-1]])
                 self._kept.put(_TOTAL, places, out(seen[roles[-1]]))
-                if name == "ffn":
-                    self._kept.put(_ENTERING, places, norm(seen["attention_norm"]))
-        self._probe, self._feed, self._before = self._make_probe(name)
+                if beside:  # what the attention block adds; its norm runs again
+                    self._kept.put(_BESIDE, places, attention_out(seen["attention_out"]))
+        self._probe, self._feed, self._before = self._make_probe(name, beside)
 
-    def _make_probe(self, name: BlockName) -> tuple[nn.Module, _Feed, _Feed | None]:
+    def _make_probe(self, name: BlockName, beside: bool) -> tuple[nn.Module, _Feed, _Feed | None]:
         """A copy of the layer whose block, and what comes before it, is replaced by feeds."""
         family = self.bench.subject.family
         probe = copy.deepcopy(self.bench.layer(self.index).module)
         layer = Layer(self.index, probe, family)
-        feed = _Feed(pair=name == "attention")
-        stand_ins = family.removed.attention if name == "attention" else family.removed.ffn
-        for path, kind in stand_ins.items():
-            layer.put(path, STAND_INS[kind]() if kind == "identity" else feed)
-        if name == "attention":
-            return probe, feed, None
-        for path, kind in family.removed.attention.items():
-            layer.put(path, STAND_INS[kind]())
-        before = _Feed()
-        layer.put(layer.path("attention_norm"), before)
-        return probe, feed, before
+        feed = _put_feed(layer, family, name)
+        return probe, feed, _put_feed(layer, family, "attention") if beside else None
 
     def logits(self, batch: Batch, part: Sequence[int]) -> Tensor:
         """Logits of one batch without some heads or neurons, named by their index in the dense model."""
         places = self._kept.places(batch)
         self._feed.value = self._without(places, part)
         if self._before is not None:
-            self._before.value = self._kept.get(_ENTERING, places)
+            self._before.value = self._kept.get(_BESIDE, places)
         with self.bench.swapped(self.index, self._probe):
             return self.bench.logits(batch, self.index)
 
@@ -251,3 +245,11 @@ class OpenBlock:
         for batch in batches:
             places = self._kept.places(batch)
             self._kept.put(_TOTAL, places, self._without(places, part))
+
+
+def _put_feed(layer: Layer, family: Family, name: BlockName) -> _Feed:
+    """Replace a block by a feed of what it adds to the residual stream."""
+    feed = _Feed(pair=name == "attention")
+    for path, kind in (family.removed.attention if name == "attention" else family.removed.ffn).items():
+        layer.put(path, STAND_INS[kind]() if kind == "identity" else feed)
+    return feed

@@ -16,6 +16,7 @@ from axkit.record import journal_lines
 from axkit.report.plot import frontier_svg
 from axkit.report.text import FRONTIER, frontier_name, report_text
 from axkit.saving.folder import atomic_folder, save
+from axkit.tasks.kinds import KINDS
 
 FORMAT = 1
 PROBE = ("A fine story, told well.", "This is far too long and rather dull.")
@@ -59,14 +60,14 @@ def write_run(run: Run, target: Path) -> dict[str, Any]:
     return report
 
 
-def _probe(run: Run) -> list[list[float]]:
+def _probe(run: Run) -> list[Any]:
     """The logits of two sentences: a deployment that reloads the folder can check that it got the same model."""
     import torch
 
     with torch.inference_mode():
         inputs = run.tokenizer(list(PROBE), padding=True, return_tensors="pt")
-        logits: list[list[float]] = run.subject.module(**inputs).logits.float().tolist()
-    return logits
+        logits = KINDS[run.plan.task.spec.kind].logits(run.subject.module(**inputs))
+    return logits.float().tolist()
 
 
 def resolved_recipe(run: Run) -> str:

@@ -32,7 +32,7 @@ class Int8(Pass[Int8Config]):
         from axkit_plugins.quantize import int8_modules
 
         before = int8_modules.weight_bytes(subject.module)
-        state = int8_modules.quantize(subject.module, config.embeddings)
+        state = int8_modules.quantize(subject.module, config.embeddings, _read_directly(subject))
         after = int8_modules.weight_bytes(subject.module)
         facts = {
             "weights_before_bytes": float(before),
@@ -49,3 +49,8 @@ class Int8(Pass[Int8Config]):
         from axkit_plugins.quantize import int8_modules
 
         int8_modules.restore(subject.module, state)
+
+
+def _read_directly(subject: Subject) -> tuple[str, ...]:
+    """The full names of modules whose weight the model reads instead of calling them."""
+    return tuple(f"{subject.module.base_model_prefix}.{path}" for path in subject.family.read_directly)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 _MAX = 127  # symmetric: -127..127, so that zero is exact
 
@@ -42,10 +43,11 @@ class Int8Linear(nn.Module):
         self._packed: Any = None
 
     @classmethod
-    def from_float(cls, linear: nn.Linear) -> Int8Linear:
-        """Quantize a linear layer."""
-        made = cls(linear.in_features, linear.out_features, linear.bias is not None)
-        made.weight, made.scale = to_int8(linear.weight)
+    def from_float(cls, linear: Any) -> Int8Linear:
+        """Quantize a linear layer, or GPT-2's Conv1D, whose weight is (in, out)."""
+        weight = linear.weight if isinstance(linear, nn.Linear) else linear.weight.T
+        made = cls(weight.shape[1], weight.shape[0], linear.bias is not None)
+        made.weight, made.scale = to_int8(weight.contiguous())
         if linear.bias is not None:
             made.bias = linear.bias.detach().float().clone()
         return made
@@ -102,11 +104,19 @@ class Int8Embedding(nn.Module):
         return nn.functional.embedding(ids, self.weight).float() * self.scale[ids].unsqueeze(-1)
 
 
-def quantize(model: nn.Module, embeddings: bool) -> dict[str, list[str]]:
-    """Replace every linear layer, and the embeddings where asked, in place; returns the names that were replaced."""
+def quantize(model: nn.Module, embeddings: bool, spare: Collection[str] = ()) -> dict[str, list[str]]:
+    """Replace every linear layer, and the embeddings where asked, in place; returns the names that were replaced.
+
+    Args:
+        model: changed in place.
+        embeddings: whether to.
+        spare: names to leave in float.
+    """
     state: dict[str, list[str]] = {"linear": [], "embedding": []}
     for name, module in list(model.named_modules()):
-        if isinstance(module, nn.Linear) and module.weight.numel():  # pruned to nothing: only a bias is left
+        if name in spare:
+            continue
+        if isinstance(module, nn.Linear | Conv1D) and module.weight.numel():  # pruned to nothing: only a bias is left
             _put(model, name, Int8Linear.from_float(module))
             state["linear"].append(name)
         elif embeddings and isinstance(module, nn.Embedding):
@@ -119,7 +129,8 @@ def restore(model: nn.Module, state: Mapping[str, Any]) -> None:
     """Put empty int8 modules at the names of :func:`quantize`'s state."""
     for name in state["linear"]:
         linear: Any = model.get_submodule(name)
-        out_features, in_features = linear.weight.shape
+        shape = linear.weight.shape
+        out_features, in_features = shape if isinstance(linear, nn.Linear) else reversed(shape)
         _put(model, name, Int8Linear(in_features, out_features, linear.bias is not None, linear.weight.device))
     for name in state["embedding"]:
         old: Any = model.get_submodule(name)

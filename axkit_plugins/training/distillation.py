@@ -29,6 +29,8 @@ def distill(subject: Subject, config: DistillConfig, tools: Tools) -> dict[str, 
     Raises:
         NotApplicable: the teacher does not fit the task or the student.
     """
+    if not tools.train.kind.predicts_numbers:
+        raise NotApplicable(f"distill knows classification and regression, not {tools.train.spec.kind}; use finetune")
     teacher = _teacher(config.teacher, tools, subject.module)
     watched = _Pairs(subject, teacher) if config.cosine or config.hidden else None
     columns = {}

@@ -5,14 +5,14 @@ from __future__ import annotations
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from axkit import has_bfloat16
 from axkit_plugins.training import TrainingConfig
@@ -39,21 +39,15 @@ class Rows(Dataset[dict[str, Any]]):
         return len(self.split)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        example = self.split.examples[index]
-        more = {name: column[index] for name, column in self.columns.items()}
-        label = self.split.labels[index].item()
-        return {**example, **more, "labels": label, "length": len(example["input_ids"])}
+        # the Trainer groups rows by the length of their "input_ids", whatever the model reads
+        return {"row": index, "input_ids": range(int(self.split.lengths[index]))}
 
-
-class _Collator(DataCollatorWithPadding):  # type: ignore[misc]  # transformers is untyped
-    def __init__(self, tokenizer: Any, columns: Iterable[str]) -> None:
-        super().__init__(tokenizer)
-        self.columns = tuple(columns)
-
-    def __call__(self, features: list[dict[str, Any]]) -> Any:
-        apart = {"length", *self.columns}
-        batch = super().__call__([{k: v for k, v in f.items() if k not in apart} for f in features])
-        return {**batch, **{name: torch.stack([f[name] for f in features]) for name in self.columns}}
+    def batch(self, features: list[dict[str, Any]]) -> dict[str, Any]:
+        """Rows to a batch: the split pads, and says what its labels are called."""
+        rows = [feature["row"] for feature in features]
+        batch = self.split.batch(rows)
+        more = {name: column[rows] for name, column in self.columns.items()}
+        return {**batch.inputs, **more, **self.split.kind.targets(batch.labels)}
 
 
 class _Bar(TrainerCallback):  # type: ignore[misc]
@@ -114,8 +108,7 @@ def train(
     with tempfile.TemporaryDirectory() as scratch:
         arguments = _arguments(config, tools, scratch)
         rows = Rows(tools.train, columns)
-        collator = _Collator(tools.tokenizer, columns)
-        trainer = make_trainer(model=model, args=arguments, train_dataset=rows, data_collator=collator)
+        trainer = make_trainer(model=model, args=arguments, train_dataset=rows, data_collator=rows.batch)
         steps_per_epoch = -(-len(rows) // config.batch_size)
         total = max(1, int(steps_per_epoch * config.epochs + 0.999))
         bar = iter(tools.progress.track(range(total), "training", total))

@@ -85,7 +85,8 @@ def test_p_value_of_a_gain_is_uniform_without_one():
     random = np.random.default_rng(0)
     found = [gain_p_value(random.normal(0, 1, 200)) for _ in range(400)]
     assert 0.02 < np.mean(np.array(found) < 0.05) < 0.09
-    assert gain_p_value(np.zeros(5)) == 1 and gain_p_value(np.ones(5)) == 0
+    assert gain_p_value(np.zeros(5)) == 1
+    assert gain_p_value(np.ones(5)) == 0
 
 
 @pytest.mark.parametrize("guard", ["confirm", "paired_test"])

@@ -5,8 +5,10 @@ import pickle
 
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from axkit.testing import logits_of, tiny_split, tiny_subject
+from axkit_plugins.quantize.int8 import _read_directly
 from axkit_plugins.quantize.int8_modules import Int8Embedding, Int8Linear, quantize, to_int8, weight_bytes
 
 
@@ -49,10 +51,11 @@ def test_copies_and_pickles_without_the_packed_kernel_weights():
 def test_every_linear_and_embedding_is_replaced(family):
     subject = tiny_subject(family)
     before = weight_bytes(subject.module)
-    split = tiny_split()
+    split = tiny_split(family=family)
     dense = logits_of(subject.module, split)
-    quantize(subject.module, embeddings=True)
-    left = [m for m in subject.module.modules() if isinstance(m, nn.Linear | nn.Embedding)]
-    assert not left
+    spare = _read_directly(subject)
+    quantize(subject.module, embeddings=True, spare=spare)
+    floats = (nn.Linear, nn.Embedding, Conv1D)
+    assert [name for name, m in subject.module.named_modules() if isinstance(m, floats)] == list(spare)
     assert weight_bytes(subject.module) < before / 2
     assert (logits_of(subject.module, split) - dense).abs().max() < 0.25 * dense.abs().max()
