@@ -206,13 +206,13 @@ class _Walk:
         now = self.rows.bench.subject.structure
         at = f"{self.number}.{self.step}:{candidate.element}"
         value = self.search.look(at, self.rows, candidate.layer, candidate.structure)
-        bought = 0.0  # shares of the ways that are left
+        bought = 0.0  # shares of the ways that are left; what goes beyond a goal buys nothing
         if self.goal is not None:
             saved = self.clock.share(now) - self.clock.share(candidate.structure)
-            bought += max(0.0, saved) / max(self.clock.share(now) - self.goal, 1e-9)
+            bought += float(np.clip(saved / max(self.clock.share(now) - self.goal, 1e-9), 0, 1))
         if self.goal_bytes is not None:
-            saved = self.layer_bytes[candidate.layer] - self._layer_size(candidate)
-            bought += max(0.0, saved) / max(self.bytes - self.goal_bytes, 1.0)
+            spared = self.layer_bytes[candidate.layer] - self._layer_size(candidate)
+            bought += float(np.clip(spared / max(self.bytes - self.goal_bytes, 1.0), 0, 1))
         cost = value - self.value
         candidate.price = cost / max(bought, 1e-3) if cost > 0 else cost * bought
         candidate.step = self.step
