@@ -70,6 +70,37 @@ def test_a_pass_after_one_that_ended_what_it_needs():
     ]
 
 
+INNER = """\
+  - pass: axformer_prune
+    objective: budget
+    speedup: 2.0
+    recover: {pass: distill, epochs: 0.5}
+"""
+
+
+def test_a_pass_inside_a_pass_is_planned_with_it():
+    step = plan(read_source(GOOD.replace("  - pass: int8\n", INNER), "r.yaml", ())).steps[1]
+    inner = step.inner["recover"]
+    assert (inner.name, inner.config.epochs) == ("distill", 0.5)
+    assert "teacher" in step.needs
+    assert step.config.model_dump(mode="json")["recover"] == {"pass": "distill", "epochs": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("pass: distill", "pass: distil", "line 11: unknown pass 'distil'; did you mean 'distill'?"),
+        ("epochs: 0.5", "epoch: 0.5", "line 11: unknown key 'epoch' of pass 'distill'; did you mean 'epochs'?"),
+        ("pass: distill, epochs: 0.5", "pass: int8", "line 11: 'recover' takes a pass that trains, such as distill"),
+        ("speedup: 2.0", "vote: 0.5", "line 8: 'axformer_prune': objective budget has no target"),
+        ("objective: budget", "vote: 0.5", "'speedup' is for objective budget"),
+    ],
+)
+def test_faults_inside_a_pass(old, new, expected):
+    told = faults(GOOD.replace("  - pass: int8\n", INNER.replace(old, new)))
+    assert any(expected in fault for fault in told), told
+
+
 @pytest.mark.parametrize(
     "text", ["", "- a", "axkit: [", "a: 1\na: 2", "axkit: 1\n\tname: x", "!!python/object/apply:os.getcwd []", "\x00"]
 )
