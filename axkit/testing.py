@@ -202,6 +202,8 @@ def check_family(family: Family) -> None:
         "every head": n.without_heads(1, range(n.n_heads)),
         "neurons": n.without_neurons(0, [0, 5, 23]).without_neurons(2, range(12)),
         "every neuron": n.without_neurons(1, range(n.ffn_width)),
+        "layer with its norms": n.without_layer(1),
+        "last layer with its norms": n.without_layer(2),
     }
     for what, structure in cases.items():
         subject = dense.copy()
@@ -235,6 +237,8 @@ def _masked_logits(dense: Subject, structure: Structure, split: Split) -> torch.
             layer.attention_out.register_forward_hook(_nothing)
         if not left.ffn:
             layer.ffn_out.register_forward_hook(_nothing)
+        if not left.present:
+            layer.module.register_forward_hook(lambda module, args, output: args[0])
     return logits_of(masked.module, split)
 
 

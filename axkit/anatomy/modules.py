@@ -19,6 +19,24 @@ class Zero(nn.Module):
         return hidden.new_zeros(())
 
 
+class NoLayer(nn.Module):
+    """Stands for a layer that was removed altogether, LayerNorms and all: the hidden states go on as they came.
+
+    Args:
+        layer: what it replaces; its plain attributes stay, because some encoders ask a layer for its kind of mask.
+    """
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        for name, value in vars(layer).items():
+            if isinstance(value, str | int) and not name.startswith("_") and name != "training":
+                setattr(self, name, value)
+
+    def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
+        """Return the input itself."""
+        return hidden_states
+
+
 class NoAttention(nn.Module):
     """Stands for a removed attention core: (zero, no probabilities)."""
 

@@ -10,7 +10,11 @@ from axkit.passes import Pass, PassConfig, Result
 from axkit.testing import check_family, check_pass
 
 OURS = [name for name, entry in registry.entries(registry.PASSES).items() if entry.distribution.startswith("axkit ")]
-SETTINGS = {"finetune": {"epochs": 1.0, "learning_rate": 1e-3}, "hard_attention": {"k": 5}}
+SETTINGS = {
+    "drop_layers": {"drop": [1]},
+    "finetune": {"epochs": 1.0, "learning_rate": 1e-3},
+    "hard_attention": {"k": 5},
+}
 
 
 @pytest.mark.parametrize("family", list(registry.entries(registry.FAMILIES)))
