@@ -21,6 +21,7 @@ from axkit.models import ModelSource
 from axkit.passes import (
     DIFFERENTIABLE,
     FLOAT_WEIGHTS,
+    FULL_PRECISION,
     SOFT_ATTENTION,
     TORCH_MODULE,
     Pass,
@@ -57,6 +58,7 @@ _LAZY = {
 __all__ = [
     "DIFFERENTIABLE",
     "FLOAT_WEIGHTS",
+    "FULL_PRECISION",
     "SOFT_ATTENTION",
     "TORCH_MODULE",
     "AxkitError",

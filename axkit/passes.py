@@ -22,8 +22,9 @@ Trait = str  # a third party may name its own
 TORCH_MODULE: Trait = "torch_module"  # the subject is an nn.Module, not a runtime session
 FLOAT_WEIGHTS: Trait = "float_weights"  # linear layers hold floating-point weights that can be sliced
 DIFFERENTIABLE: Trait = "differentiable"  # gradients reach the weights
+FULL_PRECISION: Trait = "full_precision"  # weights are float32: training steps and 8-bit scales are not rounded away
 SOFT_ATTENTION: Trait = "soft_attention"  # no layer has been switched to hard attention yet
-INITIAL_TRAITS = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE, SOFT_ATTENTION})
+INITIAL_TRAITS = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION, SOFT_ATTENTION})
 
 
 class PassConfig(BaseModel):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, TORCH_MODULE, Pass, PassConfig, Result, Tools
+from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, FULL_PRECISION, TORCH_MODULE, Pass, PassConfig, Result, Tools
 
 if TYPE_CHECKING:
     from axkit import Subject
@@ -23,7 +23,7 @@ class Int8(Pass[Int8Config]):
     """Symmetric 8-bit weights with a scale per output channel; activations quantized on the fly, per tensor."""
 
     Config = Int8Config
-    requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS})
+    requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, FULL_PRECISION})
     ends = frozenset({FLOAT_WEIGHTS, DIFFERENTIABLE})
     paper = "Zafrir et al. 2019, Q8BERT, arXiv 1910.06188 (dynamic quantization, section 4)"
 

@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import Dataset
 from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
+from axkit_plugins.processor import has_bfloat16
 from axkit_plugins.training import TrainingConfig
 
 if TYPE_CHECKING:
@@ -47,13 +48,6 @@ class _Bar(TrainerCallback):  # type: ignore[misc]
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
         next(self.steps, None)
-
-
-def has_bfloat16() -> bool:
-    """True where matrix products in bfloat16 run in hardware."""
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)())
 
 
 def _arguments(config: TrainingConfig, seed: int, scratch: str) -> TrainingArguments:
