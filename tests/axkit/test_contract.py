@@ -14,6 +14,7 @@ SETTINGS = {
     "drop_layers": {"drop": [1]},
     "finetune": {"epochs": 1.0, "learning_rate": 1e-3},
     "hard_attention": {"k": 5},
+    "structured": {"ratio": 0.3},
 }
 
 
