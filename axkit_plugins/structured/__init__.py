@@ -87,7 +87,5 @@ def _note(before: Structure, after: Structure, removed: float, wanted: float) ->
     if before == after:
         return "The share asked for is less than the smallest part that could go: nothing changed."
     if removed < 0.9 * wanted:
-        return (
-            f"{removed:.0%} of the model went where {wanted:.0%} was asked for: at_least, round_to and what allow no more."
-        )
+        return f"{removed:.0%} of the model went of {wanted:.0%} asked for: at_least, round_to and what allow no more."
     return ""
