@@ -24,7 +24,10 @@ FLOAT_WEIGHTS: Trait = "float_weights"  # linear layers hold floating-point weig
 DIFFERENTIABLE: Trait = "differentiable"  # gradients reach the weights
 FULL_PRECISION: Trait = "full_precision"  # weights are float32: training steps and 8-bit scales are not rounded away
 SOFT_ATTENTION: Trait = "soft_attention"  # no layer has been switched to hard attention yet
-INITIAL_TRAITS = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION, SOFT_ATTENTION})
+TEACHER_TOKENS: Trait = "teacher_tokens"  # the dense model takes the same token ids; what needs a teacher requires it
+INITIAL_TRAITS = frozenset(
+    {TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION, SOFT_ATTENTION, TEACHER_TOKENS}
+)
 
 
 class PassConfig(BaseModel):
@@ -83,11 +86,13 @@ class Result:
         state: JSON that ``restore`` needs to rebuild the module; None where the Structure says it all.
         facts: numbers for the report; each key ends in its unit (``search_s``, ``weights_bytes``, ``removed_heads``).
         note: one sentence for the report, above all when the pass changed nothing.
+        tokenizer: the one that goes with the model from here on, where the pass changed the ids; else None.
     """
 
     state: Mapping[str, Any] | None = None
     facts: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
+    tokenizer: Any | None = None
 
 
 class Pass(ABC, Generic[C]):

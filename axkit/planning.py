@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from axkit import models, registry
 from axkit.anatomy.family import Family, family_of
 from axkit.errors import AxkitError, DataError, RecipeError, did_you_mean
-from axkit.passes import INITIAL_TRAITS, Pass, PassConfig, Trait, refuse_if_missing
+from axkit.passes import INITIAL_TRAITS, TEACHER_TOKENS, Pass, PassConfig, Trait, refuse_if_missing
 from axkit.recipe import Budget, Recipe, Source, fault_sentence
 from axkit.tasks.rows import TaskRows, load_rows
 from axkit.tasks.spec import Task, resolve
@@ -143,7 +143,8 @@ def _check_order(source: Source, steps: tuple[PlannedStep, ...], faults: list[st
     ended: dict[Trait, PlannedStep] = {}
     for step in steps:
         where = source.place(("passes", step.index, "pass"))
-        for trait in sorted(step.runner.requires):
+        requires = step.runner.requires | ({TEACHER_TOKENS} if "teacher" in step.runner.needs else set())
+        for trait in sorted(requires):
             if trait in ended:
                 earlier = ended[trait]
                 faults.append(
