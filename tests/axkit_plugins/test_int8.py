@@ -3,11 +3,16 @@ from __future__ import annotations
 import copy
 import pickle
 
+import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
-from axkit.testing import logits_of, tiny_split, tiny_subject
-from axkit_plugins.quantize.int8_modules import Int8Embedding, Int8Linear, quantize, to_int8, weight_bytes
+from axkit.subject import TrailStep
+from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
+from axkit_plugins.quantize import calibrate
+from axkit_plugins.quantize.int8 import Int8
+from axkit_plugins.quantize.int8_modules import Int8Embedding, Int8Linear, to_int8, weight_bytes
 
 
 def test_weights_are_within_half_a_step():
@@ -46,13 +51,108 @@ def test_copies_and_pickles_without_the_packed_kernel_weights():
     assert torch.equal(pickle.loads(pickle.dumps(linear))(x), y)
 
 
-def test_every_linear_and_embedding_is_replaced(family):
+def run(subject, tmp_path, **settings):
+    config = Int8.Config(**settings)
+    result = Int8().apply(subject, config, tiny_tools(tmp_path))
+    subject.trail = (*subject.trail, TrailStep("int8", "test", config.model_dump(), result.state, result.facts))
+    return result
+
+
+def test_every_linear_and_embedding_is_replaced(family, tmp_path):
     subject = tiny_subject(family)
     before = weight_bytes(subject.module)
     split = tiny_split()
     dense = logits_of(subject.module, split)
-    quantize(subject.module, embeddings=True)
+    run(subject, tmp_path)
     left = [m for m in subject.module.modules() if isinstance(m, nn.Linear | nn.Embedding)]
     assert not left
     assert weight_bytes(subject.module) < before / 2
     assert (logits_of(subject.module, split) - dense).abs().max() < 0.25 * dense.abs().max()
+
+
+def test_static_linear_equals_the_same_sum_in_float():
+    torch.manual_seed(0)
+    linear, x = nn.Linear(64, 32), torch.randn(5, 9, 64).clamp(-2, 3)
+    int8 = Int8Linear.from_float(linear, (-2.0, 3.0))
+    step, zero = float(int8.input_scale), int(int8.input_zero)
+    rounded = ((x / step).round().add(zero).clamp(0, 255) - zero) * step
+    expected = nn.functional.linear(rounded, int8.weight.float() * int8.scale[:, None], int8.bias)
+    assert (int8(x) - expected).abs().max() < 0.01
+    assert (int8(1000 * x.sign()) - int8(torch.where(x > 0, 3.0, -2.0))).abs().max() < 1e-4  # clipped at the range
+    assert torch.equal(copy.deepcopy(int8)(x), int8(x))
+
+
+def test_static_scales_do_not_depend_on_the_batch(family, tmp_path):
+    subject = tiny_subject(family)
+    result = run(subject, tmp_path, activations="static")
+    assert result.facts["static_layers"] == result.facts["linear_layers"]
+    split = tiny_split()
+    pair = subject.module(**split.batch([3, 4]).inputs).logits[0]
+    torch.testing.assert_close(subject.module(**split.batch([3]).inputs).logits[0], pair, atol=1e-4, rtol=0)
+    again = reload(subject, tiny_tokenizer())
+    torch.testing.assert_close(logits_of(again.module, split), logits_of(subject.module, split))
+
+
+@pytest.mark.parametrize("how", ["percentile", "ema"])
+def test_ranges_enclose_most_inputs(family, tmp_path, how):
+    subject, tools = tiny_subject(family), tiny_tools(tmp_path)
+    layer = subject.layers[0]
+    name = next(n for n, m in subject.module.named_modules() if m is layer.ffn_out)
+    seen = []
+    layer.ffn_out.register_forward_pre_hook(lambda module, args: seen.append(args[0].flatten()))
+    low, high = calibrate.ranges(subject.module, [name], tools.train, 40, how)[name]
+    values = torch.cat(seen)
+    assert values.min() <= low <= 0 < high <= values.max() + 1e-6
+    assert ((values < low) | (values > high)).float().mean() < 0.01
+
+
+def test_skip_and_sensitivity(family, tmp_path):
+    subject = tiny_subject(family)
+    result = run(subject, tmp_path, skip=["head", "ffn_out"], embeddings=False)
+    assert all(type(layer.ffn_out) is nn.Linear for layer in subject.layers)
+    table = {key: value for key, value in result.facts.items() if key.startswith("sensitivity_")}
+    assert len(table) == 15 == result.facts["linear_layers"]
+    assert all(key.endswith("_nats") and value >= 0 for key, value in table.items())
+    assert any(table.values())
+    assert not [key for key in run(tiny_subject(family), tmp_path, sensitivity_rows=0).facts if "sensitivity" in key]
+
+
+def test_a_layer_with_an_outlier_stays_in_float(family, tmp_path):
+    """One huge input weight makes all others of its output round to zero."""
+    subject = tiny_subject(family)
+    layer = subject.layers[1]
+    with torch.no_grad():
+        layer.ffn_in.weight[:, 0] = 2000.0
+        layer.attention_norm.weight[0] = layer.attention_norm.bias[0] = 0.0  # ... of an input that is always zero
+    tools = tiny_tools(tmp_path)
+    tools.search.labels = tools.search.evaluate(subject.module).predictions  # any answer that changes is a loss
+    config = Int8.Config(max_drop=10.0)
+    result = Int8().apply(subject, config, tools)
+    subject.trail = (TrailStep("int8", "test", config.model_dump(), result.state, result.facts),)
+    assert type(layer.ffn_in) is nn.Linear
+    assert 0 < result.facts["left_in_float_layers"] < result.facts["linear_layers"]
+    assert "max_drop" in result.note
+    assert tools.search.evaluate(subject.module).score >= 90.0
+    split = tiny_split()
+    again = reload(subject, tiny_tokenizer())
+    torch.testing.assert_close(logits_of(again.module, split), logits_of(subject.module, split))
+
+
+def test_a_drop_that_is_allowed_leaves_nothing_in_float(family, tmp_path):
+    assert run(tiny_subject(family), tmp_path, max_drop=100.0).facts["left_in_float_layers"] == 0
+
+
+def test_max_drop_needs_the_table():
+    with pytest.raises(ValidationError, match="sensitivity_rows"):
+        Int8.Config(max_drop=1.0, sensitivity_rows=0)
+
+
+def test_a_state_without_fixed_ranges_still_restores(family, tmp_path):
+    subject = tiny_subject(family)
+    state = dict(run(subject, tmp_path).state)
+    del state["static"], state["float"]
+    other = tiny_subject(family)
+    Int8().restore(other, Int8.Config(), state)
+    other.module.load_state_dict(subject.module.state_dict())
+    split = tiny_split()
+    torch.testing.assert_close(logits_of(other.module, split), logits_of(subject.module, split))
