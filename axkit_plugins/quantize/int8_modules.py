@@ -28,6 +28,12 @@ def to_int8(weight: Tensor) -> tuple[Tensor, Tensor]:
     return (weight.detach().float() / scale[:, None]).round().clamp(-_MAX, _MAX).to(torch.int8), scale
 
 
+def input_grid(input_range: tuple[float, float]) -> tuple[float, int]:
+    """Step and zero point of the 256 values that cover (low, high), low <= 0 <= high; zero is one of them."""
+    step = max((input_range[1] - input_range[0]) / 255, torch.finfo(torch.float32).tiny)
+    return step, min(255, round(-input_range[0] / step))
+
+
 class Int8Linear(nn.Module):
     """y = x W^T + b with int8 W (out, in), one float32 scale per output, float32 bias.
 
@@ -63,9 +69,8 @@ class Int8Linear(nn.Module):
         """Quantize a linear layer, for inputs of a fixed range (low, high) where one is given."""
         made = cls(linear.in_features, linear.out_features, linear.bias is not None, static=input_range is not None)
         if input_range is not None:
-            step = max((input_range[1] - input_range[0]) / 255, torch.finfo(torch.float32).tiny)
-            made.input_scale = torch.tensor(step)
-            made.input_zero = torch.tensor(min(255, round(-input_range[0] / step)), dtype=torch.int32)
+            step, zero = input_grid(input_range)
+            made.input_scale, made.input_zero = torch.tensor(step), torch.tensor(zero, dtype=torch.int32)
         made.weight, made.scale = to_int8(linear.weight)
         if linear.bias is not None:
             made.bias = linear.bias.detach().float().clone()

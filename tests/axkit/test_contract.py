@@ -14,6 +14,7 @@ SETTINGS = {
     "drop_layers": {"drop": [1]},
     "finetune": {"epochs": 1.0, "learning_rate": 1e-3},
     "hard_attention": {"k": 5},
+    "q8bert": {"epochs": 1.0, "learning_rate": 1e-3},
     "structured": {"ratio": 0.3},
 }
 
