@@ -144,15 +144,16 @@ def _check_order(source: Source, steps: tuple[PlannedStep, ...], faults: list[st
     for step in steps:
         where = source.place(("passes", step.index, "pass"))
         requires = step.runner.requires | ({TEACHER_TOKENS} if "teacher" in step.runner.needs else set())
-        for trait in sorted(requires):
-            if trait in ended:
-                earlier = ended[trait]
-                faults.append(
-                    f"{where}: '{step.name}' needs {trait}, which '{earlier.name}' (pass {earlier.index}) ends; "
-                    f"put '{step.name}' before it"
-                )
-            elif trait not in INITIAL_TRAITS:
-                faults.append(f"{where}: '{step.name}' needs {trait}, which no earlier pass brings")
+        lost = sorted(requires & ended.keys())
+        if lost:
+            earlier = ended[lost[0]]
+            swapped = step.runner.ends & earlier.runner.requires  # then the other order fails too
+            way_out = "leave one of the two out" if swapped else f"put '{step.name}' before it"
+            faults.append(
+                f"{where}: '{step.name}' needs {lost[0]}, which '{earlier.name}' (pass {earlier.index}) ends; {way_out}"
+            )
+        for trait in sorted(requires - INITIAL_TRAITS - ended.keys()):
+            faults.append(f"{where}: '{step.name}' needs {trait}, which no earlier pass brings")
         if "teacher" in step.runner.needs and step.index < _baseline(steps):
             faults.append(
                 f"{where}: '{step.name}' needs a teacher, the dense model of the run, and there is none before the "

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from ours import OURS, SETTINGS
 
 from axkit import registry
 from axkit.anatomy.family import family_of
 from axkit.passes import Pass, PassConfig, Result
 from axkit.testing import check_family, check_pass
-
-OURS = [name for name, entry in registry.entries(registry.PASSES).items() if entry.distribution.startswith("axkit ")]
-SETTINGS = {
-    "drop_layers": {"drop": [1]},
-    "finetune": {"epochs": 1.0, "learning_rate": 1e-3},
-    "hard_attention": {"k": 5},
-    "q8bert": {"epochs": 1.0, "learning_rate": 1e-3},
-    "structured": {"ratio": 0.3},
-}
 
 
 @pytest.mark.parametrize("family", list(registry.entries(registry.FAMILIES)))
