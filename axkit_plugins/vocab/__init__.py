@@ -40,6 +40,7 @@ class Vocab(Pass[VocabConfig]):
         """Shrink the embedding in place, and the tokenizer in a copy."""
         from axkit_plugins.vocab import shrink
 
+        shrink.check_words(subject.module)
         counts = shrink.count_ids(tools.train, tools.search)
         tokenizer, kept = shrink.smaller_tokenizer(tools.tokenizer, counts, config.min_count, config.spell)
         rows = shrink.keep_rows(subject.module, kept)

@@ -15,6 +15,16 @@ from torch import nn
 from axkit import NotApplicable
 
 
+def check_words(model: Any) -> None:
+    """Refuse a model that looks no words up.
+
+    Raises:
+        NotApplicable: its inputs go through something else than an embedding.
+    """
+    if not isinstance(model.get_input_embeddings(), nn.Embedding):
+        raise NotApplicable(f"{type(model).__name__} has no word embeddings that vocab could cut; leave the pass out")
+
+
 def count_ids(*splits: Any) -> Counter[int]:
     """How often each id occurs in the rows of some splits, as they are tokenized now."""
     counts: Counter[int] = Counter()

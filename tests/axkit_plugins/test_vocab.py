@@ -102,6 +102,13 @@ def test_a_vocabulary_in_full_use_says_so(tmp_path):
     assert result.tokenizer is None
 
 
+def test_a_model_without_words_is_refused(tmp_path):
+    subject = tiny_subject(family_of("bert"))
+    subject.module.set_input_embeddings(torch.nn.Linear(3, 32))
+    with pytest.raises(NotApplicable, match="no word embeddings"):
+        run(subject, tmp_path)
+
+
 def test_a_padding_id_that_would_move_is_refused():
     tokenizer = trained("WordPiece")
     tokenizer.pad_token = "sat"
