@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from axkit.anatomy.structure import Structure as Structure
     from axkit.engine import apply as apply
     from axkit.planning import plan as plan
+    from axkit.processor import has_bfloat16 as has_bfloat16
     from axkit.saving.folder import load as load
+    from axkit.saving.opening import open_model as open_model
     from axkit.subject import Subject as Subject
     from axkit.tasks.rows import split_by_hash as split_by_hash
 
@@ -51,7 +53,9 @@ _LAZY = {
     "Structure": "axkit.anatomy.structure",
     "Subject": "axkit.subject",
     "apply": "axkit.engine",
+    "has_bfloat16": "axkit.processor",
     "load": "axkit.saving.folder",
+    "open_model": "axkit.saving.opening",
     "plan": "axkit.planning",
     "split_by_hash": "axkit.tasks.rows",
 }
@@ -85,7 +89,9 @@ __all__ = [
     "Tools",
     "Trait",
     "apply",
+    "has_bfloat16",
     "load",
+    "open_model",
     "plan",
     "split_by_hash",
 ]

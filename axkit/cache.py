@@ -65,20 +65,21 @@ class StageStore:
 
     def find(self, folder: Path) -> tuple[Subject, dict[str, Any]] | None:
         """A finished stage, or None."""
-        path = folder / STAGE
-        if not path.is_file():
-            return None
-        return load_subject(folder), json.loads(path.read_text(encoding="utf-8"))
+        return (load_subject(folder), self.record(folder)) if (folder / STAGE).is_file() else None
+
+    def record(self, folder: Path) -> dict[str, Any]:
+        """What was put beside a finished stage."""
+        found: dict[str, Any] = json.loads((folder / STAGE).read_text(encoding="utf-8"))
+        return found
 
     def put(
         self, folder: Path, subject: Subject, tokenizer: Any, record: Mapping[str, Any], about: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Write a stage, whole or not at all; returns the record with its ``bytes``."""
+    ) -> None:
+        """Write a stage, whole or not at all, its record with ``bytes``."""
         with atomic_folder(folder) as partial:
             size = save(subject, tokenizer, partial, about)
             full = {**record, "bytes": size}
             (partial / STAGE).write_text(json.dumps(full, indent=1, allow_nan=False), encoding="utf-8")
-        return full
 
     def keep_only(self, folders: set[Path]) -> None:
         """Drop stages of earlier versions of the recipe, and their journals."""

@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from axkit import __version__, listing
+from axkit import __version__, listing, processes
 from axkit.errors import AxkitError, RecipeError, as_storage_error
 from axkit.planning import Plan, plan
 from axkit.recipe import load_source
@@ -50,7 +50,9 @@ def apply_command(
     recipe: str, settings: tuple[str, ...], model: str | None, task: str | None, out: str, force: bool, fresh: bool
 ) -> None:
     """Run a recipe and write the run folder."""
-    click.echo(f"Checking {recipe}, its model and its data", err=True)  # a first use downloads the data
+    together = processes.current()  # accelerate launch starts several
+    if together.is_main:
+        click.echo(f"Checking {recipe}, its model and its data", err=True)  # a first use downloads the data
     made = _planned(recipe, settings, model, task)
     target = Path(out) / made.recipe.name
     if target.exists() and not force:
@@ -60,11 +62,13 @@ def apply_command(
     from axkit.report import write_run
 
     try:
-        run = apply(made, out, Shown(), fresh)
+        run = apply(made, out, Shown() if together.is_main else None, fresh)
     except KeyboardInterrupt:
         raise AxkitError(
             f"interrupted; finished stages are kept in {Path(out) / '.stages'}: run the same command to go on"
         ) from None
+    if not together.is_main:
+        return
     report = write_run(run, target)
     _show_report(report, target)
 
@@ -135,6 +139,8 @@ def eval_command(folder: str, task: str | None, split: Any) -> None:
         f"{split} {found.metric} {found.score:.2f} "
         f"(95 % interval {found.low:.2f} to {found.high:.2f}, {found.rows} rows)"
     )
+    for name, score in found.others.items():
+        click.echo(f"{split} {name} {score:.2f}")
 
 
 @cli.command("bench")

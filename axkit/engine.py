@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,10 @@ from axkit.anatomy.surgery import dense_structure
 from axkit.cache import StageStore, next_key
 from axkit.passes import Tools
 from axkit.planning import Plan, PlannedStep, plan
+from axkit.processes import current
 from axkit.progress import Progress, Silent
 from axkit.recipe import Recipe, Source
+from axkit.record import Stage, line, nothing_gained, stage_record, undo
 from axkit.saving.opening import open_for_task, open_tokenizer, token_limit
 from axkit.subject import Subject, TrailStep
 from axkit.summary import compare
@@ -23,14 +24,6 @@ from axkit.tasks.kinds import KINDS
 from axkit.tasks.split import Evaluation, Split
 
 STAGE_ROUNDS = 3  # of the interleaved timing after each stage; the final comparison takes measure.ROUNDS
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What one pass did; ``record`` is the JSON of the report."""
-
-    record: dict[str, Any]
-    journal: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -84,23 +77,29 @@ class _Engine:
         self.used: set[Path] = set()
         self.dense: Subject | None = None
         self.dense_bytes = 0
-        self.dense_metric: float | None = None
+        self.dense_search: tuple[float, float] | None = None  # metric and loss on the search split
         self.stages: list[Stage] = []
+        self.memo: dict[str, Any] = {}
+        self.processes = current()
 
     def run(self) -> Run:
         self._load()
         subject, key = self.initial, self.initial_key
         before: Evaluation | None = None
         if not self.plan.baseline:
-            self._set_dense(subject, self._measure_bytes(subject))
+            self.dense, self.dense_bytes = subject, self._measure_bytes(subject)
             before = self._on_search(subject)
-            self.dense_metric = before.score
+            self.dense_search = before.score, before.loss
         for step in self.plan.steps:
             subject, key, before = self._stage(step, subject, key, before)
             if step.index + 1 == self.plan.baseline:
-                self._set_dense(subject, self.stages[-1].record["bytes"])
-        summary = self._summary(subject)
-        self.store.keep_only(self.used)
+                record = self.stages[-1].record
+                self.dense, self.dense_bytes = subject, record["bytes"]
+                self.dense_search = record["metric_search"], record["loss_search_nats"]
+        summary = self._summary(subject) if self.processes.is_main else {}
+        if self.processes.is_main:
+            self.store.keep_only(self.used)
+        self.processes.wait()
         return Run(self.plan, subject, self.tokenizer, self.stages, summary, self.about)
 
     def _load(self) -> None:
@@ -156,6 +155,7 @@ class _Engine:
         folder = self.store.folder(step.index, step.name, key)
         self.used.add(folder)
         journal = self.store.journal(step.index, step.name, key)
+        self.processes.wait()  # all see the same finished stages
         found = None if self.fresh else self.store.find(folder)
         evaluation: Evaluation | None = None
         if found is not None:
@@ -166,12 +166,13 @@ class _Engine:
             self.progress.say(f"{step.index + 1}. {step.name}: finished earlier, reused")
         else:
             self.progress.say(f"{step.index + 1}. {step.name}")
-            if self.fresh:
+            if self.fresh and self.processes.is_main:
                 journal.path.unlink(missing_ok=True)
+            self.processes.wait()
             subject, record, evaluation = self._apply(step, config, subject, before, journal)
-            record = self.store.put(folder, subject, self.tokenizer, record, self.about)
-        record["note"] = record["note"] or _nothing_gained(record, self._previous(), step.runner.trains)
-        self.progress.say(f"   {_line(record)}")
+            record = self._put(folder, subject, record)
+        record["note"] = record["note"] or nothing_gained(record, self._previous(), step.runner.trains)
+        self.progress.say(f"   {line(record)}")
         self.stages.append(Stage(record, journal.read()))
         return subject, key, evaluation
 
@@ -183,42 +184,24 @@ class _Engine:
         start = time.perf_counter()
         torch.manual_seed(self.plan.recipe.seed + step.index)
         worked = subject.copy()
-        result = step.runner.apply(worked, step.config, self._tools(journal))
+        result = step.runner.apply(worked, step.config, self._tools(journal, step))
         seconds = time.perf_counter() - start
         worked.module.eval()
         trail = TrailStep(step.name, step.distribution, config, result.state, result.facts)
         worked.trail = (*subject.trail, trail)
-        if result.tokenizer is not None:
-            if step.budget is not None:
-                before = before or self._on_search(subject)
-            tokenizer = self.tokenizer
-            self._tokenize(result.tokenizer)
-        after = self._on_search(worked)
-        undone = False
-        note = result.note
         if step.budget is not None:
             before = before or self._on_search(subject)
-            drop = before.score - after.score
-            undone = drop > step.budget.max_drop
-            if undone:
-                note = (
-                    f"Undone: it cost {drop:.2f} points on the search split, the budget allows "
-                    f"{step.budget.max_drop:g}. {note}".strip()
-                )
-                worked, after = subject, before
-                if result.tokenizer is not None:
-                    self._tokenize(tokenizer)
-        record: dict[str, Any] = {
-            "index": step.index,
-            "pass": step.name,
-            "source": step.distribution,
-            "config": dict(config),
-            "undone": undone,
-            "new_tokenizer": result.tokenizer is not None and not undone,
-            "reused": False,
-            "note": note,
-            "facts": dict(result.facts),
-            "wall_s": seconds,
+        tokenizer = self.tokenizer
+        if result.tokenizer is not None:
+            self._tokenize(result.tokenizer)
+        after = self._on_search(worked)
+        record = stage_record(step, config, result, seconds)
+        if step.budget is not None and before is not None and before.score - after.score > step.budget.max_drop:
+            undo(record, before.score - after.score, step.budget.max_drop)
+            worked, after = subject, before
+            if result.tokenizer is not None:
+                self._tokenize(tokenizer)
+        record |= {
             "metric_search": after.score,
             "loss_search_nats": after.loss,
             "parameters": measure.count_values(worked.module),
@@ -228,8 +211,15 @@ class _Engine:
         record["peak_memory_bytes"] = measure.peak_memory_bytes()
         return worked, record, after
 
-    def _tools(self, journal: Any) -> Tools:
-        return Tools(
+    def _put(self, folder: Path, subject: Subject, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Keep a stage; one process writes, all read what it wrote."""
+        if self.processes.is_main:
+            self.store.put(folder, subject, self.tokenizer, record, self.about)
+        self.processes.wait()
+        return self.store.record(folder)
+
+    def _tools(self, journal: Any, step: PlannedStep) -> Tools:
+        tools = Tools(
             train=self.splits["train"],
             search=self.splits["search"],
             teacher=self.dense.module if self.dense is not None else None,
@@ -238,13 +228,23 @@ class _Engine:
             seed=self.plan.recipe.seed,
             progress=self.progress,
             journal=journal,
+            memo=self.memo,
+            processes=self.processes,
         )
+
+        def run(subject: Subject, setting: str) -> Mapping[str, float]:
+            inner = step.inner[setting]
+            return inner.runner.apply(subject, inner.config, tools).facts
+
+        return replace(tools, run=run)
 
     def _on_search(self, subject: Subject) -> Evaluation:
         return self.splits["search"].evaluate(subject.module, progress=self.progress)
 
     def _stage_speed(self, subject: Subject) -> dict[str, float]:
-        """Beside the dense model, in turn; alone as long as there is none."""
+        """Beside the dense model, in turn; alone as long as there is none. Other processes wait meanwhile."""
+        if not self.processes.is_main:
+            return {}
         dense = {"dense": self.dense.module} if self.dense is not None else {}
         inputs = measure.Inputs.of(self.splits["search"])
         speeds = measure.speed({**dense, "stage": subject.module}, inputs, STAGE_ROUNDS, self.progress)
@@ -259,18 +259,16 @@ class _Engine:
         """The record that a stage is compared with: of the stage before, or of the dense model."""
         if self.stages:
             return self.stages[-1].record
-        return {"bytes": self.dense_bytes, "metric_search": self.dense_metric}
-
-    def _set_dense(self, subject: Subject, size: int) -> None:
-        self.dense, self.dense_bytes = subject, size
+        return {"bytes": self.dense_bytes, "metric_search": self.dense_search and self.dense_search[0]}
 
     def _measure_bytes(self, subject: Subject) -> int:
         folder = self.store.folder(-1, "dense", self.initial_key)
         self.used.add(folder)
-        return int(self.store.put(folder, subject, self.tokenizer, {}, self.about)["bytes"])
+        return int(self._put(folder, subject, {})["bytes"])
 
     def _summary(self, subject: Subject) -> dict[str, Any]:
         assert self.dense is not None, "set before or by the leading passes"
+        assert self.dense_search is not None, "set with it"
         self.progress.say("Measuring on the test split, which nothing has seen")
         labels = self.plan.rows.splits["train"].labels
         tests = (self.dense_test, self.splits["test"])
@@ -279,6 +277,10 @@ class _Engine:
         reused = sum(stage.record["wall_s"] for stage in self.stages if stage.record["reused"])
         return {
             **summary,
+            "metric_search_dense": self.dense_search[0],
+            "metric_search_result": self.stages[-1].record["metric_search"],
+            "loss_search_dense_nats": self.dense_search[1],
+            "loss_search_result_nats": self.stages[-1].record["loss_search_nats"],
             "bytes_dense": self.dense_bytes,
             "bytes_result": self.stages[-1].record["bytes"],
             "wall_s": here + reused,
@@ -289,31 +291,3 @@ class _Engine:
             "test_rows_also_in_train_or_search": self.plan.rows.overlap,
             "label_names": list(self.plan.rows.label_names),
         }
-
-
-def _line(record: Mapping[str, Any]) -> str:
-    parts = [f"search {record['metric_search']:.2f}", f"{record['bytes'] / 1e6:.1f} MB"]
-    if "throughput_ratio" in record:
-        parts.append(f"{record['throughput_ratio']:.2f}x throughput")
-    parts.append(f"{record['wall_s']:.1f} s")
-    return ", ".join(parts) + (f". {record['note']}" if record["note"] else "")
-
-
-def journal_lines(stages: Sequence[Stage]) -> list[str]:
-    """All journals of a run as JSON lines, each with its stage."""
-    return [
-        json.dumps({"stage": stage.record["index"], "pass": stage.record["pass"], **entry})
-        for stage in stages
-        for entry in stage.journal
-    ]
-
-
-def _nothing_gained(record: Mapping[str, Any], before: Mapping[str, Any], trains: bool) -> str:
-    """One sentence for a stage that made nothing smaller, faster or better; else nothing."""
-    smaller = record["bytes"] < 0.995 * before["bytes"]
-    faster = record.get("throughput_ratio", 1.0) > 1.03 * before.get("throughput_ratio", 1.0)
-    metric = before.get("metric_search")
-    better = metric is None or record["metric_search"] > metric
-    if smaller or faster or better:
-        return ""
-    return "It did not make the model better." if trains else "It made nothing smaller, faster or better."

@@ -121,6 +121,22 @@ def speed(
     }
 
 
+def throughputs(models: Mapping[str, Any], inputs: Inputs, rounds: int = 3) -> dict[str, float]:
+    """Inputs per second of several models in batches, in turn; medians over rounds."""
+    per_s: dict[str, list[float]] = {name: [] for name in models}
+    with torch.inference_mode():
+        for model in models.values():
+            model(**inputs.batches[0])
+        for _ in range(rounds):
+            spent = dict.fromkeys(models, 0.0)
+            for batch in inputs.batches:
+                for name, model in models.items():
+                    spent[name] += _seconds(model, batch)
+            for name, seconds in spent.items():
+                per_s[name].append(inputs.rows / seconds)
+    return {name: float(np.median(found)) for name, found in per_s.items()}
+
+
 def _seconds(model: Any, inputs: Mapping[str, Any]) -> float:
     start = time.perf_counter()
     model(**inputs)
@@ -150,15 +166,29 @@ def paired_p_value(split: Split, one: Evaluation, other: Evaluation, seed: int =
     hits = 0
     for _ in range(RESAMPLES):
         swap = random.random(len(one.labels)) < 0.5
+        if one.predictions.ndim > 1:  # several labels a row: a row is swapped as a whole
+            swap = swap[:, None]
         a = np.where(swap, other.predictions, one.predictions)
         b = np.where(swap, one.predictions, other.predictions)
         hits += abs(split.score(a, one.labels) - split.score(b, one.labels)) >= observed - 1e-9
     return (hits + 1) / (RESAMPLES + 1)
 
 
+def drop_bound(split: Split, before: Evaluation, after: Evaluation, confidence: float, seed: int = 0) -> float:
+    """Upper bound of the points lost, one-sided at ``confidence`` (0..1): paired percentile bootstrap over rows."""
+    random = np.random.default_rng(seed)
+    n = len(before.labels)
+    drops = []
+    for _ in range(RESAMPLES):
+        rows = random.integers(0, n, n)
+        scores = [split.score(one.predictions[rows], one.labels[rows]) for one in (before, after)]
+        drops.append(scores[0] - scores[1])
+    return float(np.percentile(drops, 100 * confidence))
+
+
 def majority_score(split: Split, train_labels: Any) -> float:
     """The metric of a model that has only seen the training labels, in points."""
-    return split.score(split.kind.majority(train_labels, split.labels), split.labels)
+    return split.score(split.kind.majority(train_labels, split.golds), split.golds)
 
 
 def count_values(model: Any) -> int:

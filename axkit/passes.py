@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from axkit.errors import NotApplicable
+from axkit.processes import Processes
 from axkit.progress import Progress
 
 if TYPE_CHECKING:
@@ -36,7 +37,26 @@ class PassConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+class InnerStep(BaseModel):
+    """A pass that another pass runs, written as in a recipe: ``{pass: finetune, epochs: 0.5}``.
+
+    A setting of this type is planned with the recipe; ``Tools.run`` runs it by the setting's name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True, serialize_by_alias=True)
+    name: str = Field(alias="pass")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The keys that the inner pass's own Config checks."""
+        return dict(self.model_extra or {})
+
+
 C = TypeVar("C", bound=PassConfig)
+
+
+def _runs_nothing(subject: Subject, setting: str) -> Mapping[str, float]:
+    raise NotApplicable(f"there is no engine here to run '{setting}'")
 
 
 class Journal(Protocol):
@@ -66,6 +86,9 @@ class Tools:
         seed: of the recipe.
         progress: bars and lines for a person.
         journal: of this stage.
+        memo: lives as long as the run: what a pass leaves here may spare a later one work; nobody may need it.
+        run: runs the pass that a setting of this one names (:class:`InnerStep`) on a subject; returns its facts.
+        processes: this one, or those started together by ``accelerate launch``.
     """
 
     train: Split
@@ -76,6 +99,9 @@ class Tools:
     seed: int
     progress: Progress
     journal: Journal
+    memo: dict[str, Any] = field(default_factory=dict)
+    run: Callable[[Subject, str], Mapping[str, float]] = _runs_nothing
+    processes: Processes = field(default_factory=Processes)
 
 
 @dataclass(frozen=True)
@@ -86,12 +112,14 @@ class Result:
         state: JSON that ``restore`` needs to rebuild the module; None where the Structure says it all.
         facts: numbers for the report; each key ends in its unit (``search_s``, ``weights_bytes``, ``removed_heads``).
         note: one sentence for the report, above all when the pass changed nothing.
+        tables: name -> rows for the report, each row the same keys with numbers or short texts.
         tokenizer: the one that goes with the model from here on, where the pass changed the ids; else None.
     """
 
     state: Mapping[str, Any] | None = None
     facts: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
+    tables: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     tokenizer: Any | None = None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,18 @@ from pydantic import ValidationError
 from axkit import models, registry
 from axkit.anatomy.family import Family, family_of
 from axkit.errors import AxkitError, DataError, RecipeError, did_you_mean
-from axkit.passes import INITIAL_TRAITS, TEACHER_TOKENS, Pass, PassConfig, Trait, refuse_if_missing
-from axkit.recipe import Budget, Recipe, Source, fault_sentence
+from axkit.passes import (
+    INITIAL_TRAITS,
+    TEACHER_TOKENS,
+    InnerStep,
+    Pass,
+    PassConfig,
+    Trait,
+    refuse_if_missing,
+)
+from axkit.recipe import Budget, Location, Recipe, Source, fault_sentence
 from axkit.tasks.rows import TaskRows, load_rows
-from axkit.tasks.spec import Task, resolve
+from axkit.tasks.spec import HEADS, Task, resolve
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,7 @@ class PlannedStep:
         runner: the pass.
         config: its checked settings.
         budget: what the stage may cost, or None.
+        inner: the passes that it runs itself, by the setting that names them.
     """
 
     index: int
@@ -38,6 +47,18 @@ class PlannedStep:
     runner: Pass[Any]
     config: PassConfig
     budget: Budget | None
+    inner: Mapping[str, PlannedStep] = field(default_factory=dict)
+
+    @property
+    def requires(self) -> frozenset[Trait]:
+        """Of the pass and of those that it runs; who needs a teacher needs its tokens too."""
+        tokens = {TEACHER_TOKENS} if "teacher" in self.needs else set()
+        return self.runner.requires.union(tokens, *(one.runner.requires for one in self.inner.values()))
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Of the pass and of those that it runs."""
+        return self.runner.needs.union(*(one.runner.needs for one in self.inner.values()))
 
 
 @dataclass(frozen=True)
@@ -116,26 +137,48 @@ def plan(recipe: Recipe | Source) -> Plan:
 
 def _step(source: Source, index: int, faults: list[str]) -> PlannedStep | None:
     step = source.recipe.passes[index]
-    at = ("passes", index)
+    return _planned(source, index, ("passes", index), step.name, step.settings, step.budget, faults)
+
+
+def _planned(
+    source: Source,
+    index: int,
+    at: Location,
+    name: str,
+    settings: Mapping[str, Any],
+    budget: Budget | None,
+    faults: list[str],
+) -> PlannedStep | None:
     known = registry.entries(registry.PASSES)
-    if step.name not in known:
+    if name not in known:
         where = source.place((*at, "pass"))
-        faults.append(f"{where}: unknown pass '{step.name}'{did_you_mean(step.name, list(known))}")
+        faults.append(f"{where}: unknown pass '{name}'{did_you_mean(name, list(known))}")
         return None
-    entry = known[step.name]
+    entry = known[name]
     try:
         pass_class: type[Pass[Any]] = entry.load()
-        refuse_if_missing(step.name, pass_class, entry.distribution)
-        config = pass_class.Config.model_validate(step.settings)
+        refuse_if_missing(name, pass_class, entry.distribution)
+        config = pass_class.Config.model_validate(settings)
     except ValidationError as error:
         for fault in error.errors():
             where = source.place((*at, *fault["loc"]))
-            faults.append(fault_sentence(fault, pass_class.Config, where, f"pass '{step.name}'"))
+            faults.append(fault_sentence(fault, pass_class.Config, where, f"pass '{name}'"))
         return None
     except AxkitError as error:
         faults.append(f"{source.place((*at, 'pass'))}: {error}")
         return None
-    return PlannedStep(index, step.name, entry.distribution, pass_class(), config, step.budget)
+    inner: dict[str, PlannedStep] = {}
+    for setting, value in config:
+        if not isinstance(value, InnerStep):
+            continue
+        found = _planned(source, index, (*at, setting), value.name, value.settings, None, faults)
+        if found is not None and not found.runner.trains:
+            faults.append(
+                f"{source.place((*at, setting, 'pass'))}: '{setting}' takes a pass that trains, such as distill"
+            )
+        elif found is not None:
+            inner[setting] = found
+    return PlannedStep(index, name, entry.distribution, pass_class(), config, budget, inner)
 
 
 def _check_order(source: Source, steps: tuple[PlannedStep, ...], faults: list[str]) -> None:
@@ -143,18 +186,17 @@ def _check_order(source: Source, steps: tuple[PlannedStep, ...], faults: list[st
     ended: dict[Trait, PlannedStep] = {}
     for step in steps:
         where = source.place(("passes", step.index, "pass"))
-        requires = step.runner.requires | ({TEACHER_TOKENS} if "teacher" in step.runner.needs else set())
-        lost = sorted(requires & ended.keys())
+        lost = sorted(step.requires & ended.keys())
         if lost:
             earlier = ended[lost[0]]
-            swapped = step.runner.ends & earlier.runner.requires  # then the other order fails too
+            swapped = step.runner.ends & earlier.requires  # then the other order fails too
             way_out = "leave one of the two out" if swapped else f"put '{step.name}' before it"
             faults.append(
                 f"{where}: '{step.name}' needs {lost[0]}, which '{earlier.name}' (pass {earlier.index}) ends; {way_out}"
             )
-        for trait in sorted(requires - INITIAL_TRAITS - ended.keys()):
+        for trait in sorted(step.requires - INITIAL_TRAITS - ended.keys()):
             faults.append(f"{where}: '{step.name}' needs {trait}, which no earlier pass brings")
-        if "teacher" in step.runner.needs and step.index < _baseline(steps):
+        if "teacher" in step.needs and step.index < _baseline(steps):
             faults.append(
                 f"{where}: '{step.name}' needs a teacher, the dense model of the run, and there is none before the "
                 f"leading training passes are done; put a pass such as finetune before it, or give a trained model"
@@ -178,9 +220,15 @@ def _check_family(plan: Plan) -> None:
             f"start from the model that it was made of"
         )
     family = plan.family
+    if family.inputs != "tokens":
+        raise RecipeError(
+            f"{plan.source.place(('model',))}: '{plan.recipe.model}' reads {family.inputs}, and axkit's tasks are of "
+            f"text; give a text model, or apply passes from Python with a split of your own"
+        )
     for step in plan.steps:
         try:
-            step.runner.check(family, step.config)
+            for one in (step, *step.inner.values()):
+                one.runner.check(family, one.config)
         except AxkitError as error:
             faults.append(f"{plan.source.place(('passes', step.index, 'pass'))}: '{step.name}': {error}")
     if faults:
@@ -191,14 +239,17 @@ def _check_head(plan: Plan) -> None:
     """A checkpoint that brings a head must bring the task's labels; one without needs a pass that trains."""
     config = plan.model_config
     architecture = (config.get("architectures") or [""])[0]
-    classes = len(plan.rows.label_names) or 1
-    if not architecture.endswith("ForSequenceClassification"):
+    spec = plan.task.spec
+    if not architecture.endswith(f"For{HEADS[spec.kind]}"):
         if not any(step.runner.trains for step in plan.steps):
             raise RecipeError(
                 f"{plan.source.place(('model',))}: '{plan.recipe.model}' has no trained head for the task; "
                 f"start the recipe with a pass that trains, such as finetune"
             )
         return
+    if spec.kind == "question_answering":  # start and end, whatever the config says of labels
+        return
+    classes = len(plan.rows.label_names) or 1
     labels = config.get("id2label")
     outputs = len(labels) if labels else int(config.get("num_labels", 2))
     if outputs != classes:

@@ -28,13 +28,20 @@ def compare(
     before = dense_test.evaluate(dense, progress=progress)
     after = test.evaluate(result, progress=progress)
     low, high = measure.confidence_interval(test, after)
+    dense_low, dense_high = measure.confidence_interval(test, before)
     summary: dict[str, Any] = {
         "metric_name": before.metric,
         "metric_dense": before.score,
+        "metric_dense_low": dense_low,
+        "metric_dense_high": dense_high,
         "metric_result": after.score,
         "metric_result_low": low,
         "metric_result_high": high,
+        "loss_test_dense_nats": before.loss,
+        "loss_test_result_nats": after.loss,
         "p_value_paired": measure.paired_p_value(test, before, after),
+        "metrics_dense": dict(before.scores),
+        "metrics_result": dict(after.scores),
         "metric_majority": measure.majority_score(test, train_labels),
         "parameters_dense": measure.count_values(dense),
         "parameters_result": measure.count_values(result),

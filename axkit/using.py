@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,18 @@ def _about(folder: Path) -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class Scored:
-    """A model's score on a split: points of the metric, with a 95 % bootstrap interval."""
+    """A model's score on a split: points of the metric, with a 95 % bootstrap interval.
+
+    Attributes:
+        others: the task's other metrics, and all of them on each part of the split, in points.
+    """
 
     metric: str
     score: float
     low: float
     high: float
     rows: int
+    others: Mapping[str, float] = field(default_factory=dict)
 
 
 def evaluate(folder: str | Path, task: str | Mapping[str, Any] | None = None, split: SplitName = "test") -> Scored:
@@ -58,6 +63,11 @@ def evaluate(folder: str | Path, task: str | Mapping[str, Any] | None = None, sp
     rows = load_rows(resolved, samples)
     kind = KINDS[resolved.spec.kind]
     outputs = kind.outputs(rows.label_names)
+    if not type(model).__name__.endswith(f"For{kind.head}"):
+        raise DataError(
+            f"{folder} holds a {type(model).__name__}, task '{resolved.name}' is one of {resolved.spec.kind}; "
+            f"name a task that fits"
+        )
     if outputs != model.config.num_labels:
         raise DataError(
             f"{folder} has a head for {model.config.num_labels} labels, task '{resolved.name}' has {outputs}; "
@@ -67,7 +77,8 @@ def evaluate(folder: str | Path, task: str | Mapping[str, Any] | None = None, sp
     data = Split(rows.splits[split], resolved.spec, kind, tokenizer, token_limit(tokenizer, model.config))
     found = data.evaluate(model)
     low, high = measure.confidence_interval(data, found)
-    return Scored(found.metric, found.score, low, high, len(data))
+    others = {name: score for name, score in found.scores.items() if name != found.metric}
+    return Scored(found.metric, found.score, low, high, len(found.labels), others)
 
 
 def bench(folder: str | Path, against: str | Path | None = None) -> dict[str, measure.Speed]:
@@ -89,7 +100,7 @@ def bench(folder: str | Path, against: str | Path | None = None) -> dict[str, me
 
 
 def predict(folder: str | Path, text: str, pair: str | None = None) -> dict[str, float]:
-    """Label -> probability, or {"score": value} for regression.
+    """Label -> probability (of several labels, each its own), or {"score": value} for regression.
 
     Raises:
         CheckpointError: a folder that does not load, or a model without a classification head.
@@ -107,4 +118,6 @@ def predict(folder: str | Path, text: str, pair: str | None = None) -> dict[str,
         logits = model(**inputs).logits[0].float()
     if model.config.problem_type == "regression":
         return {"score": float(logits[0])}
-    return {model.config.id2label[i]: p for i, p in enumerate(logits.softmax(-1).tolist())}
+    several = model.config.problem_type == "multi_label_classification"
+    shares = logits.sigmoid() if several else logits.softmax(-1)
+    return {model.config.id2label[i]: p for i, p in enumerate(shares.tolist())}

@@ -36,7 +36,7 @@ class Bf16(Pass[Bf16Config]):
         """Convert in place."""
         import torch
 
-        from axkit_plugins.processor import has_bfloat16
+        from axkit import has_bfloat16
 
         note = ""
         if not has_bfloat16():

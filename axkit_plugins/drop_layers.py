@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from axkit import NotApplicable, Pass, PassConfig, Result, Tools
 
 if TYPE_CHECKING:
-    from axkit import Subject
+    from axkit import Family, Subject
 
 
 class DropLayersConfig(PassConfig):
@@ -35,6 +35,11 @@ class DropLayers(Pass[DropLayersConfig]):
         "Sanh et al. 2019, DistilBERT, arXiv 1910.01108 (every other layer); "
         "Fan et al. 2019, LayerDrop, arXiv 1909.11556; Sajjad et al. 2020, arXiv 2004.03844 (which layers)"
     )
+
+    def check(self, family: Family, config: DropLayersConfig) -> None:
+        """There must be several layers."""
+        if family.shared_layers:
+            raise NotApplicable("all its layers are one module, which cannot be dropped; use axformer_prune")
 
     def apply(self, subject: Subject, config: DropLayersConfig, tools: Tools) -> Result:
         """Carve.

@@ -1,7 +1,8 @@
 """The GLUE tasks by name, from the hub (Wang et al. 2018, arXiv 1804.07461).
 
 GLUE keeps its test labels to itself, so the published validation split is the untouched test split here, and the
-search split is held out of train.
+search split is held out of train. The metrics are those of GLUE; of two the first decides. MNLI is tested on both its
+validation splits together, and told for each.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ _HUB = "nyu-mll/glue"
 
 
 def _glue(
-    name: str, text: str | list[str], metric: str, names: list[str] | None, validation: str = "validation"
+    name: str,
+    text: str | list[str],
+    metric: str | list[str],
+    names: list[str] | None,
+    validation: str | list[str] = "validation",
 ) -> Task:
     spec = TaskSpec(
         kind="classification" if names else "regression",
@@ -23,17 +28,21 @@ def _glue(
         label_names=names,
         metric=metric,
     )
-    return Task(f"glue/{name}", spec, None, f"GLUE {name}, from the hub; scored by {metric}.")
+    return Task(f"glue/{name}", spec, None, f"GLUE {name}, from the hub; scored by {', '.join(spec.metric_names)}.")
 
 
 _ENTAILS = ["entailment", "not_entailment"]
 cola = _glue("cola", "sentence", "matthews", ["unacceptable", "acceptable"])
 sst2 = _glue("sst2", "sentence", "accuracy", ["negative", "positive"])
-mrpc = _glue("mrpc", ["sentence1", "sentence2"], "f1", ["not_equivalent", "equivalent"])
-qqp = _glue("qqp", ["question1", "question2"], "f1", ["not_duplicate", "duplicate"])
-stsb = _glue("stsb", ["sentence1", "sentence2"], "pearson", None)
+mrpc = _glue("mrpc", ["sentence1", "sentence2"], ["f1", "accuracy"], ["not_equivalent", "equivalent"])
+qqp = _glue("qqp", ["question1", "question2"], ["f1", "accuracy"], ["not_duplicate", "duplicate"])
+stsb = _glue("stsb", ["sentence1", "sentence2"], ["pearson", "spearman"], None)
 mnli = _glue(
-    "mnli", ["premise", "hypothesis"], "accuracy", ["entailment", "neutral", "contradiction"], "validation_matched"
+    "mnli",
+    ["premise", "hypothesis"],
+    "accuracy",
+    ["entailment", "neutral", "contradiction"],
+    ["validation_matched", "validation_mismatched"],
 )
 qnli = _glue("qnli", ["question", "sentence"], "accuracy", _ENTAILS)
 rte = _glue("rte", ["sentence1", "sentence2"], "accuracy", _ENTAILS)

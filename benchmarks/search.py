@@ -54,7 +54,8 @@ def ours(model, family, split, tokenizer, args):
     subject = Subject(model, family, dense_structure(model, family)).copy()
     with tempfile.TemporaryDirectory() as scratch:
         journals = [FileJournal(Path(scratch) / name) for name in ("hard", "prune")]
-        tools = [Tools(split, split, None, tokenizer, "", 0, Shown(), journal) for journal in journals]
+        memo = {}
+        tools = [Tools(split, split, None, tokenizer, "", 0, Shown(), journal, memo) for journal in journals]
         start = time.perf_counter()
         first = HardAttention().apply(subject, HardAttention.Config(k=args.k, vote=args.vote), tools[0])
         second = AxformerPrune().apply(subject, AxformerPrune.Config(vote=args.vote), tools[1])

@@ -18,7 +18,8 @@ from axkit.anatomy.family import family_of
 from axkit.quiet import quiet
 from axkit.testing import tiny_model, tiny_tokenizer
 
-FAMILIES = ("bert", "distilbert", "roberta")
+FAMILIES = ("albert", "bert", "deberta-v2", "distilbert", "gpt2", "modernbert", "roberta", "vit")
+ALIKE = ("camembert", "electra", "xlm-roberta")  # the same data under another name: not every test needs them
 
 torch.set_num_threads(1)  # tiny matrices: a second thread only waits
 
@@ -36,6 +37,11 @@ def _no_network(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest)
 
 @pytest.fixture(params=FAMILIES)
 def family(request: pytest.FixtureRequest):
+    return family_of(request.param)
+
+
+@pytest.fixture(params=FAMILIES + ALIKE)
+def any_family(request: pytest.FixtureRequest):
     return family_of(request.param)
 
 

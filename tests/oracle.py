@@ -15,8 +15,21 @@ _BERT = {
     "ffn_out": "output.dense",
 }
 PATHS = {
+    "albert": {
+        "layers": "encoder.albert_layer_groups.0.albert_layers",  # one: a mask on it is a mask on all
+        "core": "attention",
+        "attention_out": "attention.dense",
+        "ffn_out": "ffn_output",
+    },
     "bert": _BERT,
+    "camembert": _BERT,
+    "electra": _BERT,
     "roberta": _BERT,
+    "xlm-roberta": _BERT,
+    "deberta-v2": _BERT,
+    "gpt2": {"layers": "h", "core": "attn", "attention_out": "attn.c_proj", "ffn_out": "mlp.c_proj"},
+    "modernbert": {"layers": "layers", "core": "attn", "attention_out": "attn.Wo", "ffn_out": "mlp.Wo"},
+    "vit": {"layers": "layers", "core": "attention", "attention_out": "attention.o_proj", "ffn_out": "mlp.fc2"},
     "distilbert": {
         "layers": "transformer.layer",
         "core": "attention",
@@ -26,15 +39,20 @@ PATHS = {
 }
 
 
+def _kept(p, k):
+    """The k largest of each row; a float is that share of the keys that the row can see."""
+    if k is None or k >= p.shape[-1]:
+        return p
+    place = torch.full(p.shape[:-1], k) if isinstance(k, int) else ((p > 0).sum(-1) * k).ceil().long()
+    bar = p.sort(-1, descending=True).values.gather(-1, place.unsqueeze(-1) - 1)
+    return p * (p >= bar)
+
+
 def _attention(module, query, key, value, mask, scaling=None, dropout=0.0, **_):
     scores = query @ key.transpose(2, 3) * scaling
     if mask is not None:
         scores = scores + mask
-    p = scores.softmax(-1)
-    k = getattr(module, "oracle_k", None)
-    if k is not None and k < p.shape[-1]:
-        bar = p.sort(-1, descending=True).values[..., k - 1 : k]
-        p = p * (p >= bar)
+    p = _kept(scores.softmax(-1), getattr(module, "oracle_k", None))
     p = torch.nn.functional.dropout(p, dropout, module.training)
     return (p @ value).transpose(1, 2).contiguous(), p
 
@@ -43,16 +61,32 @@ AttentionInterface.register("oracle", _attention)
 AttentionMaskInterface.register("oracle", eager_mask)
 
 
+class _Probabilities(torch.nn.Module):
+    """For a model with attention of its own: its dropout on the probabilities, made to keep the largest."""
+
+    def __init__(self, dropout):
+        super().__init__()
+        self.dropout, self.oracle_k = dropout, None
+
+    def forward(self, p):
+        return self.dropout(_kept(p, self.oracle_k))
+
+
 class Masks:
     """Masks on one model; all open until something is set."""
 
     def __init__(self, model, model_type, heads, width):
         self.model, paths = model, PATHS[model_type]
-        model.set_attn_implementation("oracle")
         layers = model.base_model.get_submodule(paths["layers"])
         hidden = model.config.hidden_size if model_type != "distilbert" else model.config.dim
         self.size, self.n = hidden // heads, len(layers)
         self.cores = [layer.get_submodule(paths["core"]) for layer in layers]
+        if model_type == "deberta-v2":
+            for core in self.cores:
+                core.dropout = _Probabilities(core.dropout)
+            self.cores = [core.dropout for core in self.cores]
+        else:
+            model.set_attn_implementation("oracle")
         self.head = torch.ones(self.n, heads)
         self.neuron = torch.ones(self.n, width)
         self.block = torch.ones(self.n, 2)  # attention, feed-forward

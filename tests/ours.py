@@ -7,6 +7,7 @@ from axkit import registry
 OURS = [name for name, entry in registry.entries(registry.PASSES).items() if entry.distribution.startswith("axkit ")]
 _TRAINING = {"epochs": 1.0, "learning_rate": 1e-3}
 SETTINGS = {
+    "distill": _TRAINING,
     "drop_layers": {"drop": [1]},
     "finetune": _TRAINING,
     "hard_attention": {"k": 5},

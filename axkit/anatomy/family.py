@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from axkit import registry
 from axkit.errors import NotApplicable, PluginError
@@ -16,13 +16,17 @@ Role = Literal[
     "query",
     "key",
     "value",
+    "qkv",
     "attention_out",
     "attention_norm",
+    "attention_dropout",
     "ffn_in",
     "ffn_out",
     "ffn_norm",
 ]
 StandIn = Literal["zero", "identity", "no_attention"]
+_ALWAYS: tuple[Role, ...] = ("attention_core", "attention_out", "attention_norm", "ffn_in", "ffn_out", "ffn_norm")
+_APART: tuple[Role, ...] = ("query", "key", "value")
 
 
 class _Data(BaseModel):
@@ -36,6 +40,8 @@ class ConfigNames(_Data):
     hidden: str
     heads: str
     ffn_width: str
+    ffn_over_hidden: int | None = Field(None, description="ffn_width / hidden where the config leaves ffn_width None.")
+    attention_dropout: str | None = Field(None, description="Needed where first_token_heads names one.")
 
 
 class Removed(_Data):
@@ -46,17 +52,68 @@ class Removed(_Data):
 
 
 class Family(_Data):
-    """What axkit has to know of one architecture; a TOML file.
+    """What axkit has to know of one architecture; a TOML file (docs/add-a-family.md).
 
-    Paths are dotted; ``layers`` starts at the base model, all others at one layer.
+    Paths are dotted; ``layers`` and ``read_directly`` start at the base model, all others at one layer.
+
+    Attributes:
+        model_type: exactly as in config.json.
+        layers: the module list that holds the layers.
+        config: names of sizes in the config.
+        roles: role -> module. Either ``query``, ``key`` and ``value``, or ``qkv``, which holds the three one above
+            the other. ``attention_dropout``, where given, is what the probabilities pass through: hard attention is
+            put in its place, for attention that does not go through transformers' AttentionInterface.
+        removed: what stands in for a removed block.
+        inputs: what the model reads.
+        pre_norm: the norm stands before its block, inside the residual branch: it goes with the block.
+        gated_ffn: ``ffn_in`` has two rows for each neuron, value and gate: neuron n has rows n and n + ffn_width.
+        shared_layers: config fields that count physical layers, each of which must be 1: one layer is computed many
+            times, and what is done to it is done to all. Empty where each layer has weights of its own.
+        layer_returns_tuple: a layer returns (hidden states, ...), not the hidden states.
+        layer_attributes: attributes of a layer that the model itself reads: what stands in a layer's place needs them.
+        core_attributes: attributes of the attention core that must follow what is left of it: "heads", or "width",
+            which is heads times head size.
+        also_per_head: further projections with rows for each head; those that a checkpoint lacks are passed over.
+        read_directly: modules whose weight is read, not called: it must stay a float tensor.
+        first_token_heads: heads whose output depends on the first token's last state alone.
+        limits: what cannot be done, and why: ability -> half a sentence, for messages and the docs.
+        tiny: config values that the tiny random model of the tests needs besides its sizes.
     """
 
     model_type: str
     layers: str
-    first_token_heads: tuple[str, ...] = ()  # heads whose output depends on the first token's last state alone
     config: ConfigNames
     roles: dict[Role, str]
     removed: Removed
+    inputs: Literal["tokens", "pixels"] = "tokens"
+    pre_norm: bool = False
+    gated_ffn: bool = False
+    shared_layers: tuple[str, ...] = ()
+    layer_returns_tuple: bool = False
+    layer_attributes: tuple[str, ...] = ()
+    core_attributes: dict[str, Literal["heads", "width"]] = {}
+    also_per_head: tuple[str, ...] = ()
+    read_directly: tuple[str, ...] = ()
+    first_token_heads: tuple[str, ...] = ()
+    limits: dict[str, str] = {}
+    tiny: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _whole(self) -> Family:
+        missing = [role for role in _ALWAYS if role not in self.roles]
+        apart = [role for role in _APART if role in self.roles]
+        if missing:
+            raise ValueError(f"roles lacks {', '.join(missing)}")
+        if apart != ([] if self.fused_qkv else list(_APART)):
+            raise ValueError("roles needs query, key and value, or qkv in place of the three")
+        if self.first_token_heads and (self.fused_qkv or not self.config.attention_dropout):
+            raise ValueError("first_token_heads needs query, key and value apart, and config.attention_dropout")
+        return self
+
+    @property
+    def fused_qkv(self) -> bool:
+        """True when one projection gives queries, keys and values, one above the other."""
+        return "qkv" in self.roles
 
     @classmethod
     def from_toml(cls, path: Path) -> Family:
@@ -76,8 +133,23 @@ class Family(_Data):
             raise PluginError(f"family file {path.name} is not valid ({first}); mend the file") from error
 
     def size(self, config: Any, what: Literal["layers", "hidden", "heads", "ffn_width"]) -> int:
-        """One size of a model, read from its config under this architecture's name for it."""
-        return int(getattr(config, getattr(self.config, what)))
+        """One size of a model, read from its config under this architecture's name for it; layers are physical ones.
+
+        Raises:
+            NotApplicable: layers are shared in several groups.
+        """
+        if what == "layers" and self.shared_layers:
+            for name in self.shared_layers:
+                if getattr(config, name) != 1:
+                    raise NotApplicable(
+                        f"this checkpoint has {name} = {getattr(config, name)}, and axkit serves '{self.model_type}' "
+                        f"with one group of shared layers; take such a checkpoint"
+                    )
+            return 1
+        value = getattr(config, getattr(self.config, what))
+        if value is None and what == "ffn_width" and self.config.ffn_over_hidden:
+            value = self.config.ffn_over_hidden * self.size(config, "hidden")
+        return int(value)
 
 
 def family_of(model_type: str) -> Family:

@@ -39,7 +39,8 @@ class LayerStructure:
         neurons: kept feed-forward neurons, ascending. Empty likewise leaves the output bias.
         attention: False when the whole attention block was removed (post-norm: its LayerNorm stays).
         ffn: False when the whole feed-forward block was removed (post-norm: its LayerNorm stays).
-        hard_k: hard attention keeps the ``hard_k`` largest probabilities per head and query; None is dense attention.
+        hard_k: hard attention keeps the ``hard_k`` largest probabilities per head and query (a float: that share of
+            the sequence's tokens, rounded up); None is dense attention.
         present: False when the layer was removed altogether, its LayerNorms too; nothing else is left of it then.
     """
 
@@ -47,7 +48,7 @@ class LayerStructure:
     neurons: tuple[int, ...]
     attention: bool = True
     ffn: bool = True
-    hard_k: int | None = None
+    hard_k: int | float | None = None
     present: bool = True
 
 
@@ -78,6 +79,11 @@ class Structure:
     def is_dense(self) -> bool:
         """True when a stock class of transformers rebuilds the model exactly."""
         return self == Structure.dense(len(self.layers), self.n_heads, self.ffn_width)
+
+    @property
+    def last(self) -> int:
+        """Index of the last layer that is there; -1 where none is."""
+        return max((index for index, layer in enumerate(self.layers) if layer.present), default=-1)
 
     def change(self, layer: int, **fields: Any) -> Structure:
         """A copy with some fields of one layer replaced."""

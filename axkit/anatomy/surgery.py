@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from axkit.anatomy.family import Family, Role
-from axkit.anatomy.modules import STAND_INS, FirstTokenCore, KeepFirst, NoHeads, NoLayer, harden
+from axkit.anatomy.modules import (
+    STAND_INS,
+    FirstTokenCore,
+    HardDropout,
+    KeepFirst,
+    NoAttention,
+    NoHeads,
+    NoLayer,
+    harden,
+)
 from axkit.anatomy.structure import LayerStructure, Structure
 from axkit.errors import NotApplicable
 
@@ -34,6 +44,29 @@ class Layer:
         """Replace the module at a dotted path of the layer."""
         parent, _, name = path.rpartition(".")
         setattr(self.module.get_submodule(parent), name, module)
+
+    def matrix(self, role: Role) -> Tensor:
+        """The weight of a projection, (outputs, inputs) whatever the architecture's own layout."""
+        return matrix(self.module.get_submodule(self.path(role)))
+
+    def query_key_value(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The three weights, each (heads * head size, hidden), fused in the architecture or not."""
+        if self._family.fused_qkv:
+            query, key, value = self.matrix("qkv").chunk(3)
+            return query, key, value
+        return self.matrix("query"), self.matrix("key"), self.matrix("value")
+
+    def neuron_weights(self) -> Tensor:
+        """What leads into each feed-forward neuron: (neurons, hidden), with a gate (neurons, 2 * hidden)."""
+        weight = self.matrix("ffn_in")
+        if not self._family.gated_ffn:
+            return weight
+        return torch.cat(weight.chunk(2), dim=1)
+
+    @property
+    def hard(self) -> Any:
+        """The module that carries ``axkit_topk``, the K of hard attention."""
+        return self.attention_dropout if "attention_dropout" in self._family.roles else self.attention_core
 
 
 def layers_of(model: Any, family: Family) -> Iterator[Layer]:
@@ -79,7 +112,7 @@ def carve(model: Any, family: Family, now: Structure, then: Structure) -> None:
             carve_layer(layer, family, now.layers[layer.index], then.layers[layer.index], head_size)
             last = layer
         else:
-            modules[layer.index] = NoLayer(layer.module)
+            modules[layer.index] = NoLayer(layer.module, family.layer_attributes, family.layer_returns_tuple)
     _carve_first_token(model, family, now, then, last)
 
 
@@ -88,52 +121,86 @@ def _carve_first_token(model: Any, family: Family, now: Structure, then: Structu
     if not then.first_token_only:
         return
     if not check_first_token(model, family):
-        raise NotApplicable(f"{type(model).__name__} reads more than the first token: leave first_token_only off")
-    before = max((i for i, layer in enumerate(now.layers) if layer.present), default=None)
-    if last is not None and not (now.first_token_only and last.index == before):
-        _first_token_only(last)
+        why = family.limits.get("first_token_only", "its head reads more than the first token")
+        raise NotApplicable(f"{type(model).__name__}: {why}; leave first_token_only off")
+    if last is not None and not (now.first_token_only and last.index == now.last):
+        head_size = family.size(model.config, "hidden") // then.n_heads
+        _first_token_only(last, family, model.config, head_size)
 
 
 def carve_layer(layer: Layer, family: Family, now: LayerStructure, then: LayerStructure, head_size: int) -> None:
     """:func:`carve` for one layer; ``head_size`` is in values per head."""
     if now.attention and not then.attention:
         for path, kind in family.removed.attention.items():
-            layer.put(path, STAND_INS[kind]())
+            stands_for_core = kind == "no_attention"
+            layer.put(path, NoAttention(_own_norm(layer, family)) if stands_for_core else STAND_INS[kind]())
     elif then.attention and then.heads != now.heads:
-        _keep_heads(layer, now, then, head_size)
+        _keep_heads(layer, family, now, then, head_size)
     if now.ffn and not then.ffn:
         for path, kind in family.removed.ffn.items():
             layer.put(path, STAND_INS[kind]())
     elif then.ffn and then.neurons != now.neurons:
         kept = _positions(now.neurons, then.neurons)
-        layer.put(layer.path("ffn_in"), slice_linear(layer.ffn_in, rows=kept))
+        rows = _in_blocks(kept, 2 if family.gated_ffn else 1, len(now.neurons))
+        layer.put(layer.path("ffn_in"), slice_linear(layer.ffn_in, rows=rows))
         layer.put(layer.path("ffn_out"), slice_linear(layer.ffn_out, columns=kept))
     if then.attention and then.heads and then.hard_k != now.hard_k:
-        harden(layer.attention_core, then.hard_k)
+        _harden(layer, family, then.hard_k)
 
 
-def _keep_heads(layer: Layer, now: LayerStructure, then: LayerStructure, head_size: int) -> None:
+def _harden(layer: Layer, family: Family, k: int | float | None) -> None:
+    if "attention_dropout" not in family.roles:
+        harden(layer.attention_core, k)
+        return
+    if not isinstance(layer.hard, HardDropout):
+        layer.put(layer.path("attention_dropout"), HardDropout(layer.hard))
+    layer.hard.axkit_topk = k
+
+
+def _keep_heads(layer: Layer, family: Family, now: LayerStructure, then: LayerStructure, head_size: int) -> None:
     kept = [p * head_size + d for p in _positions(now.heads, then.heads) for d in range(head_size)]
     out, core = layer.path("attention_out"), layer.path("attention_core")
     layer.put(out, slice_linear(layer.attention_out, columns=kept))
-    if kept:
-        for role in ("query", "key", "value"):
-            path = layer.path(role)
-            layer.put(path, slice_linear(layer.module.get_submodule(path), rows=kept))
+    if not kept:
+        inside = _below(core, out)
+        layer.put(core, NoHeads((inside, layer.attention_out) if inside else None, _own_norm(layer, family)))
         return
-    inside = _below(core, out)
-    layer.put(core, NoHeads((inside, layer.attention_out) if inside else None))
+    apart: tuple[Role, ...] = ("query", "key", "value")
+    paths = [*([] if family.fused_qkv else [layer.path(role) for role in apart])]
+    paths += [path for path in family.also_per_head if _has(layer.module, path)]
+    for path in paths:
+        layer.put(path, slice_linear(layer.module.get_submodule(path), rows=kept))
+    if family.fused_qkv:
+        rows = _in_blocks(kept, 3, len(now.heads) * head_size)
+        layer.put(layer.path("qkv"), slice_linear(layer.qkv, rows=rows))
+    for name, what in family.core_attributes.items():
+        setattr(layer.attention_core, name, len(then.heads) if what == "heads" else len(kept))
 
 
-def _first_token_only(layer: Layer) -> None:
+def _own_norm(layer: Layer, family: Family) -> tuple[str, nn.Module] | None:
+    """The norm that the attention core itself applies after adding the residual, by its name there; else None."""
+    inside = _below(layer.path("attention_core"), layer.path("attention_norm"))
+    return (inside, layer.attention_norm) if inside else None
+
+
+def _has(module: nn.Module, path: str) -> bool:
+    for name in path.split("."):
+        if not hasattr(module, name):
+            return False
+        module = getattr(module, name)
+    return True
+
+
+def _first_token_only(layer: Layer, family: Family, config: Any, head_size: int) -> None:
     core = layer.path("attention_core")
     if not isinstance(layer.attention_core, (*STAND_INS.values(), NoHeads)):
-        names = [_below(core, layer.path(role)) for role in ("query", "key", "value", "attention_out")]
-        query, key, value, out = names
+        query, key, value, out = (_below(core, layer.path(role)) for role in ("query", "key", "value", "attention_out"))
         if query is None or key is None or value is None:
             raise NotApplicable("the family file puts the projections outside the attention core")
-        layer.put(core, FirstTokenCore(layer.attention_core, query, key, value, out))
-    layer.module.register_forward_pre_hook(KeepFirst(core), with_kwargs=True)
+        dropout = float(getattr(config, str(family.config.attention_dropout)))
+        layer.put(core, FirstTokenCore(layer.attention_core, (query, key, value, out), head_size, dropout))
+    norm = layer.path("attention_norm") if family.pre_norm else None
+    layer.module.register_forward_pre_hook(KeepFirst(core, norm), with_kwargs=True)
 
 
 def _below(parent: str, path: str) -> str | None:
@@ -145,11 +212,30 @@ def _positions(now: tuple[int, ...], then: tuple[int, ...]) -> list[int]:
     return [place[index] for index in then]
 
 
-def slice_linear(linear: nn.Module, rows: list[int] | None = None, columns: list[int] | None = None) -> nn.Linear:
-    """A copy of a linear layer with some of its outputs (rows) or inputs (columns); the bias follows the rows."""
-    if not isinstance(linear, nn.Linear):
-        raise NotApplicable(f"{type(linear).__name__} holds no float weights to slice; prune before quantizing")
-    weight, bias = linear.weight.detach(), linear.bias
+def _in_blocks(kept: list[int], blocks: int, size: int) -> list[int]:
+    """The kept rows of each of several blocks of ``size`` rows that stand one above the other."""
+    return [block * size + row for block in range(blocks) for row in kept]
+
+
+def matrix(projection: nn.Module) -> Tensor:
+    """The weight of a projection as (outputs, inputs).
+
+    Raises:
+        NotApplicable: it holds no float weights.
+    """
+    from transformers.pytorch_utils import Conv1D
+
+    if isinstance(projection, nn.Linear):
+        return projection.weight
+    if isinstance(projection, Conv1D):  # (inputs, outputs)
+        weight: Tensor = projection.weight
+        return weight.T
+    raise NotApplicable(f"{type(projection).__name__} holds no float weights to slice; prune before quantizing")
+
+
+def slice_linear(projection: Any, rows: list[int] | None = None, columns: list[int] | None = None) -> nn.Linear:
+    """A linear layer with some of the outputs (rows) or inputs (columns) of a projection; the bias follows the rows."""
+    weight, bias = matrix(projection).detach(), projection.bias
     if rows is not None:
         weight = weight[rows]
         bias = bias if bias is None else nn.Parameter(bias.detach()[rows])
@@ -158,7 +244,8 @@ def slice_linear(linear: nn.Module, rows: list[int] | None = None, columns: list
     # The shell is built on meta: no random weights are drawn, so the caller's random state stays put.
     new = nn.Linear(1, 1, bias=bias is not None, device="meta")
     new.out_features, new.in_features = weight.shape
-    new.weight = nn.Parameter(weight.clone(), requires_grad=linear.weight.requires_grad)
+    trains = projection.weight.requires_grad
+    new.weight = nn.Parameter(weight.clone(memory_format=torch.contiguous_format), requires_grad=trains)
     if bias is not None:
-        new.bias = nn.Parameter(bias.detach().clone(), requires_grad=linear.weight.requires_grad)
-    return new.train(linear.training)
+        new.bias = nn.Parameter(bias.detach().clone(), requires_grad=trains)
+    return new.train(projection.training)

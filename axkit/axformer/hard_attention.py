@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from axkit.passes import FLOAT_WEIGHTS, SOFT_ATTENTION, TORCH_MODULE, Pass, PassConfig, Result, Tools
+from axkit.axformer.settings import SearchConfig
+from axkit.passes import FLOAT_WEIGHTS, SOFT_ATTENTION, TORCH_MODULE, Pass, Result, Tools
 
 if TYPE_CHECKING:
     from axkit.subject import Subject
 
+Kept = Annotated[int, Field(ge=1, le=8192)] | Annotated[float, Field(gt=0, lt=1)]
 
-class HardAttentionConfig(PassConfig):
+
+class HardAttentionConfig(SearchConfig):
     """Settings of ``hard_attention``; the defaults are the paper's."""
 
-    k: int = Field(30, ge=1, le=8192, description="Probabilities kept per head and query.")
-    vote: float = Field(0.5, ge=0, lt=1, description="Share of samples that must not get worse.")
+    k: Kept | Annotated[list[Kept], Field(min_length=1, max_length=16)] = Field(
+        30,
+        description="Probabilities kept per head and query: a number, a share of the tokens (0..1), or a list of "
+        "these to try on each layer in this order, each against the best so far.",
+    )
+
+    @property
+    def choices(self) -> list[int | float]:
+        """Always a list."""
+        return list(self.k) if isinstance(self.k, list) else [self.k]
 
 
 class HardAttention(Pass[HardAttentionConfig]):
@@ -30,27 +41,30 @@ class HardAttention(Pass[HardAttentionConfig]):
 
     def apply(self, subject: Subject, config: HardAttentionConfig, tools: Tools) -> Result:
         """Search, and leave the accepted layers hard."""
-        from axkit.axformer.search import Rule, Search
+        from axkit.axformer.search import Search, kept_of
 
-        longest = int(tools.search.lengths.max())
-        if longest <= config.k:
+        lengths = tools.search.lengths
+        choices = [k for k in config.choices if (kept_of(k, lengths) < lengths).any()]
+        if not choices:
+            shown = ", ".join(f"{k:g}" for k in config.choices)
             note = (
-                f"No search input has more than K = {config.k} tokens (the longest has {longest}): nothing to change."
+                f"No search input has more than K = {shown} tokens (the longest: {lengths.max()}): nothing to change."
             )
             return Result(facts={"hard_layers": 0.0}, note=note)
-        search = Search(subject, tools, Rule(config.vote), cuts=(config.k,))
-        hard = 0
-        for layer in tools.progress.track(range(len(subject.structure.layers)), "hard attention"):
-            now = subject.structure.layers[layer]
-            if not now.attention or not now.heads:
+        layers = subject.structure.layers
+        cuts = tuple(k for k in choices if isinstance(k, int))
+        search = Search(subject, tools, config, looks=len(layers) * len(choices), cuts=cuts)
+        for layer in tools.progress.track(range(len(layers)), "hard attention"):
+            if not layers[layer].attention or not layers[layer].heads:
                 continue
-            hard += search.harden(layer, config.k)
+            for k in choices:
+                name = f"hard/{layer}" if len(config.choices) == 1 else f"hard/{layer}/k/{k:g}"
+                search.harden(layer, k, name)
+        search.leave(tools)
         subject.carve(search.structure)
-        facts = {
+        hard = sum(layer.hard_k is not None for layer in subject.structure.layers)
+        facts = search.facts() | {
             "hard_layers": float(hard),
-            "evaluations": float(search.evaluations),
-            "search_loss_before_nats": search.base_loss,
-            "search_loss_after_nats": search.best,
-            "inputs_longer_than_k_percent": 100.0 * float((tools.search.lengths > config.k).mean()),
+            "inputs_longer_than_k_percent": 100.0 * float((kept_of(min(choices), lengths) < lengths).mean()),
         }
         return Result(facts=facts, note="" if hard else "No layer improved with hard attention: nothing changed.")

@@ -1,32 +1,58 @@
-"""``axformer_prune``: phase 2 of AxFormer, last layer to first."""
+"""``axformer_prune``: phase 2 of AxFormer, last layer to first; or, with a budget, whatever buys most."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
 
-from axkit.passes import FLOAT_WEIGHTS, TORCH_MODULE, Pass, PassConfig, Result, Tools
+from axkit.axformer.settings import SearchConfig
+from axkit.errors import NotApplicable
+from axkit.passes import FLOAT_WEIGHTS, TORCH_MODULE, InnerStep, Pass, Result, Tools
 
 if TYPE_CHECKING:
+    from axkit.anatomy.family import Family
+    from axkit.anatomy.structure import Structure
     from axkit.subject import Subject
 
 
-class AxformerPruneConfig(PassConfig):
+class AxformerPruneConfig(SearchConfig):
     """Settings of ``axformer_prune``; the defaults are the paper's."""
 
-    vote: float = Field(0.5, ge=0, lt=1, description="Share of samples that must not get worse.")
+    objective: Literal["accuracy", "budget"] = Field(
+        "accuracy",
+        description="accuracy: the paper's, remove what makes the model no worse. budget: remove what buys most "
+        "measured time or bytes per loss, until 'speedup' and 'size' are reached or 'max_drop' is spent.",
+    )
     tolerance: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="Share of the dense search loss that all removals together may cost; the paper's is 0.",
+        description="accuracy: share of the dense search loss that all removals together may cost; the paper's is 0.",
     )
     groups: int = Field(12, ge=1, le=4096, description="Equal groups of feed-forward neurons tried one by one.")
     first_token_only: bool = Field(
         True, description="Compute the last layer for the first token alone, where the head reads no other; exact."
+    )
+    speedup: float | None = Field(
+        None, gt=1, le=100, description="budget: wanted throughput at batch 32, as a multiple of the dense model's."
+    )
+    size: float | None = Field(None, gt=1, le=100, description="budget: wanted dense bytes / bytes left.")
+    max_drop: float = Field(
+        1.0, ge=0, le=100, description="budget: points of the task's metric that may go, on the search split."
+    )
+    confidence: float | None = Field(
+        None,
+        gt=0.5,
+        lt=1,
+        description="budget: max_drop must hold for the upper bound of the drop at this confidence "
+        "(non-inferiority); without it, for the drop as seen.",
+    )
+    rounds: int = Field(1, ge=1, le=20, description="budget: steps to the target; each is judged, and undone if dear.")
+    recover: InnerStep | None = Field(
+        None, description="budget: a pass that trains after each round, as {pass: distill, epochs: 0.5}."
     )
 
 
@@ -38,42 +64,65 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS})
     paper = "Nagarajan et al. 2022, AxFormer, arXiv 2010.03688, accuracy-driven pruning"
 
+    def check(self, family: Family, config: AxformerPruneConfig) -> None:
+        """A budget needs a target, and a target a budget."""
+        targets = [name for name in ("speedup", "size", "recover") if getattr(config, name) is not None]
+        if config.objective == "budget" and config.speedup is None and config.size is None:
+            raise NotApplicable("objective budget has no target: give 'speedup' or 'size', or both")
+        if config.objective == "accuracy" and targets:
+            raise NotApplicable(f"'{targets[0]}' is for objective budget: add 'objective: budget', or take it out")
+
     def apply(self, subject: Subject, config: AxformerPruneConfig, tools: Tools) -> Result:
         """Search and carve."""
-        from axkit.axformer.search import Rule, Search
-
         newly_first = (
             config.first_token_only and subject.reads_first_token_only and not subject.structure.first_token_only
         )
         if newly_first:
             subject.carve(replace(subject.structure, first_token_only=True))
         before = subject.structure
-        hard = {layer.hard_k for layer in before.layers if layer.hard_k is not None}
-        search = Search(subject, tools, Rule(config.vote, config.tolerance), cuts=tuple(sorted(hard)))
-        groups = np.array_split(np.arange(before.ffn_width), min(config.groups, before.ffn_width))
-        for layer in tools.progress.track(range(len(before.layers) - 1, -1, -1), "accuracy-driven pruning"):
-            if before.layers[layer].ffn:
-                search.prune_block(layer, "ffn", [group.tolist() for group in groups])
-            if before.layers[layer].attention:
-                search.prune_block(layer, "attention", [[head] for head in range(before.n_heads)])
-        subject.carve(search.structure)
-        after = subject.structure
-        facts = {
-            "removed_attention_blocks": float(
-                sum(x.attention for x in before.layers) - sum(x.attention for x in after.layers)
-            ),
-            "removed_ffn_blocks": float(sum(x.ffn for x in before.layers) - sum(x.ffn for x in after.layers)),
-            "removed_heads": float(sum(len(x.heads) for x in before.layers) - sum(len(x.heads) for x in after.layers)),
-            "removed_neurons": float(
-                sum(len(x.neurons) for x in before.layers) - sum(len(x.neurons) for x in after.layers)
-            ),
-            "evaluations": float(search.evaluations),
-            "search_loss_before_nats": search.base_loss,
-            "search_loss_after_nats": search.best,
-        }
-        note = ""
-        if after == before:
+        result = (
+            _by_budget(subject, config, tools) if config.objective == "budget" else _by_rule(subject, config, tools)
+        )
+        note = result.note
+        if subject.structure == before and not note:
             note = "No block, head or neuron could be removed under this rule; a tolerance above 0 allows more."
             if newly_first:
                 note += " The last layer is computed for the first token alone, which changes no logit."
-        return Result(facts=facts, note=note)
+        return replace(result, facts=_removed(before, subject.structure) | dict(result.facts), note=note)
+
+
+def _by_rule(subject: Subject, config: AxformerPruneConfig, tools: Tools) -> Result:
+    from axkit.axformer.search import Search
+
+    before = subject.structure
+    cuts = tuple(sorted({layer.hard_k for layer in before.layers if isinstance(layer.hard_k, int)}))
+    groups = np.array_split(np.arange(before.ffn_width), min(config.groups, before.ffn_width))
+    looks = len(before.layers) * (2 + len(groups) + before.n_heads)
+    search = Search(subject, tools, config, looks, config.tolerance, cuts)
+    for layer in tools.progress.track(range(len(before.layers) - 1, -1, -1), "accuracy-driven pruning"):
+        if before.layers[layer].ffn:
+            search.prune_block(layer, "ffn", [group.tolist() for group in groups])
+        if before.layers[layer].attention:
+            search.prune_block(layer, "attention", [[head] for head in range(before.n_heads)])
+    subject.carve(search.structure)
+    return Result(facts=search.facts())
+
+
+def _by_budget(subject: Subject, config: AxformerPruneConfig, tools: Tools) -> Result:
+    from axkit.axformer.budget import BudgetSearch
+
+    search = BudgetSearch(subject, tools, config)
+    search.run()
+    facts = {"evaluations": float(search.evaluations), "rounds": float(search.frontier[-1]["round"])}
+    return Result(facts=facts, note=search.note, tables={"frontier": search.frontier})
+
+
+def _removed(before: Structure, after: Structure) -> dict[str, float]:
+    """How much of each went."""
+    pairs = list(zip(before.layers, after.layers, strict=True))
+    return {
+        "removed_attention_blocks": float(sum(a.attention - b.attention for a, b in pairs)),
+        "removed_ffn_blocks": float(sum(a.ffn - b.ffn for a, b in pairs)),
+        "removed_heads": float(sum(len(a.heads) - len(b.heads) for a, b in pairs)),
+        "removed_neurons": float(sum(len(a.neurons) - len(b.neurons) for a, b in pairs)),
+    }

@@ -7,90 +7,64 @@ decision against a plain loop that only masks.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
-from torch import Tensor
 
 from axkit.anatomy.structure import Structure
-from axkit.axformer.trial import BlockName, OpenBlock, Workbench
+from axkit.axformer.evaluate import Evaluator, Run
+from axkit.axformer.guards import GUARDS
+from axkit.axformer.settings import SearchConfig
+from axkit.axformer.sheet import Outcome, Rows, Stakes
+from axkit.axformer.trial import BlockName, OpenBlock
 from axkit.passes import Tools
 from axkit.subject import Subject
 
 NEAR_MISS = 1.1  # a block whose loss is below this multiple of the best is searched part by part
-_SLACK = 1 + 1e-6  # float sums in another order: never abandon within rounding of the bound
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one candidate did on the search split.
-
-    Attributes:
-        loss: mean over samples; a lower bound where the evaluation was abandoned.
-        votes: samples whose loss is at most that of the dense model, among those seen.
-        seen: samples evaluated.
-        whole: False when it was abandoned, its fate being sealed.
-    """
-
-    loss: float
-    votes: int
-    seen: int
-    whole: bool
-
-
-@dataclass(frozen=True)
-class Rule:
-    """The acceptance rule: L < best + tolerance * base, and count(l <= base l) > floor(vote * samples).
-
-    Attributes:
-        vote: share of the samples, 0..1; the paper's is 0.5.
-        tolerance: share of the dense loss that all removals together may cost; the paper's is 0.
-    """
-
-    vote: float = 0.5
-    tolerance: float = 0.0
+_MEMO = "axformer"
 
 
 class Search:
-    """State of one search: the workbench, the dense losses, the best loss so far.
+    """State of one search: the evaluator, the best value so far, the journal.
+
+    The acceptance rule: value < best + tolerance * base value, and count(l <= base l) > floor(vote * samples).
 
     Args:
         subject: left alone; what was found is ``self.structure``.
         tools: lent by the engine; ``tools.search`` is what it decides on.
-        rule: when to accept.
-        cuts: token counts that no batch straddles (the K of hard attention, so that what K leaves alone stays equal
-            to the bit and ties count as ties).
-        batch_size: rows per batch.
+        config: criterion, vote, guard and the like.
+        looks: candidates it may evaluate, at most; the paired test is corrected for them.
+        tolerance: share of the dense value that all removals together may cost; the paper's is 0.
+        cuts: token counts that no batch straddles (the K of hard attention).
     """
 
     def __init__(
-        self, subject: Subject, tools: Tools, rule: Rule, cuts: tuple[int, ...] = (), batch_size: int = 64
+        self,
+        subject: Subject,
+        tools: Tools,
+        config: SearchConfig,
+        looks: int,
+        tolerance: float = 0.0,
+        cuts: tuple[int, ...] = (),
     ) -> None:
-        self.rule, self._journal = rule, tools.journal
+        known = tools.memo.pop(_MEMO, None)
+        if isinstance(known, Evaluator) and known.split is tools.search and known.knows(subject, config):
+            self.rows, self.evaluations = known, 0
+        else:
+            self.rows = Evaluator(subject, tools, config, cuts)
+            self.evaluations = self.rows.passes
+        self.bench = self.rows.bench
+        self.tolerance, self.samples = tolerance, self.rows.samples
+        self._journal, self._main = tools.journal, tools.processes.is_main
         self._done = {entry["element"]: entry for entry in tools.journal.read()}
-        self.bench = Workbench(subject, list(tools.search.batches(batch_size, cuts)), tools.search.kind.losses)
-        self.samples = len(tools.search)
-        batches = range(len(self.bench.batches))
-        now = self._all(tools, partial(self.bench.refresh, start=0))
-        self.base, self.evaluations = now, 1
-        if any(layer.hard_k is not None for layer in subject.structure.layers):
-            with self.bench.softened():  # the vote compares with soft attention, through both phases
-                self.base = self._all(tools, partial(self.bench.losses, start=0))
-            self.evaluations = 2
-        self.base_loss, self.best = float(self.base.mean()), float(now.mean())
-        mean = [float(self.base[batch.rows].mean()) for batch in self.bench.batches]
-        self._hard_first = sorted(batches, key=lambda i: -mean[i])
+        tools.processes.wait()  # nobody writes before all have read
+        self._needed = int(np.floor(config.vote * self.samples))
+        self._guard = GUARDS[config.guard](self.samples, looks, config.guard_level)
+        self.base_value, self.best = self.rows.value(self.rows.base), self.rows.value(self.rows.now)
         self._first_token_only = subject.structure.first_token_only
-        self._start = 0.0
-
-    def _all(self, tools: Tools, losses: Callable[[int], Tensor]) -> npt.NDArray[np.float64]:
-        found = np.zeros(self.samples)
-        for index in tools.progress.track(range(len(self.bench.batches)), "dense losses"):
-            found[self.bench.batches[index].rows] = losses(index).double().numpy()
-        return found
+        self._looks, self._start = 0, 0.0
 
     @property
     def structure(self) -> Structure:
@@ -99,18 +73,33 @@ class Search:
 
     @property
     def bound(self) -> float:
-        """A candidate's loss must be below this."""
-        return self.best + self.rule.tolerance * self.base_loss
+        """A candidate's value must be below this."""
+        return self.best + self.tolerance * self.base_value
 
-    def harden(self, layer: int, k: int) -> bool:
+    def facts(self) -> dict[str, float]:
+        """For the report."""
+        shelf = self.bench.shelf
+        return {
+            "evaluations": float(self.evaluations),
+            "search_loss_before_nats": self.base_value,
+            "search_loss_after_nats": self.best,
+            "cached_memory_bytes": float(shelf.memory_bytes),
+            "cached_disk_bytes": float(shelf.disk_bytes),
+        }
+
+    def leave(self, tools: Tools) -> None:
+        """For the next pass of the run, which may find the model as this search leaves it."""
+        tools.memo[_MEMO] = self.rows
+
+    def harden(self, layer: int, k: int | float, name: str) -> bool:
         """Try hard attention in one layer; the layers above are evaluated again where it stays."""
         candidate = self.structure.change(layer, hard_k=k)
-        with self.bench.swapped(layer, self.bench.carved(layer, candidate)):
-            outcome = self._look(f"hard/{layer}", lambda batch: self.bench.losses(batch, layer), self.bound, True)
-        accepted = self._judge(f"hard/{layer}", outcome, layer, candidate)
+        soft = self.structure.layers[layer].hard_k is None
+        binds = kept_of(k, self.rows.split.lengths) < self.rows.split.lengths if soft else None
+        outcome = self._swapped(name, layer, candidate, self._stakes(self.bound, True, binds))
+        accepted = self._judge(name, outcome, layer, candidate)
         if accepted:
-            for batch in range(len(self.bench.batches)):
-                self.bench.refresh(batch, layer)
+            self.rows.refresh(layer)
         return accepted
 
     def prune_block(self, layer: int, name: BlockName, parts: Sequence[Sequence[int]]) -> None:
@@ -124,71 +113,85 @@ class Search:
         now, element = self.structure, f"{name}/{layer}"
         whole = now.without_attention(layer) if name == "attention" else now.without_ffn(layer)
         near = max(NEAR_MISS * self.best, self.bound)
-        with self.bench.swapped(layer, self.bench.carved(layer, whole)):
-            outcome = self._look(element, lambda batch: self.bench.losses(batch, layer), near, False)
-        if self._judge(element, outcome, layer, whole) or outcome.loss >= near:
+        outcome = self._swapped(element, layer, whole, self._stakes(near, False))
+        if self._judge(element, outcome, layer, whole) or outcome.value >= near:
             return
-        block = OpenBlock(self.bench, layer, name)
-        present = now.layers[layer].heads if name == "attention" else now.layers[layer].neurons
-        width = self.bench.head_size if name == "attention" else 1
-        place = {index: position for position, index in enumerate(present)}
-        for number, part in enumerate(parts):
-            there = [index for index in part if index in place]
-            if not there:
+        opens = (
+            not self.bench.subject.family.shared_layers
+        )  # a layer computed many times has no one input to open it on
+        block: OpenBlock | None = None  # opened at the first part that has to be run
+        present = set(now.layers[layer].heads if name == "attention" else now.layers[layer].neurons)
+        for number, every in enumerate(parts):
+            part = [index for index in every if index in present]
+            if not part:
                 continue
-            columns = [place[index] * width + d for index in there for d in range(width)]
             left = self.structure
-            left = left.without_heads(layer, there) if name == "attention" else left.without_neurons(layer, there)
-            one = f"{element}/head/{part[0]}" if name == "attention" else f"{element}/group/{number}"
-            outcome = self._look(one, partial(block.losses, columns=columns), self.bound, True)
-            if self._judge(one, outcome, layer, left):
-                block.drop(columns)
+            left = left.without_heads(layer, part) if name == "attention" else left.without_neurons(layer, part)
+            one = f"{element}/head/{every[0]}" if name == "attention" else f"{element}/group/{number}"
+            if opens and block is None and one not in self._done:
+                block = OpenBlock(self.bench, layer, name, self.rows.batches)
+            stakes = self._stakes(self.bound, True)
+            if opens:
+                outcome = self._look(one, partial(block.logits, part=part) if block is not None else None, stakes)
+            else:
+                outcome = self._swapped(one, layer, left, stakes)
+            if self._judge(one, outcome, layer, left) and block is not None:
+                block.drop(self.rows.batches, part)
 
-    def _look(self, element: str, losses: Callable[[int], Tensor], ceiling: float, vote_decides: bool) -> Outcome:
+    def _stakes(self, ceiling: float, vote_decides: bool, binds: Rows | None = None) -> Stakes:
+        return Stakes(ceiling, self._needed, vote_decides, binds)
+
+    def _swapped(self, element: str, layer: int, candidate: Structure, stakes: Stakes) -> Outcome:
+        """Look at a candidate that is one layer of another shape."""
+        if element in self._done:
+            return self._look(element, None, stakes)
+        with self.bench.swapped(layer, self.bench.carved(layer, candidate)):
+            return self._look(element, partial(self.bench.logits, start=layer), stakes)
+
+    def _look(self, element: str, run: Run | None, stakes: Stakes) -> Outcome:
         """Evaluate a candidate, or read off the journal what an interrupted search saw of it."""
         self._start = time.perf_counter()
         known = self._done.get(element)
-        if known is not None:
-            return Outcome(known["loss"], known["votes"], known["seen"], known["whole"])
+        if known is not None or run is None:
+            assert known is not None, "nothing is opened for what the journal knows"
+            return Outcome(known["loss"], known["votes"], known["seen"], known["whole"], known["screened"])
         self.evaluations += 1
-        return self._evaluate(losses, ceiling, vote_decides)
+        return self.rows.look(run, stakes)
 
     def _judge(self, element: str, outcome: Outcome, layer: int, candidate: Structure) -> bool:
         """Accept or not, and write it down."""
-        accepted = outcome.whole and outcome.loss < self.bound and outcome.votes > self._needed
+        look, self._looks = self._looks, self._looks + 1
+        known = self._done.get(element)
+        if known is not None:
+            accepted = bool(known["accepted"])
+        else:
+            accepted = outcome.whole and outcome.value < self.bound and outcome.votes > self._needed
+            if accepted:
+                assert outcome.kept is not None, "a whole evaluation keeps its rows"
+                accepted = self._guard.believes(self.rows.criterion, self.rows.now, outcome.kept, look)
         if accepted:
             self.bench.accept(layer, candidate)
-            self.best = min(self.best, outcome.loss)
-        if element not in self._done:
-            self._journal.write(
-                element=element,
-                loss=outcome.loss,
-                votes=outcome.votes,
-                seen=outcome.seen,
-                whole=outcome.whole,
-                samples=self.samples,
-                accepted=accepted,
-                best=self.best,
-                seconds=round(time.perf_counter() - self._start, 4),
-            )
+            self.best = min(self.best, outcome.value)
+            self.rows.accept(outcome)
+        if known is None and self._main:
+            self._write(element, outcome, accepted)
         return accepted
 
-    @property
-    def _needed(self) -> int:
-        return int(np.floor(self.rule.vote * self.samples))
+    def _write(self, element: str, outcome: Outcome, accepted: bool) -> None:
+        self._journal.write(
+            element=element,
+            loss=outcome.value,
+            votes=outcome.votes,
+            seen=outcome.seen,
+            whole=outcome.whole,
+            screened=outcome.screened,
+            samples=self.samples,
+            accepted=accepted,
+            best=self.best,
+            seconds=round(time.perf_counter() - self._start, 4),
+        )
 
-    def _evaluate(self, losses: Callable[[int], Tensor], ceiling: float, vote_decides: bool) -> Outcome:
-        """Losses are not negative, so a running sum past the ceiling, or a vote that is lost, ends it early."""
-        found, total, votes, seen = np.zeros(self.samples), 0.0, 0, 0
-        for index in self._hard_first:
-            rows = self.bench.batches[index].rows
-            part = losses(index).double().numpy()
-            found[rows] = part
-            total += float(part.sum())
-            votes += int((part <= self.base[rows]).sum())
-            seen += len(rows)
-            lost = total > ceiling * self.samples * _SLACK
-            lost = lost or (vote_decides and votes + self.samples - seen <= self._needed)
-            if lost and seen < self.samples:
-                return Outcome(total / self.samples, votes, seen, False)
-        return Outcome(float(found.mean()), votes, seen, True)
+
+def kept_of(k: int | float, lengths: Rows) -> Rows:
+    """Probabilities that hard attention keeps for sequences of these lengths: ``k``, or that share of the length."""
+    return np.ceil(k * lengths).astype(int) if isinstance(k, float) else np.full_like(lengths, k)

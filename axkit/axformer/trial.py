@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal
@@ -11,18 +11,20 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from axkit.anatomy.modules import STAND_INS
+from axkit.anatomy.family import Family
+from axkit.anatomy.modules import STAND_INS, NoLayer, PassOn
 from axkit.anatomy.structure import Structure
-from axkit.anatomy.surgery import Layer, carve_layer
+from axkit.anatomy.surgery import Layer, carve_layer, matrix
+from axkit.axformer.hidden import HiddenStates, Shelf
 from axkit.subject import Subject
-from axkit.tasks.split import Batch
+from axkit.tasks.split import Batch, Split
 
 BlockName = Literal["attention", "ffn"]
-LossFunction = Callable[[Tensor, Tensor], Tensor]
+_TERMS, _TOTAL, _BESIDE = range(3)  # what an open block keeps of each token
 
 
 class _Feed(nn.Module):
-    """Gives what it was told, whatever comes in; nothing told: what comes in."""
+    """Gives what it was told, whatever comes in."""
 
     def __init__(self, pair: bool = False) -> None:
         super().__init__()
@@ -30,8 +32,7 @@ class _Feed(nn.Module):
         self.pair = pair  # attention cores return (output, probabilities)
 
     def forward(self, hidden: Tensor, *_: Any, **__: Any) -> Any:
-        value = hidden if self.value is None else self.value
-        return (value, None) if self.pair else value
+        return (self.value, None) if self.pair else self.value
 
 
 class _EnoughError(Exception):
@@ -42,57 +43,61 @@ class Workbench:
     """A copy of a model whose layers can be tried one at a time, on fixed batches, with cached layer inputs.
 
     The hidden states at the input of layer i do not depend on anything the search changes at layers >= i, so they are
-    computed once and kept (``layers x rows x tokens x hidden`` float32).
+    computed once and kept.
 
     Args:
         subject: left alone; ``self.subject`` is the copy, carved as candidates are accepted. Where the head reads the
             first token alone, so does the copy's last layer: exact, and cheaper.
-        batches: of the search split; the same for the whole search, so that ties stay ties.
-        losses: logits and labels to one loss per row.
+        split: rows to run.
+        shelf: where the cached hidden states are kept.
     """
 
-    def __init__(self, subject: Subject, batches: Sequence[Batch], losses: LossFunction) -> None:
-        self.subject, self.batches, self._losses = subject.copy(), batches, losses
+    def __init__(self, subject: Subject, split: Split, shelf: Shelf) -> None:
+        self.subject, self.shelf, self.split = subject.copy(), shelf, split
         if self.subject.reads_first_token_only:
             self.subject.carve(replace(subject.structure, first_token_only=True))
         model, family = self.subject.module.eval(), self.subject.family
         self._modules: Any = model.base_model.get_submodule(family.layers)
-        self._inputs: list[list[Tensor]] = [[] for _ in range(len(self._modules))]
-        self.head_size = family.size(model.config, "hidden") // subject.structure.n_heads
+        hidden = family.size(model.config, "hidden")
+        self._hidden = HiddenStates(shelf, [hidden] * len(self._modules), split.lengths)
+        self.head_size = hidden // subject.structure.n_heads
+        self._dtype = model.dtype
 
     def layer(self, index: int) -> Layer:
         """A layer of the copy, by role."""
         return Layer(index, self._modules[index], self.subject.family)
 
-    def losses(self, batch: int, start: int) -> Tensor:
-        """Losses of one batch, from the cached input of layer ``start`` on: (rows,)."""
-        data = self.batches[batch]
+    def logits(self, batch: Batch, start: int) -> Tensor:
+        """Logits of one batch, from the cached input of layer ``start`` on, float32."""
         with self._from(start, batch), torch.inference_mode():
-            return self._losses(self.subject.module(**data.inputs).logits, data.labels)
+            return self.split.kind.logits(self.subject.module(**batch.inputs)).float()
 
-    def refresh(self, batch: int, start: int) -> Tensor:
-        """As :meth:`losses`, and keep the input of every layer above ``start`` (of all layers, where it is 0)."""
+    def refresh(self, batch: Batch, start: int) -> Tensor:
+        """As :meth:`logits`, and keep the input of every layer above ``start`` (of all layers, where it is 0)."""
+        places = self._hidden.places(batch)
 
         def keep(index: int) -> Any:
             def hook(_: nn.Module, args: tuple[Any, ...]) -> None:
-                self._inputs[index][batch : batch + 1] = [args[0].clone()]  # a slice: appends where the list ends here
+                self._hidden.put(index, places, args[0])
 
             return hook
 
-        wanted = range(start + 1 if start else 0, len(self._modules))
+        # what a removed layer gets nobody asks for; past a last layer of one token it would be cut
+        above = range(start + 1 if start else 0, len(self._modules))
+        wanted = [index for index in above if not isinstance(self._modules[index], NoLayer)]
         # prepended: KeepFirst, where present, must not cut the input before it is kept
         handles = [self._modules[i].register_forward_pre_hook(keep(i), prepend=True) for i in wanted]
         try:
-            return self.losses(batch, start)
+            return self.logits(batch, start)
         finally:
             for handle in handles:
                 handle.remove()
 
-    def seen_by(self, batch: int, layer: int, roles: Sequence[str]) -> dict[str, Tensor]:
+    def seen_by(self, batch: Batch, layer: int, roles: Sequence[str]) -> dict[str, Tensor]:
         """What reaches the modules of some roles of a layer on one batch; nothing above the layer is computed.
 
         Args:
-            batch: index.
+            batch: rows of the split.
             layer: index.
             roles: the last one that the layer runs must be the last of the list.
         """
@@ -110,7 +115,7 @@ class Workbench:
         handles = [getattr(speaker, role).register_forward_pre_hook(look(role)) for role in roles]
         try:
             with self._from(layer, batch), torch.inference_mode():
-                self.subject.module(**self.batches[batch].inputs)
+                self.subject.module(**batch.inputs)
         except _EnoughError:
             pass
         finally:
@@ -119,18 +124,21 @@ class Workbench:
         return seen
 
     @contextmanager
-    def _from(self, start: int, batch: int) -> Iterator[None]:
-        if not start or len(self._inputs[start]) <= batch:
+    def _from(self, start: int, batch: Batch) -> Iterator[None]:
+        if not start:
             yield
             return
         before = [self._modules[i] for i in range(start)]
-        feed = _Feed()
-        feed.value = self._inputs[start][batch]
-        for index in range(start):
-            self._modules[index] = feed
+        value = self._hidden.get(start, self._hidden.places(batch)).to(self._dtype)
+        family = self.subject.family
+        for index, module in enumerate(before):
+            self._modules[index] = PassOn(module, family.layer_attributes, family.layer_returns_tuple)
+        # given to the layer itself: what a family computes between two layers is in the cached input already
+        handle = self._modules[start].register_forward_pre_hook(lambda _, args: (value, *args[1:]), prepend=True)
         try:
             yield
         finally:
+            handle.remove()
             for index, module in enumerate(before):
                 self._modules[index] = module
 
@@ -138,7 +146,7 @@ class Workbench:
     def softened(self) -> Iterator[None]:
         """Every layer with soft attention, for a while."""
         layers = self.subject.structure.layers
-        cores: list[Any] = [self.layer(i).attention_core for i, layer in enumerate(layers) if layer.hard_k is not None]
+        cores: list[Any] = [self.layer(i).hard for i, layer in enumerate(layers) if layer.hard_k is not None]
         before = [core.axkit_topk for core in cores]
         for core in cores:
             core.axkit_topk = None
@@ -181,60 +189,70 @@ class OpenBlock:
         bench: the workbench.
         layer: index.
         name: which block. For ``ffn`` the layer's attention is not computed again either.
+        batches: rows of the split, all that will be asked for.
     """
 
-    def __init__(self, bench: Workbench, layer: int, name: BlockName) -> None:
+    def __init__(self, bench: Workbench, layer: int, name: BlockName, batches: Iterable[Batch]) -> None:
         self.bench, self.index = bench, layer
+        structure = bench.subject.structure
+        now = structure.layers[layer]
+        present, each = (now.heads, bench.head_size) if name == "attention" else (now.neurons, 1)
+        self._columns = {part: range(p * each, (p + 1) * each) for p, part in enumerate(present)}
         speaker = bench.layer(layer)
         out: Any = getattr(speaker, "attention_out" if name == "attention" else "ffn_out")
-        self._weight = out.weight.detach()
-        roles = ["attention_out"] if name == "attention" else ["attention_norm", "ffn_out"]
-        self._terms: list[Tensor] = []
-        self._totals: list[Tensor] = []
-        self._entering: list[Tensor] = []
-        norm: Any = speaker.attention_norm
-        for batch in range(len(bench.batches)):
-            seen = bench.seen_by(batch, layer, roles)
-            self._terms.append(seen[roles[-1]])
+        self._weight, self._dtype = matrix(out).detach().float(), out.weight.dtype
+        hidden, width = self._weight.shape
+        alone = structure.first_token_only and layer == structure.last
+        self._kept = HiddenStates(bench.shelf.rest(), (width, hidden, hidden), bench.split.lengths, alone)
+        beside = name == "ffn" and now.attention
+        attention_out: Any = speaker.attention_out if beside else None
+        roles = [*(["attention_out"] if name == "attention" or beside else []), *(["ffn_out"] if name == "ffn" else [])]
+        for batch in batches:
+            seen, places = bench.seen_by(batch, layer, roles), self._kept.places(batch)
             with torch.inference_mode():
-                self._totals.append(out(seen[roles[-1]]))
-                if name == "ffn":
-                    self._entering.append(norm(seen["attention_norm"]))
-        self._probe, self._feed, self._before = self._make_probe(name)
+                self._kept.put(_TERMS, places, seen[roles[-1]])
+                self._kept.put(_TOTAL, places, out(seen[roles[-1]]))
+                if beside:  # what the attention block adds; its norm runs again
+                    self._kept.put(_BESIDE, places, attention_out(seen["attention_out"]))
+        self._probe, self._feed, self._before = self._make_probe(name, beside)
 
-    def _make_probe(self, name: BlockName) -> tuple[nn.Module, _Feed, _Feed | None]:
+    def _make_probe(self, name: BlockName, beside: bool) -> tuple[nn.Module, _Feed, _Feed | None]:
         """A copy of the layer whose block, and what comes before it, is replaced by feeds."""
         family = self.bench.subject.family
         probe = copy.deepcopy(self.bench.layer(self.index).module)
         layer = Layer(self.index, probe, family)
-        feed = _Feed(pair=name == "attention")
-        stand_ins = family.removed.attention if name == "attention" else family.removed.ffn
-        for path, kind in stand_ins.items():
-            layer.put(path, STAND_INS[kind]() if kind == "identity" else feed)
-        if name == "attention":
-            return probe, feed, None
-        for path, kind in family.removed.attention.items():
-            layer.put(path, STAND_INS[kind]())
-        before = _Feed()
-        layer.put(layer.path("attention_norm"), before)
-        return probe, feed, before
+        feed = _put_feed(layer, family, name)
+        return probe, feed, _put_feed(layer, family, "attention") if beside else None
 
-    def losses(self, batch: int, columns: Sequence[int]) -> Tensor:
-        """Losses of one batch without some columns of the output projection."""
-        self._feed.value = self._without(batch, columns)
+    def logits(self, batch: Batch, part: Sequence[int]) -> Tensor:
+        """Logits of one batch without some heads or neurons, named by their index in the dense model."""
+        places = self._kept.places(batch)
+        self._feed.value = self._without(places, part).to(self._dtype)
         if self._before is not None:
-            self._before.value = self._entering[batch]
+            self._before.value = self._kept.get(_BESIDE, places).to(self._dtype)
         with self.bench.swapped(self.index, self._probe):
-            return self.bench.losses(batch, self.index)
+            return self.bench.logits(batch, self.index)
 
-    def _without(self, batch: int, columns: Sequence[int]) -> Tensor:
+    def _without(self, places: Tensor, part: Sequence[int]) -> Tensor:
+        columns = [column for index in part for column in self._columns[index]]
         span = slice(columns[0], columns[-1] + 1)
         if len(columns) != span.stop - span.start:
             raise ValueError("the columns of a part stand side by side")
         with torch.inference_mode():
-            left: Tensor = self._totals[batch] - self._terms[batch][..., span] @ self._weight[:, span].T
+            gone = self._kept.get(_TERMS, places, span) @ self._weight[:, span].T
+            left: Tensor = self._kept.get(_TOTAL, places) - gone
         return left
 
-    def drop(self, columns: Sequence[int]) -> None:
-        """Leave these columns out from now on."""
-        self._totals = [self._without(batch, columns) for batch in range(len(self._totals))]
+    def drop(self, batches: Iterable[Batch], part: Sequence[int]) -> None:
+        """Leave these heads or neurons out of these batches from now on."""
+        for batch in batches:
+            places = self._kept.places(batch)
+            self._kept.put(_TOTAL, places, self._without(places, part))
+
+
+def _put_feed(layer: Layer, family: Family, name: BlockName) -> _Feed:
+    """Replace a block by a feed of what it adds to the residual stream."""
+    feed = _Feed(pair=name == "attention")
+    for path, kind in (family.removed.attention if name == "attention" else family.removed.ffn).items():
+        layer.put(path, STAND_INS[kind]() if kind == "identity" else feed)
+    return feed

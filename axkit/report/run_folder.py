@@ -11,9 +11,12 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from axkit.engine import Run, journal_lines
-from axkit.report.text import report_text
+from axkit.engine import Run
+from axkit.record import journal_lines
+from axkit.report.plot import frontier_svg
+from axkit.report.text import FRONTIER, frontier_name, report_text
 from axkit.saving.folder import atomic_folder, save
+from axkit.tasks.kinds import KINDS
 
 FORMAT = 1
 PROBE = ("A fine story, told well.", "This is far too long and rather dull.")
@@ -33,7 +36,7 @@ def write_run(run: Run, target: Path) -> dict[str, Any]:
     Raises:
         StorageError: the disk is full or not writable; an older folder is as before.
     """
-    report = {
+    report: dict[str, Any] = {
         "format": FORMAT,
         "name": run.plan.recipe.name,
         "summary": run.summary,
@@ -48,18 +51,23 @@ def write_run(run: Run, target: Path) -> dict[str, Any]:
         (folder / "recipe.yaml").write_text(resolved_recipe(run), encoding="utf-8")
         (folder / "report.json").write_text(json.dumps(report, indent=1, allow_nan=False), encoding="utf-8")
         (folder / "report.md").write_text(report_text(report), encoding="utf-8")
+        for stage in report["stages"]:
+            points = stage.get("tables", {}).get(FRONTIER)
+            if points:
+                drawn = frontier_svg(points, run.summary["metric_search_dense"], run.summary["metric_name"])
+                (folder / frontier_name(stage)).write_text(drawn, encoding="utf-8")
         (folder / "journal.jsonl").write_text("".join(f"{line}\n" for line in journal_lines(run.stages)), "utf-8")
     return report
 
 
-def _probe(run: Run) -> list[list[float]]:
+def _probe(run: Run) -> list[Any]:
     """The logits of two sentences: a deployment that reloads the folder can check that it got the same model."""
     import torch
 
     with torch.inference_mode():
         inputs = run.tokenizer(list(PROBE), padding=True, return_tensors="pt")
-        logits: list[list[float]] = run.subject.module(**inputs).logits.float().tolist()
-    return logits
+        logits = KINDS[run.plan.task.spec.kind].logits(run.subject.module(**inputs))
+    return logits.float().tolist()
 
 
 def resolved_recipe(run: Run) -> str:

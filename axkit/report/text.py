@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from axkit.anatomy.structure import Structure
 
 MIB = 1e6
+FRONTIER = "frontier"  # the name of a table with speedup and metric_search, drawn as well
+_GROUPS = 12  # cells of the map for the feed-forward neurons of a layer
 
 
 def headline(summary: Mapping[str, Any]) -> str:
@@ -30,6 +33,52 @@ def headline(summary: Mapping[str, Any]) -> str:
     if smaller <= 1.01 and faster <= 1.03 and change <= 0:
         lines.append("Nothing became smaller, faster or better.")
     return "\n".join(lines)
+
+
+def gain_lines(summary: Mapping[str, Any]) -> list[str]:
+    """What was gained on the rows that decided, beside what was gained on rows that nothing had seen."""
+    search = summary["metric_search_result"] - summary["metric_search_dense"]
+    test = summary["metric_result"] - summary["metric_dense"]
+    loss_search = summary["loss_search_dense_nats"] - summary["loss_search_result_nats"]
+    loss_test = summary["loss_test_dense_nats"] - summary["loss_test_result_nats"]
+    lines = [
+        f"On the search split, which decided: {search:+.2f} points, loss {-loss_search:+.4f}. On the untouched test "
+        f"split: {test:+.2f} points, loss {-loss_test:+.4f}."
+    ]
+    parted = [
+        f"{name} gain {there:.{digits}f} there, {here:.{digits}f} here"
+        for name, there, here, digits in (
+            (summary["metric_name"], search, test, 2),
+            ("loss", loss_search, loss_test, 4),
+        )
+        if there > 0 and here < there / 2
+    ]
+    if parted:
+        lines.append(f"It fits the search split: less than half of the gain survives ({'; '.join(parted)}).")
+    return lines
+
+
+def _cells(row: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
+    return [f"{row[key]:g}" if isinstance(row.get(key), float) else str(row.get(key, "")) for key in keys]
+
+
+def stage_tables(stages: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The tables that passes gave, each under a heading."""
+    lines: list[str] = []
+    for stage in stages:
+        for name, rows in stage.get("tables", {}).items():
+            if rows:
+                keys = list(dict.fromkeys(key for row in rows for key in row))
+                lines += [f"## {stage['pass']}: {name}", ""]
+                if name == FRONTIER:
+                    lines += [f"![{FRONTIER}]({frontier_name(stage)})", ""]
+                lines += [*_table(keys, [_cells(row, keys) for row in rows]), ""]
+    return lines
+
+
+def frontier_name(stage: Mapping[str, Any]) -> str:
+    """File name of a stage's plot."""
+    return f"{FRONTIER}-{stage['index']}.svg"
 
 
 def _times(ratio: float, more: str, less: str) -> str:
@@ -78,17 +127,31 @@ def stage_rows(stages: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
 
 
 def what_is_left(structure: Structure) -> list[str]:
-    """One line per layer: heads (`#` kept, `.` gone), feed-forward width, hard attention."""
+    """One line per layer: heads and groups of neurons (`#` kept, `+` in part, `.` gone), hard attention."""
     lines = []
     for index, layer in enumerate(structure.layers):
+        if not layer.present:
+            lines.append(f"layer {index:2d}  layer removed")
+            continue
         heads = "".join("#" if head in layer.heads else "." for head in range(structure.n_heads))
         attention = heads if layer.attention else "block removed".center(structure.n_heads)
-        ffn = f"{len(layer.neurons)}/{structure.ffn_width} neurons" if layer.ffn else "block removed"
+        ffn = f"{_groups(layer.neurons, structure.ffn_width)} {len(layer.neurons)}/{structure.ffn_width} neurons"
+        ffn = ffn if layer.ffn else "block removed"
         hard = f", hard attention K = {layer.hard_k}" if layer.hard_k is not None else ""
         lines.append(f"layer {index:2d}  heads {attention}  feed-forward {ffn}{hard}")
     if structure.first_token_only:
         lines.append("The last layer is computed for the first token alone.")
     return lines
+
+
+def _groups(neurons: Sequence[int], width: int) -> str:
+    """A cell for each twelfth of the neurons."""
+    bounds = [round(width * group / _GROUPS) for group in range(_GROUPS + 1)]
+    cells = ""
+    for low, high in pairwise(bounds):
+        left = sum(low <= neuron < high for neuron in neurons)
+        cells += "#" if left == high - low else "+" if left else "."
+    return cells
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -117,6 +180,8 @@ def report_text(report: Mapping[str, Any]) -> str:
         f"that knows only the most frequent label scores {summary['metric_majority']:.2f}. Speed: the two models in "
         f"turn, in one process, on inputs of real lengths; {spread}.",
         "",
+        *gain_lines(summary),
+        "",
         "## Stages",
         "",
         *_table(("pass", "search metric", "MB", "throughput", "seconds", "note"), stage_rows(stages)),
@@ -127,6 +192,7 @@ def report_text(report: Mapping[str, Any]) -> str:
         *what_is_left(Structure.from_json(stages[-1]["structure"])),
         "```",
         "",
+        *stage_tables(stages),
         "## Data",
         "",
         f"Rows: {rows['train']} train, {rows['search']} search, {rows['test']} test. Truncated: "

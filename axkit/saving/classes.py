@@ -19,7 +19,7 @@ from axkit.anatomy.surgery import carve, dense_structure
 from axkit.errors import AxkitError, CheckpointError
 from axkit.subject import Subject, TrailStep
 
-HEADS = ("SequenceClassification", "TokenClassification", "QuestionAnswering")
+HEADS = ("SequenceClassification", "TokenClassification", "QuestionAnswering", "ImageClassification")
 PREFIX = "axkit_"
 
 

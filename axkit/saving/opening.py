@@ -10,22 +10,27 @@ import torch
 
 from axkit.errors import CheckpointError
 from axkit.quiet import quiet
-from axkit.tasks.kinds import TaskKind
+from axkit.tasks.kind import TaskKind
 
 
 def open_tokenizer(folder: Path) -> Any:
-    """The tokenizer of a checkpoint.
+    """The tokenizer of a checkpoint; one without a padding token (GPT-2's) pads with its end token.
 
     Raises:
-        CheckpointError: there is none that loads.
+        CheckpointError: there is none that loads, or none that can pad.
     """
     from transformers import AutoTokenizer
 
     try:
         with quiet():
-            return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{folder} holds no tokenizer that loads; save the model's tokenizer there") from error
+    if tokenizer.pad_token is None:
+        if tokenizer.eos_token is None:
+            raise CheckpointError(f"the tokenizer in {folder} has no padding token; give it one and save it again")
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
 
 
 def token_limit(tokenizer: Any, config: Any) -> int:
@@ -65,4 +70,28 @@ def open_for_task(folder: Path, kind: TaskKind, outputs: int, names: Sequence[st
             f"{folder} lacks {len(lost)} weights of its own architecture ({lost[0]} first); copy or save it again"
         )
     module.config.problem_type = kind.problem_type
+    if module.config.pad_token_id is None:  # a causal classifier looks for the last token that is none
+        module.config.pad_token_id = module.config.eos_token_id
     return module.eval()
+
+
+def open_model(name: str, tokenizer: Any) -> Any:
+    """A trained model by folder, registered name or hub id, in eval mode; a teacher, say.
+
+    Args:
+        name: as in a recipe.
+        tokenizer: of the rows that it will be asked about.
+
+    Raises:
+        CheckpointError: there is none, it is damaged, it has no head, or its word pieces are others.
+    """
+    from axkit.models import local_folder
+    from axkit.saving.folder import load
+
+    folder = local_folder(name)
+    if open_tokenizer(folder).get_vocab() != tokenizer.get_vocab():
+        raise CheckpointError(f"model '{name}' splits text into other pieces; take one with the same vocabulary")
+    model = load(folder)
+    if not hasattr(model.config, "num_labels") or type(model).__name__.endswith("Model"):
+        raise CheckpointError(f"model '{name}' has no trained head; take one that was fine-tuned for the task")
+    return model.eval()

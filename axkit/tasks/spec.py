@@ -15,11 +15,25 @@ from axkit.recipe import Location, fault_sentence
 Row = Mapping[str, Any]
 SplitName = Literal["train", "search", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "search", "test")
-METRICS = {"classification": ("accuracy", "matthews", "f1"), "regression": ("pearson", "spearman")}
+Kind = Literal["classification", "regression", "multi_label", "token_classification", "question_answering"]
+METRICS: dict[Kind, tuple[str, ...]] = {
+    "classification": ("accuracy", "matthews", "f1"),
+    "regression": ("pearson", "spearman"),
+    "multi_label": ("f1_micro", "f1_macro", "exact"),
+    "token_classification": ("entity_f1", "token_accuracy"),
+    "question_answering": ("f1", "exact_match"),
+}
+HEADS: dict[Kind, str] = {  # of transformers: AutoModelFor<head>
+    "classification": "SequenceClassification",
+    "regression": "SequenceClassification",
+    "multi_label": "SequenceClassification",
+    "token_classification": "TokenClassification",
+    "question_answering": "QuestionAnswering",
+}
 
 
 class TaskSpec(BaseModel):
-    """A task: where its rows are and what they mean.
+    """A task: where its rows are and what they mean (docs/tasks.md).
 
     In a recipe::
 
@@ -32,22 +46,47 @@ class TaskSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    kind: Literal["classification", "regression"]
-    text: str | list[str] = Field(description="Column of the text, or two columns for a pair.")
-    label: str = Field(description="Column of the label (integer or name) or of the score.")
-    files: dict[SplitName, str] | None = Field(None, description="Split -> JSONL, CSV, TSV or Parquet file.")
+    kind: Kind
+    text: str | list[str] = Field(
+        description="Column of the text, or two for a pair; of the words; question and context."
+    )
+    label: str | list[str] = Field(
+        description="Column of the label (integer or name), score, labels, tags or answers; multi_label also takes "
+        "several columns of 0 and 1."
+    )
+    id: str | None = Field(None, description="Column of a row's own name; no two rows of a split may share it.")
+    files: dict[SplitName, str | list[str]] | None = Field(
+        None, description="Split -> JSONL, CSV, TSV, Parquet, SQuAD JSON or CoNLL file, or several."
+    )
+    header: list[str] | None = Field(None, description="Names of the columns of a CoNLL file.")
     hub: str | None = Field(None, description="Hub data set, 'name' or 'name:configuration'.")
-    hub_splits: dict[SplitName, str] | None = Field(None, description="Split -> its name on the hub.")
+    hub_splits: dict[SplitName, str | list[str]] | None = Field(
+        None, description="Split -> its name on the hub, or several."
+    )
     label_names: list[str] | None = Field(None, description="Names of labels 0, 1, ...; read off train where missing.")
-    metric: str | None = Field(None, description="accuracy, matthews, f1; pearson, spearman. The first is the default.")
+    metric: str | list[str] | None = Field(
+        None,
+        description="What decisions are made on, or a list of which the first is; the kind's first where missing.",
+    )
     max_length: int = Field(128, ge=8, le=8192, description="Tokens; longer inputs are truncated and counted.")
+    stride: int = Field(64, ge=0, le=4096, description="question_answering: tokens that two windows share.")
+    max_answer_tokens: int = Field(30, ge=1, le=512, description="question_answering: of a predicted answer.")
+    no_answer_threshold: float | None = Field(
+        None,
+        description="question_answering with unanswerable questions: no answer is given where its score exceeds that "
+        "of the best span by more than this. None where every question has an answer: one is always given.",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> TaskSpec:
-        if self.metric is not None and self.metric not in METRICS[self.kind]:
-            raise ValueError(f"has metric '{self.metric}'{did_you_mean(self.metric, METRICS[self.kind])}")
-        if len(self.columns) not in (1, 2):
-            raise ValueError("takes one or two text columns")
+        for metric in self.metric_names:
+            if metric not in METRICS[self.kind]:
+                raise ValueError(f"has metric '{metric}'{did_you_mean(metric, METRICS[self.kind])}")
+        wanted = {"question_answering": (2,), "token_classification": (1,)}.get(self.kind, (1, 2))
+        if len(self.columns) not in wanted:
+            raise ValueError(f"takes {' or '.join(('one', 'two')[n - 1] for n in wanted)} text columns")
+        if not isinstance(self.label, str) and self.kind != "multi_label":
+            raise ValueError("takes one label column; only multi_label takes several")
         return self
 
     @property
@@ -56,9 +95,20 @@ class TaskSpec(BaseModel):
         return (self.text,) if isinstance(self.text, str) else tuple(self.text)
 
     @property
+    def label_columns(self) -> tuple[str, ...]:
+        """The label column; several for a multi-label task whose labels have a column each."""
+        return (self.label,) if isinstance(self.label, str) else tuple(self.label)
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """All metrics that are told; the first decides."""
+        wanted = self.metric or METRICS[self.kind][0]
+        return (wanted,) if isinstance(wanted, str) else tuple(wanted)
+
+    @property
     def metric_name(self) -> str:
         """The metric that decisions are made on."""
-        return self.metric or METRICS[self.kind][0]
+        return self.metric_names[0]
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from axkit.progress import Progress, Silent
-from axkit.tasks.kinds import TaskKind
+from axkit.tasks.kind import Encoded, TaskKind
 from axkit.tasks.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
 
@@ -22,7 +23,7 @@ class Batch:
 
     Attributes:
         inputs: what the model's forward takes, each (batch, tokens).
-        labels: (batch,).
+        labels: as the kind of task collates them, (batch, ...).
         rows: their indices in the split, (batch,).
     """
 
@@ -41,11 +42,12 @@ class Evaluation:
     """A model on a split.
 
     Attributes:
-        losses: per row, in the order of the split, float64.
+        losses: per example, in the order of the split, float64.
         predictions: per row.
         labels: per row.
         score: the task's metric, in points.
         metric: its name.
+        scores: every metric that the task names, in points; where the split has parts, also of each part.
     """
 
     losses: Any
@@ -53,15 +55,20 @@ class Evaluation:
     labels: Any
     score: float
     metric: str
+    scores: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def loss(self) -> float:
-        """Mean over rows."""
+        """Mean over examples."""
         return float(self.losses.mean())
 
 
 class Split:
     """One split of a task, tokenized for one model.
+
+    An example is what the model is given at once, a row what is scored: the same, but for contexts that are longer
+    than the model takes, whose questions have several examples (windows). ``len(split)``, ``batch`` and the search
+    count examples; metrics, intervals and tests count rows.
 
     Args:
         rows: texts and labels.
@@ -73,31 +80,38 @@ class Split:
 
     def __init__(self, rows: SplitRows, spec: TaskSpec, kind: TaskKind, tokenizer: Any, max_tokens: int) -> None:
         self.kind, self.spec, self.tokenizer = kind, spec, tokenizer
-        limit = min(spec.max_length, max_tokens)
-        columns = [list(column) for column in zip(*rows.texts, strict=True)]
-        encoded = tokenizer(*columns, truncation=True, max_length=limit)
-        names = [name for name in tokenizer.model_input_names if name in encoded]
-        self.examples: list[dict[str, list[int]]] = [
-            {name: encoded[name][i] for name in names} for i in range(len(rows))
-        ]
-        self.labels = rows.labels
-        self.lengths = np.array([len(example["input_ids"]) for example in self.examples])
-        self.at_limit = int((self.lengths >= limit).sum())
+        self.take(kind.encode(rows, spec, tokenizer, min(spec.max_length, max_tokens)), rows.parts)
+
+    def take(self, encoded: Encoded, parts: Sequence[str] = ()) -> None:
+        """Keep what was encoded."""
+        self.encoded, self.parts = encoded, np.array(parts)
+        self.examples, self.labels, self.golds = encoded.examples, encoded.labels, encoded.golds
+        self.lengths = np.array([len(example.get("input_ids", ())) for example in self.examples])
+        self.at_limit = encoded.at_limit
 
     def __len__(self) -> int:
         return len(self.examples)
 
+    def first(self, rows: int) -> Split:
+        """Its first examples, which are a random part of it, to decide on; itself where it has no more."""
+        if len(self) <= rows:
+            return self
+        part = copy.copy(self)
+        part.examples, part.labels, part.lengths = self.examples[:rows], self.labels[:rows], self.lengths[:rows]
+        return part
+
     def batch(self, rows: Sequence[int]) -> Batch:
-        """These rows, padded on the side and with the ids that the tokenizer says."""
-        padded = self.tokenizer.pad([self.examples[i] for i in rows], return_tensors="pt")
-        return Batch(dict(padded), torch.as_tensor(self.labels[list(rows)]), np.array(rows))
+        """These examples, padded on the side and with the ids that the tokenizer says."""
+        padded = dict(self.tokenizer.pad([self.examples[i] for i in rows], return_tensors="pt"))
+        labels = self.kind.collate(self.labels[list(rows)], padded["input_ids"].shape[1])
+        return Batch(padded, labels, np.array(rows))
 
     def batches(self, size: int, cuts: Sequence[int] = ()) -> Iterator[Batch]:
-        """All rows, sorted by length; always the same batches for the same arguments.
+        """All examples, sorted by length; always the same batches for the same arguments.
 
         Args:
-            size: rows per batch, at most.
-            cuts: no batch holds rows both of at most and of more than ``cut`` tokens.
+            size: examples per batch, at most.
+            cuts: no batch holds examples both of at most and of more than ``cut`` tokens.
         """
         order = np.argsort(self.lengths, kind="stable").tolist()
         bounds = sorted(cuts)
@@ -111,20 +125,34 @@ class Split:
             yield self.batch(order[start:stop])
             start = stop
 
-    def score(self, predictions: Any, labels: Any) -> float:
+    def score(self, predictions: Any, golds: Any) -> float:
         """The task's metric on any rows, in points."""
-        return self.kind.metrics[self.spec.metric_name](predictions, labels)
+        return self.kind.metrics[self.spec.metric_name](predictions, golds)
+
+    def scores(self, predictions: Any) -> dict[str, float]:
+        """Every metric that the task names, on all rows, and on each part where there are several; in points."""
+        parts = {"": np.ones(len(self.golds), dtype=bool)}
+        parts |= {f" on {part}": self.parts == part for part in dict.fromkeys(self.parts.tolist())}
+        return {
+            f"{name}{part}": self.kind.metrics[name](predictions[chosen], self.golds[chosen])
+            for name in self.spec.metric_names
+            for part, chosen in parts.items()
+        }
 
     @torch.inference_mode()
     def evaluate(self, model: Any, size: int = 64, progress: Progress | None = None) -> Evaluation:
-        """Run the model, in eval mode, over all rows, in batches of ``size``."""
-        training, losses, predictions = model.training, np.zeros(len(self)), np.zeros(len(self), self.labels.dtype)
+        """Run the model, in eval mode, over all examples, in batches of ``size``."""
+        training, losses = model.training, np.zeros(len(self))
+        found: list[Any] = [None] * len(self)
         model.eval()
         batches = (progress or Silent()).track(self.batches(size), "evaluating", -(-len(self) // size))
         for batch in batches:
-            logits = model(**batch.inputs).logits
+            logits = self.kind.logits(model(**batch.inputs))
             losses[batch.rows] = self.kind.losses(logits, batch.labels).double().numpy()
-            predictions[batch.rows] = self.kind.predictions(logits).numpy()
+            for row, prediction in zip(batch.rows, self.kind.predictions(logits, batch.labels), strict=True):
+                found[row] = prediction
         model.train(training)
-        score = self.score(predictions, self.labels)
-        return Evaluation(losses, predictions, self.labels, score, self.spec.metric_name)
+        predictions = self.kind.gather(found, self.encoded, self.spec)
+        scores = self.scores(predictions)
+        metric = self.spec.metric_name
+        return Evaluation(losses, predictions, self.golds, scores[metric], metric, scores)

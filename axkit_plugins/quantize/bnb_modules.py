@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from axkit import NotApplicable
-from axkit_plugins.quantize.roles import linear_names, put
+from axkit_plugins.quantize.roles import linear_names, matrix, put
 
 if TYPE_CHECKING:
     from axkit import Subject
@@ -35,10 +35,9 @@ def to_4bit(subject: Subject, quant_type: str, skip: Collection[str]) -> dict[st
     before = _bytes(model)
     for name in names:
         linear: Any = model.get_submodule(name)
-        new = bitsandbytes.nn.Linear4bit(
-            linear.in_features, linear.out_features, linear.bias is not None, quant_type=quant_type, device="meta"
-        )
-        packed, state = _quantize(name, linear.weight.detach().float(), quant_type)
+        rows, columns = matrix(linear).shape
+        new = bitsandbytes.nn.Linear4bit(columns, rows, linear.bias is not None, quant_type=quant_type, device="meta")
+        packed, state = _quantize(name, matrix(linear).detach().float().contiguous(), quant_type)
         new.weight = bitsandbytes.nn.Params4bit(
             packed, requires_grad=False, quant_state=state, quant_type=quant_type, module=new, bnb_quantized=True
         )
@@ -63,16 +62,19 @@ def to_8bit(subject: Subject, threshold: float, skip: Collection[str]) -> dict[s
     before = _bytes(model)
     for name in names:
         linear: Any = model.get_submodule(name)
+        rows, columns = matrix(linear).shape
         new = bitsandbytes.nn.Linear8bitLt(
-            linear.in_features,
-            linear.out_features,
+            columns,
+            rows,
             linear.bias is not None,
             has_fp16_weights=False,
             threshold=threshold,
             device="meta",
         )
         new.weight = bitsandbytes.nn.Int8Params(
-            linear.weight.detach().clone(), requires_grad=False, has_fp16_weights=False
+            matrix(linear).detach().clone(memory_format=torch.contiguous_format),
+            requires_grad=False,
+            has_fp16_weights=False,
         )
         _finish(model, name, linear, new)
     told = BitsAndBytesConfig(
@@ -84,7 +86,8 @@ def to_8bit(subject: Subject, threshold: float, skip: Collection[str]) -> dict[s
 
 def _fits(linear: Any) -> bool:
     """What the AVX512-BF16 kernel takes; kept to everywhere, so that the model runs on every processor."""
-    return bool(linear.out_features % 32 == 0 and linear.in_features % 64 == 0)
+    rows, columns = matrix(linear).shape
+    return bool(rows % 32 == 0 and columns % 64 == 0)
 
 
 def _finish(model: Any, name: str, linear: Any, new: Any) -> None:
@@ -128,10 +131,11 @@ def _codes(weight: torch.Tensor, scales: torch.Tensor, table: torch.Tensor, shap
 
 def _skipped(model: Any, names: Sequence[str]) -> list[str]:
     """Patterns for transformers: every linear layer that stays as it is, by its full name."""
+    from transformers.pytorch_utils import Conv1D
     from transformers.quantizers.quantizers_utils import should_convert_module
 
     converted = set(names)
-    left = [n for n, m in model.named_modules() if type(m) is nn.Linear and n not in converted]
+    left = [n for n, m in model.named_modules() if type(m) in (nn.Linear, Conv1D) and n not in converted]
     if all(should_convert_module(name, left) for name in names):
         return left
     return [f"^{re.escape(name)}$" for name in left]  # "classifier" alone would match "pre_classifier" too

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from axkit_plugins.quantize.int8_modules import input_grid, to_int8
+from axkit_plugins.quantize.roles import matrix
 
 
 def straight_through(value: Tensor, rounded: Tensor) -> Tensor:
@@ -67,7 +68,7 @@ def _fake_forward(linear: Any, name: str, largest: dict[str, float], decay: floa
             largest[name] = decay * largest[name] + (1 - decay) * now if name in largest else now
         if largest.get(name):
             x = rounded_inputs(x, largest[name])
-        return nn.functional.linear(x, rounded_rows(linear.weight), linear.bias)
+        return nn.functional.linear(x, rounded_rows(matrix(linear)), linear.bias)
 
     return forward
 

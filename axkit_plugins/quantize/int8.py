@@ -43,8 +43,8 @@ class Int8Config(PassConfig):
 class Int8(Pass[Int8Config]):
     """Symmetric 8-bit weights with a scale per output channel; activations quantized per tensor, per call or for good.
 
-    ``facts`` has each layer's sensitivity: how far the output moves when that layer alone is quantized (mean
-    Kullback-Leibler divergence from the float model's, in nats; for regression the squared difference).
+    A table in the report has each layer's sensitivity: how far the output moves when that layer alone is quantized
+    (mean Kullback-Leibler divergence from the float model's, in nats; for regression the squared difference).
     """
 
     Config = Int8Config
@@ -67,9 +67,9 @@ class Int8(Pass[Int8Config]):
             "static_layers": float(len(state["static"])),
             "embeddings": float(len(state["embedding"])),
             "left_in_float_layers": float(len(state["float"])),
-            **table,
         }
-        return Result(state=state, facts=facts, note=_note(state, bool(int8_modules.kernel())))
+        note = _note(state, bool(int8_modules.kernel()))
+        return Result(state=state, facts=facts, note=note, tables={"sensitivity": table})
 
     def restore(self, subject: Subject, config: Int8Config, state: Mapping[str, Any]) -> None:
         """Put empty int8 modules where the weights will come."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from axkit_plugins.quantize import calibrate
 from axkit_plugins.quantize.calibrate import Range
 from axkit_plugins.quantize.int8_modules import Int8Embedding, Int8Linear
-from axkit_plugins.quantize.roles import linear_names, put
+from axkit_plugins.quantize.roles import embedding_names, linear_names, put
 
 if TYPE_CHECKING:
     from axkit import Subject, Tools
@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 LEARNED = "activation_ranges"  # in the state of an earlier pass of the trail: linear layer -> [low, high]
 
 
-def quantize_model(subject: Subject, config: Int8Config, tools: Tools) -> tuple[dict[str, list[str]], dict[str, float]]:
-    """Replace modules in place; returns the state for ``restore``, and the sensitivity table."""
+Table = list[dict[str, Any]]
+
+
+def quantize_model(subject: Subject, config: Int8Config, tools: Tools) -> tuple[dict[str, list[str]], Table]:
+    """Replace modules in place; returns the state for ``restore``, and the sensitivity table, the worst layer first."""
     model = subject.module.eval()
     linear = linear_names(subject, config.skip)
-    embeddings = [n for n, m in model.named_modules() if config.embeddings and isinstance(m, nn.Embedding)]
+    embeddings = embedding_names(subject) if config.embeddings else []
     ranges = _ranges(subject, linear, config, tools)
     new = {name: _int8(model.get_submodule(name), ranges.get(name)) for name in (*linear, *embeddings)}
     table = _sensitivity(model, new, config.sensitivity_rows, tools)
@@ -39,8 +42,11 @@ def quantize_model(subject: Subject, config: Int8Config, tools: Tools) -> tuple[
         "static": [name for name in linear if name not in left and name in ranges],
         "float": left,
     }
-    unit = "squared" if tools.search.kind.problem_type == "regression" else "nats"
-    return state, {f"sensitivity_{name}_{unit}": value for name, value in table.items()}
+    moved = "moves_squared" if tools.search.kind.problem_type == "regression" else "moves_nats"
+    rows = [
+        {"layer": name, moved: table[name], "stored_in": "float" if name in left else "int8"} for name in worst_first
+    ]
+    return state, rows
 
 
 def _int8(module: Any, activation_range: Range | None) -> Any:
@@ -69,21 +75,31 @@ def _sensitivity(model: Any, new: Mapping[str, Any], rows: int, tools: Tools) ->
     batch = tools.search.batch(range(min(rows, len(tools.search))))
     found = {}
     with torch.inference_mode():
-        expected = model(**batch.inputs).logits.float()
+        kind = tools.search.kind
+        expected = kind.logits(model(**batch.inputs)).float()
         for name in tools.progress.track(list(new), "sensitivity of layers"):
             old = model.get_submodule(name)
             put(model, name, new[name])
-            found[name] = _divergence(expected, model(**batch.inputs).logits.float())
+            found[name] = _divergence(kind, expected, kind.logits(model(**batch.inputs)).float())
             put(model, name, old)
     return found
 
 
-def _divergence(expected: Tensor, found: Tensor) -> float:
-    """KL(expected || found) of class probabilities, mean over rows, in nats; of one output: the squared difference."""
-    if expected.shape[-1] == 1:
+def _divergence(kind: Any, expected: Tensor, found: Tensor) -> float:
+    """KL(expected || found) of a task's probabilities, mean over rows, in nats; of a number: the squared difference."""
+    if kind.problem_type == "regression":
         return float((expected - found).square().mean())
-    p, q = expected.log_softmax(-1), found.log_softmax(-1)
-    return max(0.0, float(nn.functional.kl_div(q, p, reduction="batchmean", log_target=True)))
+    p, q = (_log_probabilities(kind, logits) for logits in (expected, found))
+    return max(0.0, float(nn.functional.kl_div(q, p, reduction="none", log_target=True).sum(-1).mean()))
+
+
+def _log_probabilities(kind: Any, logits: Tensor) -> Tensor:
+    """Logits of any kind -> (..., outcomes), each outcome of a yes or no, of labels, or of places in the text."""
+    if kind.problem_type == "multi_label_classification":
+        logits = torch.stack([logits, torch.zeros_like(logits)], -1)
+    elif kind.name == "question_answering":
+        logits = logits.transpose(1, 2)
+    return logits.log_softmax(-1)
 
 
 def _left_in_float(

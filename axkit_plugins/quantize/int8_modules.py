@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from axkit_plugins.quantize.roles import put
+from axkit_plugins.quantize.roles import matrix, put
 
 _MAX = 127  # symmetric: -127..127, so that zero is exact
 
@@ -65,13 +65,14 @@ class Int8Linear(nn.Module):
         self._input: tuple[float, int] | None = None  # the two as numbers
 
     @classmethod
-    def from_float(cls, linear: nn.Linear, input_range: tuple[float, float] | None = None) -> Int8Linear:
-        """Quantize a linear layer, for inputs of a fixed range (low, high) where one is given."""
-        made = cls(linear.in_features, linear.out_features, linear.bias is not None, static=input_range is not None)
+    def from_float(cls, linear: Any, input_range: tuple[float, float] | None = None) -> Int8Linear:
+        """Quantize a linear layer or a Conv1D, for inputs of a fixed range (low, high) where one is given."""
+        weight = matrix(linear)
+        made = cls(weight.shape[1], weight.shape[0], linear.bias is not None, static=input_range is not None)
         if input_range is not None:
             step, zero = input_grid(input_range)
             made.input_scale, made.input_zero = torch.tensor(step), torch.tensor(zero, dtype=torch.int32)
-        made.weight, made.scale = to_int8(linear.weight)
+        made.weight, made.scale = to_int8(weight.contiguous())
         if linear.bias is not None:
             made.bias = linear.bias.detach().float().clone()
         return made
@@ -145,7 +146,7 @@ def restore(model: nn.Module, state: Mapping[str, Any]) -> None:
     static = set(state.get("static", ()))  # no such list before there were fixed ranges
     for name in state["linear"]:
         linear: Any = model.get_submodule(name)
-        (rows, columns), device = linear.weight.shape, linear.weight.device
+        (rows, columns), device = matrix(linear).shape, linear.weight.device
         put(model, name, Int8Linear(columns, rows, linear.bias is not None, device, name in static))
     for name in state["embedding"]:
         old: Any = model.get_submodule(name)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from axkit_plugins.quantize import vsq
-from axkit_plugins.quantize.roles import linear_names, put
+from axkit_plugins.quantize.roles import embedding_names, linear_names, matrix, put
 from axkit_plugins.quantize.vsq_modules import VsqEmbedding, VsqLinear
 
 if TYPE_CHECKING:
@@ -26,18 +26,19 @@ def quantize_model(
     """Replace linear layers and embeddings in place; returns the state and the facts."""
     model = subject.module.eval()
     names = linear_names(subject, config.skip)
-    embeddings = [n for n, m in model.named_modules() if config.embeddings and isinstance(m, nn.Embedding)]
+    embeddings = embedding_names(subject) if config.embeddings else []
     before = _bytes(model)
     squares = _mean_squares(model, names, tools.train, config.rows)
     made = {}
     for name in tools.progress.track(names + embeddings, "per-vector scales"):
-        weight = model.get_submodule(name).weight
+        module: Any = model.get_submodule(name)
+        weight = module.weight if isinstance(module, nn.Embedding) else matrix(module).contiguous()
         made[name] = vsq.quantize(weight, config.vector, config.scale_bits, squares.get(name))
     facts = _output_errors(model, names, made, config, tools)
     restore(subject, config, {"linear": names, "embedding": embeddings})
     bits = values = 0
     for name, quantized in made.items():
-        module: Any = model.get_submodule(name)
+        module = model.get_submodule(name)
         module.fill(quantized)
         bits, values = bits + module.stored_bits(), values + quantized.codes.numel()
     facts |= {
@@ -55,7 +56,7 @@ def restore(subject: Subject, config: Int4VsqConfig, state: Mapping[str, Any]) -
     model, sizes = subject.module, (config.vector, config.scale_bits)
     for name in state["linear"]:
         linear: Any = model.get_submodule(name)
-        (rows, columns), device = linear.weight.shape, linear.weight.device
+        (rows, columns), device = matrix(linear).shape, linear.weight.device
         new = VsqLinear(
             columns, rows, linear.bias is not None, *sizes, config.activation_bits, config.keep_float, device
         )
@@ -114,13 +115,13 @@ def _output_errors(
     """Mean squared error of each layer's output on search inputs, against plain 4 bits with a scale per channel."""
     wrong: dict[str, tuple[Tensor, Tensor]] = {}
     for name in names:
-        weight = model.get_submodule(name).weight.detach()
+        weight = matrix(model.get_submodule(name)).detach()
         wrong[name] = (made[name].float(config.vector) - weight, vsq.per_channel(weight) - weight)
     sums: dict[str, Tensor] = {name: torch.zeros(3) for name in names}
 
     def look(name: str, linear: Any, inputs: Tensor) -> None:
         ours, plain = (float((inputs @ error.T).square().sum()) for error in wrong[name])
-        sums[name] += torch.tensor([ours, plain, float((inputs @ linear.weight.T).square().sum())])
+        sums[name] += torch.tensor([ours, plain, float((inputs @ matrix(linear).T).square().sum())])
 
     with _looking(model, names, look):
         _run(model, tools.search, _MEASURED_ROWS)

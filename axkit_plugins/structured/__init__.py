@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from axkit import FLOAT_WEIGHTS, TORCH_MODULE, Pass, PassConfig, Result, Tools
+from axkit import FLOAT_WEIGHTS, TORCH_MODULE, NotApplicable, Pass, PassConfig, Result, Tools
 
 if TYPE_CHECKING:
-    from axkit import Structure, Subject
+    from axkit import Family, Structure, Subject
 
 
 class StructuredConfig(PassConfig):
@@ -55,6 +55,15 @@ class Structured(Pass[StructuredConfig]):
         "LeCun et al. 1989, Optimal Brain Damage, with the empirical Fisher matrix (fisher); "
         "Michel et al. 2019, arXiv 1905.10650 (heads)"
     )
+
+    def check(self, family: Family, config: StructuredConfig) -> None:
+        """torch-pruning follows projections of their own only."""
+        if family.fused_qkv:
+            raise NotApplicable(
+                "torch-pruning cannot follow its fused query, key and value; use axformer_prune or drop_layers"
+            )
+        if family.shared_layers and config.what == "layers":
+            raise NotApplicable("all its layers are one module, which cannot be removed; give 'what: neurons'")
 
     def apply(self, subject: Subject, config: StructuredConfig, tools: Tools) -> Result:
         """Score, choose, carve."""

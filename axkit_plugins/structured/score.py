@@ -100,7 +100,10 @@ def _graph(model: Any, tools: Tools) -> Any:
     inputs = tools.train.batch([shortest]).inputs
     try:
         return torch_pruning.DependencyGraph().build_dependency(
-            model, example_inputs=dict(inputs), output_transform=lambda output: output.logits.sum(), verbose=False
+            model,
+            example_inputs=dict(inputs),
+            output_transform=lambda output: tools.train.kind.logits(output).sum(),
+            verbose=False,
         )
     except (TypeError, ValueError, AttributeError, RuntimeError, KeyError, IndexError) as error:
         raise NotApplicable(
@@ -149,5 +152,5 @@ def _gradients(model: Any, tools: Tools, rows: Any, size: int, quiet: bool = Fal
     starts = range(0, len(rows), size)
     for start in starts if quiet else tools.progress.track(starts, "gradients"):
         batch = tools.train.batch([int(row) for row in rows[start : start + size]])
-        losses = tools.train.kind.losses(model(**batch.inputs).logits, batch.labels)
+        losses = tools.train.kind.losses(tools.train.kind.logits(model(**batch.inputs)), batch.labels)
         torch.autograd.backward(losses.sum() / len(rows))

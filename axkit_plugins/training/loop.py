@@ -5,14 +5,16 @@ from __future__ import annotations
 import tempfile
 import time
 import warnings
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
-from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from axkit import NotApplicable
-from axkit_plugins.processor import has_bfloat16
+from axkit import NotApplicable, has_bfloat16
 from axkit_plugins.training import TrainingConfig
 
 if TYPE_CHECKING:
@@ -23,22 +25,29 @@ _FROZEN = {"nothing": (), "embeddings": ("embeddings.",), "encoder": ("",)}  # b
 
 
 class Rows(Dataset[dict[str, Any]]):
-    """A split as the Trainer wants it."""
+    """A split as the Trainer wants it.
 
-    def __init__(self, split: Any) -> None:
-        self.split = split
+    Args:
+        split: of the task.
+        columns: more values for each row, (rows, ...) each.
+    """
+
+    def __init__(self, split: Any, columns: Mapping[str, Tensor]) -> None:
+        self.split, self.columns = split, columns
 
     def __len__(self) -> int:
         return len(self.split)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        label = self.split.labels[index].item()
-        return {**self.split.examples[index], "labels": label, "length": len(self.split.examples[index]["input_ids"])}
+        # the Trainer groups rows by the length of their "input_ids", whatever the model reads
+        return {"row": index, "input_ids": range(int(self.split.lengths[index]))}
 
-
-class _Collator(DataCollatorWithPadding):  # type: ignore[misc]  # transformers is untyped
-    def __call__(self, features: list[dict[str, Any]]) -> Any:
-        return super().__call__([{k: v for k, v in f.items() if k != "length"} for f in features])
+    def batch(self, features: list[dict[str, Any]]) -> dict[str, Any]:
+        """Rows to a batch: the split pads, and says what its labels are called."""
+        rows = [feature["row"] for feature in features]
+        batch = self.split.batch(rows)
+        more = {name: column[rows] for name, column in self.columns.items()}
+        return {**batch.inputs, **more, **self.split.kind.targets(batch.labels)}
 
 
 class _Bar(TrainerCallback):  # type: ignore[misc]
@@ -51,20 +60,20 @@ class _Bar(TrainerCallback):  # type: ignore[misc]
         next(self.steps, None)
 
 
-def _arguments(config: TrainingConfig, seed: int, scratch: str) -> TrainingArguments:
+def _arguments(config: TrainingConfig, tools: Tools, scratch: str) -> TrainingArguments:
     """What transformers' Trainer is told: our settings; nothing saved, logged or reported."""
     return TrainingArguments(
         output_dir=scratch,
         num_train_epochs=config.epochs,
         learning_rate=config.learning_rate,
-        per_device_train_batch_size=config.batch_size,
+        per_device_train_batch_size=max(1, config.batch_size // tools.processes.count),
         warmup_steps=config.warmup,
         weight_decay=config.weight_decay,
         train_sampling_strategy="group_by_length",
         bf16=config.precision == "bfloat16" or (config.precision == "auto" and has_bfloat16()),
         use_cpu=not torch.cuda.is_available(),
-        seed=seed,
-        data_seed=seed,
+        seed=tools.seed,
+        data_seed=tools.seed,
         save_strategy="no",
         logging_strategy="no",
         eval_strategy="no",
@@ -75,14 +84,21 @@ def _arguments(config: TrainingConfig, seed: int, scratch: str) -> TrainingArgum
     )
 
 
-def train(model: Any, config: TrainingConfig, tools: Tools, trainer_class: type = Trainer) -> dict[str, float]:
+def train(
+    model: Any,
+    config: TrainingConfig,
+    tools: Tools,
+    make_trainer: Callable[..., Any] = Trainer,
+    columns: Mapping[str, Tensor] = MappingProxyType({}),
+) -> dict[str, float]:
     """Train a model in place; afterwards it is in eval mode and no parameter is frozen.
 
     Args:
         model: a transformers model with a task head.
         config: learning rate, epochs and the like.
         tools: lent by the engine.
-        trainer_class: a Trainer with another loss, for distillation.
+        make_trainer: makes a Trainer with another loss, for distillation.
+        columns: more values for each training row, (rows, ...) each, among the inputs of that loss.
 
     Returns:
         Facts: steps, train_s, train_loss.
@@ -90,11 +106,9 @@ def train(model: Any, config: TrainingConfig, tools: Tools, trainer_class: type 
     for name, parameter in model.base_model.named_parameters():
         parameter.requires_grad_(not name.startswith(_FROZEN[config.freeze]))
     with tempfile.TemporaryDirectory() as scratch:
-        arguments = _arguments(config, tools.seed, scratch)
-        rows = Rows(tools.train)
-        trainer = trainer_class(
-            model=model, args=arguments, train_dataset=rows, data_collator=_Collator(tools.tokenizer)
-        )
+        arguments = _arguments(config, tools, scratch)
+        rows = Rows(tools.train, columns)
+        trainer = make_trainer(model=model, args=arguments, train_dataset=rows, data_collator=rows.batch)
         steps_per_epoch = -(-len(rows) // config.batch_size)
         total = max(1, int(steps_per_epoch * config.epochs + 0.999))
         bar = iter(tools.progress.track(range(total), "training", total))

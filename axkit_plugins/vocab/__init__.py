@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from axkit import FLOAT_WEIGHTS, TEACHER_TOKENS, TORCH_MODULE, Pass, PassConfig, Result, Tools
+from axkit import FLOAT_WEIGHTS, TEACHER_TOKENS, TORCH_MODULE, NotApplicable, Pass, PassConfig, Result, Tools
 
 if TYPE_CHECKING:
-    from axkit import Subject
+    from axkit import Family, Subject
 
 
 class VocabConfig(PassConfig):
@@ -35,6 +35,11 @@ class Vocab(Pass[VocabConfig]):
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS})
     ends = frozenset({TEACHER_TOKENS})
     paper = "Abdaoui et al. 2020, Load What You Need: Smaller Versions of Multilingual BERT, arXiv 2010.05609"
+
+    def check(self, family: Family, config: VocabConfig) -> None:
+        """There must be words."""
+        if family.inputs != "tokens":
+            raise NotApplicable(f"it reads {family.inputs} and has no word embeddings to cut; leave the pass out")
 
     def apply(self, subject: Subject, config: VocabConfig, tools: Tools) -> Result:
         """Shrink the embedding in place, and the tokenizer in a copy."""

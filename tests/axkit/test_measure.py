@@ -6,8 +6,10 @@ import torch
 
 from axkit import measure
 from axkit.tasks.kinds import KINDS
-from axkit.tasks.split import Evaluation
-from axkit.testing import tiny_split
+from axkit.tasks.rows import SplitRows
+from axkit.tasks.spec import TaskSpec
+from axkit.tasks.split import Evaluation, Split
+from axkit.testing import tiny_split, tiny_tokenizer
 
 SPLIT = tiny_split(200)
 
@@ -71,6 +73,22 @@ def test_regression_losses_are_per_sample():
     kind = KINDS["regression"]
     losses = kind.losses(torch.tensor([[1.0], [2.0]]), torch.tensor([0.0, 4.0]))
     assert losses.tolist() == [1.0, 4.0]
+
+
+def test_a_row_of_several_labels_is_swapped_as_a_whole():
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 2, (60, 3))
+    rows = SplitRows([("the film",)] * 60, labels, ("a", "b", "c"))
+    spec = TaskSpec(kind="multi_label", text="s", label="y", label_names=["a", "b", "c"])
+    split = Split(rows, spec, KINDS["multi_label"], tiny_tokenizer(), 60)
+
+    def made(predictions):
+        return Evaluation(np.zeros(60), predictions, labels, split.score(predictions, labels), "f1_micro")
+
+    assert measure.paired_p_value(split, made(labels), made(labels)) == 1.0
+    assert measure.paired_p_value(split, made(labels), made(1 - labels)) < 0.01
+    low, high = measure.confidence_interval(split, made(labels))
+    assert low == high == 100
 
 
 def test_majority():

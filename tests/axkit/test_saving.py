@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import axkit
+from axkit.anatomy.family import family_of
 from axkit.errors import CheckpointError, StorageError
 from axkit.saving.folder import atomic_folder, load_subject, save
 from axkit.testing import logits_of, tiny_split, tiny_subject, tiny_tokenizer
@@ -17,14 +18,17 @@ from axkit.testing import logits_of, tiny_split, tiny_subject, tiny_tokenizer
 
 def carved(family):
     subject = tiny_subject(family)
+    if family.shared_layers:
+        subject.carve(subject.structure.without_heads(0, [2]).without_neurons(0, range(4)).change(0, hard_k=3))
+        return subject
     structure = subject.structure.without_ffn(0).without_heads(1, [2]).without_heads(2, range(4)).change(1, hard_k=3)
     subject.carve(structure.without_neurons(1, range(4)))
     return subject
 
 
 @pytest.fixture
-def saved(family, tmp_path):
-    subject = carved(family)
+def saved(any_family, tmp_path):
+    subject = carved(any_family)
     folder = tmp_path / "model"
     with atomic_folder(folder) as partial:
         save(subject, tiny_tokenizer(), partial)
@@ -33,7 +37,7 @@ def saved(family, tmp_path):
 
 def test_reloaded_equals_saved(saved):
     subject, folder = saved
-    split = tiny_split()
+    split = tiny_split(family=subject.family)
     again = load_subject(folder)
     assert torch.equal(logits_of(again.module, split), logits_of(subject.module, split))
     assert again.structure == subject.structure
@@ -44,14 +48,12 @@ def test_a_dense_model_keeps_its_stock_type(family, tmp_path):
     subject = tiny_subject(family)
     save(subject, tiny_tokenizer(), tmp_path)
     assert json.loads((tmp_path / "config.json").read_text())["model_type"] == family.model_type
-    split = tiny_split()
+    split = tiny_split(family=family)
     assert torch.equal(logits_of(axkit.load(tmp_path), split), logits_of(subject.module, split))
 
 
 @pytest.mark.parametrize("order", ["axkit first", "transformers first"])
 def test_auto_classes_and_pipeline_in_a_fresh_process(tmp_path, order):
-    from axkit.anatomy.family import family_of
-
     subject = carved(family_of("distilbert"))
     save(subject, tiny_tokenizer(), tmp_path)
     imports = ["import axkit", "import transformers, transformers.models.auto.modeling_auto"]
@@ -78,24 +80,33 @@ def test_auto_classes_and_pipeline_in_a_fresh_process(tmp_path, order):
 
 
 def test_a_carved_model_saves_and_reloads_through_transformers_alone(saved, tmp_path):
-    _, folder = saved
+    subject, folder = saved
     module = axkit.load(folder)
     module.save_pretrained(tmp_path / "again")
     tiny_tokenizer().save_pretrained(tmp_path / "again")
-    split = tiny_split()
+    split = tiny_split(family=subject.family)
     assert torch.equal(logits_of(axkit.load(tmp_path / "again"), split), logits_of(module, split))
 
 
-def test_a_truncated_file_is_refused(saved):
-    _, folder = saved
+@pytest.fixture
+def one_saved(tmp_path):
+    """One family is enough where the files are at fault."""
+    subject = carved(family_of("distilbert"))
+    with atomic_folder(tmp_path / "model") as partial:
+        save(subject, tiny_tokenizer(), partial)
+    return subject, tmp_path / "model"
+
+
+def test_a_truncated_file_is_refused(one_saved):
+    _, folder = one_saved
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match="truncated"):
         axkit.load(folder)
 
 
-def test_a_changed_file_is_refused(saved):
-    _, folder = saved
+def test_a_changed_file_is_refused(one_saved):
+    _, folder = one_saved
     path = folder / "model.safetensors"
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
@@ -112,8 +123,8 @@ def test_a_pickle_is_refused_and_not_opened(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "axkit.json"])
-def test_a_missing_or_damaged_file_is_refused(saved, name):
-    _, folder = saved
+def test_a_missing_or_damaged_file_is_refused(one_saved, name):
+    _, folder = one_saved
     (folder / name).write_text("{")
     with pytest.raises(CheckpointError):
         axkit.load(folder)

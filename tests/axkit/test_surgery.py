@@ -8,34 +8,49 @@ import pytest
 import torch
 from oracle import masked_copy
 
+from axkit.anatomy.family import family_of
 from axkit.anatomy.structure import Structure
 from axkit.errors import NotApplicable
 from axkit.testing import check_family, tiny_model, tiny_split, tiny_subject
 
+_BERT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 NO_DROPOUT = {
-    "bert": {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
-    "roberta": {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
+    "albert": _BERT | {"classifier_dropout_prob": 0.0},
+    "deberta-v2": _BERT | {"pooler_dropout": 0.0},
+    "gpt2": {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0},
+    "modernbert": {},
     "distilbert": {"dropout": 0.0, "attention_dropout": 0.0, "seq_classif_dropout": 0.0},
 }
 
 
-def in_double(subject):
-    """float64, so that a real difference cannot hide in rounding."""
+def in_double(family, **settings):
+    """A subject without dropout, in float64, so that a real difference cannot hide in rounding."""
+    subject = tiny_subject(family, **(NO_DROPOUT.get(family.model_type, _BERT) | settings))
     subject.module.double()
     return subject
 
 
+def batch_of(family, rows):
+    """One batch, pixels in float64."""
+    batch = tiny_split(12, family=family).batch(rows)
+    for name, values in batch.inputs.items():
+        batch.inputs[name] = values.double() if values.is_floating_point() else values
+    return batch
+
+
 def elements(n: Structure) -> dict[str, Structure]:
+    middle, last = (1, 2) if len(n.layers) > 1 else (0, 0)  # where all layers are one there is only layer 0
     return {
-        "attention": n.without_attention(1),
-        "ffn": n.without_ffn(1),
-        "last attention": n.without_attention(2),
-        "last ffn": n.without_ffn(2),
+        "attention": n.without_attention(middle),
+        "ffn": n.without_ffn(middle),
+        "last attention": n.without_attention(last),
+        "last ffn": n.without_ffn(last),
         "head": n.without_heads(0, [1]),
-        "all heads": n.without_heads(2, range(4)),
+        "all heads": n.without_heads(last, range(4)),
         "group": n.without_neurons(0, range(2, 4)),
         "all neurons": n.without_neurons(0, range(24)),
-        "hard": n.change(0, hard_k=4).change(2, hard_k=6),
+        "hard": n.change(0, hard_k=4).change(last, hard_k=6),
+        "hard, a share": n.change(0, hard_k=0.4),
     }
 
 
@@ -59,66 +74,99 @@ def merged(a: Structure, b: Structure) -> Structure:
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("padded", [False, True])
 @pytest.mark.parametrize("first_token_only", [False, True])
-def test_removed_equals_masked(family, training, padded, first_token_only):
-    dense = in_double(tiny_subject(family, **NO_DROPOUT[family.model_type]))
+def test_removed_equals_masked(any_family, training, padded, first_token_only):
+    dense = in_double(any_family)
+    if first_token_only and not dense.reads_first_token_only:
+        pytest.skip("its head reads more, or its core cannot be cut to one token")
     singles = elements(dense.structure)
     cases = singles | {f"{a} + {b}": merged(singles[a], singles[b]) for a, b in itertools.combinations(singles, 2)}
     cases["all of a layer"] = dense.structure.without_attention(0).without_ffn(0)
-    split = tiny_split(12)
-    batch = split.batch(range(12) if padded else [0])
-    assert batch.is_padded == padded
+    batch = batch_of(any_family, range(12) if padded else [0])
+    assert any_family.inputs == "pixels" or batch.is_padded == padded
     for what, structure in cases.items():
         subject = dense.copy()
         if first_token_only:
             structure = Structure(structure.layers, structure.n_heads, structure.ffn_width, True)
         subject.carve(structure)
-        masked = masked_copy(dense.module, family.model_type, structure)
+        masked = masked_copy(dense.module, any_family.model_type, structure)
         subject.module.train(training), masked.train(training)
         gap = (subject.module(**batch.inputs).logits - masked(**batch.inputs).logits).abs().max().item()
         assert gap < 1e-9, what
 
 
-def test_masking_does_change_the_logits(family):
-    """The parity above could not fail if the masks did nothing."""
-    dense = tiny_subject(family)
-    batch = tiny_split(12).batch(range(12))
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("deberta-v2", {"share_att_key": True, "conv_kernel_size": 0}),  # as v3
+        ("deberta-v2", {"relative_attention": False}),
+        ("gpt2", {"n_inner": None}),
+        ("gpt2", {"scale_attn_by_inverse_layer_idx": True}),
+        ("modernbert", {"classifier_pooling": "mean"}),
+        ("modernbert", {"attention_bias": True, "mlp_bias": True, "norm_bias": True}),
+        ("vit", {"qkv_bias": False}),
+    ],
+)
+def test_removed_equals_masked_in_the_branches_of_an_architecture(name, settings):
+    family = family_of(name)
+    dense = in_double(family, **settings)
+    batch = batch_of(family, range(12))
     for what, structure in elements(dense.structure).items():
-        masked = masked_copy(dense.module, family.model_type, structure)
+        subject = dense.copy()
+        subject.carve(structure)
+        masked = masked_copy(dense.module, name, structure)
+        gap = (subject.module(**batch.inputs).logits - masked(**batch.inputs).logits).abs().max().item()
+        assert gap < 1e-9, what
+
+
+def test_masking_does_change_the_logits(any_family):
+    """The parity above could not fail if the masks did nothing."""
+    dense = in_double(any_family)
+    batch = batch_of(any_family, range(12))
+    for what, structure in elements(dense.structure).items():
+        masked = masked_copy(dense.module, any_family.model_type, structure)
         assert (masked(**batch.inputs).logits - dense.module(**batch.inputs).logits).abs().max() > 1e-4, what
 
 
 def test_gradients_of_the_carved_model_equal_those_of_the_masked(family):
-    dense = in_double(tiny_subject(family, **NO_DROPOUT[family.model_type]))
-    structure = dense.structure.without_heads(0, [1]).without_neurons(1, [0, 1])
+    dense = in_double(family)
+    last = len(dense.structure.layers) - 1
+    structure = dense.structure.without_heads(0, [1]).without_neurons(last, [0, 1])
     subject = dense.copy()
     subject.carve(structure)
     masked = masked_copy(dense.module, family.model_type, structure)
-    batch = tiny_split(8).batch(range(8))
+    batch = batch_of(family, range(8))
     for model in (subject.module, masked):
         model(**batch.inputs).logits.square().sum().backward()
-    carved = subject.layers[1].ffn_in.weight.grad
-    full = masked.get_parameter(f"{masked.base_model_prefix}.{family.layers}.1.{family.roles['ffn_in']}.weight").grad
-    torch.testing.assert_close(carved, full[2:])
+    carved = subject.layers[last].ffn_in.weight.grad
+    full = masked.get_parameter(
+        f"{masked.base_model_prefix}.{family.layers}.{last}.{family.roles['ffn_in']}.weight"
+    ).grad
+    full = full.T if full.shape[0] == 32 else full  # Conv1D has (inputs, outputs)
+    kept = [*range(2, 24)] + ([*range(26, 48)] if family.gated_ffn else [])
+    torch.testing.assert_close(carved, full[kept])
 
 
 def test_check_family_passes_and_notices_a_wrong_file(family):
     check_family(family)
     wrong = dict(family.removed.ffn)
-    wrong[family.roles["ffn_norm"]] = "identity"  # drops the LayerNorm too, which a post-norm family keeps
+    if family.pre_norm:  # the norm alone, but not the block
+        wrong = {family.roles["ffn_norm"]: "identity"}
+    else:  # drops the LayerNorm too, which a post-norm family keeps
+        wrong[family.roles["ffn_norm"]] = "identity"
     removed = family.removed.model_copy(update={"ffn": wrong})
-    if family.model_type == "distilbert":
-        with pytest.raises(AssertionError, match="feed-forward block"):
-            check_family(family.model_copy(update={"removed": removed}))
+    with pytest.raises(AssertionError, match="feed-forward block"):
+        check_family(family.model_copy(update={"removed": removed}))
 
 
 def test_carving_in_steps_equals_carving_at_once(family):
     dense = tiny_subject(family)
     steps, once = dense.copy(), dense.copy()
     steps.carve(dense.structure.without_heads(0, [0]))
-    steps.carve(steps.structure.without_heads(0, [2]).without_neurons(1, range(5)))
-    steps.carve(steps.structure.without_neurons(1, [7]))
+    last = len(dense.structure.layers) - 1
+    steps.carve(steps.structure.without_heads(0, [2]).without_neurons(last, range(5)))
+    steps.carve(steps.structure.without_neurons(last, [7]))
     once.carve(steps.structure)
-    batch = tiny_split(8).batch(range(8))
+    batch = tiny_split(8, family=family).batch(range(8))
     assert torch.equal(steps.module(**batch.inputs).logits, once.module(**batch.inputs).logits)
 
 
@@ -131,18 +179,20 @@ def test_a_carved_model_cannot_grow_back(family):
 
 
 def test_first_token_only_is_refused_where_the_head_reads_more(family):
-    model = tiny_model(family, head="TokenClassification")
+    model = (
+        tiny_model(family, head="TokenClassification") if family.inputs == "tokens" else tiny_model(family).base_model
+    )
     from axkit.anatomy.surgery import carve, dense_structure
 
     now = dense_structure(model, family)
-    with pytest.raises(NotApplicable, match="first token"):
+    with pytest.raises(NotApplicable, match="leave first_token_only off"):
         carve(model, family, now, Structure(now.layers, now.n_heads, now.ffn_width, True))
 
 
 def test_hard_attention_survives_a_change_of_the_attention_implementation(family):
     subject = tiny_subject(family)
     subject.carve(subject.structure.change(0, hard_k=3))
-    batch = tiny_split(8).batch(range(8))
+    batch = tiny_split(8, family=family).batch(range(8))
     before = subject.module(**batch.inputs).logits
     for name in ("eager", "sdpa"):
         subject.module.set_attn_implementation(name)
@@ -161,3 +211,19 @@ def test_hard_attention_keeps_k_probabilities_not_renormalised():
     full = (q @ k.transpose(2, 3) * 8**-0.5).softmax(-1)
     assert torch.equal(kept[kept > 0], full[kept > 0])
     assert kept.sum(-1).max() < 1
+
+
+def test_several_groups_of_shared_layers_are_refused():
+    family = family_of("albert")
+    with pytest.raises(NotApplicable, match=r"num_hidden_groups = 3.*take such a checkpoint"):
+        tiny_subject(family, num_hidden_groups=3)
+
+
+def test_what_is_removed_from_a_shared_layer_is_removed_wherever_it_is_computed():
+    subject = tiny_subject(family_of("albert"))
+    assert len(subject.structure.layers) == 1
+    subject.carve(subject.structure.without_heads(0, [1, 2]))
+    seen = []
+    subject.layers[0].attention_out.register_forward_hook(lambda _, args, __: seen.append(args[0].shape[-1]))
+    subject.module(**tiny_split(4).batch(range(4)).inputs)
+    assert seen == [16, 16, 16]

@@ -8,7 +8,6 @@ from transformers import AutoModelForSequenceClassification, pipeline
 
 from axkit.saving.folder import save
 from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
-from axkit_plugins import processor
 from axkit_plugins.bf16 import Bf16
 
 
@@ -50,7 +49,7 @@ def test_a_converted_model_can_still_be_carved(family, tmp_path):
 
 @pytest.mark.parametrize("go_on", [True, False])
 def test_a_processor_without_bfloat16_is_told_of(family, tmp_path, monkeypatch, go_on):
-    monkeypatch.setattr(processor, "has_bfloat16", lambda: False)
+    monkeypatch.setattr("axkit.processor.has_bfloat16", lambda: False)
     subject, result = converted(family, tmp_path, even_if_slower=go_on)
     assert "no bfloat16 instructions" in result.note
     assert (subject.module.dtype == torch.bfloat16) == go_on

@@ -5,9 +5,15 @@ import copy
 import pytest
 import torch
 
+from axkit.anatomy.family import family_of
 from axkit.quiet import quiet
 from axkit.testing import tiny_subject, tiny_tools
 from axkit_plugins.finetune import Finetune
+
+
+@pytest.fixture(params=["bert", "distilbert", "roberta"])  # test_contract trains every family
+def family(request):
+    return family_of(request.param)
 
 
 def train(family, tmp_path, structure=None, **settings):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from axkit.subject import TrailStep
 from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
@@ -61,11 +62,12 @@ def run(subject, tmp_path, **settings):
 def test_every_linear_and_embedding_is_replaced(family, tmp_path):
     subject = tiny_subject(family)
     before = weight_bytes(subject.module)
-    split = tiny_split()
+    split = tiny_split(family=family)
     dense = logits_of(subject.module, split)
     run(subject, tmp_path)
-    left = [m for m in subject.module.modules() if isinstance(m, nn.Linear | nn.Embedding)]
-    assert not left
+    spare = [f"{subject.module.base_model_prefix}.{path}" for path in family.read_directly]
+    floats = (nn.Linear, nn.Embedding, Conv1D)
+    assert [name for name, m in subject.module.named_modules() if isinstance(m, floats)] == spare
     assert weight_bytes(subject.module) < before / 2
     assert (logits_of(subject.module, split) - dense).abs().max() < 0.25 * dense.abs().max()
 

@@ -21,7 +21,7 @@ class Narrow(Pass[NarrowConfig]):
         structure = subject.structure
         for layer in subject.layers:  # physical layers; speaks roles, not paths
             if structure.layers[layer.index].ffn:
-                norms = layer.ffn_in.weight.norm(dim=1)  # (ffn_width,)
+                norms = layer.neuron_weights().norm(dim=1)  # (neurons left,)
                 kept = norms.topk(round(config.keep * len(norms))).indices
                 structure = structure.keep_neurons(layer.index, kept)
         changed = structure != subject.structure

@@ -1,4 +1,4 @@
-"""What the processor can do; shared by plugins. Imports torch."""
+"""What the processor at hand can do."""
 
 from __future__ import annotations
 

@@ -9,113 +9,41 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from axkit.anatomy.family import Family, family_of
 from axkit.anatomy.structure import Structure
-from axkit.anatomy.surgery import check_first_token, dense_structure
+from axkit.anatomy.surgery import check_first_token
 from axkit.cache import FileJournal
 from axkit.passes import Pass, Tools
 from axkit.progress import Silent
 from axkit.quiet import quiet
 from axkit.saving.folder import load_subject, save
 from axkit.subject import Subject, TrailStep
-from axkit.tasks.kinds import KINDS
-from axkit.tasks.rows import SplitRows
-from axkit.tasks.spec import TaskSpec
 from axkit.tasks.split import Split
+from axkit.testing.tiny import tiny_model, tiny_split, tiny_subject, tiny_tokenizer
 
-TINY = {"layers": 3, "hidden": 32, "heads": 4, "ffn_width": 24}
-TOLERANCE = 1e-5
-_WORDS = [
-    "a",
-    "the",
-    "film",
-    "play",
-    "story",
-    "good",
-    "bad",
-    "dull",
-    "bright",
-    "fine",
-    "poor",
-    "great",
-    "weak",
-    "is",
-    "was",
-    "not",
-    "very",
-    "and",
-    "but",
-    "so",
+__all__ = [
+    "check_family",
+    "check_pass",
+    "logits_of",
+    "reload",
+    "tiny_model",
+    "tiny_split",
+    "tiny_subject",
+    "tiny_tokenizer",
+    "tiny_tools",
 ]
 
-
-def tiny_tokenizer() -> Any:
-    """A word-level tokenizer with a vocabulary of some 25 words."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    raw = Tokenizer(models.WordLevel({w: i for i, w in enumerate(specials + _WORDS)}, unk_token="[UNK]"))
-    raw.normalizer = normalizers.Lowercase()
-    raw.pre_tokenizer = pre_tokenizers.Whitespace()
-    raw.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=raw,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        model_max_length=60,
-        model_input_names=["input_ids", "attention_mask"],
-    )
+TOLERANCE = 1e-5
 
 
-def tiny_model(family: Family, seed: int = 0, head: str = "SequenceClassification", **settings: Any) -> Any:
-    """A random model of a family, in eval mode: 3 layers, 4 heads, hidden size 32, 24 feed-forward neurons."""
-    import transformers
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-
-    sizes = {getattr(family.config, role): size for role, size in TINY.items()}
-    config = CONFIG_MAPPING[family.model_type](
-        **sizes, vocab_size=64, max_position_embeddings=64, pad_token_id=0, num_labels=2, **settings
-    )
-    torch.manual_seed(seed)
-    model = getattr(transformers, f"AutoModelFor{head}").from_config(config)
-    with torch.no_grad():  # the usual 0.02 would make all tiny models answer alike
-        for parameter in model.parameters():
-            if parameter.dim() > 1:
-                parameter.normal_(std=0.3)
-            else:
-                parameter.add_(0.1 * torch.randn_like(parameter))
-    return model.eval()
-
-
-def tiny_subject(family: Family, seed: int = 0, **settings: Any) -> Subject:
-    """:func:`tiny_model`, ready for a pass."""
-    model = tiny_model(family, seed, **settings)
-    return Subject(model, family, dense_structure(model, family))
-
-
-def tiny_split(rows: int = 40, seed: int = 0, tokenizer: Any = None) -> Split:
-    """Sentences of 3 to 14 random words with random labels."""
-    random = np.random.default_rng(seed)
-    texts: list[tuple[str, ...]] = [(" ".join(random.choice(_WORDS, random.integers(3, 15))),) for _ in range(rows)]
-    spec = TaskSpec(kind="classification", text="sentence", label="label")
-    labels = random.integers(0, 2, rows)
-    return Split(SplitRows(texts, labels), spec, KINDS["classification"], tokenizer or tiny_tokenizer(), 60)
-
-
-def tiny_tools(folder: Path, teacher: Any = None, rows: int = 40) -> Tools:
+def tiny_tools(folder: Path, teacher: Any = None, rows: int = 40, family: Family | None = None) -> Tools:
     """What the engine would lend a pass, on tiny data; the journal is in ``folder``."""
     tokenizer = tiny_tokenizer()
     return Tools(
-        train=tiny_split(rows, 1, tokenizer),
-        search=tiny_split(rows, 2, tokenizer),
+        train=tiny_split(rows, 1, tokenizer, family),
+        search=tiny_split(rows, 2, tokenizer, family),
         teacher=teacher,
         tokenizer=tokenizer,
         model_folder=str(folder),
@@ -162,18 +90,18 @@ def check_pass(pass_class: type[Pass[Any]], family: str | Family, name: str | No
         dense = tiny_subject(known)
         with quiet():
             dense.module.save_pretrained(scratch)
-        tools = tiny_tools(Path(scratch), teacher=dense.module)
+        tools = tiny_tools(Path(scratch), teacher=dense.module, family=known)
         before = logits_of(dense.module, tools.search)
         subject = dense.copy()
         result = runner.apply(subject, config, tools)
         subject.module.eval()
         _say(torch.equal(before, logits_of(dense.module, tools.search)), "apply changed the dense model it was lent")
         _say(subject.structure.is_within(dense.structure), "the structure has what the dense model never had")
-        json.dumps([result.state, dict(result.facts)], allow_nan=False)
+        json.dumps([result.state, dict(result.facts), dict(result.tables)], allow_nan=False)
         bad = [key for key, value in result.facts.items() if not math.isfinite(value)]
         _say(not bad, f"facts are not finite numbers: {bad}")
         tokenizer = result.tokenizer or tools.tokenizer
-        search = tiny_split(len(tools.search), 2, tokenizer)
+        search = tiny_split(len(tools.search), 2, tokenizer, known)
         step = TrailStep(name or pass_class.__name__, "test", config.model_dump(), result.state, result.facts)
         subject.trail = (step,)
         after = logits_of(subject.module, search)
@@ -194,32 +122,41 @@ def check_family(family: Family) -> None:
         AssertionError: with the element that differs.
     """
     dense = tiny_subject(family)
-    split = tiny_split(24)
+    split = tiny_split(24, family=family)
     n = dense.structure
+    end = len(n.layers) - 1  # 0 where all layers are one
+    middle = min(1, end)
     cases: dict[str, Structure] = {
-        "attention block": n.without_attention(1),
-        "feed-forward block": n.without_ffn(1),
+        "attention block": n.without_attention(middle),
+        "feed-forward block": n.without_ffn(middle),
         "whole layer": n.without_attention(0).without_ffn(0),
-        "heads": n.without_heads(0, [1]).without_heads(2, [0, 3]),
-        "every head": n.without_heads(1, range(n.n_heads)),
-        "neurons": n.without_neurons(0, [0, 5, 23]).without_neurons(2, range(12)),
-        "every neuron": n.without_neurons(1, range(n.ffn_width)),
-        "layer with its norms": n.without_layer(1),
-        "last layer with its norms": n.without_layer(2),
+        "heads": n.without_heads(0, [1]).without_heads(end, [0, 3]),
+        "every head": n.without_heads(middle, range(n.n_heads)),
+        "neurons": n.without_neurons(0, [0, 5, 23]).without_neurons(end, range(12)),
+        "every neuron": n.without_neurons(middle, range(n.ffn_width)),
     }
+    if not family.shared_layers:
+        cases["layer with its norms"] = n.without_layer(middle)
+        cases["last layer with its norms"] = n.without_layer(end)
     for what, structure in cases.items():
         subject = dense.copy()
         subject.carve(structure)
-        expected = _masked_logits(dense, structure, split)
-        gap = float((logits_of(subject.module, split) - expected).abs().max())
+        masked = _masked_logits(dense, structure, split)
+        gap = float((logits_of(subject.module, split) - masked).abs().max())
         _say(gap <= TOLERANCE, f"{what}: removed and masked differ by {gap:.2g}")
         again = reload(subject, tiny_tokenizer())
-        gap = float((logits_of(again.module, split) - expected).abs().max())
+        gap = float((logits_of(again.module, split) - masked).abs().max())
         _say(gap <= TOLERANCE, f"{what}: reloaded and masked differ by {gap:.2g}")
+    expected = logits_of(dense.module, split)
+    for k, binds in ((int(split.lengths.max()), False), (2, True)):
+        subject = dense.copy()
+        subject.carve(n.change(middle, hard_k=k))
+        gap = float((logits_of(subject.module, split) - expected).abs().max())
+        _say((gap > TOLERANCE) == binds, f"hard attention with K = {k} changes the logits by {gap:.2g}")
     if check_first_token(dense.module, family):
         subject = dense.copy()
         subject.carve(Structure(n.layers, n.n_heads, n.ffn_width, first_token_only=True))
-        gap = float((logits_of(subject.module, split) - logits_of(dense.module, split)).abs().max())
+        gap = float((logits_of(subject.module, split) - expected).abs().max())
         _say(gap <= TOLERANCE, f"first token only differs by {gap:.2g}")
 
 
@@ -240,7 +177,7 @@ def _masked_logits(dense: Subject, structure: Structure, split: Split) -> torch.
         if not left.ffn:
             layer.ffn_out.register_forward_hook(_nothing)
         if not left.present:
-            layer.module.register_forward_hook(lambda module, args, output: args[0])
+            layer.module.register_forward_hook(_in_is_out)
     return logits_of(masked.module, split)
 
 
@@ -250,6 +187,10 @@ def _times(mask: torch.Tensor) -> Callable[..., Any]:
 
 def _nothing(module: Any, args: Any, output: torch.Tensor) -> torch.Tensor:
     return torch.zeros_like(output)
+
+
+def _in_is_out(module: Any, args: Any, output: Any) -> Any:
+    return (args[0], *output[1:]) if isinstance(output, tuple) else args[0]
 
 
 def _say(kept: bool, clause: str) -> None:

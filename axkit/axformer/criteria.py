@@ -1,0 +1,115 @@
+"""What a candidate is judged by: one number that must fall, and a loss per row for the vote."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from axkit.errors import NotApplicable
+from axkit.tasks.split import Split
+
+Floats = npt.NDArray[np.float64]
+
+
+class Criterion(ABC):
+    """Turns logits into what is kept of each row, and that into the number that must fall.
+
+    Args:
+        split: the rows, their labels and their kind.
+
+    Class attributes:
+        by_row: True where a row's loss does not depend on the other rows.
+    """
+
+    by_row: ClassVar[bool] = True
+
+    def __init__(self, split: Split) -> None:
+        self.split, self.kind = split, split.kind
+
+    @abstractmethod
+    def see(self, logits: Tensor, labels: Tensor) -> Floats:
+        """What is kept of each row of a batch, (rows, values)."""
+
+    @abstractmethod
+    def losses(self, kept: Floats, rows: Any) -> Floats:
+        """Losses per row, (rows,)."""
+
+    def value(self, kept: Floats, rows: Any) -> float:
+        """The number that must fall, over these rows."""
+        return float(self.losses(kept, rows).mean())
+
+    def row_at_least(self, losses: Floats) -> Floats:
+        """Not more than what each row adds to ``samples * value``; 0 where unknown."""
+        return losses
+
+
+class Loss(Criterion):
+    """The paper's: the mean of the task's loss."""
+
+    def see(self, logits: Tensor, labels: Tensor) -> Floats:
+        """The loss."""
+        return self.kind.losses(logits, labels).double().numpy()[:, None]
+
+    def losses(self, kept: Floats, rows: Any) -> Floats:
+        """As they are."""
+        return kept[:, 0]
+
+
+class CalibratedLoss(Criterion):
+    """The mean loss after the best recalibration that changes no decision (Guo et al. 2017, temperature scaling).
+
+    A sum of minima is not more than the minimum of a sum, so parts of the rows still bound the whole from below.
+    """
+
+    by_row: ClassVar[bool] = False
+
+    def __init__(self, split: Split) -> None:
+        super().__init__(split)
+        if not self.kind.can_calibrate:
+            raise NotApplicable(f"criterion calibrated_loss knows no calibration for {split.spec.kind}; use loss")
+
+    def see(self, logits: Tensor, labels: Tensor) -> Floats:
+        """The logits."""
+        return logits.double().reshape(len(labels), -1).numpy()
+
+    def losses(self, kept: Floats, rows: Any) -> Floats:
+        """At the temperature that is best for these rows together."""
+        labels = torch.as_tensor(self.split.labels[rows])
+        logits = self.kind.calibrated(torch.from_numpy(kept), labels)
+        return np.asarray(self.kind.losses(logits, labels).double().numpy())
+
+
+class Metric(Criterion):
+    """The error, 1 - metric / 100; the vote is the paper's."""
+
+    def __init__(self, split: Split) -> None:
+        super().__init__(split)
+        if not self.kind.predicts_numbers:
+            raise NotApplicable(f"criterion metric needs one number per row, {split.spec.kind} predicts more; use loss")
+
+    def see(self, logits: Tensor, labels: Tensor) -> Floats:
+        """Loss and prediction."""
+        predicted = torch.tensor(self.kind.predictions(logits, labels), dtype=torch.float64)
+        both = [self.kind.losses(logits, labels).double(), predicted]
+        return np.asarray(torch.stack(both, 1).numpy())
+
+    def losses(self, kept: Floats, rows: Any) -> Floats:
+        """The losses."""
+        return kept[:, 0]
+
+    def value(self, kept: Floats, rows: Any) -> float:
+        """0 is perfect, 1 a metric of 0."""
+        labels = self.split.labels[rows]
+        return 1 - self.split.score(kept[:, 1].astype(labels.dtype), labels) / 100
+
+    def row_at_least(self, losses: Floats) -> Floats:
+        """Few metrics are sums over rows."""
+        return np.zeros_like(losses)
+
+
+CRITERIA: dict[str, type[Criterion]] = {"loss": Loss, "calibrated_loss": CalibratedLoss, "metric": Metric}

@@ -1,0 +1,259 @@
+"""Evaluate one candidate on the search split: hard rows first, in bfloat16 where that is enough, over processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from axkit.axformer.criteria import CRITERIA, Criterion, Floats
+from axkit.axformer.hidden import Shelf, hard_first
+from axkit.axformer.settings import SearchConfig
+from axkit.axformer.sheet import Outcome, Rows, Screen, Sheet, Stakes
+from axkit.axformer.trial import Workbench
+from axkit.passes import Tools
+from axkit.processor import has_bfloat16
+from axkit.subject import Subject
+from axkit.tasks.split import Batch
+
+_SLACK = 1 + 1e-6  # float sums in another order: never abandon within rounding of the bound
+# bfloat16: standard deviations of a sum's and of a row's error that are allowed for, before it decides anything
+_SUM_MARGIN, _ROW_MARGIN = 5.0, 5.0
+_MEASURED = 64  # rows of each tier that the error is measured on, at least
+_WORTH_SCREENING = 256  # rows, at least
+Run = Callable[[Batch], torch.Tensor]  # a candidate's logits
+
+
+class Evaluator:
+    """The workbench, the search rows in a good order, and what the dense model did on them.
+
+    Args:
+        subject: left alone.
+        tools: lent by the engine; ``tools.search`` is what it looks at.
+        config: of the pass.
+        cuts: token counts that no batch straddles (the K of hard attention: what K leaves alone takes the fused
+            attention).
+        size: rows per batch, at most.
+
+    Attributes:
+        base: kept rows of the model with soft attention, which the vote compares with.
+        now: kept rows of the present model.
+        batches: rows of this process, the hard ones first.
+        passes: over all rows that it took to know them.
+    """
+
+    def __init__(
+        self, subject: Subject, tools: Tools, config: SearchConfig, cuts: tuple[int, ...] = (), size: int = 32
+    ) -> None:
+        self.split, self.samples, self._config = tools.search, len(tools.search), config
+        self._processes, self._progress = tools.processes, tools.progress
+        self._cuts, self._size = cuts, size
+        self.criterion: Criterion = CRITERIA[config.criterion](tools.search)
+        self.bench = Workbench(subject, tools.search, Shelf(config.cache_gib * 2**30))
+        self.batches = list(tools.search.batches(size, cuts))[tools.processes.rank :: tools.processes.count]
+        mine = [batch.rows for batch in self.batches]
+        self._mine: Rows = np.concatenate(mine) if mine else np.empty(0, int)
+        self.now = self.base = self.refresh(0)
+        self.passes = 1
+        if any(layer.hard_k is not None for layer in subject.structure.layers):
+            with self.bench.softened():  # the vote compares with soft attention, through both phases
+                self.base = self._all(lambda batch: self.bench.logits(batch, 0))
+            self.passes = 2
+        self.base_losses = self.criterion.losses(self.base, np.arange(self.samples))
+        tiers = self._tiers(self._mine)
+        self.batches = [batch for tier in tiers for batch in tier]
+        self._screen: Screen | None = None
+        worth = config.criterion != "metric" and self.samples >= _WORTH_SCREENING
+        if config.screening == "auto" and worth and has_bfloat16():
+            self._screen = self._measured(tiers)
+
+    def knows(self, subject: Subject, config: SearchConfig) -> bool:
+        """True when this is about that very model, looked at in the same way."""
+        way = {"criterion", "screening", "cache_gib"}
+        if config.model_dump(include=way) != self._config.model_dump(include=way):
+            return False
+        structures = [replace(one.structure, first_token_only=False) for one in (subject, self.bench.subject)]
+        if structures[0] != structures[1]:
+            return False
+        mine, its = (one.module.state_dict().values() for one in (self.bench.subject, subject))
+        return all(torch.equal(a, b) for a, b in zip(mine, its, strict=True))
+
+    def value(self, kept: Floats) -> float:
+        """The number that must fall, over all rows."""
+        return self.criterion.value(kept, np.arange(self.samples))
+
+    def refresh(self, layer: int) -> Floats:
+        """Run everything from a layer on and keep the inputs of the layers above."""
+        return self._all(lambda batch: self.bench.refresh(batch, layer))
+
+    def refresh_low(self, layer: int) -> None:
+        """As :meth:`refresh`, in bfloat16 where the processor has it, for :meth:`estimate`."""
+        with self._low():
+            self.refresh(layer)
+
+    def estimate(self, run: Run) -> float:
+        """The value of a candidate over all rows, in bfloat16 where the processor has it."""
+        with self._low():
+            parts = [(batch.rows, self.criterion.see(run(batch), batch.labels)) for batch in self.batches]
+        return self.value(self._gathered(parts))
+
+    def _low(self) -> Any:
+        low = self._config.screening == "auto" and has_bfloat16()
+        return torch.autocast("cpu", torch.bfloat16, enabled=low)
+
+    def accept(self, outcome: Outcome) -> None:
+        """The workbench was carved to the candidate of ``outcome``."""
+        kept = outcome.kept
+        self.now = self._all(lambda batch: self.bench.logits(batch, 0)) if kept is None else kept
+
+    def _tiers(self, rows: Rows) -> list[list[Batch]]:
+        """Rows of this process in batches, the hard ones first."""
+        tiers = hard_first(self.base_losses[rows], self.split.lengths[rows], self._size, self._cuts)
+        return [[self.split.batch(rows[part].tolist()) for part in tier] for tier in tiers]
+
+    def _all(self, run: Run) -> Floats:
+        """What is kept of every row."""
+        batches = self._progress.track(self.batches, "dense losses", len(self.batches))
+        return self._gathered([(batch.rows, self.criterion.see(run(batch), batch.labels)) for batch in batches])
+
+    def _gathered(self, parts: Sequence[tuple[Rows, Floats]]) -> Floats:
+        width = self._processes.largest(parts[0][1].shape[1] if parts else 0)
+        kept = np.zeros((self.samples, width))
+        for rows, part in parts:
+            kept[rows] = part
+        gathered: Floats = self._processes.sum(kept)
+        return gathered
+
+    def _measured(self, tiers: Sequence[Sequence[Batch]]) -> Screen:
+        """What bfloat16 does to the losses of the dense model: rows with like losses err alike."""
+        screen = Screen(np.zeros(self.samples), np.zeros(self.samples))
+        for tier in tiers:
+            errors: list[Floats] = []
+            for batch in sorted(tier, key=lambda batch: batch is not tier[len(tier) // 2]):  # middling length first
+                if sum(map(len, errors)) >= _MEASURED:
+                    break
+                errors.append(self._error(partial(self.bench.logits, start=0), batch, self.now[batch.rows]))
+            found = np.array([[e.sum(), (e * e).sum(), len(e)] for e in errors] or [[0.0] * 3]).sum(0)
+            bias, square, rows = self._processes.sum(found)
+            for batch in tier:
+                screen.bias[batch.rows], screen.spread[batch.rows] = bias / rows, (square / rows) ** 0.5
+        return screen
+
+    def _error(self, run: Run, batch: Batch, kept: Floats) -> Floats:
+        """Loss in bfloat16 less loss in float32, per row."""
+        with torch.autocast("cpu", torch.bfloat16):
+            low = self.criterion.see(run(batch), batch.labels)
+        return self.criterion.losses(low, batch.rows) - self.criterion.losses(kept, batch.rows)
+
+    def look(self, run: Run, stakes: Stakes) -> Outcome:
+        """Evaluate a candidate; abandon it once its fate is sealed.
+
+        First in bfloat16, allowing for its error, as long as that promises to seal it; then in float32 the rows whose
+        vote is in doubt; then the rest.
+
+        Args:
+            run: the candidate's logits.
+            stakes: what it has to reach.
+        """
+        sheet = Sheet(self.samples)
+        batches = self.batches
+        if stakes.binds is not None:
+            same = self._mine[~stakes.binds[self._mine]]
+            self._note(sheet, same, self.now[same])
+            batches = [batch for batch in batches if stakes.binds[batch.rows].any()]
+        if self._screen is not None:
+            screen = self._scaled(self._screen, sheet, run, batches)
+            sealed = self._rounds(sheet, run, batches, stakes, screen)
+            by_vote = stakes.vote_decides and self.criterion.by_row
+            if sealed is None and by_vote and bool(sheet.seen.all()):
+                sealed = self._rounds(sheet, run, self._again(sheet.doubtful), stakes, None)
+            if sealed is not None:
+                return sealed
+            sheet.forget_screened()
+            batches = self._again(~sheet.exact)
+        return self._rounds(sheet, run, batches, stakes, None) or self._whole(sheet)
+
+    def _scaled(self, screen: Screen, sheet: Sheet, run: Run, batches: Sequence[Batch]) -> Screen:
+        """A candidate may suffer more from bfloat16 than the dense model: one batch is run in both."""
+        found = np.zeros(2)
+        if batches:
+            batch = batches[0]
+            kept = self.criterion.see(run(batch), batch.labels)
+            error = self._error(run, batch, kept)
+            self._note(sheet, batch.rows, kept)
+            found = np.array([(error * error).sum(), (screen.spread[batch.rows] ** 2).sum()])
+        ours, dense = self._processes.sum(found)
+        return screen.times(max(1.0, (ours / dense) ** 0.5 if dense else 1.0))
+
+    def _again(self, wanted: Rows) -> list[Batch]:
+        rows = self._mine[wanted[self._mine]]
+        return [batch for tier in self._tiers(rows) for batch in tier]
+
+    def _rounds(
+        self, sheet: Sheet, run: Run, batches: Sequence[Batch], stakes: Stakes, screen: Screen | None
+    ) -> Outcome | None:
+        """Some batches; an Outcome as soon as they seal the candidate's fate.
+
+        Args:
+            sheet: what is known so far.
+            run: the candidate's logits.
+            batches: of this process.
+            stakes: what the candidate has to reach.
+            screen: run in bfloat16, with this error; None: in float32. A screen that does not promise to seal the
+                candidate's fate ends early, with None.
+        """
+        vote_decides = stakes.vote_decides and self.criterion.by_row
+        batches = [batch for batch in batches if not sheet.exact[batch.rows].all()]
+        rounds = self._processes.largest(len(batches))
+        for turn in range(rounds):
+            if turn < len(batches):
+                batch = batches[turn]
+                with torch.autocast("cpu", torch.bfloat16, enabled=screen is not None):
+                    kept = self.criterion.see(run(batch), batch.labels)
+                self._note(sheet, batch.rows, kept, screen)
+            totals = self._processes.sum(sheet.totals())
+            least, (votes, seen, exact) = totals[0] - _SUM_MARGIN * totals[1] ** 0.5, totals[2:5].tolist()
+            lost = least > stakes.ceiling * _SLACK * self.samples
+            lost = lost or (vote_decides and votes + self.samples - seen <= stakes.needed)
+            if lost and exact < self.samples:
+                return Outcome(float(least) / self.samples, int(votes), int(seen), False, screen is not None)
+            if screen is not None and vote_decides and turn == rounds // 3 and not self._promises(totals, stakes):
+                return None
+        return None
+
+    def _promises(self, totals: Floats, stakes: Stakes) -> bool:
+        """Whether a third of the rows, in bfloat16, looks as if all of them would seal the candidate's fate."""
+        least, variance, votes, seen, _, then = totals
+        share = self.samples / seen
+        loss = least / max(then, 1e-12) * float(self.base_losses.sum())  # the rest lose as these do
+        clear = loss - _SUM_MARGIN * (variance * share) ** 0.5 > stakes.ceiling * self.samples
+        return bool(clear or votes * share < stakes.needed)
+
+    def _whole(self, sheet: Sheet) -> Outcome:
+        kept = self._gathered(sheet.parts)
+        losses = self.criterion.losses(kept, np.arange(self.samples))
+        votes = int((losses <= self.base_losses).sum())
+        return Outcome(self.value(kept), votes, self.samples, True, False, kept)
+
+    def _note(self, sheet: Sheet, rows: Rows, kept: Floats, screen: Screen | None = None) -> None:
+        """Losses of some rows: in float32, or screened with an error."""
+        if not len(rows):
+            return
+        losses = self.criterion.losses(kept, rows)
+        least = self.criterion.row_at_least(losses)
+        spread = np.zeros(len(rows)) if screen is None else screen.spread[rows]
+        if screen is not None:
+            least = least - np.abs(screen.bias[rows])
+        if not self.criterion.by_row:  # only the sum is a bound; it does not matter which row bears it
+            least = np.append(least.sum(), np.zeros(len(rows) - 1))
+        sheet.least[rows], sheet.variance[rows], sheet.base[rows] = least, spread**2, self.base_losses[rows]
+        above = losses - self.base_losses[rows]
+        sheet.favour[rows] = above <= _ROW_MARGIN * spread
+        sheet.doubtful[rows] = (np.abs(above) <= _ROW_MARGIN * spread) & (screen is not None)
+        sheet.seen[rows], sheet.exact[rows] = True, screen is None
+        if screen is None:
+            sheet.parts.append((rows, kept))

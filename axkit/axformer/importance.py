@@ -1,0 +1,69 @@
+"""Which heads and neurons of a layer matter least: a first-order Taylor estimate.
+
+Source: Michel et al. 2019, arXiv 1905.10650 (heads); Molchanov et al. 2019, arXiv 1906.10771 (neurons): the change of
+the loss when an activation goes to zero is about activation times gradient.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from axkit.subject import Subject
+from axkit.tasks.split import Split
+
+_ROWS = 256
+
+
+def importance(subject: Subject, split: Split, head_size: int) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
+    """Mean over rows of the absolute change of a row's loss, in nats, as first order has it.
+
+    Args:
+        subject: left as it is.
+        split: rows with labels; at most 256 are used.
+        head_size: values per head.
+
+    Returns:
+        Per layer that has the block: of its heads, (heads left,), and of its neurons, (neurons left,).
+    """
+    seen: dict[tuple[str, int], Tensor] = {}
+    handles = []
+
+    def keep(role: str, index: int) -> Any:
+        def hook(_: nn.Module, args: tuple[Tensor, ...]) -> None:
+            if args[0].requires_grad:
+                args[0].retain_grad()
+                seen[role, index] = args[0]
+
+        return hook
+
+    for layer in subject.layers:
+        left = subject.structure.layers[layer.index]
+        for role, there in (("attention_out", left.attention and left.heads), ("ffn_out", left.ffn and left.neurons)):
+            if there:
+                handles.append(getattr(layer, role).register_forward_pre_hook(keep(role, layer.index)))
+    totals: dict[tuple[str, int], Tensor] = {}
+    try:
+        for batch in split.first(_ROWS).batches(32):
+            seen.clear()
+            with torch.enable_grad():
+                loss: Any = split.kind.losses(split.kind.logits(subject.module(**batch.inputs)), batch.labels).sum()
+                loss.backward()
+            for key, value in seen.items():
+                assert value.grad is not None, "retained"
+                change = (value.detach() * value.grad).flatten(1, -2).sum(1)  # (rows, columns)
+                if key[0] == "attention_out":
+                    change = change.view(len(change), -1, head_size).sum(-1)
+                totals[key] = totals.get(key, torch.zeros(())) + change.abs().sum(0)
+    finally:
+        subject.module.zero_grad(set_to_none=True)
+        for handle in handles:
+            handle.remove()
+    rows = min(_ROWS, len(split))
+    found = {role: {key[1]: total / rows for key, total in totals.items() if key[0] == role} for role in _ROLES}
+    return found["attention_out"], found["ffn_out"]
+
+
+_ROLES = ("attention_out", "ffn_out")

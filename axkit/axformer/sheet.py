@@ -1,0 +1,92 @@
+"""What a candidate has to reach, what is known of it so far, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from axkit.axformer.criteria import Floats
+
+Rows = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one candidate did on the search split.
+
+    Attributes:
+        value: what must fall, over all samples; a lower bound where the evaluation was abandoned.
+        votes: samples whose loss is at most that of the dense model, among those seen.
+        seen: samples evaluated.
+        whole: False when it was abandoned, its fate being sealed.
+        screened: True when bfloat16 had a part in sealing it.
+        kept: what the criterion keeps of each row, where it is whole.
+    """
+
+    value: float
+    votes: int
+    seen: int
+    whole: bool
+    screened: bool = False
+    kept: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Stakes:
+    """What a candidate has to reach.
+
+    Attributes:
+        ceiling: above this value nothing about the candidate matters any more.
+        needed: votes that are not enough.
+        vote_decides: a lost vote ends it too.
+        binds: rows that the candidate can change, (rows,) bool; the others keep what they have. None: all.
+    """
+
+    ceiling: float
+    needed: int
+    vote_decides: bool
+    binds: Rows | None = None
+
+
+@dataclass(frozen=True)
+class Screen:
+    """The error of bfloat16: loss in bfloat16 less loss in float32, per row.
+
+    Attributes:
+        bias: mean on rows like each, (rows,).
+        spread: root of the mean square, (rows,).
+    """
+
+    bias: Floats
+    spread: Floats
+
+    def times(self, factor: float) -> Screen:
+        """For a candidate that errs more."""
+        return Screen(self.bias * factor, self.spread * factor)
+
+
+class Sheet:
+    """What is known so far of a candidate, by row; of the rows of this process alone."""
+
+    def __init__(self, samples: int) -> None:
+        self.least = np.zeros(samples)  # not more than the row's loss, but for an error of this variance
+        self.variance = np.zeros(samples)
+        self.base = np.zeros(samples)  # the dense model's loss, of seen rows
+        self.favour = np.zeros(samples, bool)  # the row may vote for the candidate
+        self.seen = np.zeros(samples, bool)
+        self.exact = np.zeros(samples, bool)
+        self.doubtful = np.zeros(samples, bool)  # bfloat16 cannot tell the row's vote
+        self.parts: list[tuple[Rows, Floats]] = []  # of exact rows
+
+    def totals(self) -> Floats:
+        """(least, variance, votes, seen, exact, dense loss of the seen) over rows."""
+        every = (self.least, self.variance, self.favour & self.seen, self.seen, self.exact, self.base)
+        return np.array([float(one.sum()) for one in every])
+
+    def forget_screened(self) -> None:
+        """Go on as if only the exact rows had been seen."""
+        for one in (self.least, self.variance, self.base, self.favour, self.seen, self.doubtful):
+            one[~self.exact] = 0

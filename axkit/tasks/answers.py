@@ -1,0 +1,162 @@
+"""Question answering: the span of a context that answers a question, in windows where the context is long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from axkit.errors import DataError
+from axkit.tasks import squad
+from axkit.tasks.kind import Encoded, TaskKind, objects, pick_inputs
+from axkit.tasks.rows import SplitRows
+from axkit.tasks.spec import TaskSpec
+
+QUESTION_TOKENS = 64  # longer questions are cut (Devlin et al. 2018, run_squad)
+N_BEST = 20  # starts and ends that are looked at
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a window needs to become an answer.
+
+    Attributes:
+        row: the question.
+        context: its context, whole.
+        spans: per token (first character, one past the last) in the context; None outside of it.
+        null: the token that stands for "no answer".
+    """
+
+    row: int
+    context: str
+    spans: list[tuple[int, int] | None]
+    null: int
+
+
+class QuestionAnswering(TaskKind):
+    """Start and end of an answer. An example is a window, a row a question."""
+
+    name = "question_answering"
+    metrics: ClassVar = {"f1": squad.f1, "exact_match": squad.exact_match}
+
+    def encode(self, rows: SplitRows, spec: TaskSpec, tokenizer: Any, limit: int) -> Encoded:
+        """Windows of ``limit`` tokens that share ``spec.stride`` tokens of context."""
+        room = limit - spec.stride - tokenizer.num_special_tokens_to_add(pair=True) - 8
+        if room < 8:
+            raise DataError(f"a stride of {spec.stride} leaves no room in windows of {limit} tokens; make it smaller")
+        questions = [_cut(tokenizer, question, min(QUESTION_TOKENS, room)) for question, _ in rows.texts]
+        contexts = [context for _, context in rows.texts]
+        encoded = tokenizer(
+            questions,
+            contexts,
+            truncation="only_second",
+            max_length=limit,
+            stride=spec.stride,
+            return_overflowing_tokens=True,
+            return_offsets_mapping=True,
+        )
+        examples = pick_inputs(tokenizer, encoded, len(encoded["input_ids"]))
+        windows, labels = [], []
+        for i, row in enumerate(encoded["overflow_to_sample_mapping"]):
+            inside = [sequence == 1 for sequence in encoded.sequence_ids(i)]
+            spans = [tuple(s) if there else None for s, there in zip(encoded["offset_mapping"][i], inside, strict=True)]
+            ids = examples[i]["input_ids"]
+            null = ids.index(tokenizer.cls_token_id) if tokenizer.cls_token_id in ids else 0
+            windows.append(Window(row, contexts[row], spans, null))
+            labels.append((*_positions(windows[-1], rows.labels[row]), len(ids)))
+        golds = objects([tuple(text for _, text in answers) for answers in rows.labels])
+        return Encoded(examples, objects(labels), golds, 0, windows)
+
+    def collate(self, labels: Sequence[Any], tokens: int) -> Tensor:
+        """(batch, tokens, 2), start and end: 1 at the position, -1 where a window is padded, else 0."""
+        made = torch.zeros(len(labels), tokens, 2, dtype=torch.long)
+        for row, (start, end, length) in enumerate(labels):
+            made[row, start, 0] = made[row, end, 1] = 1
+            made[row, length:] = -1
+        return made
+
+    def targets(self, labels: Tensor) -> dict[str, Tensor]:
+        """Start and end positions, (batch,) each."""
+        start, end = labels.argmax(1).unbind(-1)
+        return {"start_positions": start, "end_positions": end}
+
+    def logits(self, output: Any) -> Tensor:
+        """(batch, tokens, 2): start and end."""
+        return torch.stack([output.start_logits, output.end_logits], -1)
+
+    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Cross entropy of the start plus that of the end, over real tokens."""
+        masked = logits.float().masked_fill(labels < 0, float("-inf"))
+        return torch.where(labels == 1, -masked.log_softmax(1), 0.0).sum((1, 2))
+
+    def predictions(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
+        """The logits of each window's real tokens, (tokens, 2)."""
+        real = (labels[..., 0] >= 0).sum(1).tolist()
+        return [window[:length].float().numpy() for window, length in zip(logits, real, strict=True)]
+
+    def gather(self, found: Sequence[Any], encoded: Encoded, spec: TaskSpec) -> Any:
+        """The best answer of each question over its windows; the empty text for "no answer" (as run_squad does)."""
+        best = [(-np.inf, "")] * len(encoded.golds)
+        null = np.full(len(encoded.golds), np.inf)
+        for logits, window in zip(found, encoded.notes, strict=True):
+            null[window.row] = min(null[window.row], float(logits[window.null].sum()))
+            best[window.row] = max(best[window.row], _best_span(logits, window, spec.max_answer_tokens))
+        threshold = spec.no_answer_threshold
+        return objects(
+            [
+                "" if threshold is not None and null[row] - score > threshold else text
+                for row, (score, text) in enumerate(best)
+            ]
+        )
+
+    def outputs(self, label_names: tuple[str, ...]) -> int:
+        """Two: start and end."""
+        return 2
+
+    def majority(self, train_labels: Any, golds: Any) -> Any:
+        """No answer, ever: all that can be said without reading."""
+        return objects([""] * len(golds))
+
+
+def _cut(tokenizer: Any, question: str, tokens: int) -> str:
+    """A question of at most so many tokens; leading space goes, as it would use up tokens."""
+    bare = question.lstrip()
+    encoded = tokenizer(bare, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    offsets = encoded["offset_mapping"]
+    return bare if len(offsets) <= tokens else bare[: offsets[tokens - 1][1]]
+
+
+def _positions(window: Window, answers: Sequence[tuple[int, str]]) -> tuple[int, int]:
+    """First and last token of the first answer; the null token twice where the window does not hold all of it."""
+    if answers:
+        first, text = answers[0]
+        last = first + len(text) - 1
+        holds = [
+            [i for i, span in enumerate(window.spans) if span and span[0] <= character < span[1]]
+            for character in (first, last)
+        ]
+        if all(holds):
+            return holds[0][0], holds[1][-1]
+    return window.null, window.null
+
+
+def _best_span(logits: Any, window: Window, longest: int) -> tuple[float, str]:
+    """(score, text) of the best span within the context; (-inf, "") where there is none."""
+    inside = [i for i, span in enumerate(window.spans) if span]
+    best, where = -np.inf, None
+    starts, ends = (sorted(inside, key=lambda i: -logits[i, side])[:N_BEST] for side in (0, 1))
+    for start in starts:
+        for end in ends:
+            score = float(logits[start, 0] + logits[end, 1])
+            if start <= end < start + longest and score > best:
+                best, where = score, (start, end)
+    if where is None:
+        return best, ""
+    first, last = window.spans[where[0]], window.spans[where[1]]
+    assert first is not None
+    assert last is not None
+    return best, window.context[first[0] : last[1]].strip()

@@ -1,0 +1,209 @@
+"""Raw rows to texts and labels: whatever is wrong with a row is one sentence that names it. Imports no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from axkit.errors import DataError
+from axkit.tasks.spec import Kind, Row, SplitName, Task, TaskSpec
+
+Texts = list[tuple[str, ...]]
+
+
+def check_columns(task: Task, split: SplitName, rows: Sequence[Row]) -> None:
+    """Refuse an empty split, and one that lacks a column."""
+    if not rows:
+        raise DataError(f"task '{task.name}': the {split} split is empty; give it rows")
+    named = (*task.spec.columns, *task.spec.label_columns, *((task.spec.id,) if task.spec.id else ()))
+    for column in named:
+        if column not in rows[0]:
+            raise DataError(
+                f"task '{task.name}', {split} split: no column '{column}'; the columns are {', '.join(rows[0])}"
+            )
+
+
+def label_names(task: Task, train: Sequence[Row]) -> tuple[str, ...]:
+    """The names of labels 0, 1, ...: as the task says, else read off train.
+
+    Raises:
+        DataError: tags that name no entities, where entities are to be scored.
+    """
+    spec = task.spec
+    if spec.kind in ("regression", "question_answering"):
+        return ()
+    if len(spec.label_columns) > 1:
+        return spec.label_columns
+    found = {label for row in train for label in _labels_of(spec, row)}
+    if spec.label_names is None:
+        numbers = [label for label in found if isinstance(label, int)]
+        whole = len(numbers) == len(found) and max(numbers, default=-1) < 10_000
+        names = tuple(map(str, range(max(numbers, default=-1) + 1))) if whole else tuple(sorted(map(str, found)))
+    else:
+        names = tuple(spec.label_names)
+    if spec.kind == "token_classification" and "entity_f1" in spec.metric_names:
+        strange = [name for name in names if name != "O" and not name.startswith(("B-", "I-", "E-", "S-"))]
+        if strange:
+            raise DataError(
+                f"task '{task.name}': '{strange[0]}' is no tag of an entity (B-PER, I-PER, O), which entity_f1 needs; "
+                f"set 'label_names', or 'metric: token_accuracy'"
+            )
+    return names
+
+
+def check_variety(task: Task, train_labels: Any) -> None:
+    """Refuse a classification whose train rows all have one label: there is nothing to learn."""
+    if task.spec.kind == "classification" and len(np.unique(train_labels)) < 2:
+        raise DataError(
+            f"task '{task.name}': a classification needs two labels or more, train has 1; give rows of another label"
+        )
+
+
+def _labels_of(spec: TaskSpec, row: Row) -> Sequence[Any]:
+    value = row.get(spec.label_columns[0])
+    if spec.kind == "classification":
+        return () if value is None else (value,)
+    return _listed(value) or ()
+
+
+def _listed(value: Any) -> list[Any] | None:
+    """A list, or the words of a string; None for anything else."""
+    if isinstance(value, str):
+        return value.split()
+    return list(value) if isinstance(value, list | tuple | np.ndarray) else None
+
+
+def check_rows(task: Task, split: SplitName, rows: Sequence[Row], names: tuple[str, ...]) -> tuple[Texts, Any]:
+    """Texts and labels of a split (see ``SplitRows``).
+
+    Raises:
+        DataError: the first row that is not what the task declares.
+    """
+    spec, texts, labels = task.spec, [], []
+    ids: dict[Any, int] = {}
+    for number, row in enumerate(rows, 1):
+        where = f"task '{task.name}', {split} split, row {number}"
+        text = _words(spec, row, where) if spec.kind == "token_classification" else _texts(spec, row, where)
+        texts.append(text)
+        labels.append(_LABEL[spec.kind](spec, row, names, where, text))
+        if spec.id is not None and ids.setdefault(row.get(spec.id), number) != number:
+            first = ids[row.get(spec.id)]
+            raise DataError(f"{where}: '{spec.id}' is {row.get(spec.id)!r}, as in row {first}; give each row its own")
+    return texts, _as_array(spec.kind, labels)
+
+
+def _as_array(kind: Kind, labels: Sequence[Any]) -> Any:
+    if kind in ("classification", "multi_label"):
+        return np.array(labels, dtype=np.int64)
+    if kind == "regression":
+        return np.array(labels, dtype=np.float64)
+    array = np.empty(len(labels), dtype=object)  # np.array would make a table of tuples of like length
+    array[:] = labels
+    return array
+
+
+def _texts(spec: TaskSpec, row: Row, where: str) -> tuple[str, ...]:
+    text = tuple(row.get(column) for column in spec.columns)
+    for column, part in zip(spec.columns, text, strict=True):
+        if not isinstance(part, str) or not part.strip():
+            raise DataError(f"{where}: '{column}' holds no text ({part!r}); fill it or drop the row")
+    return text  # type: ignore[return-value]  # checked just above
+
+
+def _words(spec: TaskSpec, row: Row, where: str) -> tuple[str, ...]:
+    value = row.get(spec.columns[0])
+    words = _listed(value)
+    if not words or not all(isinstance(word, str) and word and not any(map(str.isspace, word)) for word in words):
+        raise DataError(f"{where}: '{spec.columns[0]}' is no list of words ({value!r:.60}); mend or drop the row")
+    return tuple(words)
+
+
+def _label(spec: TaskSpec, row: Row, names: tuple[str, ...], where: str, _: Any) -> int:
+    return _class(row.get(spec.label_columns[0]), names, where)
+
+
+def _class(value: Any, names: tuple[str, ...], where: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if 0 <= value < len(names):
+            return value
+        raise DataError(f"{where}: label {value} is outside 0..{len(names) - 1} ({len(names)} labels in train)")
+    if value is None:
+        raise DataError(f"{where}: label None is no label; fill it in or drop the row")
+    if str(value) in names:
+        return names.index(str(value))
+    raise DataError(f"{where}: label {value!r} is none of {', '.join(names)}; mend the row or 'label_names'")
+
+
+def _score(spec: TaskSpec, row: Row, names: tuple[str, ...], where: str, _: Any) -> float:
+    value = row.get(spec.label_columns[0])
+    if isinstance(value, str):  # one bad field makes a whole CSV column text
+        with suppress(ValueError):
+            value = float(value)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise DataError(f"{where}: score '{spec.label}' is {value!r}; it must be a finite number")
+    return float(value)
+
+
+def _label_set(spec: TaskSpec, row: Row, names: tuple[str, ...], where: str, _: Any) -> list[int]:
+    """0 or 1 for each label; a row may have none."""
+    if len(spec.label_columns) > 1:
+        values = [row.get(column) for column in spec.label_columns]
+        if any(value not in (0, 1) for value in values):
+            raise DataError(f"{where}: the label columns hold {values!r}; each must be 0 or 1")
+        return [int(value) for value in values]  # type: ignore[arg-type]  # 0, 1, False or True
+    found = _listed(row.get(spec.label_columns[0]))
+    if found is None:
+        raise DataError(f"{where}: '{spec.label}' is {row.get(spec.label_columns[0])!r}; it must be a list of labels")
+    chosen = {_class(value, names, where) for value in found}
+    return [int(index in chosen) for index in range(len(names))]
+
+
+def _tags(spec: TaskSpec, row: Row, names: tuple[str, ...], where: str, words: Any) -> tuple[str, ...]:
+    value = row.get(spec.label_columns[0])
+    tags = _listed(value)
+    if tags is None or len(tags) != len(words):
+        raise DataError(
+            f"{where}: {len(words)} words have {0 if tags is None else len(tags)} tags ('{spec.label}'); "
+            f"give each word one"
+        )
+    return tuple(names[_class(tag, names, where)] for tag in tags)
+
+
+def _answers(spec: TaskSpec, row: Row, names: tuple[str, ...], where: str, text: Any) -> tuple[tuple[int, str], ...]:
+    """(first character, text) of each answer; none where the question has none."""
+    value = row.get(spec.label_columns[0])
+    try:
+        answers = _pairs(value)
+    except (KeyError, TypeError, ValueError):
+        raise DataError(f"{where}: '{spec.label}' is no answer with text and answer_start ({value!r:.60})") from None
+    for start, answer in answers:
+        if not answer or text[1][start : start + len(answer)] != answer:
+            raise DataError(
+                f"{where}: the context does not hold the answer {answer!r:.60} at character {start}; mend the row"
+            )
+    if not answers and spec.no_answer_threshold is None:
+        raise DataError(
+            f"{where}: the question has no answer; give the task a 'no_answer_threshold' (0.0), or drop the row"
+        )
+    return answers
+
+
+def _pairs(value: Any) -> tuple[tuple[int, str], ...]:
+    """Both shapes in use: {text: [...], answer_start: [...]}, and a list of {text, answer_start}."""
+    if isinstance(value, Mapping):
+        together = zip(value["answer_start"], value["text"], strict=True)
+        return tuple((int(start), str(text)) for start, text in together)
+    return tuple((int(one["answer_start"]), str(one["text"])) for one in value)
+
+
+_LABEL: dict[Kind, Callable[..., Any]] = {
+    "classification": _label,
+    "regression": _score,
+    "multi_label": _label_set,
+    "token_classification": _tags,
+    "question_answering": _answers,
+}

@@ -1,0 +1,115 @@
+"""What a kind of task has to say: how rows become examples, outputs become losses and predictions, and the metrics."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from axkit.tasks.rows import SplitRows
+from axkit.tasks.spec import HEADS, Kind, TaskSpec
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A split, tokenized.
+
+    Attributes:
+        examples: what the model is given, before padding: input name -> ints. One per row, or several where a row is
+            longer than the model takes (windows).
+        labels: per example, what the loss needs.
+        golds: per row, what the metrics compare with.
+        at_limit: examples that may have lost tokens to the limit.
+        notes: per example, what :meth:`TaskKind.gather` needs to get back from examples to rows.
+    """
+
+    examples: list[dict[str, list[int]]]
+    labels: Any
+    golds: Any
+    at_limit: int
+    notes: Sequence[Any] = ()
+
+
+class TaskKind(ABC):
+    """A kind of task; stateless.
+
+    Class attributes:
+        name: as in a TaskSpec.
+        metrics: name -> function of (predictions, golds) of rows, in points.
+        problem_type: of the transformers config.
+        can_calibrate: True where ``calibrated`` is there.
+        predicts_numbers: True where an example's prediction is one number.
+    """
+
+    name: ClassVar[Kind]
+    problem_type: ClassVar[str | None] = None
+    can_calibrate: ClassVar[bool] = False
+    predicts_numbers: ClassVar[bool] = False
+    metrics: ClassVar[dict[str, Callable[[Any, Any], float]]]
+
+    @property
+    def head(self) -> str:
+        """The suffix of the transformers class: ``AutoModelFor<head>``."""
+        return HEADS[self.name]
+
+    def encode(self, rows: SplitRows, spec: TaskSpec, tokenizer: Any, limit: int) -> Encoded:
+        """Tokenize; by default one example per row, truncated to ``limit`` tokens."""
+        columns = [list(column) for column in zip(*rows.texts, strict=True)]
+        encoded = tokenizer(*columns, truncation=True, max_length=limit)
+        examples = pick_inputs(tokenizer, encoded, len(rows))
+        at_limit = sum(len(example["input_ids"]) >= limit for example in examples)
+        return Encoded(examples, rows.labels, rows.labels, at_limit)
+
+    def collate(self, labels: Sequence[Any], tokens: int) -> Tensor:
+        """Labels of some examples as one tensor, (batch, ...); ``tokens`` is the padded length."""
+        return torch.as_tensor(np.asarray(labels))
+
+    def targets(self, labels: Tensor) -> dict[str, Tensor]:
+        """What a transformers model wants in training, besides its inputs."""
+        return {"labels": labels}
+
+    def logits(self, output: Any) -> Tensor:
+        """The logits of a model's output, (batch, ...)."""
+        return output.logits  # type: ignore[no-any-return]
+
+    @abstractmethod
+    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Loss per example: logits and collated labels -> (batch,), float32, not negative."""
+
+    def calibrated(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Logits after the recalibration with the least loss that changes no decision; shape as given."""
+        raise NotImplementedError(f"{type(self).__name__} knows no calibration")
+
+    @abstractmethod
+    def predictions(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
+        """One prediction per example; the labels say no more than where there is something to predict."""
+
+    def gather(self, found: Sequence[Any], encoded: Encoded, spec: TaskSpec) -> Any:
+        """Predictions of all examples, in order -> an array with one per row."""
+        return np.array(found, dtype=encoded.golds.dtype)
+
+    @abstractmethod
+    def outputs(self, label_names: tuple[str, ...]) -> int:
+        """The number of outputs the head has."""
+
+    @abstractmethod
+    def majority(self, train_labels: Any, golds: Any) -> Any:
+        """What a model would predict that has only seen the training labels; one per gold."""
+
+
+def pick_inputs(tokenizer: Any, encoded: Any, count: int) -> list[dict[str, list[int]]]:
+    """A tokenizer's output as one dict per example, with what models are given."""
+    names = [name for name in tokenizer.model_input_names if name in encoded]
+    return [{name: encoded[name][i] for name in names} for i in range(count)]
+
+
+def objects(values: Sequence[Any]) -> Any:
+    """An object array of any values, (n,); numpy would make a table of tuples of like length."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array

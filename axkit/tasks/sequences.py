@@ -1,0 +1,119 @@
+"""Kinds of task with one output per text: classification, regression, several labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from axkit.tasks import metrics
+from axkit.tasks.kind import TaskKind
+
+
+class Classification(TaskKind):
+    """One label of several."""
+
+    name = "classification"
+    problem_type = "single_label_classification"
+    can_calibrate = predicts_numbers = True
+    metrics: ClassVar = {"accuracy": metrics.accuracy, "matthews": metrics.matthews, "f1": metrics.f1}
+
+    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Cross entropy."""
+        return torch.nn.functional.cross_entropy(logits.float(), labels, reduction="none")
+
+    def calibrated(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Divided by the best temperature, 1/20 to 20 (Guo et al. 2017, arXiv 1706.04599, section 4.2).
+
+        The loss is convex in 1 / temperature: bisection on its derivative.
+        """
+        logits = logits.double()
+        right = logits.gather(1, labels[:, None])[:, 0]
+        low, high = 0.05, 20.0
+        for _ in range(40):
+            scale = (low * high) ** 0.5
+            slope = float(((logits * scale).softmax(1) * logits).sum(1).sub(right).mean())
+            low, high = (scale, high) if slope < 0 else (low, scale)
+        best: Tensor = logits * (low * high) ** 0.5
+        return best
+
+    def predictions(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
+        """The class with the largest logit."""
+        return logits.argmax(-1).tolist()
+
+    def outputs(self, label_names: tuple[str, ...]) -> int:
+        """One per label."""
+        return len(label_names)
+
+    def majority(self, train_labels: Any, golds: Any) -> Any:
+        """The most frequent label of train."""
+        return np.full_like(golds, np.bincount(train_labels).argmax())
+
+
+class Regression(TaskKind):
+    """One score."""
+
+    name = "regression"
+    problem_type = "regression"
+    can_calibrate = predicts_numbers = True
+    metrics: ClassVar = {"pearson": metrics.pearson, "spearman": metrics.spearman}
+
+    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Squared error."""
+        return (logits.float().squeeze(-1) - labels.float()).square()
+
+    def calibrated(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The rising line through them with the least squared error."""
+        scores, wanted = logits.double().squeeze(-1), labels.double()
+        off = scores - scores.mean()
+        spread = float((off * off).sum())
+        slope = max(0.0, float((off * (wanted - wanted.mean())).sum())) / spread if spread > 0 else 0.0
+        return (slope * off + wanted.mean())[:, None]
+
+    def targets(self, labels: Tensor) -> dict[str, Tensor]:
+        """Scores in float32, as the logits are."""
+        return {"labels": labels.float()}
+
+    def predictions(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
+        """The score itself."""
+        return logits.float().squeeze(-1).tolist()
+
+    def outputs(self, label_names: tuple[str, ...]) -> int:
+        """One."""
+        return 1
+
+    def majority(self, train_labels: Any, golds: Any) -> Any:
+        """The mean score of train: correlates with nothing."""
+        return np.full_like(golds, train_labels.mean())
+
+
+class MultiLabel(TaskKind):
+    """Any number of labels."""
+
+    name = "multi_label"
+    problem_type = "multi_label_classification"
+    metrics: ClassVar = {"f1_micro": metrics.f1_micro, "f1_macro": metrics.f1_macro, "exact": metrics.exact}
+
+    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Binary cross entropy, mean over labels."""
+        entropy = torch.nn.functional.binary_cross_entropy_with_logits
+        return entropy(logits.float(), labels.float(), reduction="none").mean(-1)
+
+    def targets(self, labels: Tensor) -> dict[str, Tensor]:
+        """Labels as the float32 that transformers' loss wants."""
+        return {"labels": labels.float()}
+
+    def predictions(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
+        """Every label whose probability exceeds one half."""
+        return (logits > 0).long().tolist()
+
+    def outputs(self, label_names: tuple[str, ...]) -> int:
+        """One per label."""
+        return len(label_names)
+
+    def majority(self, train_labels: Any, golds: Any) -> Any:
+        """The labels that more than half of train has."""
+        return np.broadcast_to(train_labels.mean(0) > 0.5, golds.shape).astype(golds.dtype)

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from oracle import search as oracle_search
+
+from axkit.axformer.criteria import CRITERIA
+from axkit.axformer.guards import Confirm, NoGuard, PairedTest, gain_p_value
+from axkit.axformer.hard_attention import HardAttention
+from axkit.axformer.hidden import HiddenStates, Shelf, hard_first
+from axkit.axformer.prune import AxformerPrune
+from axkit.tasks.kinds import KINDS
+from axkit.testing import tiny_split, tiny_subject, tiny_tools
+
+
+def test_confidence_alone_decides_nothing():
+    """Logits times anything have the same calibrated loss; their plain loss differs."""
+    split = tiny_split(200)
+    torch.manual_seed(0)
+    labels = torch.as_tensor(split.labels)
+    logits = torch.randn(200, 2) + 1.5 * torch.nn.functional.one_hot(labels, 2)
+    every = np.arange(200)
+    values = {}
+    for name in ("loss", "calibrated_loss"):
+        criterion = CRITERIA[name](split)
+        values[name] = [criterion.value(criterion.see(logits * scale, labels), every) for scale in (1.0, 0.1)]
+    assert values["calibrated_loss"][0] == pytest.approx(values["calibrated_loss"][1], abs=1e-6)
+    assert abs(values["loss"][0] - values["loss"][1]) > 0.1
+
+
+def test_the_temperature_is_the_best_one():
+    kind = KINDS["classification"]
+    torch.manual_seed(1)
+    labels = torch.randint(0, 3, (300,))
+    logits = 4 * (torch.randn(300, 3) + torch.nn.functional.one_hot(labels, 3))
+    found = kind.losses(kind.calibrated(logits, labels), labels).mean()
+    tried = [kind.losses(logits / t, labels).mean() for t in np.geomspace(0.1, 15, 200)]
+    assert found <= min(tried) + 1e-6
+
+
+def test_a_calibrated_score_is_the_best_rising_line():
+    kind = KINDS["regression"]
+    labels = torch.linspace(0, 5, 50)
+    assert kind.losses(kind.calibrated((3 * labels - 7)[:, None], labels), labels).max() < 1e-8
+    falling = kind.calibrated((-labels)[:, None], labels)
+    assert torch.allclose(falling, falling.mean().expand_as(falling)), "it must not turn the order round"
+
+
+def test_the_metric_criterion_is_the_error():
+    split = tiny_split(50)
+    labels = torch.as_tensor(split.labels)
+    right = 5.0 * torch.nn.functional.one_hot(labels, 2).float()
+    criterion = CRITERIA["metric"](split)
+    assert criterion.value(criterion.see(right, labels), np.arange(50)) == 0
+    assert criterion.value(criterion.see(-right, labels), np.arange(50)) == 1
+
+
+@pytest.mark.parametrize("criterion", ["calibrated_loss", "metric"])
+def test_other_criteria_search_and_carve(family, criterion, tmp_path):
+    subject, tools = tiny_subject(family, 1), tiny_tools(tmp_path)
+    result = AxformerPrune().apply(subject, AxformerPrune.Config(criterion=criterion, vote=0.0), tools)
+    assert result.facts["search_loss_after_nats"] <= result.facts["search_loss_before_nats"]
+    assert any(line["accepted"] for line in tools.journal.read())
+
+
+def test_guards():
+    split = tiny_split(400)
+    criterion, random = CRITERIA["loss"](split), np.random.default_rng(0)
+    now = random.random((400, 1)) + 1
+    better, luck = now - 0.05, now.copy()
+    luck[:100:4] -= 1.0  # all the gain is in one quarter of the rows
+    luck[1::4] += 0.01
+    assert NoGuard(400, 10, 0.05).believes(criterion, now, luck, 0)
+    for guard in (Confirm(400, 10, 0.05), PairedTest(400, 10, 0.05)):
+        assert guard.believes(criterion, now, better + 0.01 * random.random((400, 1)), 1)
+    assert not Confirm(400, 10, 0.05).believes(criterion, now, luck, 1)
+    noise = now + random.normal(-0.01, 0.5, (400, 1))
+    assert not PairedTest(400, 500, 0.05).believes(criterion, now, noise, 0)
+
+
+def test_p_value_of_a_gain_is_uniform_without_one():
+    random = np.random.default_rng(0)
+    found = [gain_p_value(random.normal(0, 1, 200)) for _ in range(400)]
+    assert 0.02 < np.mean(np.array(found) < 0.05) < 0.09
+    assert gain_p_value(np.zeros(5)) == 1
+    assert gain_p_value(np.ones(5)) == 0
+
+
+@pytest.mark.parametrize("guard", ["confirm", "paired_test"])
+def test_a_guard_accepts_no_more_than_the_paper(family, guard, tmp_path):
+    counts = {}
+    for name in ("none", guard):
+        tools = tiny_tools(tmp_path / name)
+        AxformerPrune().apply(tiny_subject(family, 1), AxformerPrune.Config(guard=name, vote=0.0), tools)
+        counts[name] = [line["accepted"] for line in tools.journal.read()].count(True)
+    assert counts[guard] <= counts["none"]
+
+
+def test_cached_states_past_the_limit_go_to_a_file_with_the_same_decisions(family, tmp_path):
+    found, facts = [], []
+    for gib in (1.0, 0.0):
+        subject, tools = tiny_subject(family, 1), tiny_tools(tmp_path / str(gib))
+        facts.append(AxformerPrune().apply(subject, AxformerPrune.Config(cache_gib=gib, vote=0.2), tools).facts)
+        found.append([(line["element"], line["loss"], line["accepted"]) for line in tools.journal.read()])
+    assert found[0] == found[1]
+    assert facts[0]["cached_disk_bytes"] == 0 < facts[0]["cached_memory_bytes"]
+    assert facts[1]["cached_memory_bytes"] == 0 < facts[1]["cached_disk_bytes"]
+
+
+def test_states_are_kept_by_row_whatever_the_batch():
+    split = tiny_split(20)
+    kept = HiddenStates(Shelf(1e9), [8], split.lengths)
+    batch = split.batch([3, 7, 1])
+    hidden = torch.randn(*batch.inputs["input_ids"].shape, 8)
+    kept.put(0, kept.places(batch), hidden)
+    alone = split.batch([7])
+    assert torch.equal(kept.get(0, kept.places(alone))[0], hidden[1, : split.lengths[7]])
+
+
+def test_hard_rows_come_first_and_no_batch_straddles_a_cut():
+    random = np.random.default_rng(0)
+    losses, lengths = random.random(100), random.integers(3, 30, 100)
+    tiers = hard_first(losses, lengths, 16, cuts=(10,))
+    assert sorted(row for tier in tiers for batch in tier for row in batch) == list(range(100))
+    worst = [min(losses[row] for batch in tier for row in batch) for tier in tiers]
+    assert worst == sorted(worst, reverse=True)
+    for batch in (batch for tier in tiers for batch in tier):
+        assert len({lengths[row] > 10 for row in batch}) == 1
+
+
+def test_screening_changes_no_decision(family, tmp_path, monkeypatch):
+    """On enough rows to be worth it, with a processor that says it has bfloat16."""
+    monkeypatch.setattr("axkit.axformer.evaluate.has_bfloat16", lambda: True)
+    found, screened = [], 0
+    for screening in ("none", "auto"):
+        tools = tiny_tools(tmp_path / screening, rows=300)
+        config = AxformerPrune.Config(screening=screening, vote=0.2)
+        AxformerPrune().apply(tiny_subject(family, 2), config, tools)
+        lines = tools.journal.read()
+        screened += sum(line["screened"] for line in lines)
+        found.append([(line["element"], line["accepted"]) for line in lines])
+    assert found[0] == found[1]
+    assert screened > 0
+
+
+def test_k_can_be_a_list_tried_in_order(family, tmp_path):
+    subject, tools = tiny_subject(family, 1), tiny_tools(tmp_path)
+    HardAttention().apply(subject, HardAttention.Config(k=[6, 3, 0.5], vote=0.2), tools)
+    lines = tools.journal.read()
+    assert [line["element"] for line in lines[:3]] == ["hard/0/k/6", "hard/0/k/3", "hard/0/k/0.5"]
+    last = {line["element"].split("/")[1]: line["element"].split("/")[3] for line in lines if line["accepted"]}
+    assert last
+    for layer, k in last.items():
+        assert f"{subject.structure.layers[int(layer)].hard_k:g}" == k
+    evaluation = tools.search.evaluate(subject.module)
+    assert evaluation.loss == pytest.approx(lines[-1]["best"], abs=1e-6)
+
+
+def test_a_share_keeps_that_share_of_each_length(family, tmp_path):
+    """A padded batch and single rows agree, and each row is what the oracle has with its own K."""
+    subject = tiny_subject(family, 1)
+    split = tiny_tools(tmp_path).search
+    subject.carve(subject.structure.change(1, hard_k=0.4))
+    batch = split.batch([0, 1, 2, 3])
+    with torch.inference_mode():
+        together = subject.module(**batch.inputs).logits
+        for place in range(4):
+            alone = split.batch([place])
+            assert torch.allclose(together[place], subject.module(**alone.inputs).logits[0], atol=1e-5)
+            whole = tiny_subject(family, 1)
+            whole.carve(whole.structure.change(1, hard_k=math.ceil(0.4 * int(split.lengths[place]))))
+            assert torch.allclose(whole.module(**alone.inputs).logits[0], together[place], atol=1e-5)
+
+
+def test_the_memo_spares_the_second_phase_its_dense_pass(family, tmp_path):
+    from dataclasses import replace
+
+    memo: dict = {}
+    subject = tiny_subject(family, 1)
+    one, two = (replace(tiny_tools(tmp_path / n), memo=memo) for n in "12")
+    two = replace(two, search=one.search)
+    HardAttention().apply(subject, HardAttention.Config(k=4, vote=0.3), one)
+    result = AxformerPrune().apply(subject, AxformerPrune.Config(vote=0.3), two)
+    assert result.facts["evaluations"] == len(two.journal.read())
+    rows = [(one.search.batch([i]).inputs, one.search.batch([i]).labels) for i in range(len(one.search))]
+    dense = tiny_subject(family, 1).module
+    hard, _ = oracle_search(dense, family.model_type, 4, 24, rows, k=4, vote=0.3)
+    layers = {int(element.split("/")[1]): 4 for element, accepted in hard if accepted}
+    prune, _ = oracle_search(dense, family.model_type, 4, 24, rows, vote=0.3, hard=layers)
+    assert [(e["element"], e["accepted"]) for e in two.journal.read()] == prune

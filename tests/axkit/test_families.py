@@ -1,0 +1,74 @@
+"""Families beyond their surgery: their files, what is refused, GPT-2's missing padding token."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import write_base_model
+
+from axkit import registry
+from axkit.anatomy import families
+from axkit.anatomy.family import Family, family_of
+from axkit.errors import NotApplicable, PluginError, RecipeError
+from axkit.planning import plan
+from axkit.recipe import load_source
+from axkit.saving.opening import open_for_task, open_tokenizer
+from axkit.tasks.kinds import KINDS
+from axkit.testing import tiny_model, tiny_tokenizer
+
+
+@pytest.mark.parametrize("name", list(registry.entries(registry.FAMILIES)))
+def test_a_family_is_registered_under_its_exact_type(name):
+    assert family_of(name).model_type == name
+    assert family_of(f"axkit_{name}").model_type == name
+
+
+def test_an_unknown_family_is_one_sentence():
+    with pytest.raises(NotApplicable, match=r"knows no family 'bertish'.*TOML"):
+        family_of("bertish")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ('value = "attention.self.value"\n', "", "query, key and value, or qkv"),
+        ('ffn_out = "output.dense"\n', "", "roles lacks ffn_out"),
+        ("[config]", "pre_nrom = true\n[config]", "pre_nrom"),
+        ('attention_dropout = "attention_probs_dropout_prob"\n', "", "first_token_heads needs"),
+        ('"zero"', '"none"', "'zero', 'identity' or 'no_attention'"),
+    ],
+)
+def test_a_faulty_file_is_one_sentence(tmp_path, old, new, fault):
+    source = Path(families.__file__).with_name("bert.toml").read_text(encoding="utf-8")
+    assert old in source
+    text = tmp_path / "mine.toml"
+    text.write_text(source.replace(old, new, 1))
+    with pytest.raises(PluginError, match=f"mine.toml is not valid .*{fault}"):
+        Family.from_toml(text)
+
+
+def test_a_model_that_reads_pixels_is_refused_when_planned(workplace):
+    tiny_model(family_of("vit")).save_pretrained(workplace / "model")
+    with pytest.raises(RecipeError, match="reads pixels, and axkit's tasks are of text"):
+        plan(load_source("recipe.yaml"))
+
+
+def test_a_tokenizer_without_padding_pads_with_its_end(tmp_path):
+    """GPT-2 has no padding token, and its classifier needs one to find the last real token."""
+    folder = write_base_model(tmp_path, "gpt2")
+    tokenizer = tiny_tokenizer()
+    tokenizer.pad_token, tokenizer.eos_token = None, "[SEP]"
+    tokenizer.save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"pad_token_id": None, "eos_token_id": 3}))
+    loaded = open_tokenizer(folder)
+    assert loaded.pad_token_id == 3
+    model = open_for_task(folder, KINDS["classification"], 2, ["no", "yes"], 0)
+    texts = ["the film was good", "a play"]
+    with torch.inference_mode():
+        alone = torch.cat([model(**loaded(text, return_tensors="pt")).logits for text in texts])
+        together = model(**loaded(texts, padding=True, return_tensors="pt")).logits
+    torch.testing.assert_close(alone, together)

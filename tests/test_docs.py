@@ -1,0 +1,17 @@
+"""Generated pages are as fresh as what they are generated from."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def test_the_page_of_families_is_fresh():
+    spec = importlib.util.spec_from_file_location("families", DOCS / "families.py")
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    assert made.PAGE.read_text(encoding="utf-8") == made.page(), "run: python docs/families.py"
