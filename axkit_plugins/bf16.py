@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -44,10 +44,18 @@ class Bf16(Pass[Bf16Config]):
                 return Result(note="This processor has no bfloat16 instructions: nothing was changed.")
             note = "This processor has no bfloat16 instructions: half the size, but slower than float32 here."
         before = _bytes(subject)
-        subject.module.to(torch.bfloat16)
+        _convert(subject.module, torch.bfloat16)
         subject.module.config.dtype = torch.bfloat16  # what a reload goes by
         facts = {"weights_before_bytes": before, "weights_after_bytes": _bytes(subject)}
         return Result(facts=facts, note=note)
+
+
+def _convert(model: Any, dtype: Any) -> None:
+    """All that is saved; what a model makes itself (ModernBERT's rotations) stays as a reload will make it."""
+    own = [(m, name, getattr(m, name)) for m in model.modules() for name in m._non_persistent_buffers_set]
+    model.to(dtype)
+    for module, name, value in own:
+        setattr(module, name, value)
 
 
 def _bytes(subject: Subject) -> float:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from axkit_plugins.structured import StructuredConfig
 
 Floats = npt.NDArray[np.float64]
-_ATTENTION = ("query", "key", "value", "attention_out")
-_FFN = ("ffn_in", "ffn_out")
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Size:
     Attributes:
         model: all of them.
         layers: those of the encoder layers.
-        head: of one head: its rows of query, key and value, its columns of the output projection.
+        head: of one head: its rows of query, key and value (DeBERTa: and of two more), its columns of the output.
         neuron: of one feed-forward neuron: its row, its bias, its column.
         layer: layer index -> of that layer, LayerNorms included.
     """
@@ -57,10 +55,19 @@ class Size:
 def size_of(subject: Subject) -> Size:
     """Count."""
     hidden = subject.family.size(subject.module.config, "hidden")
-    head_size = hidden // subject.structure.n_heads
-    layer = {each.index: _count(each.module) for each in subject.layers}
-    head = 4 * head_size * hidden + 3 * head_size
+    head_size, layers = hidden // subject.structure.n_heads, subject.layers
+    left = subject.structure.layers
+    heads = next((_apart(subject, each) for each in layers if left[each.index].heads), [])
+    layer = {each.index: _count(each.module) for each in layers}
+    head = head_size * (sum(hidden + (module.bias is not None) for module in heads) + hidden)
     return Size(_count(subject.module), sum(layer.values()), head, 2 * hidden + 1, layer)
+
+
+def _apart(subject: Subject, layer: Any) -> list[Any]:
+    """The projections of a layer that have rows for each head."""
+    modules = dict(layer.module.named_modules())
+    also = [modules[path] for path in subject.family.also_per_head if path in modules]
+    return [layer.query, layer.key, layer.value, *also]
 
 
 def _count(module: nn.Module) -> int:
@@ -86,10 +93,10 @@ def score(subject: Subject, config: StructuredConfig, tools: Tools) -> dict[int,
         left = structure.layers[layer.index]
         heads = neurons = np.zeros(0)
         if left.heads:
-            channels = _channels(graph, criterion, layer, "value", _ATTENTION)
+            channels = _channels(graph, criterion, layer, "value", [*_apart(probe, layer), layer.attention_out])
             heads = channels.reshape(len(left.heads), head_size).sum(1)
         if left.neurons:
-            neurons = _channels(graph, criterion, layer, "ffn_in", _FFN)
+            neurons = _channels(graph, criterion, layer, "ffn_in", [layer.ffn_in, layer.ffn_out])
         found[layer.index] = Scores(heads, neurons)
     return found
 
@@ -111,12 +118,12 @@ def _graph(model: Any, tools: Tools) -> Any:
         ) from error
 
 
-def _channels(graph: Any, criterion: Any, layer: Any, root: str, roles: tuple[str, ...]) -> Floats:
+def _channels(graph: Any, criterion: Any, layer: Any, root: str, expected: list[Any]) -> Floats:
     """Importance of each output channel of ``root``, with all that is coupled to it: (channels,)."""
     module = getattr(layer, root)
     group = graph.get_pruning_group(module, torch_pruning.prune_linear_out_channels, list(range(module.out_features)))
     coupled = {dependency.layer for dependency, _ in group if isinstance(dependency.layer, nn.Linear)}
-    if coupled != {getattr(layer, role) for role in roles}:
+    if coupled != set(expected):
         raise NotApplicable(
             f"torch-pruning couples other modules to {layer.path(root)} of layer {layer.index} than the family file "
             f"does; use axformer_prune or drop_layers"

@@ -25,6 +25,18 @@ def check_words(model: Any) -> None:
         raise NotApplicable(f"{type(model).__name__} has no word embeddings that vocab could cut; leave the pass out")
 
 
+def check_padding(model: Any, tokenizer: Any, kept: Sequence[int]) -> None:
+    """Refuse to move a padding id that the model counts positions from, as RoBERTa does.
+
+    Raises:
+        NotApplicable: it would move.
+    """
+    built_in = any(hasattr(m, "padding_idx") and not isinstance(m, nn.Embedding) for m in model.modules())
+    pad = tokenizer.pad_token_id
+    if built_in and pad is not None and kept.index(pad) != pad:
+        raise NotApplicable("vocab would move the padding id, which the model has built in; leave the pass out")
+
+
 def count_ids(*splits: Any) -> Counter[int]:
     """How often each id occurs in the rows of some splits, as they are tokenized now."""
     counts: Counter[int] = Counter()
@@ -38,7 +50,7 @@ def smaller_tokenizer(tokenizer: Any, counts: Mapping[int, int], min_count: int,
     """A tokenizer that knows the kept entries alone, and the ids that these had, ascending.
 
     Raises:
-        NotApplicable: a tokenizer without a file form, of an unknown model, or whose padding id would change.
+        NotApplicable: a tokenizer without a file form, or of an unknown model.
     """
     if not getattr(tokenizer, "is_fast", False):
         raise NotApplicable("vocab needs a tokenizer of the tokenizers library; save the model with a fast one")
@@ -64,8 +76,6 @@ def smaller_tokenizer(tokenizer: Any, counts: Mapping[int, int], min_count: int,
     known = set(vocabulary.values()) | {token["id"] for token in data["added_tokens"]}
     kept = sorted(wanted & known)
     place = {old: new for new, old in enumerate(kept)}
-    if tokenizer.pad_token_id is not None and place[tokenizer.pad_token_id] != tokenizer.pad_token_id:
-        raise NotApplicable("vocab would move the padding id, which the model has built in; leave the pass out")
     _renumber(data, vocabulary, place)
     return _rebuilt(tokenizer, data), kept
 
@@ -130,9 +140,9 @@ def keep_rows(model: Any, kept: Sequence[int]) -> int:
         return rows
     new = nn.Embedding(1, old.weight.shape[1], padding_idx=None, device="meta")
     new.weight = nn.Parameter(old.weight.detach()[torch.tensor(kept)].clone(), requires_grad=old.weight.requires_grad)
-    new.num_embeddings, new.padding_idx = len(kept), old.padding_idx
-    model.set_input_embeddings(new.train(old.training))
     place = {index: number for number, index in enumerate(kept)}
+    new.num_embeddings, new.padding_idx = len(kept), place.get(old.padding_idx)
+    model.set_input_embeddings(new.train(old.training))
     for name, value in list(vars(model.config).items()):
         if name.endswith("_token_id") and isinstance(value, int):
             setattr(model.config, name, place.get(value))

@@ -16,19 +16,19 @@ def converted(family, tmp_path, **settings):
     return subject, Bf16().apply(subject, Bf16.Config(**settings), tiny_tools(tmp_path))
 
 
-def test_half_the_bytes_and_close_logits(family, tmp_path):
+def test_half_the_bytes_and_close_logits(unlike_family, tmp_path):
     split = tiny_split()
-    dense = logits_of(tiny_subject(family).module, split)
-    subject, result = converted(family, tmp_path)
+    dense = logits_of(tiny_subject(unlike_family).module, split)
+    subject, result = converted(unlike_family, tmp_path)
     assert result.facts["weights_after_bytes"] == result.facts["weights_before_bytes"] / 2
     gap = (logits_of(subject.module, split).float() - dense).abs().max()
-    assert 0 < gap < 0.05 * dense.abs().max()
+    assert 0 < gap < 0.1 * dense.abs().max()
 
 
-def test_stock_classes_reload_it_in_bfloat16(family, tmp_path):
-    subject, _ = converted(family, tmp_path)
+def test_stock_classes_reload_it_in_bfloat16(unlike_family, tmp_path):
+    subject, _ = converted(unlike_family, tmp_path)
     save(subject, tiny_tokenizer(), tmp_path)
-    assert json.loads((tmp_path / "config.json").read_text())["model_type"] == family.model_type
+    assert json.loads((tmp_path / "config.json").read_text())["model_type"] == unlike_family.model_type
     stock = AutoModelForSequenceClassification.from_pretrained(tmp_path)
     split = tiny_split()
     assert stock.dtype == torch.bfloat16
@@ -37,8 +37,8 @@ def test_stock_classes_reload_it_in_bfloat16(family, tmp_path):
     assert 0 < score < 1
 
 
-def test_a_converted_model_can_still_be_carved(family, tmp_path):
-    subject, _ = converted(family, tmp_path)
+def test_a_converted_model_can_still_be_carved(unlike_family, tmp_path):
+    subject, _ = converted(unlike_family, tmp_path)
     n = subject.structure
     subject.carve(n.without_heads(0, [1]).without_ffn(1).without_heads(1, range(4)).change(2, hard_k=3))
     split = tiny_split()
@@ -48,8 +48,8 @@ def test_a_converted_model_can_still_be_carved(family, tmp_path):
 
 
 @pytest.mark.parametrize("go_on", [True, False])
-def test_a_processor_without_bfloat16_is_told_of(family, tmp_path, monkeypatch, go_on):
+def test_a_processor_without_bfloat16_is_told_of(plain_family, tmp_path, monkeypatch, go_on):
     monkeypatch.setattr("axkit.processor.has_bfloat16", lambda: False)
-    subject, result = converted(family, tmp_path, even_if_slower=go_on)
+    subject, result = converted(plain_family, tmp_path, even_if_slower=go_on)
     assert "no bfloat16 instructions" in result.note
     assert (subject.module.dtype == torch.bfloat16) == go_on

@@ -8,11 +8,11 @@ import sys
 import pytest
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
-from axkit import testing
 from axkit.anatomy.family import family_of
 from axkit.saving.folder import load_subject, save
-from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
+from axkit.testing import logits_of, reload, tiny, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
 from axkit_plugins.quantize.bnb import Int4Bnb, Int8Bnb
 
 bitsandbytes = pytest.importorskip("bitsandbytes")
@@ -20,11 +20,11 @@ PASSES = [(Int4Bnb, {}), (Int4Bnb, {"quant_type": "fp4"}), (Int8Bnb, {}), (Int8B
 
 
 @pytest.fixture
-def wide(family, monkeypatch):
+def wide(unlike_family, monkeypatch):
     """A tiny model whose widths the 4-bit kernel takes."""
-    monkeypatch.setitem(testing.TINY, "hidden", 64)
-    monkeypatch.setitem(testing.TINY, "ffn_width", 128)
-    return tiny_subject(family)
+    monkeypatch.setitem(tiny.TINY, "hidden", 64)
+    monkeypatch.setitem(tiny.TINY, "ffn_width", 128)
+    return tiny_subject(unlike_family)
 
 
 def run(pass_class, subject, tmp_path, **settings):
@@ -36,10 +36,10 @@ def test_reloads_to_the_same_logits_again_and_again(wide, tmp_path, pass_class, 
     split = tiny_split()
     dense = logits_of(wide.module, split)
     result = run(pass_class, wide, tmp_path, **settings)
-    assert result.facts["linear_layers"] == 18
+    assert result.facts["linear_layers"] == (12 if wide.family.fused_qkv else 18)
     assert result.facts["weights_after_bytes"] < 0.75 * result.facts["weights_before_bytes"]
     now = logits_of(wide.module, split)  # before saving: bitsandbytes changes its layout at the first call
-    assert 0 < (now - dense).square().mean() < 0.5 * dense.square().mean()
+    assert 0 < (now - dense).square().mean() < dense.square().mean()  # nonsense would be twice that
     assert torch.equal(logits_of(copy.deepcopy(wide.module), split), now)
     once = reload(wide, tiny_tokenizer())
     assert torch.equal(logits_of(once.module, split), now)
@@ -59,26 +59,29 @@ def test_after_pruning(wide, tmp_path, pass_class, settings):
     assert torch.equal(logits_of(reload(again, tiny_tokenizer()).module, split), now)
 
 
-@pytest.mark.parametrize("pass_class", [Int4Bnb, Int8Bnb])
-def test_transformers_alone_loads_it(wide, tmp_path, pass_class):
-    run(pass_class, wide, tmp_path / "scratch")
-    (tmp_path / "model").mkdir()
-    save(wide, tiny_tokenizer(), tmp_path / "model")
-    config = json.loads((tmp_path / "model" / "config.json").read_text())
-    assert config["model_type"] == wide.family.model_type
+def test_transformers_alone_loads_it(wide, tmp_path):
+    expected = []
+    for pass_class in (Int4Bnb, Int8Bnb):
+        subject, folder = wide.copy(), tmp_path / pass_class.__name__
+        run(pass_class, subject, tmp_path)
+        folder.mkdir()
+        save(subject, tiny_tokenizer(), folder)
+        assert json.loads((folder / "config.json").read_text())["model_type"] == wide.family.model_type
+        with torch.no_grad():
+            expected += subject.module(**tiny_tokenizer()("the film was good", return_tensors="pt")).logits[0].tolist()
     code = f"""
 import sys, torch
 torch.set_num_threads(1), torch.set_grad_enabled(False)
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
-folder = {str(tmp_path / "model")!r}
-model, tokenizer = AutoModelForSequenceClassification.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+found = []
+for folder in ({str(tmp_path / "Int4Bnb")!r}, {str(tmp_path / "Int8Bnb")!r}):
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    found += model(**AutoTokenizer.from_pretrained(folder)("the film was good", return_tensors="pt")).logits.tolist()[0]
 assert "axkit" not in sys.modules
-print(model(**tokenizer("the film was good", return_tensors="pt")).logits.tolist()[0])
+print(found)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    with torch.no_grad():
-        expected = wide.module(**tiny_tokenizer()("the film was good", return_tensors="pt")).logits[0].tolist()
     assert json.loads(done.stdout.splitlines()[-1]) == pytest.approx(expected, abs=1e-5)
 
 
@@ -87,7 +90,7 @@ def test_a_head_that_is_partly_converted_reloads(wide, tmp_path):
     run(Int4Bnb, wide, tmp_path, skip=["ffn_in"])
     split = tiny_split()
     now = logits_of(wide.module, split)
-    assert all(type(layer.ffn_in) is nn.Linear for layer in wide.layers)
+    assert all(type(layer.ffn_in) in (nn.Linear, Conv1D) for layer in wide.layers)
     assert torch.equal(logits_of(reload(wide, tiny_tokenizer()).module, split), now)
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from conftest import FAMILIES
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
 
@@ -16,7 +18,7 @@ from axkit.planning import plan
 from axkit.recipe import read_source
 from axkit.report.run_folder import write_run
 from axkit.saving.folder import save
-from axkit.testing import logits_of, tiny_model, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
+from axkit.testing import logits_of, reload, tiny_model, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
 from axkit_plugins.vocab import Vocab, shrink
 
 CORPUS = ["the cat sat on the mat", "a dog and a catalogue", "matted dogs sit on mats"] * 3
@@ -73,7 +75,9 @@ def run(subject, tmp_path, **settings):
     return tools, Vocab().apply(subject, Vocab.Config(**settings), tools)
 
 
-def test_logits_stay_and_stock_classes_load_it(family, tmp_path):
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "vit"])
+def test_logits_stay_and_stock_classes_load_it(name, tmp_path):
+    family = family_of(name)
     subject = tiny_subject(family)
     before = logits_of(subject.module, tiny_split(40, 2))
     _, result = run(subject, tmp_path / "scratch")
@@ -109,11 +113,24 @@ def test_a_model_without_words_is_refused(tmp_path):
         run(subject, tmp_path)
 
 
-def test_a_padding_id_that_would_move_is_refused():
-    tokenizer = trained("WordPiece")
-    tokenizer.pad_token = "sat"
-    with pytest.raises(NotApplicable, match="padding id"):
-        shrink.smaller_tokenizer(tokenizer, {}, 1, False)
+@pytest.mark.parametrize("name", ["roberta", "gpt2", "modernbert"])
+def test_a_padding_id_moves_unless_positions_are_counted_from_it(name, tmp_path):
+    tokenizer = tiny_tokenizer()
+    tokenizer.pad_token = "so"  # the last of all
+    tools = dataclasses.replace(
+        tiny_tools(tmp_path), train=tiny_split(1, 1, tokenizer), search=tiny_split(1, 2, tokenizer), tokenizer=tokenizer
+    )
+    subject = tiny_subject(family_of(name), pad_token_id=tokenizer.pad_token_id)
+    before = logits_of(subject.module, tools.search)
+    if name == "roberta":
+        with pytest.raises(NotApplicable, match="padding id"):
+            Vocab().apply(subject, Vocab.Config(), tools)
+        return
+    result = Vocab().apply(subject, Vocab.Config(), tools)
+    assert subject.module.config.pad_token_id == result.tokenizer.pad_token_id < tokenizer.pad_token_id
+    split = tiny_split(1, 2, result.tokenizer)
+    assert torch.equal(logits_of(subject.module, split), before)
+    torch.testing.assert_close(logits_of(reload(subject, result.tokenizer).module, split), before)
 
 
 RECIPE = """\
