@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from axkit.axformer.prune import AxformerPruneConfig
 
 _ROWS = 512  # of the search split that a candidate is looked at on; rounds are judged on all
+_EXTRA = 3  # rounds more, at most, where the measured model is slower than was predicted
+_NEAR = 0.99  # of the wanted speed-up counts as reached
 _FFN_CUTS, _HEAD_CUTS = 8, 6  # a thin cut is an eighth of the neurons, or a sixth of the heads, of a dense layer
 
 
@@ -65,16 +67,16 @@ class BudgetSearch:
     def run(self) -> None:
         """Walk until the target or the budget is reached; the subject is left at the last good point."""
         self._point("start", 0, self._ratio_now())
-        for number in range(1, self.config.rounds + 1):
+        for number in range(1, self.config.rounds + _EXTRA + 1):
             before = self.subject.copy()
-            share = number / self.config.rounds
+            share = min(1.0, number / self.config.rounds)
             targets = [None if t is None else t**share for t in (self.config.speedup, self.config.size)]
             reached = self._round(number, targets[0], targets[1])
             if self.config.recover is not None:
                 self.tools.run(self.subject, "recover")
                 self.subject.module.eval()
-            now = self._point("recovered" if self.config.recover else "carved", number, self._ratio_now())
-            cost = self._cost(now)
+            speedup = self._ratio_now()
+            cost = self._cost(self._point("recovered" if self.config.recover else "carved", number, speedup))
             if cost > self.config.max_drop:
                 self.subject.module, self.subject.structure = before.module, before.structure
                 self.note = (
@@ -85,6 +87,9 @@ class BudgetSearch:
             if not reached:
                 self.note = "Nothing is left to remove before the target is reached."
                 return
+            if number >= self.config.rounds and speedup >= _NEAR * (self.config.speedup or 0):
+                return
+        self.note = f"The prediction was too bright: {speedup:.2f}x was reached, {self.config.speedup:g}x wanted."
 
     def _cost(self, now: Evaluation) -> float:
         """Points below the dense model, or the upper bound of that at the asked confidence."""
@@ -169,7 +174,7 @@ class _Walk:
         size: float | None, number: int,
     ) -> None:  # fmt: skip
         self.search, self.rows, self.clock, self.orders, self.number = search, rows, clock, orders, number
-        self.goal_s = None if speedup is None else clock.dense_s / speedup
+        self.goal = None if speedup is None else 1 / speedup
         self.goal_bytes = None if size is None else search._dense_bytes / size
         self.bytes = _bytes(rows.bench.subject.module)
         self.layer_bytes = {layer.index: _bytes(layer.module) for layer in rows.bench.subject.layers}
@@ -194,20 +199,20 @@ class _Walk:
         return True
 
     def _there(self, structure: Structure, size: float) -> bool:
-        fast = self.goal_s is None or self.clock.seconds(structure) <= self.goal_s
+        fast = self.goal is None or self.clock.share(structure) <= self.goal
         return fast and (self.goal_bytes is None or size <= self.goal_bytes)
 
     def _price(self, candidate: _Candidate) -> None:
         now = self.rows.bench.subject.structure
         at = f"{self.number}.{self.step}:{candidate.element}"
         value = self.search.look(at, self.rows, candidate.layer, candidate.structure)
-        bought = 0.0  # shares of the ways that are left
-        if self.goal_s is not None:
-            left = self.clock.seconds(now) - self.goal_s
-            bought += max(0.0, self.clock.seconds(now) - self.clock.seconds(candidate.structure)) / max(left, 1e-9)
+        bought = 0.0  # shares of the ways that are left; what goes beyond a goal buys nothing
+        if self.goal is not None:
+            saved = self.clock.share(now) - self.clock.share(candidate.structure)
+            bought += float(np.clip(saved / max(self.clock.share(now) - self.goal, 1e-9), 0, 1))
         if self.goal_bytes is not None:
-            saved = self.layer_bytes[candidate.layer] - self._layer_size(candidate)
-            bought += max(0.0, saved) / max(self.bytes - self.goal_bytes, 1.0)
+            spared = self.layer_bytes[candidate.layer] - self._layer_size(candidate)
+            bought += float(np.clip(spared / max(self.bytes - self.goal_bytes, 1.0), 0, 1))
         cost = value - self.value
         candidate.price = cost / max(bought, 1e-3) if cost > 0 else cost * bought
         candidate.step = self.step

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import statistics
 import time
 from collections.abc import Callable
@@ -15,54 +17,65 @@ from axkit.axformer.trial import Workbench
 from axkit.tasks.split import Split
 
 _BATCH = 32
-_ROUNDS = 7
+_ROUNDS = 9
 Shape = tuple[int, int, bool, bool, float, bool]  # heads, neurons, attention, ffn, K, first token alone
 
 
 class Clock:
     """Predicts the throughput of a structure from measured layers.
 
-    Every shape of a layer is timed once, in turn with the dense layer, so that what the machine does meanwhile hits
-    both alike; the prediction is for batches of 32 rows of the split's median length.
+    Every shape of a layer is timed once, in turn with the first layer, so that what the machine does meanwhile hits
+    both alike; the whole models are timed in turn as well. Predictions are for batches of 32 rows as they come.
 
     Args:
         bench: of the model that is being carved.
         dense: the model that it is compared with.
         split: real inputs.
-        known: ratios to the dense layer that an interrupted search measured, by the shape's name.
-        tell: called with the name and the ratio of each shape that is timed.
+        known: ratios that an interrupted search measured, by name.
+        tell: called with the name and the value of each new ratio.
     """
 
     def __init__(
         self, bench: Workbench, dense: Any, split: Split, known: dict[str, float], tell: Callable[[str, float], None]
     ) -> None:
         self._bench, self._known, self._tell = bench, dict(known), tell
-        order = split.lengths.argsort()
-        middle = max(0, len(order) // 2 - _BATCH // 2)
-        self._inputs = split.batch(order[middle : middle + _BATCH].tolist()).inputs
+        self._inputs = split.batch(range(min(_BATCH, len(split)))).inputs
         self._calls = self._captured()
-        start = bench.subject.layers[0]
-        first = start.module
-        self._reference = (first, *self._calls[start.index])
+        start = bench.subject.layers[0]  # the first that is there
+        self._reference, self._start = start.module, self._calls[start.index]
+        structure = bench.subject.structure
+        name = hashlib.sha256(json.dumps(structure.to_json(), sort_keys=True).encode()).hexdigest()[:8]
+        if f"layer {name}" not in self._known:
+            for what, ratio in zip(("layer", "whole"), self._wholes(dense), strict=True):
+                self._known[f"{what} {name}"] = ratio
+                tell(f"{what} {name}", ratio)
+        self._layer = self._known[f"layer {name}"]
+        self._rest = self._known[f"whole {name}"] - self._layers(structure)
+
+    def _wholes(self, dense: Any) -> tuple[float, float]:
+        """Time of the first layer, and of the model that is being carved, as shares of the dense model's."""
+        args, kwargs = self._start
+        layers, wholes = [], []
         with torch.inference_mode():
-            self.dense_s = _median(lambda: dense(**self._inputs))
-            whole = _median(lambda: bench.subject.module(**self._inputs))
-            self._layer_s = _median(lambda: first(*self._reference[1], **self._reference[2]))
-        self.rest_s = max(0.0, whole - self._layers_s(bench.subject.structure))
+            for _ in range(_ROUNDS):
+                dense_s = _seconds(lambda: dense(**self._inputs))
+                layers.append(_seconds(lambda: self._reference(*args, **kwargs)) / dense_s)
+                wholes.append(_seconds(lambda: self._bench.subject.module(**self._inputs)) / dense_s)
+        return statistics.median(layers), statistics.median(wholes)
 
     def speedup(self, structure: Structure) -> float:
         """Throughput of a structure, as a multiple of the dense model's."""
-        return self.dense_s / (self.rest_s + self._layers_s(structure))
+        return 1 / self.share(structure)
 
-    def seconds(self, structure: Structure) -> float:
-        """Of one batch."""
-        return self.rest_s + self._layers_s(structure)
+    def share(self, structure: Structure) -> float:
+        """Time of a structure, as a share of the dense model's."""
+        return self._rest + self._layers(structure)
 
-    def _layers_s(self, structure: Structure) -> float:
-        return sum(self._ratio(layer.index, structure) for layer in self._bench.subject.layers) * self._layer_s
+    def _layers(self, structure: Structure) -> float:
+        return sum(self._ratio(layer.index, structure) for layer in self._bench.subject.layers) * self._layer
 
     def _ratio(self, index: int, structure: Structure) -> float:
-        """Time of a layer's shape, as a multiple of the first layer's at the start."""
+        """Time of a layer's shape, as a multiple of the first layer's as it is now."""
         layer = structure.layers[index]
         last = index == structure.last and self._bench.subject.structure.first_token_only
         shape = (len(layer.heads), len(layer.neurons), layer.attention, layer.ffn, layer.hard_k or 0, last)
@@ -73,13 +86,12 @@ class Clock:
         return self._known[name]
 
     def _timed(self, module: nn.Module, index: int) -> float:
-        reference, args, kwargs = self._reference
-        ours = self._calls[index]
+        (args, kwargs), ours = self._start, self._calls[index]
         ratios = []
         with torch.inference_mode():
             for _ in range(_ROUNDS):
-                dense_s = _seconds(lambda: reference(*args, **kwargs))
-                ratios.append(_seconds(lambda: module(*ours[0], **ours[1])) / dense_s)
+                first_s = _seconds(lambda: self._reference(*args, **kwargs))
+                ratios.append(_seconds(lambda: module(*ours[0], **ours[1])) / first_s)
         return statistics.median(ratios)
 
     def _captured(self) -> dict[int, tuple[Any, Any]]:
@@ -101,10 +113,6 @@ class Clock:
         for handle in handles:
             handle.remove()
         return calls
-
-
-def _median(run: Callable[[], Any]) -> float:
-    return statistics.median(_seconds(run) for _ in range(_ROUNDS))
 
 
 def _seconds(run: Callable[[], Any]) -> float:

@@ -57,6 +57,7 @@ class Workbench:
         if self.subject.reads_first_token_only:
             self.subject.carve(replace(subject.structure, first_token_only=True))
         model, family = self.subject.module.eval(), self.subject.family
+        model.config.use_cache = False  # keys kept from one trial would be seen by the next
         self._modules: Any = model.base_model.get_submodule(family.layers)
         hidden = family.size(model.config, "hidden")
         self._hidden = HiddenStates(shelf, [hidden] * len(self._modules), split.lengths)

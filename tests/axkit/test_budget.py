@@ -31,7 +31,9 @@ def made(family, tmp_path, **settings):
 
 
 @pytest.mark.usefixtures("steady")
-def test_the_size_target_is_reached_and_true(family, tmp_path):
+@pytest.mark.parametrize("name", ["bert", "distilbert", "albert", "gpt2", "modernbert"])
+def test_the_size_target_is_reached_and_true(name, tmp_path):
+    family = family_of(name)
     subject, tools, result = made(family, tmp_path, size=1.5, rounds=2)
     dense, left = (sum(p.numel() for p in m.parameters()) for m in (tiny_subject(family, 1).module, subject.module))
     assert dense / left >= 1.45
