@@ -21,7 +21,9 @@ from axkit.models import ModelSource
 from axkit.passes import (
     DIFFERENTIABLE,
     FLOAT_WEIGHTS,
+    FULL_PRECISION,
     SOFT_ATTENTION,
+    TEACHER_TOKENS,
     TORCH_MODULE,
     Pass,
     PassConfig,
@@ -61,7 +63,9 @@ _LAZY = {
 __all__ = [
     "DIFFERENTIABLE",
     "FLOAT_WEIGHTS",
+    "FULL_PRECISION",
     "SOFT_ATTENTION",
+    "TEACHER_TOKENS",
     "TORCH_MODULE",
     "AxkitError",
     "CheckpointError",

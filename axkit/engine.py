@@ -16,7 +16,7 @@ from axkit.planning import Plan, PlannedStep, plan
 from axkit.processes import current
 from axkit.progress import Progress, Silent
 from axkit.recipe import Recipe, Source
-from axkit.record import Stage, line, nothing_gained
+from axkit.record import Stage, line, nothing_gained, stage_record, undo
 from axkit.saving.opening import open_for_task, open_tokenizer, token_limit
 from axkit.subject import Subject, TrailStep
 from axkit.summary import compare
@@ -109,10 +109,9 @@ class _Engine:
         self.tokenizer = open_tokenizer(made.model_folder)
         outputs = self.kind.outputs(rows.label_names)
         module = open_for_task(made.model_folder, self.kind, outputs, rows.label_names, made.recipe.seed)
-        limit = token_limit(self.tokenizer, module.config)
-        self.splits = {
-            name: Split(part, made.task.spec, self.kind, self.tokenizer, limit) for name, part in rows.splits.items()
-        }
+        self.limit = token_limit(self.tokenizer, module.config)
+        self._tokenize()
+        self.dense_test = self.splits["test"]
         self.about = {
             "recipe": made.recipe.name,
             "task": made.recipe.task,
@@ -138,6 +137,15 @@ class _Engine:
             made.recipe.seed,
         )
 
+    def _tokenize(self, tokenizer: Any = None) -> None:
+        """The splits for the run's tokenizer, or for the one that a pass left."""
+        self.tokenizer = tokenizer or self.tokenizer
+        spec = self.plan.task.spec
+        self.splits = {
+            name: Split(part, spec, self.kind, self.tokenizer, self.limit)
+            for name, part in self.plan.rows.splits.items()
+        }
+
     def _stage(
         self, step: PlannedStep, subject: Subject, key: str, before: Evaluation | None
     ) -> tuple[Subject, str, Evaluation | None]:
@@ -153,6 +161,8 @@ class _Engine:
         if found is not None:
             subject, record = found
             record["reused"] = True
+            if record.get("new_tokenizer"):
+                self._tokenize(open_tokenizer(folder))
             self.progress.say(f"{step.index + 1}. {step.name}: finished earlier, reused")
         else:
             self.progress.say(f"{step.index + 1}. {step.name}")
@@ -179,30 +189,19 @@ class _Engine:
         worked.module.eval()
         trail = TrailStep(step.name, step.distribution, config, result.state, result.facts)
         worked.trail = (*subject.trail, trail)
-        after = self._on_search(worked)
-        undone = False
-        note = result.note
         if step.budget is not None:
             before = before or self._on_search(subject)
-            drop = before.score - after.score
-            undone = drop > step.budget.max_drop
-            if undone:
-                note = (
-                    f"Undone: it cost {drop:.2f} points on the search split, the budget allows "
-                    f"{step.budget.max_drop:g}. {note}".strip()
-                )
-                worked, after = subject, before
-        record: dict[str, Any] = {
-            "index": step.index,
-            "pass": step.name,
-            "source": step.distribution,
-            "config": dict(config),
-            "undone": undone,
-            "reused": False,
-            "note": note,
-            "facts": dict(result.facts),
-            "tables": {name: [dict(row) for row in rows] for name, rows in result.tables.items()},
-            "wall_s": seconds,
+        tokenizer = self.tokenizer
+        if result.tokenizer is not None:
+            self._tokenize(result.tokenizer)
+        after = self._on_search(worked)
+        record = stage_record(step, config, result, seconds)
+        if step.budget is not None and before is not None and before.score - after.score > step.budget.max_drop:
+            undo(record, before.score - after.score, step.budget.max_drop)
+            worked, after = subject, before
+            if result.tokenizer is not None:
+                self._tokenize(tokenizer)
+        record |= {
             "metric_search": after.score,
             "loss_search_nats": after.loss,
             "parameters": measure.count_values(worked.module),
@@ -272,7 +271,8 @@ class _Engine:
         assert self.dense_search is not None, "set with it"
         self.progress.say("Measuring on the test split, which nothing has seen")
         labels = self.plan.rows.splits["train"].labels
-        summary = compare(self.dense.module, subject.module, self.splits["test"], labels, self.progress)
+        tests = (self.dense_test, self.splits["test"])
+        summary = compare(self.dense.module, subject.module, *tests, labels, self.progress)
         here = time.perf_counter() - self.start
         reused = sum(stage.record["wall_s"] for stage in self.stages if stage.record["reused"])
         return {

@@ -23,8 +23,12 @@ Trait = str  # a third party may name its own
 TORCH_MODULE: Trait = "torch_module"  # the subject is an nn.Module, not a runtime session
 FLOAT_WEIGHTS: Trait = "float_weights"  # linear layers hold floating-point weights that can be sliced
 DIFFERENTIABLE: Trait = "differentiable"  # gradients reach the weights
+FULL_PRECISION: Trait = "full_precision"  # weights are float32: training steps and 8-bit scales are not rounded away
 SOFT_ATTENTION: Trait = "soft_attention"  # no layer has been switched to hard attention yet
-INITIAL_TRAITS = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE, SOFT_ATTENTION})
+TEACHER_TOKENS: Trait = "teacher_tokens"  # the dense model takes the same token ids; what needs a teacher requires it
+INITIAL_TRAITS = frozenset(
+    {TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION, SOFT_ATTENTION, TEACHER_TOKENS}
+)
 
 
 class PassConfig(BaseModel):
@@ -109,12 +113,14 @@ class Result:
         facts: numbers for the report; each key ends in its unit (``search_s``, ``weights_bytes``, ``removed_heads``).
         note: one sentence for the report, above all when the pass changed nothing.
         tables: name -> rows for the report, each row the same keys with numbers or short texts.
+        tokenizer: the one that goes with the model from here on, where the pass changed the ids; else None.
     """
 
     state: Mapping[str, Any] | None = None
     facts: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
     tables: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    tokenizer: Any | None = None
 
 
 class Pass(ABC, Generic[C]):

@@ -13,7 +13,15 @@ from pydantic import ValidationError
 from axkit import models, registry
 from axkit.anatomy.family import Family, family_of
 from axkit.errors import AxkitError, DataError, RecipeError, did_you_mean
-from axkit.passes import INITIAL_TRAITS, InnerStep, Pass, PassConfig, Trait, refuse_if_missing
+from axkit.passes import (
+    INITIAL_TRAITS,
+    TEACHER_TOKENS,
+    InnerStep,
+    Pass,
+    PassConfig,
+    Trait,
+    refuse_if_missing,
+)
 from axkit.recipe import Budget, Location, Recipe, Source, fault_sentence
 from axkit.tasks.rows import TaskRows, load_rows
 from axkit.tasks.spec import HEADS, Task, resolve
@@ -43,8 +51,9 @@ class PlannedStep:
 
     @property
     def requires(self) -> frozenset[Trait]:
-        """Of the pass and of those that it runs."""
-        return self.runner.requires.union(*(one.runner.requires for one in self.inner.values()))
+        """Of the pass and of those that it runs; who needs a teacher needs its tokens too."""
+        tokens = {TEACHER_TOKENS} if "teacher" in self.needs else set()
+        return self.runner.requires.union(tokens, *(one.runner.requires for one in self.inner.values()))
 
     @property
     def needs(self) -> frozenset[str]:
@@ -177,15 +186,16 @@ def _check_order(source: Source, steps: tuple[PlannedStep, ...], faults: list[st
     ended: dict[Trait, PlannedStep] = {}
     for step in steps:
         where = source.place(("passes", step.index, "pass"))
-        for trait in sorted(step.requires):
-            if trait in ended:
-                earlier = ended[trait]
-                faults.append(
-                    f"{where}: '{step.name}' needs {trait}, which '{earlier.name}' (pass {earlier.index}) ends; "
-                    f"put '{step.name}' before it"
-                )
-            elif trait not in INITIAL_TRAITS:
-                faults.append(f"{where}: '{step.name}' needs {trait}, which no earlier pass brings")
+        lost = sorted(step.requires & ended.keys())
+        if lost:
+            earlier = ended[lost[0]]
+            swapped = step.runner.ends & earlier.requires  # then the other order fails too
+            way_out = "leave one of the two out" if swapped else f"put '{step.name}' before it"
+            faults.append(
+                f"{where}: '{step.name}' needs {lost[0]}, which '{earlier.name}' (pass {earlier.index}) ends; {way_out}"
+            )
+        for trait in sorted(step.requires - INITIAL_TRAITS - ended.keys()):
+            faults.append(f"{where}: '{step.name}' needs {trait}, which no earlier pass brings")
         if "teacher" in step.needs and step.index < _baseline(steps):
             faults.append(
                 f"{where}: '{step.name}' needs a teacher, the dense model of the run, and there is none before the "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,3 +21,8 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
+
+
+def quiet_quantizers() -> None:
+    """Errors only, from here on, of packages that would log a line per layer and call (bitsandbytes' 8 bit)."""
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)

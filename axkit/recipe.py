@@ -243,4 +243,6 @@ def fault_sentence(fault: Any, model: type[BaseModel], where: str, what: str = "
         return f"{where}: '{key}'{of} is missing"
     message = str(fault["msg"]).replace("Input should", "should").replace("Value error, ", "")
     got = "" if isinstance(fault["input"], dict | list) else f" (got {fault['input']!r})"
+    if not key:  # about several keys at once
+        return f"{where}: {what or 'the recipe'}: {message}"
     return f"{where}: '{key}'{of} {message}{got}"

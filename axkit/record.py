@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from axkit.passes import Result
+from axkit.planning import PlannedStep
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -32,6 +35,29 @@ def journal_lines(stages: Sequence[Stage]) -> list[str]:
         for stage in stages
         for entry in stage.journal
     ]
+
+
+def stage_record(step: PlannedStep, config: Mapping[str, Any], result: Result, seconds: float) -> dict[str, Any]:
+    """What a pass said of itself; what was measured of the model comes on top."""
+    return {
+        "index": step.index,
+        "pass": step.name,
+        "source": step.distribution,
+        "config": dict(config),
+        "undone": False,
+        "new_tokenizer": result.tokenizer is not None,
+        "reused": False,
+        "note": result.note,
+        "facts": dict(result.facts),
+        "tables": {name: [dict(row) for row in rows] for name, rows in result.tables.items()},
+        "wall_s": seconds,
+    }
+
+
+def undo(record: dict[str, Any], drop: float, allowed: float) -> None:
+    """Note that a stage went over its budget, in points, and was undone."""
+    said = f"Undone: it cost {drop:.2f} points on the search split, the budget allows {allowed:g}. {record['note']}"
+    record |= {"undone": True, "new_tokenizer": False, "note": said.strip()}
 
 
 def nothing_gained(record: Mapping[str, Any], before: Mapping[str, Any], trains: bool) -> str:

@@ -9,20 +9,23 @@ from axkit.progress import Progress
 from axkit.tasks.split import Split
 
 
-def compare(dense: Any, result: Any, test: Split, train_labels: Any, progress: Progress) -> dict[str, Any]:
+def compare(
+    dense: Any, result: Any, dense_test: Split, test: Split, train_labels: Any, progress: Progress
+) -> dict[str, Any]:
     """Quality with its uncertainty, size in values, and speed of two models.
 
     Args:
         dense: the model that the result is measured against.
         result: what the recipe made of it.
-        test: rows that no decision used.
+        dense_test: rows that no decision used, as the dense model's tokenizer splits them.
+        test: the same rows for the result; both are timed on these.
         train_labels: for the score of the most frequent label.
         progress: told what is going on.
 
     Returns:
         Keys of the report's summary; each speed ends in ``_dense`` or ``_result``.
     """
-    before = test.evaluate(dense, progress=progress)
+    before = dense_test.evaluate(dense, progress=progress)
     after = test.evaluate(result, progress=progress)
     low, high = measure.confidence_interval(test, after)
     dense_low, dense_high = measure.confidence_interval(test, before)

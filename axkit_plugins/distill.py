@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, TORCH_MODULE, NotApplicable, Pass, Result, Tools
+from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, FULL_PRECISION, TORCH_MODULE, NotApplicable, Pass, Result, Tools
 from axkit_plugins.training import TrainingConfig
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Distill(Pass[DistillConfig]):
 
     Config = DistillConfig
     needs = frozenset({"train", "teacher"})
-    requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE})
+    requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION})
     trains = True
     extra = "train"
     packages = ("accelerate",)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, TORCH_MODULE, Pass, Result, Tools
+from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, FULL_PRECISION, TORCH_MODULE, Pass, Result, Tools
 from axkit_plugins.training import TrainingConfig
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Finetune(Pass[FinetuneConfig]):
 
     Config = FinetuneConfig
     needs = frozenset({"train"})
-    requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE})
+    requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION})
     trains = True
     extra = "train"
     packages = ("accelerate",)

@@ -19,6 +19,7 @@ from axkit.quiet import quiet
 from axkit.testing import tiny_model, tiny_tokenizer
 
 FAMILIES = ("albert", "bert", "deberta-v2", "distilbert", "gpt2", "modernbert", "roberta", "vit")
+UNLIKE = ("bert", "gpt2", "modernbert")  # each projection apart; Conv1D, fused; fused, gated, with rotations
 ALIKE = ("camembert", "electra", "xlm-roberta")  # the same data under another name: not every test needs them
 
 torch.set_num_threads(1)  # tiny matrices: a second thread only waits
@@ -37,6 +38,18 @@ def _no_network(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest)
 
 @pytest.fixture(params=FAMILIES)
 def family(request: pytest.FixtureRequest):
+    return family_of(request.param)
+
+
+@pytest.fixture(params=UNLIKE)
+def unlike_family(request: pytest.FixtureRequest):
+    """For what depends on how a family writes its layers, where all of them would take too long."""
+    return family_of(request.param)
+
+
+@pytest.fixture(params=("bert", "distilbert"))
+def plain_family(request: pytest.FixtureRequest):
+    """For what depends on the family hardly at all."""
     return family_of(request.param)
 
 

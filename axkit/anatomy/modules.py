@@ -41,6 +41,10 @@ class PassOn(nn.Module):
         return (hidden_states, None) if self._returns_tuple else hidden_states
 
 
+class NoLayer(PassOn):
+    """Stands for a layer that was removed altogether, LayerNorms and all; arguments as of :class:`PassOn`."""
+
+
 class NoAttention(nn.Module):
     """Stands for a removed attention core.
 

@@ -41,6 +41,7 @@ class LayerStructure:
         ffn: False when the whole feed-forward block was removed (post-norm: its LayerNorm stays).
         hard_k: hard attention keeps the ``hard_k`` largest probabilities per head and query (a float: that share of
             the sequence's tokens, rounded up); None is dense attention.
+        present: False when the layer was removed altogether, its LayerNorms too; nothing else is left of it then.
     """
 
     heads: tuple[int, ...]
@@ -48,6 +49,7 @@ class LayerStructure:
     attention: bool = True
     ffn: bool = True
     hard_k: int | float | None = None
+    present: bool = True
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ class Structure:
     def is_dense(self) -> bool:
         """True when a stock class of transformers rebuilds the model exactly."""
         return self == Structure.dense(len(self.layers), self.n_heads, self.ffn_width)
+
+    @property
+    def last(self) -> int:
+        """Index of the last layer that is there; -1 where none is."""
+        return max((index for index, layer in enumerate(self.layers) if layer.present), default=-1)
 
     def change(self, layer: int, **fields: Any) -> Structure:
         """A copy with some fields of one layer replaced."""
@@ -110,6 +117,11 @@ class Structure:
         """Remove the feed-forward block of a layer."""
         return self.change(layer, ffn=False, neurons=())
 
+    def without_layer(self, layer: int) -> Structure:
+        """Remove a whole layer, its LayerNorms too: what enters it goes on unchanged (DistilBERT, LayerDrop)."""
+        gone = LayerStructure((), (), attention=False, ffn=False, present=False)
+        return replace(self, layers=(*self.layers[:layer], gone, *self.layers[layer + 1 :]))
+
     def is_within(self, other: Structure) -> bool:
         """True when nothing is here that ``other`` has lost: carving can only take away."""
         if (len(self.layers), self.n_heads, self.ffn_width) != (len(other.layers), other.n_heads, other.ffn_width):
@@ -121,6 +133,7 @@ class Structure:
             and set(a.neurons) <= set(b.neurons)
             and a.attention <= b.attention
             and a.ffn <= b.ffn
+            and a.present <= b.present
             for a, b in zip(self.layers, other.layers, strict=True)
         )
 
@@ -137,6 +150,7 @@ class Structure:
                     "ffn": layer.ffn,
                     "neurons": to_ranges(layer.neurons),
                     "hard_k": layer.hard_k,
+                    "present": layer.present,
                 }
                 for layer in self.layers
             ],
@@ -157,12 +171,15 @@ class Structure:
                     bool(layer["attention"]),
                     bool(layer["ffn"]),
                     layer["hard_k"],
+                    bool(layer.get("present", True)),  # no such field before drop_layers
                 )
                 for layer in data["layers"]
             )
             structure = cls(layers, int(data["n_heads"]), int(data["ffn_width"]), bool(data["first_token_only"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"the checkpoint's structure is damaged ({error!r}); save the model again") from error
+        if any(not x.present and (x.attention or x.ffn or x.heads or x.neurons or x.hard_k) for x in layers):
+            raise CheckpointError("the checkpoint's structure has a removed layer with something in it")
         if not structure.is_within(cls.dense(len(layers), structure.n_heads, structure.ffn_width)):
             raise CheckpointError("the checkpoint's structure names heads or neurons that its model never had")
         return structure

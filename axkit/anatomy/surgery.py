@@ -16,6 +16,7 @@ from axkit.anatomy.modules import (
     KeepFirst,
     NoAttention,
     NoHeads,
+    NoLayer,
     harden,
 )
 from axkit.anatomy.structure import LayerStructure, Structure
@@ -69,9 +70,10 @@ class Layer:
 
 
 def layers_of(model: Any, family: Family) -> Iterator[Layer]:
-    """The layers of a model in order, first to last."""
+    """The layers of a model in order, first to last; one that was removed is left out, the others keep their index."""
     for index, module in enumerate(model.base_model.get_submodule(family.layers)):
-        yield Layer(index, module, family)
+        if not isinstance(module, NoLayer):
+            yield Layer(index, module, family)
 
 
 def dense_structure(model: Any, family: Family) -> Structure:
@@ -103,13 +105,27 @@ def carve(model: Any, family: Family, now: Structure, then: Structure) -> None:
     if not then.is_within(now):
         raise ValueError("a carved model cannot grow back: the new structure is not within the present one")
     head_size = family.size(model.config, "hidden") // then.n_heads
-    for layer in layers_of(model, family):
-        carve_layer(layer, family, now.layers[layer.index], then.layers[layer.index], head_size)
-    if then.first_token_only and not now.first_token_only:
-        if not check_first_token(model, family):
-            why = family.limits.get("first_token_only", "its head reads more than the first token")
-            raise NotApplicable(f"{type(model).__name__}: {why}; leave first_token_only off")
-        _first_token_only(layer, family, model.config, head_size)
+    modules = model.base_model.get_submodule(family.layers)
+    last = None
+    for layer in list(layers_of(model, family)):
+        if then.layers[layer.index].present:
+            carve_layer(layer, family, now.layers[layer.index], then.layers[layer.index], head_size)
+            last = layer
+        else:
+            modules[layer.index] = NoLayer(layer.module, family.layer_attributes, family.layer_returns_tuple)
+    _carve_first_token(model, family, now, then, last)
+
+
+def _carve_first_token(model: Any, family: Family, now: Structure, then: Structure, last: Layer | None) -> None:
+    """First token only is a state of the last layer that is there; it moves when that layer is removed."""
+    if not then.first_token_only:
+        return
+    if not check_first_token(model, family):
+        why = family.limits.get("first_token_only", "its head reads more than the first token")
+        raise NotApplicable(f"{type(model).__name__}: {why}; leave first_token_only off")
+    if last is not None and not (now.first_token_only and last.index == now.last):
+        head_size = family.size(model.config, "hidden") // then.n_heads
+        _first_token_only(last, family, model.config, head_size)
 
 
 def carve_layer(layer: Layer, family: Family, now: LayerStructure, then: LayerStructure, head_size: int) -> None:

@@ -177,7 +177,7 @@ class _Walk:
         self.goal = None if speedup is None else 1 / speedup
         self.goal_bytes = None if size is None else search._dense_bytes / size
         self.bytes = _bytes(rows.bench.subject.module)
-        self.layer_bytes = [_bytes(layer.module) for layer in rows.bench.subject.layers]
+        self.layer_bytes = {layer.index: _bytes(layer.module) for layer in rows.bench.subject.layers}
         self.value, self.step = rows.value(rows.now), 0
 
     def run(self) -> bool:

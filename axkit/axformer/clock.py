@@ -41,7 +41,8 @@ class Clock:
         self._bench, self._known, self._tell = bench, dict(known), tell
         self._inputs = split.batch(range(min(_BATCH, len(split)))).inputs
         self._calls = self._captured()
-        self._reference = bench.layer(0).module
+        start = bench.subject.layers[0]  # the first that is there
+        self._reference, self._start = start.module, self._calls[start.index]
         structure = bench.subject.structure
         name = hashlib.sha256(json.dumps(structure.to_json(), sort_keys=True).encode()).hexdigest()[:8]
         if f"layer {name}" not in self._known:
@@ -53,7 +54,7 @@ class Clock:
 
     def _wholes(self, dense: Any) -> tuple[float, float]:
         """Time of the first layer, and of the model that is being carved, as shares of the dense model's."""
-        args, kwargs = self._calls[0]
+        args, kwargs = self._start
         layers, wholes = [], []
         with torch.inference_mode():
             for _ in range(_ROUNDS):
@@ -71,12 +72,12 @@ class Clock:
         return self._rest + self._layers(structure)
 
     def _layers(self, structure: Structure) -> float:
-        return sum(self._ratio(index, structure) for index in range(len(structure.layers))) * self._layer
+        return sum(self._ratio(layer.index, structure) for layer in self._bench.subject.layers) * self._layer
 
     def _ratio(self, index: int, structure: Structure) -> float:
         """Time of a layer's shape, as a multiple of the first layer's as it is now."""
         layer = structure.layers[index]
-        last = index == len(structure.layers) - 1 and self._bench.subject.structure.first_token_only
+        last = index == structure.last and self._bench.subject.structure.first_token_only
         shape = (len(layer.heads), len(layer.neurons), layer.attention, layer.ffn, layer.hard_k or 0, last)
         name = "/".join(f"{float(part):g}" for part in shape)
         if name not in self._known:
@@ -85,7 +86,7 @@ class Clock:
         return self._known[name]
 
     def _timed(self, module: nn.Module, index: int) -> float:
-        (args, kwargs), ours = self._calls[0], self._calls[index]
+        (args, kwargs), ours = self._start, self._calls[index]
         ratios = []
         with torch.inference_mode():
             for _ in range(_ROUNDS):
@@ -103,10 +104,9 @@ class Clock:
 
             return hook
 
-        layers = range(len(self._bench.subject.structure.layers))
         handles = [
-            self._bench.layer(i).module.register_forward_pre_hook(keep(i), prepend=True, with_kwargs=True)
-            for i in layers
+            layer.module.register_forward_pre_hook(keep(layer.index), prepend=True, with_kwargs=True)
+            for layer in self._bench.subject.layers
         ]
         with torch.inference_mode():
             self._bench.subject.module(**self._inputs)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -24,7 +26,7 @@ class Shelf:
 
     def __init__(self, limit_bytes: float) -> None:
         self.limit_bytes, self.memory_bytes, self.disk_bytes = limit_bytes, 0, 0
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
         self._files = 0
 
     def empty(self, *shape: int) -> Tensor:
@@ -33,10 +35,12 @@ class Shelf:
         if self.memory_bytes + size <= self.limit_bytes:
             self.memory_bytes += size
             return torch.empty(shape)
-        self._folder = self._folder or tempfile.TemporaryDirectory(prefix="axkit-")
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="axkit-"))
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self.disk_bytes += size
         self._files += 1
-        path = Path(self._folder.name) / f"{self._files}.bin"
+        path = self._folder / f"{self._files}.bin"
         return torch.from_file(str(path), shared=True, size=size // 4, dtype=torch.float32).view(shape)
 
     def rest(self) -> Shelf:

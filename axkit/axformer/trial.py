@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from axkit.anatomy.family import Family
-from axkit.anatomy.modules import STAND_INS, PassOn
+from axkit.anatomy.modules import STAND_INS, NoLayer, PassOn
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import Layer, carve_layer, matrix
 from axkit.axformer.hidden import HiddenStates, Shelf
@@ -62,6 +62,7 @@ class Workbench:
         hidden = family.size(model.config, "hidden")
         self._hidden = HiddenStates(shelf, [hidden] * len(self._modules), split.lengths)
         self.head_size = hidden // subject.structure.n_heads
+        self._dtype = model.dtype
 
     def layer(self, index: int) -> Layer:
         """A layer of the copy, by role."""
@@ -82,7 +83,9 @@ class Workbench:
 
             return hook
 
-        wanted = range(start + 1 if start else 0, len(self._modules))
+        # what a removed layer gets nobody asks for; past a last layer of one token it would be cut
+        above = range(start + 1 if start else 0, len(self._modules))
+        wanted = [index for index in above if not isinstance(self._modules[index], NoLayer)]
         # prepended: KeepFirst, where present, must not cut the input before it is kept
         handles = [self._modules[i].register_forward_pre_hook(keep(i), prepend=True) for i in wanted]
         try:
@@ -127,7 +130,7 @@ class Workbench:
             yield
             return
         before = [self._modules[i] for i in range(start)]
-        value = self._hidden.get(start, self._hidden.places(batch))
+        value = self._hidden.get(start, self._hidden.places(batch)).to(self._dtype)
         family = self.subject.family
         for index, module in enumerate(before):
             self._modules[index] = PassOn(module, family.layer_attributes, family.layer_returns_tuple)
@@ -198,9 +201,9 @@ class OpenBlock:
         self._columns = {part: range(p * each, (p + 1) * each) for p, part in enumerate(present)}
         speaker = bench.layer(layer)
         out: Any = getattr(speaker, "attention_out" if name == "attention" else "ffn_out")
-        self._weight = matrix(out).detach()
+        self._weight, self._dtype = matrix(out).detach().float(), out.weight.dtype
         hidden, width = self._weight.shape
-        alone = structure.first_token_only and layer == len(structure.layers) - 1
+        alone = structure.first_token_only and layer == structure.last
         self._kept = HiddenStates(bench.shelf.rest(), (width, hidden, hidden), bench.split.lengths, alone)
         beside = name == "ffn" and now.attention
         attention_out: Any = speaker.attention_out if beside else None
@@ -225,9 +228,9 @@ class OpenBlock:
     def logits(self, batch: Batch, part: Sequence[int]) -> Tensor:
         """Logits of one batch without some heads or neurons, named by their index in the dense model."""
         places = self._kept.places(batch)
-        self._feed.value = self._without(places, part)
+        self._feed.value = self._without(places, part).to(self._dtype)
         if self._before is not None:
-            self._before.value = self._kept.get(_BESIDE, places)
+            self._before.value = self._kept.get(_BESIDE, places).to(self._dtype)
         with self.bench.swapped(self.index, self._probe):
             return self.bench.logits(batch, self.index)
 

@@ -130,6 +130,9 @@ def what_is_left(structure: Structure) -> list[str]:
     """One line per layer: heads and groups of neurons (`#` kept, `+` in part, `.` gone), hard attention."""
     lines = []
     for index, layer in enumerate(structure.layers):
+        if not layer.present:
+            lines.append(f"layer {index:2d}  layer removed")
+            continue
         heads = "".join("#" if head in layer.heads else "." for head in range(structure.n_heads))
         attention = heads if layer.attention else "block removed".center(structure.n_heads)
         ffn = f"{_groups(layer.neurons, structure.ffn_width)} {len(layer.neurons)}/{structure.ffn_width} neurons"

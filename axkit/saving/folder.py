@@ -17,7 +17,7 @@ from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import dense_structure
 from axkit.errors import CheckpointError, as_storage_error
 from axkit.models import check_folder, read_config
-from axkit.quiet import quiet
+from axkit.quiet import quiet, quiet_quantizers
 from axkit.saving import classes
 from axkit.subject import Subject, TrailStep
 
@@ -188,11 +188,15 @@ def load_module(folder: Path, config: Mapping[str, Any]) -> Any:
         raise CheckpointError(
             f"{folder}/config.json names the unknown architecture {names[0]}; give another checkpoint"
         )
+    quiet_quantizers()
     try:
         with quiet():
             module, info = model_class.from_pretrained(
                 str(folder), local_files_only=True, use_safetensors=True, output_loading_info=True
             )
+    except ImportError as error:
+        needed = str(error).strip().splitlines()[0]
+        raise CheckpointError(f"{folder} needs a package that is not installed ({needed}); install it") from error
     except RuntimeError as error:
         if "size mismatch" in str(error) or "mismatch" in str(error):
             raise CheckpointError(f"the weights in {folder} do not fit its config.json; copy both again") from error
@@ -203,6 +207,9 @@ def load_module(folder: Path, config: Mapping[str, Any]) -> Any:
             f"the weights in {folder} do not fit its config.json ({len(wrong)} tensors, {wrong[0]} first); "
             f"copy both again, or run the recipe again"
         )
+    if getattr(module, "hf_quantizer", None) is not None:
+        # transformers 5.23 cannot undo how it loaded quantized weights, and without this would not save them again
+        module.__dict__.pop("_weight_conversions", None)
     return module.eval()
 
 

@@ -97,17 +97,19 @@ def check_pass(pass_class: type[Pass[Any]], family: str | Family, name: str | No
         subject.module.eval()
         _say(torch.equal(before, logits_of(dense.module, tools.search)), "apply changed the dense model it was lent")
         _say(subject.structure.is_within(dense.structure), "the structure has what the dense model never had")
-        json.dumps([result.state, dict(result.facts)], allow_nan=False)
+        json.dumps([result.state, dict(result.facts), dict(result.tables)], allow_nan=False)
         bad = [key for key, value in result.facts.items() if not math.isfinite(value)]
         _say(not bad, f"facts are not finite numbers: {bad}")
+        tokenizer = result.tokenizer or tools.tokenizer
+        search = tiny_split(len(tools.search), 2, tokenizer, known)
         step = TrailStep(name or pass_class.__name__, "test", config.model_dump(), result.state, result.facts)
         subject.trail = (step,)
-        after = logits_of(subject.module, tools.search)
+        after = logits_of(subject.module, search)
         _say(bool(torch.isfinite(after).all()), "the result's logits are not finite")
-        same = subject.is_stock and bool(torch.equal(before, after))
+        same = subject.is_stock and result.tokenizer is None and bool(torch.equal(before, after))
         _say(not same or bool(result.note), "the pass changed nothing and its note does not say so")
-        again = reload(subject, tools.tokenizer)
-        gap = float((logits_of(again.module, tools.search) - after).abs().max())
+        again = reload(subject, tokenizer)
+        gap = float((logits_of(again.module, search) - after).abs().max())
         _say(gap <= TOLERANCE, f"the reloaded model's logits differ by {gap:.2g}")
         _say(again.structure == subject.structure, "the structure changed on its way through a folder")
     return subject
@@ -133,6 +135,9 @@ def check_family(family: Family) -> None:
         "neurons": n.without_neurons(0, [0, 5, 23]).without_neurons(end, range(12)),
         "every neuron": n.without_neurons(middle, range(n.ffn_width)),
     }
+    if not family.shared_layers:
+        cases["layer with its norms"] = n.without_layer(middle)
+        cases["last layer with its norms"] = n.without_layer(end)
     for what, structure in cases.items():
         subject = dense.copy()
         subject.carve(structure)
@@ -171,6 +176,8 @@ def _masked_logits(dense: Subject, structure: Structure, split: Split) -> torch.
             layer.attention_out.register_forward_hook(_nothing)
         if not left.ffn:
             layer.ffn_out.register_forward_hook(_nothing)
+        if not left.present:
+            layer.module.register_forward_hook(_in_is_out)
     return logits_of(masked.module, split)
 
 
@@ -180,6 +187,10 @@ def _times(mask: torch.Tensor) -> Callable[..., Any]:
 
 def _nothing(module: Any, args: Any, output: torch.Tensor) -> torch.Tensor:
     return torch.zeros_like(output)
+
+
+def _in_is_out(module: Any, args: Any, output: Any) -> Any:
+    return (args[0], *output[1:]) if isinstance(output, tuple) else args[0]
 
 
 def _say(kept: bool, clause: str) -> None:

@@ -1,13 +1,14 @@
-"""``int8``: all linear and embedding weights in 8 bits, linear layers computed by int8 kernels on the CPU."""
+"""``int8``: linear and embedding weights in 8 bits, linear layers computed by int8 kernels on the CPU."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, TORCH_MODULE, Pass, PassConfig, Result, Tools
+from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, FULL_PRECISION, TORCH_MODULE, Pass, PassConfig, Result, Tools
+from axkit_plugins.quantize.roles import SKIP_HELP, SkipRole
 
 if TYPE_CHECKING:
     from axkit import Subject
@@ -17,32 +18,58 @@ class Int8Config(PassConfig):
     """Settings of ``int8``."""
 
     embeddings: bool = Field(True, description="Store the embeddings in 8 bits too, with a scale for each row.")
+    skip: list[SkipRole] = Field(default=[], description=SKIP_HELP)
+    activations: Literal["auto", "dynamic", "static"] = Field(
+        "auto", description="One scale per call, or one for all calls; auto: those that q8bert learned, else per call."
+    )
+    calibration: Literal["percentile", "ema"] = Field(
+        "percentile", description="Static scales from percentiles of the inputs, or moving averages of their extremes."
+    )
+    calibration_rows: int = Field(256, ge=1, description="Training rows that static scales are taken from.")
+    sensitivity_rows: int = Field(
+        32, ge=0, description="Search rows on which each layer is tried in 8 bits alone, for the record; 0: not tried."
+    )
+    max_drop: float | None = Field(
+        None, ge=0, description="Points on search; the most sensitive layers stay in float until no more is lost."
+    )
+
+    @model_validator(mode="after")
+    def _a_table_to_go_by(self) -> Int8Config:
+        if self.max_drop is not None and not self.sensitivity_rows:
+            raise ValueError("'max_drop' goes by the sensitivity of the layers; give 'sensitivity_rows' above 0")
+        return self
 
 
 class Int8(Pass[Int8Config]):
-    """Symmetric 8-bit weights with a scale per output channel; activations quantized on the fly, per tensor."""
+    """Symmetric 8-bit weights with a scale per output channel; activations quantized per tensor, per call or for good.
+
+    A table in the report has each layer's sensitivity: how far the output moves when that layer alone is quantized
+    (mean Kullback-Leibler divergence from the float model's, in nats; for regression the squared difference).
+    """
 
     Config = Int8Config
-    requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS})
-    ends = frozenset({FLOAT_WEIGHTS, DIFFERENTIABLE})
+    needs = frozenset({"train", "search"})
+    requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, FULL_PRECISION})
+    ends = frozenset({FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION})
     paper = "Zafrir et al. 2019, Q8BERT, arXiv 1910.06188 (dynamic quantization, section 4)"
 
     def apply(self, subject: Subject, config: Int8Config, tools: Tools) -> Result:
         """Replace the modules in place."""
-        from axkit_plugins.quantize import int8_modules
+        from axkit_plugins.quantize import int8_model, int8_modules
 
         before = int8_modules.weight_bytes(subject.module)
-        state = int8_modules.quantize(subject.module, config.embeddings, _read_directly(subject))
+        state, table = int8_model.quantize_model(subject, config, tools)
         after = int8_modules.weight_bytes(subject.module)
         facts = {
             "weights_before_bytes": float(before),
             "weights_after_bytes": float(after),
             "linear_layers": float(len(state["linear"])),
+            "static_layers": float(len(state["static"])),
             "embeddings": float(len(state["embedding"])),
+            "left_in_float_layers": float(len(state["float"])),
         }
-        kernel = int8_modules.kernel()
-        note = "" if kernel else "This PyTorch has no int8 kernel for this processor: smaller, but computed in float32."
-        return Result(state=state, facts=facts, note=note)
+        note = _note(state, bool(int8_modules.kernel()))
+        return Result(state=state, facts=facts, note=note, tables={"sensitivity": table})
 
     def restore(self, subject: Subject, config: Int8Config, state: Mapping[str, Any]) -> None:
         """Put empty int8 modules where the weights will come."""
@@ -51,6 +78,12 @@ class Int8(Pass[Int8Config]):
         int8_modules.restore(subject.module, state)
 
 
-def _read_directly(subject: Subject) -> tuple[str, ...]:
-    """The full names of modules whose weight the model reads instead of calling them."""
-    return tuple(f"{subject.module.base_model_prefix}.{path}" for path in subject.family.read_directly)
+def _note(state: Mapping[str, Any], has_kernel: bool) -> str:
+    if not state["linear"] and not state["embedding"]:
+        return "Every layer stayed in float: nothing changed."
+    notes = []
+    if not has_kernel:
+        notes.append("This PyTorch has no int8 kernel for this processor: smaller, but computed in float32.")
+    if state["float"]:
+        notes.append(f"{len(state['float'])} layers stay in float to hold max_drop, {state['float'][0]} first.")
+    return " ".join(notes)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
+
+from axkit_plugins.quantize.roles import matrix, put
 
 _MAX = 127  # symmetric: -127..127, so that zero is exact
 
@@ -27,37 +28,69 @@ def to_int8(weight: Tensor) -> tuple[Tensor, Tensor]:
     return (weight.detach().float() / scale[:, None]).round().clamp(-_MAX, _MAX).to(torch.int8), scale
 
 
+def input_grid(input_range: tuple[float, float]) -> tuple[float, int]:
+    """Step and zero point of the 256 values that cover (low, high), low <= 0 <= high; zero is one of them."""
+    step = max((input_range[1] - input_range[0]) / 255, torch.finfo(torch.float32).tiny)
+    return step, min(255, round(-input_range[0] / step))
+
+
 class Int8Linear(nn.Module):
-    """y = x W^T + b with int8 W (out, in), one float32 scale per output, float32 bias."""
+    """y = x W^T + b with int8 W (out, in), one float32 scale per output, float32 bias.
+
+    Args:
+        in_features: inputs.
+        out_features: outputs.
+        bias: whether there is one.
+        device: of the empty buffers.
+        static: inputs are quantized to a fixed range, with a scale and zero point that are stored; else to each call's.
+    """
 
     weight: Tensor
     scale: Tensor
     bias: Tensor | None
+    input_scale: Tensor | None
+    input_zero: Tensor | None
 
-    def __init__(self, in_features: int, out_features: int, bias: bool, device: Any = None) -> None:
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool, device: Any = None, static: bool = False
+    ) -> None:
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
         self.register_buffer("weight", torch.zeros(out_features, in_features, dtype=torch.int8, device=device))
         self.register_buffer("scale", torch.ones(out_features, device=device))
         self.register_buffer("bias", torch.zeros(out_features, device=device) if bias else None)
+        self.register_buffer("input_scale", torch.ones((), device=device) if static else None)
+        self.register_buffer("input_zero", torch.zeros((), dtype=torch.int32, device=device) if static else None)
         self._packed: Any = None
+        self._input: tuple[float, int] | None = None  # the two as numbers
 
     @classmethod
-    def from_float(cls, linear: Any) -> Int8Linear:
-        """Quantize a linear layer, or GPT-2's Conv1D, whose weight is (in, out)."""
-        weight = linear.weight if isinstance(linear, nn.Linear) else linear.weight.T
-        made = cls(weight.shape[1], weight.shape[0], linear.bias is not None)
+    def from_float(cls, linear: Any, input_range: tuple[float, float] | None = None) -> Int8Linear:
+        """Quantize a linear layer or a Conv1D, for inputs of a fixed range (low, high) where one is given."""
+        weight = matrix(linear)
+        made = cls(weight.shape[1], weight.shape[0], linear.bias is not None, static=input_range is not None)
+        if input_range is not None:
+            step, zero = input_grid(input_range)
+            made.input_scale, made.input_zero = torch.tensor(step), torch.tensor(zero, dtype=torch.int32)
         made.weight, made.scale = to_int8(weight.contiguous())
         if linear.bias is not None:
             made.bias = linear.bias.detach().float().clone()
         return made
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., in) -> (..., out). Activations get one scale per call; on other devices float32 is computed."""
+        """(..., in) -> (..., out). On other devices, and without a kernel, the products are computed in float32."""
+        if self.input_scale is not None and self._input is None:
+            self._input = (float(self.input_scale), int(self.input_zero))  # type: ignore[arg-type]  # both or none
         if x.device.type != "cpu" or not self.weight.numel() or not x.numel() or kernel() is None:
+            if self._input is not None:
+                step, zero = self._input
+                x = ((x / step).round().add(zero).clamp(0, 255) - zero) * step
             return nn.functional.linear(x, self.weight.to(x.dtype) * self.scale[:, None].to(x.dtype), self.bias)
         if self._packed is None:
             self._packed = self._pack()
+        if self._input is not None:
+            fixed = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32
+            return fixed(x.float(), *self._input, self._packed).to(x.dtype)  # type: ignore[no-any-return]
         return torch.ops.quantized.linear_dynamic(x.float(), self._packed, reduce_range=False).to(x.dtype)  # type: ignore[no-any-return]
 
     def _pack(self) -> Any:
@@ -69,11 +102,15 @@ class Int8Linear(nn.Module):
         return torch.ops.quantized.linear_prepack(quantized, self.bias)
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        self._packed = None
+        self._packed = self._input = None
         super()._load_from_state_dict(*args, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_packed": None}  # the kernel's own layout is remade where it is needed
+        return {
+            **self.__dict__,
+            "_packed": None,
+            "_input": None,
+        }  # the kernel's own layout is remade where it is needed
 
     def extra_repr(self) -> str:
         """Sizes, for print(model)."""
@@ -104,44 +141,18 @@ class Int8Embedding(nn.Module):
         return nn.functional.embedding(ids, self.weight).float() * self.scale[ids].unsqueeze(-1)
 
 
-def quantize(model: nn.Module, embeddings: bool, spare: Collection[str] = ()) -> dict[str, list[str]]:
-    """Replace every linear layer, and the embeddings where asked, in place; returns the names that were replaced.
-
-    Args:
-        model: changed in place.
-        embeddings: whether to.
-        spare: names to leave in float.
-    """
-    state: dict[str, list[str]] = {"linear": [], "embedding": []}
-    for name, module in list(model.named_modules()):
-        if name in spare:
-            continue
-        if isinstance(module, nn.Linear | Conv1D) and module.weight.numel():  # pruned to nothing: only a bias is left
-            _put(model, name, Int8Linear.from_float(module))
-            state["linear"].append(name)
-        elif embeddings and isinstance(module, nn.Embedding):
-            _put(model, name, Int8Embedding.from_float(module))
-            state["embedding"].append(name)
-    return state
-
-
 def restore(model: nn.Module, state: Mapping[str, Any]) -> None:
-    """Put empty int8 modules at the names of :func:`quantize`'s state."""
+    """Put empty int8 modules at the names that a pass's state lists."""
+    static = set(state.get("static", ()))  # no such list before there were fixed ranges
     for name in state["linear"]:
         linear: Any = model.get_submodule(name)
-        shape = linear.weight.shape
-        out_features, in_features = shape if isinstance(linear, nn.Linear) else reversed(shape)
-        _put(model, name, Int8Linear(in_features, out_features, linear.bias is not None, linear.weight.device))
+        (rows, columns), device = matrix(linear).shape, linear.weight.device
+        put(model, name, Int8Linear(columns, rows, linear.bias is not None, device, name in static))
     for name in state["embedding"]:
         old: Any = model.get_submodule(name)
-        _put(model, name, Int8Embedding(old.num_embeddings, old.embedding_dim, old.padding_idx, old.weight.device))
+        put(model, name, Int8Embedding(old.num_embeddings, old.embedding_dim, old.padding_idx, old.weight.device))
 
 
 def weight_bytes(model: nn.Module) -> int:
     """Bytes of all parameters and saved buffers."""
     return sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
-
-
-def _put(model: nn.Module, name: str, module: nn.Module) -> None:
-    parent, _, last = name.rpartition(".")
-    setattr(model.get_submodule(parent), last, module.train(model.training))

@@ -71,14 +71,15 @@ class _Pairs:
 
     def __init__(self, subject: Subject, teacher: Any) -> None:
         theirs = teacher.base_model.get_submodule(subject.family.layers)
-        layers = subject.layers
-        if len(theirs) != len(layers):
+        layers = subject.layers  # without those that were removed
+        dense = len(subject.structure.layers)
+        if len(theirs) != dense:
             raise NotApplicable(
-                f"the teacher has {len(theirs)} layers, the dense model of the student {len(layers)}: hidden states "
+                f"the teacher has {len(theirs)} layers, the dense model of the student {dense}: hidden states "
                 f"cannot be matched; leave 'cosine' and 'hidden' at 0"
             )
         self.student = [layer.module for layer in layers]
-        self.teacher = list(theirs)
+        self.teacher = [theirs[layer.index] for layer in layers]
 
     @contextmanager
     def watched(self, modules: list[Any]) -> Iterator[dict[int, Tensor]]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from axkit import has_bfloat16
+from axkit import NotApplicable, has_bfloat16
 from axkit_plugins.training import TrainingConfig
 
 if TYPE_CHECKING:
@@ -150,4 +150,7 @@ def refit(subject: Subject, folder: str) -> None:
         now.layers, now.n_heads, now.ffn_width
     )  # a bare base model has no head to be first-token-only for
     start.carve(whole)
+    here, there = (model.get_input_embeddings().weight.shape for model in (subject.module, fresh))
+    if here != there:
+        raise NotApplicable(f"refit starts from {there[0]} word pieces, the model has {here[0]}; put vocab after it")
     subject.module.base_model.load_state_dict(fresh.state_dict(), strict=False)

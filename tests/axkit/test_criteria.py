@@ -7,6 +7,7 @@ import pytest
 import torch
 from oracle import search as oracle_search
 
+from axkit.anatomy.family import family_of
 from axkit.axformer.criteria import CRITERIA
 from axkit.axformer.guards import Confirm, NoGuard, PairedTest, gain_p_value
 from axkit.axformer.hard_attention import HardAttention
@@ -60,7 +61,7 @@ def test_the_metric_criterion_is_the_error():
 
 @pytest.mark.parametrize("criterion", ["calibrated_loss", "metric"])
 def test_other_criteria_search_and_carve(family, criterion, tmp_path):
-    subject, tools = tiny_subject(family, 1), tiny_tools(tmp_path)
+    subject, tools = tiny_subject(family, 1), tiny_tools(tmp_path, family=family)
     result = AxformerPrune().apply(subject, AxformerPrune.Config(criterion=criterion, vote=0.0), tools)
     assert result.facts["search_loss_after_nats"] <= result.facts["search_loss_before_nats"]
     assert any(line["accepted"] for line in tools.journal.read())
@@ -90,11 +91,11 @@ def test_p_value_of_a_gain_is_uniform_without_one():
 
 
 @pytest.mark.parametrize("guard", ["confirm", "paired_test"])
-def test_a_guard_accepts_no_more_than_the_paper(family, guard, tmp_path):
+def test_a_guard_accepts_no_more_than_the_paper(plain_family, guard, tmp_path):
     counts = {}
     for name in ("none", guard):
-        tools = tiny_tools(tmp_path / name)
-        AxformerPrune().apply(tiny_subject(family, 1), AxformerPrune.Config(guard=name, vote=0.0), tools)
+        tools = tiny_tools(tmp_path / name, family=plain_family)
+        AxformerPrune().apply(tiny_subject(plain_family, 1), AxformerPrune.Config(guard=name, vote=0.0), tools)
         counts[name] = [line["accepted"] for line in tools.journal.read()].count(True)
     assert counts[guard] <= counts["none"]
 
@@ -102,7 +103,7 @@ def test_a_guard_accepts_no_more_than_the_paper(family, guard, tmp_path):
 def test_cached_states_past_the_limit_go_to_a_file_with_the_same_decisions(family, tmp_path):
     found, facts = [], []
     for gib in (1.0, 0.0):
-        subject, tools = tiny_subject(family, 1), tiny_tools(tmp_path / str(gib))
+        subject, tools = tiny_subject(family, 1), tiny_tools(tmp_path / str(gib), family=family)
         facts.append(AxformerPrune().apply(subject, AxformerPrune.Config(cache_gib=gib, vote=0.2), tools).facts)
         found.append([(line["element"], line["loss"], line["accepted"]) for line in tools.journal.read()])
     assert found[0] == found[1]
@@ -136,7 +137,7 @@ def test_screening_changes_no_decision(family, tmp_path, monkeypatch):
     monkeypatch.setattr("axkit.axformer.evaluate.has_bfloat16", lambda: True)
     found, screened = [], 0
     for screening in ("none", "auto"):
-        tools = tiny_tools(tmp_path / screening, rows=300)
+        tools = tiny_tools(tmp_path / screening, rows=300, family=family)
         config = AxformerPrune.Config(screening=screening, vote=0.2)
         AxformerPrune().apply(tiny_subject(family, 2), config, tools)
         lines = tools.journal.read()
@@ -147,7 +148,7 @@ def test_screening_changes_no_decision(family, tmp_path, monkeypatch):
 
 
 def test_k_can_be_a_list_tried_in_order(family, tmp_path):
-    subject, tools = tiny_subject(family, 1), tiny_tools(tmp_path)
+    subject, tools = tiny_subject(family, 1), tiny_tools(tmp_path, family=family)
     HardAttention().apply(subject, HardAttention.Config(k=[6, 3, 0.5], vote=0.2), tools)
     lines = tools.journal.read()
     assert [line["element"] for line in lines[:3]] == ["hard/0/k/6", "hard/0/k/3", "hard/0/k/0.5"]
@@ -159,10 +160,12 @@ def test_k_can_be_a_list_tried_in_order(family, tmp_path):
     assert evaluation.loss == pytest.approx(lines[-1]["best"], abs=1e-6)
 
 
-def test_a_share_keeps_that_share_of_each_length(family, tmp_path):
+@pytest.mark.parametrize("name", ["bert", "deberta-v2", "distilbert", "roberta"])  # where a token sees all others
+def test_a_share_keeps_that_share_of_each_length(name, tmp_path):
     """A padded batch and single rows agree, and each row is what the oracle has with its own K."""
+    family = family_of(name)
     subject = tiny_subject(family, 1)
-    split = tiny_tools(tmp_path).search
+    split = tiny_tools(tmp_path, family=family).search
     subject.carve(subject.structure.change(1, hard_k=0.4))
     batch = split.batch([0, 1, 2, 3])
     with torch.inference_mode():
@@ -180,7 +183,7 @@ def test_the_memo_spares_the_second_phase_its_dense_pass(family, tmp_path):
 
     memo: dict = {}
     subject = tiny_subject(family, 1)
-    one, two = (replace(tiny_tools(tmp_path / n), memo=memo) for n in "12")
+    one, two = (replace(tiny_tools(tmp_path / n, family=family), memo=memo) for n in "12")
     two = replace(two, search=one.search)
     HardAttention().apply(subject, HardAttention.Config(k=4, vote=0.3), one)
     result = AxformerPrune().apply(subject, AxformerPrune.Config(vote=0.3), two)

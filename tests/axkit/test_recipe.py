@@ -37,6 +37,11 @@ def faults(text, *overrides):
             "r.yaml, line 7: 'epochs' of pass 'finetune' should be a valid number (got 'two')",
         ),
         ("epochs: 2", "epochs: -1", "r.yaml, line 7: 'epochs' of pass 'finetune' should be greater than 0 (got -1)"),
+        (
+            "int8",
+            "drop_layers",
+            "r.yaml, line 8: pass 'drop_layers': give either 'keep' or 'drop', a list of layers such as [0, 2, 4]",
+        ),
         ("axkit: 1", "axkit: 2", "r.yaml, line 1: 'axkit' should be 1 (got 2)"),
         ("name: x", "nmae: x", "r.yaml, line 2: unknown key 'nmae'; did you mean 'name'?"),
         (

@@ -1,0 +1,132 @@
+"""A whole model in 8 bits: which layers, with which activation scales, and what each of them costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from axkit_plugins.quantize import calibrate
+from axkit_plugins.quantize.calibrate import Range
+from axkit_plugins.quantize.int8_modules import Int8Embedding, Int8Linear
+from axkit_plugins.quantize.roles import embedding_names, linear_names, put
+
+if TYPE_CHECKING:
+    from axkit import Subject, Tools
+    from axkit_plugins.quantize.int8 import Int8Config
+
+LEARNED = "activation_ranges"  # in the state of an earlier pass of the trail: linear layer -> [low, high]
+
+
+Table = list[dict[str, Any]]
+
+
+def quantize_model(subject: Subject, config: Int8Config, tools: Tools) -> tuple[dict[str, list[str]], Table]:
+    """Replace modules in place; returns the state for ``restore``, and the sensitivity table, the worst layer first."""
+    model = subject.module.eval()
+    linear = linear_names(subject, config.skip)
+    embeddings = embedding_names(subject) if config.embeddings else []
+    ranges = _ranges(subject, linear, config, tools)
+    new = {name: _int8(model.get_submodule(name), ranges.get(name)) for name in (*linear, *embeddings)}
+    table = _sensitivity(model, new, config.sensitivity_rows, tools)
+    worst_first = sorted(table, key=lambda name: -table[name])
+    left = _left_in_float(model, new, worst_first, config.max_drop, tools) if config.max_drop is not None else []
+    for name, module in new.items():
+        if name not in left:
+            put(model, name, module)
+    state = {
+        "linear": [name for name in linear if name not in left],
+        "embedding": [name for name in embeddings if name not in left],
+        "static": [name for name in linear if name not in left and name in ranges],
+        "float": left,
+    }
+    moved = "moves_squared" if tools.search.kind.problem_type == "regression" else "moves_nats"
+    rows = [
+        {"layer": name, moved: table[name], "stored_in": "float" if name in left else "int8"} for name in worst_first
+    ]
+    return state, rows
+
+
+def _int8(module: Any, activation_range: Range | None) -> Any:
+    if isinstance(module, nn.Embedding):
+        return Int8Embedding.from_float(module)
+    return Int8Linear.from_float(module, activation_range)
+
+
+def _ranges(subject: Subject, names: Sequence[str], config: Int8Config, tools: Tools) -> dict[str, Range]:
+    """Fixed activation ranges: learned by an earlier pass, or measured now; empty for scales taken at each call."""
+    if config.activations == "dynamic":
+        return {}
+    for step in reversed(subject.trail):
+        if step.state and LEARNED in step.state:
+            learned: Mapping[str, Sequence[float]] = step.state[LEARNED]
+            return {name: (learned[name][0], learned[name][1]) for name in names if name in learned}
+    if config.activations == "auto":
+        return {}
+    return calibrate.ranges(subject.module, names, tools.train, config.calibration_rows, config.calibration)
+
+
+def _sensitivity(model: Any, new: Mapping[str, Any], rows: int, tools: Tools) -> dict[str, float]:
+    """Layer -> how far the output on search rows moves when it alone is quantized."""
+    if not rows:
+        return {}
+    batch = tools.search.batch(range(min(rows, len(tools.search))))
+    found = {}
+    with torch.inference_mode():
+        kind = tools.search.kind
+        expected = kind.logits(model(**batch.inputs)).float()
+        for name in tools.progress.track(list(new), "sensitivity of layers"):
+            old = model.get_submodule(name)
+            put(model, name, new[name])
+            found[name] = _divergence(kind, expected, kind.logits(model(**batch.inputs)).float())
+            put(model, name, old)
+    return found
+
+
+def _divergence(kind: Any, expected: Tensor, found: Tensor) -> float:
+    """KL(expected || found) of a task's probabilities, mean over rows, in nats; of a number: the squared difference."""
+    if kind.problem_type == "regression":
+        return float((expected - found).square().mean())
+    p, q = (_log_probabilities(kind, logits) for logits in (expected, found))
+    return max(0.0, float(nn.functional.kl_div(q, p, reduction="none", log_target=True).sum(-1).mean()))
+
+
+def _log_probabilities(kind: Any, logits: Tensor) -> Tensor:
+    """Logits of any kind -> (..., outcomes), each outcome of a yes or no, of labels, or of places in the text."""
+    if kind.problem_type == "multi_label_classification":
+        logits = torch.stack([logits, torch.zeros_like(logits)], -1)
+    elif kind.name == "question_answering":
+        logits = logits.transpose(1, 2)
+    return logits.log_softmax(-1)
+
+
+def _left_in_float(
+    model: Any, new: Mapping[str, Any], worst_first: Sequence[str], max_drop: float, tools: Tools
+) -> list[str]:
+    """The fewest of the most sensitive layers that must stay in float, by bisection on the search split.
+
+    Fewer layers in 8 bits need not mean a better score, so this is the least that bisection meets, and what it returns
+    was measured to hold (nothing quantized always does).
+    """
+    old = {name: model.get_submodule(name) for name in new}
+    floor = tools.search.evaluate(model).score - max_drop
+
+    def holds(count: int) -> bool:
+        for name in new:
+            put(model, name, old[name] if name in worst_first[:count] else new[name])
+        score = tools.search.evaluate(model).score
+        tools.journal.write(layers_in_float=count, metric_search=score, holds=score >= floor)
+        return bool(score >= floor)
+
+    low, high = 0, len(worst_first)
+    while low < high:
+        middle = (low + high) // 2 if low or high < len(worst_first) else 0  # all at once first: it often holds
+        if holds(middle):
+            high = middle
+        else:
+            low = middle + 1
+    for name in new:
+        put(model, name, old[name])
+    return list(worst_first[:high])

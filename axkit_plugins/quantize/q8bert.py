@@ -1,0 +1,57 @@
+"""``q8bert``: train with weights and activations rounded to 8 bits, so that ``int8`` after it costs less."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, FULL_PRECISION, TORCH_MODULE, Pass, Result, Tools
+from axkit_plugins.quantize.roles import SKIP_HELP, SkipRole
+from axkit_plugins.training import TrainingConfig
+
+if TYPE_CHECKING:
+    from axkit import Subject
+
+
+class Q8bertConfig(TrainingConfig):
+    """Settings of ``q8bert``: those of training, and what is rounded."""
+
+    ema_decay: float = Field(
+        0.98, ge=0, lt=1, description="Of the moving average of each layer's largest input, per step."
+    )
+    embeddings: bool = Field(True, description="Round the embeddings too.")
+    skip: list[SkipRole] = Field(default=[], description=SKIP_HELP)
+
+
+class Q8bert(Pass[Q8bertConfig]):
+    """Quantization-aware training: symmetric 8 bits in the forward pass, gradients straight through the rounding.
+
+    Weights are rounded as ``int8`` stores them, inputs of linear layers to a range that a moving average of their
+    largest value sets. The model that is left is in float; the ranges go with it, and ``int8`` uses them.
+    """
+
+    Config = Q8bertConfig
+    needs = frozenset({"train", "search"})
+    requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION})
+    extra = "train"
+    packages = ("accelerate",)
+    paper = "Zafrir et al. 2019, Q8BERT, arXiv 1910.06188; straight-through: Bengio et al. 2013, arXiv 1308.3432"
+
+    def apply(self, subject: Subject, config: Q8bertConfig, tools: Tools) -> Result:
+        """Train in place."""
+        from axkit_plugins.quantize.fake import fake_quantized
+        from axkit_plugins.quantize.int8_model import LEARNED
+        from axkit_plugins.quantize.roles import linear_names
+        from axkit_plugins.training import loop
+
+        names = linear_names(subject, config.skip)
+        with fake_quantized(subject.module, names, config.embeddings, config.ema_decay) as largest:
+            facts = loop.train(subject.module, config, tools)
+            rounded = tools.search.evaluate(subject.module)
+        facts |= {"search_score_rounded_points": rounded.score, "search_loss_rounded_nats": rounded.loss}
+        return Result(state={LEARNED: {name: [-high, high] for name, high in largest.items()}}, facts=facts)
+
+    def restore(self, subject: Subject, config: Q8bertConfig, state: Mapping[str, Any]) -> None:
+        """Nothing: the modules are those of the float model; the state is for ``int8``."""

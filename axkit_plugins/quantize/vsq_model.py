@@ -1,0 +1,144 @@
+"""A whole model in per-vector scaled 4 bits: collect inputs, quantize, measure what it did to each layer's output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from axkit_plugins.quantize import vsq
+from axkit_plugins.quantize.roles import embedding_names, linear_names, matrix, put
+from axkit_plugins.quantize.vsq_modules import VsqEmbedding, VsqLinear
+
+if TYPE_CHECKING:
+    from axkit import Subject, Tools
+    from axkit_plugins.quantize.int4_vsq import Int4VsqConfig
+
+_MEASURED_ROWS = 64
+
+
+def quantize_model(
+    subject: Subject, config: Int4VsqConfig, tools: Tools
+) -> tuple[dict[str, list[str]], dict[str, float]]:
+    """Replace linear layers and embeddings in place; returns the state and the facts."""
+    model = subject.module.eval()
+    names = linear_names(subject, config.skip)
+    embeddings = embedding_names(subject) if config.embeddings else []
+    before = _bytes(model)
+    squares = _mean_squares(model, names, tools.train, config.rows)
+    made = {}
+    for name in tools.progress.track(names + embeddings, "per-vector scales"):
+        module: Any = model.get_submodule(name)
+        weight = module.weight if isinstance(module, nn.Embedding) else matrix(module).contiguous()
+        made[name] = vsq.quantize(weight, config.vector, config.scale_bits, squares.get(name))
+    facts = _output_errors(model, names, made, config, tools)
+    restore(subject, config, {"linear": names, "embedding": embeddings})
+    bits = values = 0
+    for name, quantized in made.items():
+        module = model.get_submodule(name)
+        module.fill(quantized)
+        bits, values = bits + module.stored_bits(), values + quantized.codes.numel()
+    facts |= {
+        "weights_before_bytes": float(before),
+        "weights_after_bytes": float(_bytes(model)),
+        "effective_bits_per_weight": bits / values if values else 0.0,
+        "linear_layers": float(len(names)),
+        "embeddings": float(len(embeddings)),
+    }
+    return {"linear": names, "embedding": embeddings}, facts
+
+
+def restore(subject: Subject, config: Int4VsqConfig, state: Mapping[str, Any]) -> None:
+    """Put empty 4-bit modules at the names of the state; biases stay."""
+    model, sizes = subject.module, (config.vector, config.scale_bits)
+    for name in state["linear"]:
+        linear: Any = model.get_submodule(name)
+        (rows, columns), device = matrix(linear).shape, linear.weight.device
+        new = VsqLinear(
+            columns, rows, linear.bias is not None, *sizes, config.activation_bits, config.keep_float, device
+        )
+        if linear.bias is not None:
+            new.bias = linear.bias.detach().clone()
+        put(model, name, new)
+    for name in state["embedding"]:
+        old: Any = model.get_submodule(name)
+        put(
+            model,
+            name,
+            VsqEmbedding(old.num_embeddings, old.embedding_dim, old.padding_idx, *sizes, old.weight.device),
+        )
+
+
+@contextmanager
+def _looking(model: Any, names: Sequence[str], look: Callable[[str, Any, Tensor], None]) -> Iterator[None]:
+    """``look(name, linear, inputs (tokens, in))`` at every call of some linear layers."""
+
+    def hook(name: str) -> Any:
+        return lambda module, args: look(name, module, args[0].detach().flatten(0, -2))
+
+    handles = [model.get_submodule(name).register_forward_pre_hook(hook(name)) for name in names]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _run(model: Any, split: Any, rows: int) -> None:
+    """The first rows of a split, whose order is random; one length at a time would weigh long rows too little."""
+    with torch.inference_mode():
+        for start in range(0, min(rows, len(split)), 16):
+            model(**split.batch(range(start, min(start + 16, rows, len(split)))).inputs)
+
+
+def _mean_squares(model: Any, names: Sequence[str], split: Any, rows: int) -> dict[str, Tensor]:
+    """Name -> mean square of each input, (in,): what an error in that column of the weights costs at the output."""
+    total: dict[str, Tensor] = {}
+    count: dict[str, int] = {}
+
+    def look(name: str, _: Any, inputs: Tensor) -> None:
+        squares = inputs.float().square().sum(0)
+        total[name] = total[name] + squares if name in total else squares
+        count[name] = count.get(name, 0) + len(inputs)
+
+    with _looking(model, names, look):
+        _run(model, split, rows)
+    return {name: (squares / count[name]).clone() for name, squares in total.items()}
+
+
+def _output_errors(
+    model: Any, names: Sequence[str], made: Mapping[str, vsq.Quantized], config: Int4VsqConfig, tools: Tools
+) -> dict[str, float]:
+    """Mean squared error of each layer's output on search inputs, against plain 4 bits with a scale per channel."""
+    wrong: dict[str, tuple[Tensor, Tensor]] = {}
+    for name in names:
+        weight = matrix(model.get_submodule(name)).detach()
+        wrong[name] = (made[name].float(config.vector) - weight, vsq.per_channel(weight) - weight)
+    sums: dict[str, Tensor] = {name: torch.zeros(3) for name in names}
+
+    def look(name: str, linear: Any, inputs: Tensor) -> None:
+        ours, plain = (float((inputs @ error.T).square().sum()) for error in wrong[name])
+        sums[name] += torch.tensor([ours, plain, float((inputs @ matrix(linear).T).square().sum())])
+
+    with _looking(model, names, look):
+        _run(model, tools.search, _MEASURED_ROWS)
+    ratios, noise, plain_noise = [], [], []
+    for name, (ours, plain, signal) in ((n, s.tolist()) for n, s in sums.items()):
+        ratios.append(ours / plain if plain else 0.0)
+        noise.append(100.0 * ours / signal if signal else 0.0)
+        plain_noise.append(100.0 * plain / signal if signal else 0.0)
+        tools.journal.write(layer=name, output_mse_ratio_to_per_channel=ratios[-1], output_noise_percent=noise[-1])
+    n = max(1, len(names))
+    return {
+        "output_noise_percent": sum(noise) / n,
+        "output_noise_per_channel_percent": sum(plain_noise) / n,
+        "output_mse_ratio_mean": sum(ratios) / n,
+        "output_mse_ratio_worst": max(ratios, default=0.0),
+    }
+
+
+def _bytes(model: nn.Module) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())

@@ -1,0 +1,100 @@
+"""``structured``: remove the heads and neurons, or whole layers, that torch-pruning scores lowest. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from axkit import FLOAT_WEIGHTS, TORCH_MODULE, NotApplicable, Pass, PassConfig, Result, Tools
+
+if TYPE_CHECKING:
+    from axkit import Family, Structure, Subject
+
+
+class StructuredConfig(PassConfig):
+    """Settings of ``structured``; either ``ratio`` or ``bytes`` says how much goes."""
+
+    ratio: float | None = Field(None, gt=0, lt=1, description="Share of the encoder layers' parameters to remove.")
+    bytes: float | None = Field(
+        None, gt=0, lt=1, description="Share of all weight bytes to remove, embeddings counted, from the layers alone."
+    )
+    what: Literal["heads_and_neurons", "heads", "neurons", "layers"] = Field(
+        "heads_and_neurons", description="What may go."
+    )
+    importance: Literal["magnitude", "taylor", "fisher"] = Field(
+        "taylor", description="Squared weights; weight times gradient; or squared weight times Fisher information."
+    )
+    scope: Literal["uniform", "global"] = Field(
+        "global", description="The same share of every layer, or the least important wherever; layers: always global."
+    )
+    rows: int = Field(256, ge=1, description="Training rows that gradients are taken on; magnitude needs none.")
+    at_least: float = Field(0.1, ge=0, le=1, description="Share of its heads, and of its neurons, that a layer keeps.")
+    round_to: int = Field(1, ge=1, description="Kept neurons per layer become a multiple of this; kernels like 32.")
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> StructuredConfig:
+        if (self.ratio is None) == (self.bytes is None):
+            raise ValueError("give either 'ratio' or 'bytes', the share to remove, such as 0.3")
+        return self
+
+
+class Structured(Pass[StructuredConfig]):
+    """Score coupled channels with torch-pruning, remove the least important heads, neurons or layers, all at once.
+
+    Nothing is trained and no candidate is tried: a pass that trains should follow. The search split is not used.
+    """
+
+    Config = StructuredConfig
+    needs = frozenset({"train"})
+    requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS})
+    extra = "structured"
+    packages = ("torch_pruning",)
+    paper = (
+        "Fang et al. 2023, DepGraph, arXiv 2301.12900; Molchanov et al. 2019, arXiv 1906.10771 (taylor); "
+        "LeCun et al. 1989, Optimal Brain Damage, with the empirical Fisher matrix (fisher); "
+        "Michel et al. 2019, arXiv 1905.10650 (heads)"
+    )
+
+    def check(self, family: Family, config: StructuredConfig) -> None:
+        """torch-pruning follows projections of their own only."""
+        if family.fused_qkv:
+            raise NotApplicable(
+                "torch-pruning cannot follow its fused query, key and value; use axformer_prune or drop_layers"
+            )
+        if family.shared_layers and config.what == "layers":
+            raise NotApplicable("all its layers are one module, which cannot be removed; give 'what: neurons'")
+
+    def apply(self, subject: Subject, config: StructuredConfig, tools: Tools) -> Result:
+        """Score, choose, carve."""
+        from axkit_plugins.structured import choose, score
+
+        before = subject.structure
+        scored = score.score(subject, config, tools)
+        size = score.size_of(subject)
+        wanted = config.ratio * size.layers if config.ratio is not None else (config.bytes or 0.0) * size.model
+        structure = choose.choose(before, scored, config, size, wanted)
+        subject.carve(structure)
+        left = score.size_of(subject)
+        facts = {
+            "removed_heads": _count(before, "heads") - _count(structure, "heads"),
+            "removed_neurons": _count(before, "neurons") - _count(structure, "neurons"),
+            "removed_layers": _count(before, "present") - _count(structure, "present"),
+            "removed_of_layers_percent": 100.0 * (1 - left.layers / size.layers),
+            "removed_of_model_percent": 100.0 * (1 - left.model / size.model),
+            "rows": 0.0 if config.importance == "magnitude" else float(min(config.rows, len(tools.train))),
+        }
+        return Result(facts=facts, note=_note(before, structure, 1 - left.model / size.model, wanted / size.model))
+
+
+def _count(structure: Structure, what: str) -> float:
+    found = [getattr(layer, what) for layer in structure.layers]
+    return float(sum(value if isinstance(value, bool) else len(value) for value in found))
+
+
+def _note(before: Structure, after: Structure, removed: float, wanted: float) -> str:
+    if before == after:
+        return "The share asked for is less than the smallest part that could go: nothing changed."
+    if removed < 0.9 * wanted:
+        return f"{removed:.0%} of the model went of {wanted:.0%} asked for: at_least, round_to and what allow no more."
+    return ""

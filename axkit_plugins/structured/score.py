@@ -1,0 +1,163 @@
+"""How much each head and neuron matters, by torch-pruning's dependency graph and importance criteria."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch_pruning
+from torch import nn
+
+from axkit import NotApplicable
+
+if TYPE_CHECKING:
+    from axkit import Subject, Tools
+    from axkit_plugins.structured import StructuredConfig
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One layer's importance, in the order of the heads and neurons that are left; empty where a block is gone.
+
+    Attributes:
+        heads: one number per head, not negative.
+        neurons: one per neuron.
+    """
+
+    heads: Floats
+    neurons: Floats
+
+
+@dataclass(frozen=True)
+class Size:
+    """Parameters of a model.
+
+    Attributes:
+        model: all of them.
+        layers: those of the encoder layers.
+        head: of one head: its rows of query, key and value (DeBERTa: and of two more), its columns of the output.
+        neuron: of one feed-forward neuron: its row, its bias, its column.
+        layer: layer index -> of that layer, LayerNorms included.
+    """
+
+    model: int
+    layers: int
+    head: int
+    neuron: int
+    layer: dict[int, int]
+
+
+def size_of(subject: Subject) -> Size:
+    """Count."""
+    hidden = subject.family.size(subject.module.config, "hidden")
+    head_size, layers = hidden // subject.structure.n_heads, subject.layers
+    left = subject.structure.layers
+    heads = next((_apart(subject, each) for each in layers if left[each.index].heads), [])
+    layer = {each.index: _count(each.module) for each in layers}
+    head = head_size * (sum(hidden + (module.bias is not None) for module in heads) + hidden)
+    return Size(_count(subject.module), sum(layer.values()), head, 2 * hidden + 1, layer)
+
+
+def _apart(subject: Subject, layer: Any) -> list[Any]:
+    """The projections of a layer that have rows for each head."""
+    modules = dict(layer.module.named_modules())
+    also = [modules[path] for path in subject.family.also_per_head if path in modules]
+    return [layer.query, layer.key, layer.value, *also]
+
+
+def _count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def score(subject: Subject, config: StructuredConfig, tools: Tools) -> dict[int, Scores]:
+    """Layer index -> importance of its heads and neurons; the subject is left alone.
+
+    Raises:
+        NotApplicable: torch-pruning cannot trace this model, or couples other layers than the family file says.
+    """
+    probe = subject.copy()
+    model = probe.module.eval().float()
+    for parameter in model.parameters():
+        parameter.requires_grad_(True)
+    graph = _graph(model, tools)
+    criterion = _criterion(model, config, tools)
+    structure, hidden = probe.structure, probe.family.size(model.config, "hidden")
+    head_size = hidden // structure.n_heads
+    found = {}
+    for layer in probe.layers:
+        left = structure.layers[layer.index]
+        heads = neurons = np.zeros(0)
+        if left.heads:
+            channels = _channels(graph, criterion, layer, "value", [*_apart(probe, layer), layer.attention_out])
+            heads = channels.reshape(len(left.heads), head_size).sum(1)
+        if left.neurons:
+            neurons = _channels(graph, criterion, layer, "ffn_in", [layer.ffn_in, layer.ffn_out])
+        found[layer.index] = Scores(heads, neurons)
+    return found
+
+
+def _graph(model: Any, tools: Tools) -> Any:
+    """torch-pruning's dependency graph, traced on the shortest row (there hard attention is the ordinary one)."""
+    shortest = int(tools.train.lengths.argmin())
+    inputs = tools.train.batch([shortest]).inputs
+    try:
+        return torch_pruning.DependencyGraph().build_dependency(
+            model,
+            example_inputs=dict(inputs),
+            output_transform=lambda output: tools.train.kind.logits(output).sum(),
+            verbose=False,
+        )
+    except (TypeError, ValueError, AttributeError, RuntimeError, KeyError, IndexError) as error:
+        raise NotApplicable(
+            f"torch-pruning cannot trace {type(model).__name__} ({error}); use axformer_prune or drop_layers"
+        ) from error
+
+
+def _channels(graph: Any, criterion: Any, layer: Any, root: str, expected: list[Any]) -> Floats:
+    """Importance of each output channel of ``root``, with all that is coupled to it: (channels,)."""
+    module = getattr(layer, root)
+    group = graph.get_pruning_group(module, torch_pruning.prune_linear_out_channels, list(range(module.out_features)))
+    coupled = {dependency.layer for dependency, _ in group if isinstance(dependency.layer, nn.Linear)}
+    if coupled != set(expected):
+        raise NotApplicable(
+            f"torch-pruning couples other modules to {layer.path(root)} of layer {layer.index} than the family file "
+            f"does; use axformer_prune or drop_layers"
+        )
+    return np.asarray(criterion(group).double().cpu().numpy())
+
+
+def _criterion(model: Any, config: StructuredConfig, tools: Tools) -> Any:
+    """The importance, with the gradients it needs already in ``.grad``."""
+    options = {"group_reduction": "sum", "normalizer": None}
+    if config.importance == "magnitude":
+        return torch_pruning.importance.GroupMagnitudeImportance(p=2, **options)
+    rows = np.random.default_rng(tools.seed).permutation(len(tools.train))[: config.rows]
+    if config.importance == "taylor":
+        _gradients(model, tools, rows, 32)
+        return torch_pruning.importance.GroupTaylorImportance(**options)
+    # GroupHessianImportance.accumulate_grad of torch-pruning 1.6 keeps the last row's gradient alone, so the mean of
+    # the squares is taken here; the criterion reads it from .grad.
+    total = {parameter: torch.zeros_like(parameter) for parameter in model.parameters()}
+    for row in tools.progress.track(rows.tolist(), "Fisher information"):
+        _gradients(model, tools, [row], 1, quiet=True)
+        for parameter, squares in total.items():
+            if parameter.grad is not None:
+                squares += parameter.grad.square() / len(rows)
+    for parameter, squares in total.items():
+        parameter.grad = squares
+    return torch_pruning.importance.GroupHessianImportance(**options)
+
+
+def _gradients(model: Any, tools: Tools, rows: Any, size: int, quiet: bool = False) -> None:
+    """Put the gradient of the mean loss over some training rows into ``.grad``."""
+    model.zero_grad(set_to_none=True)
+    starts = range(0, len(rows), size)
+    for start in starts if quiet else tools.progress.track(starts, "gradients"):
+        batch = tools.train.batch([int(row) for row in rows[start : start + size]])
+        losses = tools.train.kind.losses(tools.train.kind.logits(model(**batch.inputs)), batch.labels)
+        torch.autograd.backward(losses.sum() / len(rows))

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, pipeline
+
+from axkit.saving.folder import save
+from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
+from axkit_plugins.bf16 import Bf16
+
+
+def converted(family, tmp_path, **settings):
+    subject = tiny_subject(family)
+    return subject, Bf16().apply(subject, Bf16.Config(**settings), tiny_tools(tmp_path))
+
+
+def test_half_the_bytes_and_close_logits(unlike_family, tmp_path):
+    split = tiny_split()
+    dense = logits_of(tiny_subject(unlike_family).module, split)
+    subject, result = converted(unlike_family, tmp_path)
+    assert result.facts["weights_after_bytes"] == result.facts["weights_before_bytes"] / 2
+    gap = (logits_of(subject.module, split).float() - dense).abs().max()
+    assert 0 < gap < 0.1 * dense.abs().max()
+
+
+def test_stock_classes_reload_it_in_bfloat16(unlike_family, tmp_path):
+    subject, _ = converted(unlike_family, tmp_path)
+    save(subject, tiny_tokenizer(), tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["model_type"] == unlike_family.model_type
+    stock = AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    split = tiny_split()
+    assert stock.dtype == torch.bfloat16
+    assert torch.equal(logits_of(stock, split), logits_of(subject.module, split))
+    score = pipeline("text-classification", model=stock, tokenizer=tiny_tokenizer())("the film was good")[0]["score"]
+    assert 0 < score < 1
+
+
+def test_a_converted_model_can_still_be_carved(unlike_family, tmp_path):
+    subject, _ = converted(unlike_family, tmp_path)
+    n = subject.structure
+    subject.carve(n.without_heads(0, [1]).without_ffn(1).without_heads(1, range(4)).change(2, hard_k=3))
+    split = tiny_split()
+    again = reload(subject, tiny_tokenizer())
+    assert again.module.dtype == torch.bfloat16
+    assert torch.equal(logits_of(again.module, split), logits_of(subject.module, split))
+
+
+@pytest.mark.parametrize("go_on", [True, False])
+def test_a_processor_without_bfloat16_is_told_of(plain_family, tmp_path, monkeypatch, go_on):
+    monkeypatch.setattr("axkit.processor.has_bfloat16", lambda: False)
+    subject, result = converted(plain_family, tmp_path, even_if_slower=go_on)
+    assert "no bfloat16 instructions" in result.note
+    assert (subject.module.dtype == torch.bfloat16) == go_on

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from axkit.anatomy.family import family_of
+from axkit.errors import NotApplicable
+from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
+from axkit_plugins.structured import Structured, score
+
+
+def run(subject, tmp_path, **settings):
+    return Structured().apply(subject, Structured.Config(**settings), tiny_tools(tmp_path))
+
+
+def scores(subject, tmp_path, **settings):
+    return score.score(subject, Structured.Config(**({"ratio": 0.3} | settings)), tiny_tools(tmp_path))
+
+
+def test_magnitude_is_the_sum_of_squared_weights_of_all_that_is_coupled(plain_family, tmp_path):
+    subject = tiny_subject(plain_family)
+    subject.carve(subject.structure.without_heads(1, [2]).without_neurons(1, [0, 5]).without_ffn(2))
+    found = scores(subject, tmp_path, importance="magnitude")
+    layer = subject.layers[1]
+    neurons = layer.ffn_in.weight.square().sum(1) + layer.ffn_out.weight.square().sum(0)
+    np.testing.assert_allclose(found[1].neurons, neurons.detach().numpy(), rtol=1e-5)
+    rows = sum(getattr(layer, role).weight.square().sum(1) for role in ("query", "key", "value"))
+    heads = (rows + layer.attention_out.weight.square().sum(0)).view(3, 8).sum(1)
+    np.testing.assert_allclose(found[1].heads, heads.detach().numpy(), rtol=1e-5)
+    assert not len(found[2].neurons)
+
+
+def test_what_else_has_rows_for_each_head_counts(tmp_path):
+    subject = tiny_subject(family_of("deberta-v2"))
+    found = scores(subject, tmp_path, importance="magnitude")
+    layer = subject.layers[1]
+    core = layer.attention_core
+    rows = [layer.query, layer.key, layer.value, core.pos_key_proj, core.pos_query_proj]
+    heads = sum(module.weight.square().sum(1) for module in rows) + layer.attention_out.weight.square().sum(0)
+    np.testing.assert_allclose(found[1].heads, heads.view(4, 8).sum(1).detach().numpy(), rtol=1e-5)
+    before = score.size_of(subject)
+    subject.carve(subject.structure.without_heads(1, [2]))
+    assert before.model - score.size_of(subject).model == before.head
+
+
+@pytest.mark.parametrize(("name", "settings"), [("gpt2", {}), ("modernbert", {}), ("albert", {"what": "layers"})])
+def test_what_cannot_be_followed_is_refused_when_planned(name, settings):
+    with pytest.raises(NotApplicable, match=r"; (use|give) "):
+        Structured().check(family_of(name), Structured.Config(ratio=0.3, **settings))
+
+
+@pytest.mark.parametrize("importance", ["taylor", "fisher"])
+def test_gradient_importances_by_hand(plain_family, tmp_path, importance):
+    subject = tiny_subject(plain_family)
+    found = scores(subject, tmp_path, importance=importance)
+    layer, train = subject.layers[0], tiny_tools(tmp_path).train
+    weights = [layer.ffn_in.weight, layer.ffn_out.weight]
+    gradients = []
+    for row in range(len(train)):
+        batch = train.batch([row])
+        loss = train.kind.losses(subject.module(**batch.inputs).logits, batch.labels).sum()
+        gradients.append(torch.autograd.grad(loss, weights))
+    for_each = [torch.stack(g) for g in zip(*gradients, strict=True)]
+    if importance == "taylor":
+        part = [(w * g.mean(0)).abs() for w, g in zip(weights, for_each, strict=True)]
+    else:
+        part = [w.square() * g.square().mean(0) for w, g in zip(weights, for_each, strict=True)]
+    expected = part[0].sum(1) + part[1].sum(0)
+    np.testing.assert_allclose(found[0].neurons, expected.detach().numpy(), rtol=1e-3)
+    assert all(parameter.grad is None for parameter in subject.module.parameters())
+
+
+@pytest.mark.parametrize("what", ["heads_and_neurons", "heads", "neurons", "layers"])
+@pytest.mark.parametrize("scope", ["uniform", "global"])
+def test_about_as_much_goes_as_was_asked_never_more(plain_family, tmp_path, what, scope):
+    subject = tiny_subject(plain_family)
+    settings = {"ratio": 0.34 if what == "layers" else 0.15, "what": what, "scope": scope, "at_least": 0.0}
+    result = run(subject, tmp_path, **settings)
+    slack = 1.0 if what == "layers" else 100 * score.size_of(tiny_subject(plain_family)).head / (3 * 5856) * 3
+    wanted = 100 * settings["ratio"]
+    assert wanted - slack <= result.facts["removed_of_layers_percent"] <= wanted
+    split = tiny_split()
+    again = reload(subject, tiny_tokenizer())
+    assert torch.equal(logits_of(again.module, split), logits_of(subject.module, split))
+    gone = [(len(layer.heads), len(layer.neurons)) for layer in subject.structure.layers]
+    if scope == "uniform" and what == "neurons":
+        assert len(set(gone)) == 1
+
+
+@pytest.mark.parametrize("importance", ["magnitude", "taylor", "fisher"])
+def test_what_does_nothing_goes_first_and_costs_nothing(plain_family, tmp_path, importance):
+    subject = tiny_subject(plain_family)
+    layer = subject.layers[1]
+    with torch.no_grad():
+        layer.ffn_in.weight[5:11] = 0
+        layer.ffn_in.bias[5:11] = 0
+        layer.ffn_out.weight[:, 5:11] = 0
+    split = tiny_split()
+    before = logits_of(subject.module, split)
+    size = score.size_of(subject)
+    run(subject, tmp_path, importance=importance, ratio=6.01 * size.neuron / size.layers, what="neurons")
+    assert set(range(24)) - set(subject.structure.layers[1].neurons) == set(range(5, 11))
+    torch.testing.assert_close(logits_of(subject.module, split), before, atol=1e-5, rtol=0)
+
+
+def test_bytes_count_the_embeddings(plain_family, tmp_path):
+    subject = tiny_subject(plain_family)
+    result = run(subject, tmp_path, bytes=0.3, importance="magnitude")
+    assert 27 < result.facts["removed_of_model_percent"] <= 30
+    assert result.facts["removed_of_layers_percent"] > 30
+    assert not result.note
+
+
+def test_floors_and_multiples(plain_family, tmp_path):
+    subject = tiny_subject(plain_family)
+    result = run(subject, tmp_path, ratio=0.95, at_least=0.5, round_to=8, importance="magnitude")
+    for layer in subject.structure.layers:
+        assert len(layer.heads) == 2
+        assert len(layer.neurons) == 16
+    assert "asked for" in result.note
+
+
+def test_a_share_too_small_says_so(plain_family, tmp_path):
+    assert "nothing changed" in run(tiny_subject(plain_family), tmp_path, ratio=0.001, importance="magnitude").note
+
+
+def test_it_goes_on_from_a_pruned_and_hardened_model(plain_family, tmp_path):
+    subject = tiny_subject(plain_family)
+    n = subject.structure.without_layer(0).without_heads(1, range(4)).without_attention(2).change(1, hard_k=None)
+    subject.carve(n)
+    run(subject, tmp_path, ratio=0.3)
+    other = tiny_subject(plain_family)
+    other.carve(other.structure.change(0, hard_k=3).change(2, hard_k=1))
+    run(other, tmp_path, ratio=0.3, importance="fisher", rows=4)
+    assert subject.structure.is_within(n)
+    assert not subject.structure.layers[0].present
+
+
+def test_a_family_file_that_tells_other_couplings_is_refused(tmp_path):
+    subject = tiny_subject(family_of("bert"))
+    roles = dict(subject.family.roles)
+    roles["query"], roles["key"] = roles["key"], roles["key"]
+    subject.family = subject.family.model_copy(update={"roles": roles})
+    with pytest.raises(NotApplicable, match="couples other modules"):
+        run(subject, tmp_path, ratio=0.3)
+
+
+@pytest.mark.parametrize("settings", [{}, {"ratio": 0.1, "bytes": 0.1}, {"ratio": 1.0}])
+def test_one_target_must_be_given(settings):
+    with pytest.raises(ValidationError):
+        Structured.Config(**settings)

@@ -1,0 +1,121 @@
+"""Every ordered pair of our passes: it runs and keeps the contract, or is refused in one sentence with a way out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from functools import cache
+
+import pytest
+import torch
+from ours import OURS, SETTINGS
+
+from axkit.anatomy.family import family_of
+from axkit.errors import NotApplicable, RecipeError
+from axkit.planning import plan
+from axkit.quiet import quiet
+from axkit.recipe import read_source
+from axkit.subject import TrailStep
+from axkit.testing import logits_of, reload, tiny, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
+
+WAYS_OUT = ("put '", "leave one of the two out", "leave the pass out", "use ", "keep ", "skip ")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A tiny bert with a trained head's shape, wide enough for every kernel, and data in files."""
+    folder = tmp_path_factory.mktemp("pairs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(tiny.TINY, "hidden", 64)
+        patch.setitem(tiny.TINY, "ffn_width", 64)
+        patch.chdir(folder)
+        patch.setenv("HF_DATASETS_CACHE", str(folder / "hf"))
+        with quiet():
+            tiny_subject(family_of("bert")).module.save_pretrained(folder / "model")
+        tiny_tokenizer().save_pretrained(folder / "model")
+        rows = [{"sentence": f"the film {i} was {'good' if i % 2 else 'bad'}", "label": i % 2} for i in range(60)]
+        for name in ("train", "test"):
+            (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        yield folder
+
+
+def planned(*names):
+    """The passes of a recipe, checked; raises RecipeError."""
+    steps = "".join(f"  - {json.dumps({'pass': name, **SETTINGS.get(name, {})})}\n" for name in names)
+    task = "{kind: classification, files: {train: train.jsonl, test: test.jsonl}, text: sentence, label: label}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("axkit.planning._baseline", lambda steps: 0)  # as if in a longer recipe: there is a teacher
+        return plan(read_source(f"axkit: 1\nname: x\nmodel: model\ntask: {task}\npasses:\n{steps}", "r.yaml")).steps
+
+
+def applied(step, subject, tools):
+    """One stage, as the engine runs it; the subject comes back through a folder, with what the next one is lent."""
+    worked = subject.copy()
+    result = step.runner.apply(worked, step.config, tools)
+    worked.module.eval()
+    assert all(math.isfinite(value) for value in result.facts.values())
+    trail = TrailStep(step.name, "test", step.config.model_dump(mode="json"), result.state, result.facts)
+    worked.trail = (*subject.trail, trail)
+    if result.tokenizer is not None:
+        search = tiny_split(40, 2, result.tokenizer)
+        train = tiny_split(40, 1, result.tokenizer)
+        tools = dataclasses.replace(tools, tokenizer=result.tokenizer, search=search, train=train)
+    now = logits_of(worked.module, tools.search)
+    assert torch.isfinite(now).all()
+    again = reload(worked, tools.tokenizer)
+    assert (logits_of(again.module, tools.search) - now).abs().max() <= 1e-5
+    assert again.structure == worked.structure
+    assert again.structure.is_within(subject.structure)
+    return again, tools
+
+
+@pytest.fixture(scope="module")
+def after(place):
+    """first pass -> (subject, tools) after it."""
+
+    @cache
+    def made(name):
+        dense = tiny_subject(family_of("bert"))
+        folder = place / "first" / name
+        tools = dataclasses.replace(tiny_tools(folder, dense.module), model_folder=str(place / "model"))
+        return applied(planned(name)[0], dense, tools)
+
+    return made
+
+
+@pytest.mark.parametrize("second", OURS)
+@pytest.mark.parametrize("first", OURS)
+def test_pair(first, second, place, after, tmp_path):
+    try:
+        step = planned(first, second)[1]
+    except RecipeError as error:
+        check_refusal(error, first)
+        return
+    subject, tools = after(first)
+    lent = dataclasses.replace(tools, journal=tiny_tools(tmp_path).journal)
+    before = logits_of(subject.module, tools.search)
+    try:
+        applied(step, subject, lent)
+    except NotApplicable as error:
+        check_refusal(error, first)
+    assert torch.equal(logits_of(subject.module, tools.search), before), "the subject before was changed"
+
+
+def check_refusal(error, first):
+    sentence = str(error)  # several faults would be several lines
+    assert f"'{first}'" in sentence
+    assert any(way in sentence for way in WAYS_OUT), sentence
+    assert "\n" not in sentence
+
+
+def test_some_pairs_are_refused_and_the_reason_fits(place):
+    with pytest.raises(RecipeError, match=r"needs float_weights, which 'int8' \(pass 0\) ends; put 'structured'"):
+        planned("int8", "structured")
+    with pytest.raises(RecipeError, match=r"needs full_precision, which 'bf16' \(pass 0\) ends; leave one of the two"):
+        planned("bf16", "int8")
+    with pytest.raises(RecipeError, match=r"needs differentiable, which 'bf16' \(pass 0\) ends; put 'finetune' before"):
+        planned("bf16", "finetune")
+    with pytest.raises(RecipeError, match="leave one of the two out"):
+        planned("int4_vsq", "int8_bnb")
+    assert len(planned("structured", "hard_attention", "vocab", "q8bert", "int8")) == 5
