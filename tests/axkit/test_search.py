@@ -19,8 +19,7 @@ def single_rows(split):
     return [(split.batch([i]).inputs, split.batch([i]).labels) for i in range(len(split))]
 
 
-@pytest.mark.parametrize("settings", SETTINGS)
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(("seed", "settings"), [(i % 2, settings) for i, settings in enumerate(SETTINGS)])
 def test_pruning_equals_the_oracle(family, settings, seed, tmp_path):
     subject = tiny_subject(family, seed)
     tools = tiny_tools(tmp_path, rows=30, family=family)
@@ -32,8 +31,7 @@ def test_pruning_equals_the_oracle(family, settings, seed, tmp_path):
     assert any(accepted for _, accepted in expected) or not settings or family.shared_layers
 
 
-@pytest.mark.parametrize("k", [3, 6])
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(("seed", "k"), [(0, 3), (1, 6), (2, 3)])
 def test_hard_attention_equals_the_oracle(family, k, seed, tmp_path):
     subject = tiny_subject(family, seed)
     tools = tiny_tools(tmp_path, rows=40, family=family)
@@ -43,7 +41,7 @@ def test_hard_attention_equals_the_oracle(family, k, seed, tmp_path):
     assert result.facts["search_loss_after_nats"] == pytest.approx(best, abs=1e-6)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 2])
 def test_both_phases_equal_the_oracle(family, seed, tmp_path):
     """The vote of phase 2 still compares with the dense model, the loss with what phase 1 left."""
     dense = tiny_subject(family, seed)
