@@ -132,7 +132,8 @@ def speedup(model: Any, dense: Any, inputs: Inputs, rounds: int = 7) -> float:
             turns = [(_seconds(dense, batch), _seconds(model, batch)) for _ in range(rounds)]
             shortest.append([min(times) for times in zip(*turns, strict=True)])
     dense_s, model_s = (sum(times) for times in zip(*shortest, strict=True))
-    return dense_s / model_s
+    ratio: float = dense_s / model_s
+    return ratio
 
 
 def _seconds(model: Any, inputs: Mapping[str, Any]) -> float:
