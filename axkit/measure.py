@@ -121,20 +121,19 @@ def speed(
     }
 
 
-def throughputs(models: Mapping[str, Any], inputs: Inputs, rounds: int = 3) -> dict[str, float]:
-    """Inputs per second of several models in batches, in turn; medians over rounds."""
-    per_s: dict[str, list[float]] = {name: [] for name in models}
+def speedup(model: Any, dense: Any, inputs: Inputs, rounds: int = 7) -> float:
+    """Throughput of a model in batches, as a multiple of the dense model's; the shortest of several turns of each.
+
+    For decisions on the way: what else the machine does can only make a turn longer.
+    """
+    shortest = []
     with torch.inference_mode():
-        for model in models.values():
-            model(**inputs.batches[0])
-        for _ in range(rounds):
-            spent = dict.fromkeys(models, 0.0)
-            for batch in inputs.batches:
-                for name, model in models.items():
-                    spent[name] += _seconds(model, batch)
-            for name, seconds in spent.items():
-                per_s[name].append(inputs.rows / seconds)
-    return {name: float(np.median(found)) for name, found in per_s.items()}
+        for batch in inputs.batches:
+            turns = [(_seconds(dense, batch), _seconds(model, batch)) for _ in range(rounds)]
+            shortest.append([min(times) for times in zip(*turns, strict=True)])
+    dense_s, model_s = (sum(times) for times in zip(*shortest, strict=True))
+    ratio: float = dense_s / model_s
+    return ratio
 
 
 def _seconds(model: Any, inputs: Mapping[str, Any]) -> float:

