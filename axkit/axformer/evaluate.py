@@ -13,7 +13,7 @@ import torch
 from axkit.axformer.criteria import CRITERIA, Criterion, Floats
 from axkit.axformer.hidden import Shelf, hard_first
 from axkit.axformer.settings import SearchConfig
-from axkit.axformer.sheet import Outcome, Rows, Screen, Sheet, Stakes
+from axkit.axformer.sheet import Outcome, Patience, Rows, Screen, Sheet, Stakes
 from axkit.axformer.trial import Workbench
 from axkit.passes import Tools
 from axkit.processor import has_bfloat16
@@ -24,6 +24,8 @@ _SLACK = 1 + 1e-6  # float sums in another order: never abandon within rounding 
 # bfloat16: standard deviations of a sum's and of a row's error that are allowed for, before it decides anything
 _SUM_MARGIN, _ROW_MARGIN = 5.0, 5.0
 _MEASURED = 64  # rows of each tier that the error is measured on, at least
+_ASKED = (1 / 8, 1 / 3)  # shares of the rows after which a screen must promise something
+_FORGET = 0.7  # share of what was learned of the rows that outlives a candidate
 _WORTH_SCREENING = 256  # rows, at least
 Run = Callable[[Batch], torch.Tensor]  # a candidate's logits
 
@@ -64,6 +66,8 @@ class Evaluator:
                 self.base = self._all(lambda batch: self.bench.logits(batch, 0))
             self.passes = 2
         self.base_losses = self.criterion.losses(self.base, np.arange(self.samples))
+        self._patience = Patience()
+        self._raised, self._looks = np.zeros(self.samples), np.zeros(self.samples)
         tiers = self._tiers(self._mine)
         self.batches = [batch for tier in tiers for batch in tier]
         self._screen: Screen | None = None
@@ -111,8 +115,9 @@ class Evaluator:
         self.now = self._all(lambda batch: self.bench.logits(batch, 0)) if kept is None else kept
 
     def _tiers(self, rows: Rows) -> list[list[Batch]]:
-        """Rows of this process in batches, the hard ones first."""
-        tiers = hard_first(self.base_losses[rows], self.split.lengths[rows], self._size, self._cuts)
+        """Rows of this process in batches, those first that are hard, or that earlier candidates made so."""
+        expected = self.base_losses + self._raised / np.maximum(self._looks, 1)
+        tiers = hard_first(expected[rows], self.split.lengths[rows], self._size, self._cuts)
         return [[self.split.batch(rows[part].tolist()) for part in tier] for tier in tiers]
 
     def _all(self, run: Run) -> Floats:
@@ -160,17 +165,31 @@ class Evaluator:
             stakes: what it has to reach.
         """
         sheet = Sheet(self.samples)
-        batches = self.batches
+        try:
+            return self._seal(sheet, run, stakes)
+        finally:
+            self._learn(sheet)
+
+    def _learn(self, sheet: Sheet) -> None:
+        """Rows that one candidate makes worse, the next will, often; what is long ago counts less."""
+        for one in (self._raised, self._looks):
+            one *= _FORGET
+        self._raised[sheet.seen] += (sheet.losses - self.base_losses)[sheet.seen]
+        self._looks[sheet.seen] += 1
+
+    def _seal(self, sheet: Sheet, run: Run, stakes: Stakes) -> Outcome:
+        batches = self._again(np.ones(self.samples, bool))
         if stakes.binds is not None:
             same = self._mine[~stakes.binds[self._mine]]
             self._note(sheet, same, self.now[same])
             batches = [batch for batch in batches if stakes.binds[batch.rows].any()]
-        if self._screen is not None:
+        if self._screen is not None and self._patience.due(stakes.vote_decides):
             screen = self._scaled(self._screen, sheet, run, batches)
             sealed = self._rounds(sheet, run, batches, stakes, screen)
             by_vote = stakes.vote_decides and self.criterion.by_row
             if sealed is None and by_vote and bool(sheet.seen.all()):
                 sealed = self._rounds(sheet, run, self._again(sheet.doubtful), stakes, None)
+            self._patience.told(stakes.vote_decides, sealed is not None)
             if sealed is not None:
                 return sealed
             sheet.forget_screened()
@@ -206,27 +225,35 @@ class Evaluator:
             screen: run in bfloat16, with this error; None: in float32. A screen that does not promise to seal the
                 candidate's fate ends early, with None.
         """
-        vote_decides = stakes.vote_decides and self.criterion.by_row
         batches = [batch for batch in batches if not sheet.exact[batch.rows].all()]
         rounds = self._processes.largest(len(batches))
+        # one context for all batches: weights are cast once, not once a batch
+        with torch.autocast("cpu", torch.bfloat16, enabled=screen is not None):
+            return self._turns(sheet, run, batches, rounds, stakes, screen)
+
+    def _turns(
+        self, sheet: Sheet, run: Run, batches: Sequence[Batch], rounds: int, stakes: Stakes, screen: Screen | None
+    ) -> Outcome | None:
+        vote_decides = stakes.vote_decides and self.criterion.by_row
+        asked = list(_ASKED) if screen is not None and vote_decides else []
         for turn in range(rounds):
             if turn < len(batches):
                 batch = batches[turn]
-                with torch.autocast("cpu", torch.bfloat16, enabled=screen is not None):
-                    kept = self.criterion.see(run(batch), batch.labels)
-                self._note(sheet, batch.rows, kept, screen)
+                self._note(sheet, batch.rows, self.criterion.see(run(batch), batch.labels), screen)
             totals = self._processes.sum(sheet.totals())
             least, (votes, seen, exact) = totals[0] - _SUM_MARGIN * totals[1] ** 0.5, totals[2:5].tolist()
             lost = least > stakes.ceiling * _SLACK * self.samples
             lost = lost or (vote_decides and votes + self.samples - seen <= stakes.needed)
             if lost and exact < self.samples:
                 return Outcome(float(least) / self.samples, int(votes), int(seen), False, screen is not None)
-            if screen is not None and vote_decides and turn == rounds // 3 and not self._promises(totals, stakes):
-                return None
+            if asked and seen >= asked[0] * self.samples:
+                asked = [share for share in asked if share > seen / self.samples]
+                if not self._promises(totals, stakes):
+                    return None
         return None
 
     def _promises(self, totals: Floats, stakes: Stakes) -> bool:
-        """Whether a third of the rows, in bfloat16, looks as if all of them would seal the candidate's fate."""
+        """Whether some of the rows, in bfloat16, look as if all of them would seal the candidate's fate."""
         least, variance, votes, seen, _, then = totals
         share = self.samples / seen
         loss = least / max(then, 1e-12) * float(self.base_losses.sum())  # the rest lose as these do
@@ -251,6 +278,7 @@ class Evaluator:
         if not self.criterion.by_row:  # only the sum is a bound; it does not matter which row bears it
             least = np.append(least.sum(), np.zeros(len(rows) - 1))
         sheet.least[rows], sheet.variance[rows], sheet.base[rows] = least, spread**2, self.base_losses[rows]
+        sheet.losses[rows] = losses
         above = losses - self.base_losses[rows]
         sheet.favour[rows] = above <= _ROW_MARGIN * spread
         sheet.doubtful[rows] = (np.abs(above) <= _ROW_MARGIN * spread) & (screen is not None)

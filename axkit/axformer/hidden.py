@@ -16,6 +16,8 @@ from torch import Tensor
 
 from axkit.tasks.split import Batch
 
+_BATCH_TOKENS = 40  # what a batch costs whatever is in it, in tokens computed; seen on small encoders
+
 
 class Shelf:
     """Gives float32 tensors: in memory up to a limit, past it mapped from files that go with this object.
@@ -105,14 +107,31 @@ def hard_first(losses: Any, lengths: Any, size: int, cuts: Sequence[int] = ()) -
     bounds = [0, *(-(-len(order) // part) for part in (8, 4, 3, 2)), len(order)]
     tiers: list[list[list[int]]] = []
     for low, high in pairwise(bounds):
-        rows = sorted(order[low:high].tolist(), key=lambda row: lengths[row])
-        sides = [tuple(lengths[row] > cut for cut in cuts) for row in rows]
-        tiers.append([])
-        start = 0
-        while start < len(rows):
-            stop = min(start + size, len(rows))
-            while sides[stop - 1] != sides[start]:
-                stop -= 1
-            tiers[-1].append(rows[start:stop])
-            start = stop
+        rows = order[low:high][np.argsort(lengths[order[low:high]], kind="stable")]
+        tiers.append([rows[start:stop].tolist() for start, stop in cheapest_batches(lengths[rows], size, cuts)])
     return tiers
+
+
+def cheapest_batches(lengths: Any, size: int, cuts: Sequence[int] = ()) -> list[tuple[int, int]]:
+    """Where to cut rows into batches, so that padding and the batches' own cost are least together.
+
+    Args:
+        lengths: tokens per row, ascending.
+        size: rows per batch, at most.
+        cuts: as in :func:`hard_first`.
+
+    Returns:
+        (start, stop) of each batch, in order.
+    """
+    sides = np.searchsorted(sorted(cuts), lengths, side="left")
+    best, origin = np.zeros(len(lengths) + 1), np.zeros(len(lengths) + 1, int)
+    for stop in range(1, len(lengths) + 1):
+        first = max(0, stop - size, int(np.searchsorted(sides, sides[stop - 1])))
+        costs = best[first:stop] + np.arange(stop - first, 0, -1) * lengths[stop - 1]
+        at = int(costs.argmin())
+        best[stop], origin[stop] = costs[at] + _BATCH_TOKENS, first + at
+    found, stop = [], len(lengths)
+    while stop:
+        found.append((int(origin[stop]), stop))
+        stop = int(origin[stop])
+    return found[::-1]

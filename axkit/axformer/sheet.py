@@ -74,6 +74,7 @@ class Sheet:
     def __init__(self, samples: int) -> None:
         self.least = np.zeros(samples)  # not more than the row's loss, but for an error of this variance
         self.variance = np.zeros(samples)
+        self.losses = np.zeros(samples)  # as seen, in whatever precision
         self.base = np.zeros(samples)  # the dense model's loss, of seen rows
         self.favour = np.zeros(samples, bool)  # the row may vote for the candidate
         self.seen = np.zeros(samples, bool)
@@ -90,3 +91,20 @@ class Sheet:
         """Go on as if only the exact rows had been seen."""
         for one in (self.least, self.variance, self.base, self.favour, self.seen, self.doubtful):
             one[~self.exact] = 0
+
+
+class Patience:
+    """When to screen: what was in vain is left out for the next candidates of its kind, for longer each time."""
+
+    def __init__(self) -> None:
+        self._vain, self._pause = {True: 0, False: 0}, {True: 0, False: 0}
+
+    def due(self, kind: bool) -> bool:
+        """Whether the next candidate of a kind is to be screened."""
+        self._pause[kind] -= 1
+        return self._pause[kind] < 0
+
+    def told(self, kind: bool, sealed: bool) -> None:
+        """What came of it."""
+        self._vain[kind] = 0 if sealed else self._vain[kind] + 1
+        self._pause[kind] = 2 ** self._vain[kind] - 1

@@ -16,6 +16,7 @@ from axkit.anatomy.modules import STAND_INS, NoLayer, PassOn
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import Layer, carve_layer, matrix
 from axkit.axformer.hidden import HiddenStates, Shelf
+from axkit.axformer.kernels import PackedLinears
 from axkit.subject import Subject
 from axkit.tasks.split import Batch, Split
 
@@ -62,7 +63,7 @@ class Workbench:
         hidden = family.size(model.config, "hidden")
         self._hidden = HiddenStates(shelf, [hidden] * len(self._modules), split.lengths)
         self.head_size = hidden // subject.structure.n_heads
-        self._dtype = model.dtype
+        self._dtype, self._kernels = model.dtype, PackedLinears()
 
     def layer(self, index: int) -> Layer:
         """A layer of the copy, by role."""
@@ -70,7 +71,7 @@ class Workbench:
 
     def logits(self, batch: Batch, start: int) -> Tensor:
         """Logits of one batch, from the cached input of layer ``start`` on, float32."""
-        with self._from(start, batch), torch.inference_mode():
+        with self._from(start, batch), torch.inference_mode(), self._kernels:
             return self.split.kind.logits(self.subject.module(**batch.inputs)).float()
 
     def refresh(self, batch: Batch, start: int) -> Tensor:
@@ -115,7 +116,7 @@ class Workbench:
 
         handles = [getattr(speaker, role).register_forward_pre_hook(look(role)) for role in roles]
         try:
-            with self._from(layer, batch), torch.inference_mode():
+            with self._from(layer, batch), torch.inference_mode(), self._kernels:
                 self.subject.module(**batch.inputs)
         except _EnoughError:
             pass
