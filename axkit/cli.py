@@ -98,6 +98,37 @@ def plan_command(recipe: str, settings: tuple[str, ...], model: str | None, task
     listing.show_plan(_planned(recipe, settings, model, task), Console())
 
 
+@cli.command("sweep")
+@click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...")
+@click.option("--task", "tasks", multiple=True, help="A task, or a YAML file that holds one; several times.")
+@click.option("--seed", "seeds", multiple=True, type=click.IntRange(0, 2**31 - 1), help="Several times.")
+@_OVERRIDES[0]
+@_OVERRIDES[1]
+@click.option("--out", default="runs/sweep", show_default=True, help="Folder of the runs and of their comparison.")
+@click.option("--force", is_flag=True, help="Make runs again whose folder holds another run.")
+def sweep_command(
+    recipes: tuple[str, ...],
+    tasks: tuple[str, ...],
+    seeds: tuple[int, ...],
+    settings: tuple[str, ...],
+    model: str | None,
+    out: str,
+    force: bool,
+) -> None:
+    """Run recipes x tasks x seeds, and compare them."""
+    from axkit.bars import Shown
+    from axkit.sweep import Wanted, failure, sweep
+
+    click.echo("Checking every combination, its model and its data", err=True)
+    settings = (*settings, *((f"model={model}",) if model else ()))
+    outcomes = sweep(Wanted(recipes, tasks, seeds, settings, out), progress=Shown(), force=force)
+    click.echo(f"Written to {Path(out)} (sweep.md, sweep.json, a plot per task).")
+    fault = failure(outcomes)
+    if fault:
+        click.echo(f"error: {fault}", err=True)
+        sys.exit(1 if any(one.state == "crashed" for one in outcomes) else 2)
+
+
 @cli.command("passes")
 @click.argument("name", required=False)
 def passes_command(name: str | None) -> None:
