@@ -106,6 +106,10 @@ def plan_command(recipe: str, settings: tuple[str, ...], model: str | None, task
 @_OVERRIDES[1]
 @click.option("--out", default="runs/sweep", show_default=True, help="Folder of the runs and of their comparison.")
 @click.option("--force", is_flag=True, help="Make runs again whose folder holds another run.")
+@click.option("--on", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Where it runs.")
+@click.option("--address", help="Of a Ray cluster: auto, ray://...; without, a Ray is started here.")
+@click.option("--workers", type=click.IntRange(1), help="Runs at a time on Ray.")
+@click.option("--retries", type=click.IntRange(0), help="Of a run whose process was killed, on Ray.  [default: 2]")
 def sweep_command(
     recipes: tuple[str, ...],
     tasks: tuple[str, ...],
@@ -114,14 +118,17 @@ def sweep_command(
     model: str | None,
     out: str,
     force: bool,
+    on: str,
+    **of_ray: Any,
 ) -> None:
     """Run recipes x tasks x seeds, and compare them."""
     from axkit.bars import Shown
-    from axkit.sweep import Wanted, failure, sweep
+    from axkit.sweep import Wanted, failure, runner_of, sweep
 
+    runner = runner_of(on, {name: value for name, value in of_ray.items() if value is not None})
     click.echo("Checking every combination, its model and its data", err=True)
     settings = (*settings, *((f"model={model}",) if model else ()))
-    outcomes = sweep(Wanted(recipes, tasks, seeds, settings, out), progress=Shown(), force=force)
+    outcomes = sweep(Wanted(recipes, tasks, seeds, settings, out), runner, Shown(), force)
     click.echo(f"Written to {Path(out)} (sweep.md, sweep.json, a plot per task).")
     fault = failure(outcomes)
     if fault:

@@ -5,6 +5,6 @@ Planning imports no torch.
 
 from axkit.sweep.plan import PlannedRun, Wanted, plan_sweep
 from axkit.sweep.run import Outcome
-from axkit.sweep.whole import failure, sweep
+from axkit.sweep.whole import failure, runner_of, sweep
 
-__all__ = ["Outcome", "PlannedRun", "Wanted", "failure", "plan_sweep", "sweep"]
+__all__ = ["Outcome", "PlannedRun", "Wanted", "failure", "plan_sweep", "runner_of", "sweep"]

@@ -31,6 +31,7 @@ class Outcome:
         trace: of a crash.
         attempts: how often it was started; more than one where its process was killed.
         wall_s: of this sweep, 0 where it was kept.
+        at_a_time: runs that may have been going at the time, this one too; beside others a machine's timing is noisier.
         report: the run's report.json; None where it is not finished.
     """
 
@@ -40,6 +41,7 @@ class Outcome:
     trace: str = ""
     attempts: int = 1
     wall_s: float = 0.0
+    at_a_time: int = 1
     report: dict[str, Any] | None = None
 
 

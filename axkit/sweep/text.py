@@ -35,6 +35,13 @@ def sweep_text(outcomes: Sequence[Outcome], rows: Sequence[Row], machines: Seque
             f"Python {machine['python']}; {packages}.",
             "",
         ]
+    beside = max((outcome.at_a_time for outcome in outcomes), default=1)
+    if beside > 1:
+        lines += [
+            f"Up to {beside} runs were going at a time. A run times its two models in turn, but runs on one machine "
+            f"disturb each other: make the figures that matter one at a time.",
+            "",
+        ]
     return "\n".join(lines)
 
 

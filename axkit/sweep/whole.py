@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from axkit.errors import AxkitError, RecipeError
+from axkit.processes import current
 from axkit.progress import Progress, Silent
 from axkit.sweep.plan import PlannedRun, Wanted, plan_sweep
 from axkit.sweep.run import Outcome, clean, finished_report, run_in_sequence
@@ -33,6 +35,10 @@ def sweep(
     """
     from filelock import FileLock, Timeout
 
+    if current().count > 1:
+        raise AxkitError(
+            "a sweep starts as one process; leave the launcher out, and use --on ray to run several at a time"
+        )
     progress = progress or Silent()
     runs = plan_sweep(wanted)
     kept = _kept(runs, force)
@@ -114,6 +120,25 @@ def line(outcome: Outcome) -> str:
         f"{name}: {outcome.state}: {summary['metric_name']} {summary['metric_result']:.2f} ({change:+.2f}), "
         f"{smaller:.2f}x smaller, {faster:.2f}x throughput, {outcome.wall_s:.0f} s"
     )
+
+
+def runner_of(on: str, options: Mapping[str, Any]) -> Runner:
+    """The runner that the command line names.
+
+    Args:
+        on: ``local`` or ``ray``.
+        options: of Ray alone, those that were given: address, workers, retries.
+
+    Raises:
+        AxkitError: options of Ray without it, or ray is not installed.
+    """
+    if on == "ray":
+        from axkit.sweep.on_ray import OnRay
+
+        return OnRay(**options)
+    if options:
+        raise RecipeError(f"--{next(iter(options))} is of Ray; add --on ray, or leave it out")
+    return run_in_sequence
 
 
 def failure(outcomes: Sequence[Outcome]) -> str:

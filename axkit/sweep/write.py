@@ -63,6 +63,7 @@ def _run(outcome: Outcome) -> dict[str, Any]:
         "trace": outcome.trace,
         "attempts": outcome.attempts,
         "wall_s": outcome.wall_s,
+        "at_a_time": outcome.at_a_time,
         "summary": report["summary"] if report else None,
         "stages": [
             {key: stage[key] for key in ("pass", "undone", "reused", "note", "facts", "wall_s", "bytes")}
