@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from axkit.sweep.plan import PlannedRun
 from axkit.sweep.run import Outcome, as_outcome, run_here
 
 _OBJECT_STORE_BYTES = 100 * 2**20  # plain dicts go to and fro, no tensors
+_REACHABLE_S = 10.0
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # leave CUDA_VISIBLE_DEVICES as the user set it
@@ -125,6 +127,7 @@ def _connected(address: str | None, workers: int | None) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
+    _refuse_unreachable(address)
     here: dict[str, Any] = {
         "num_cpus": max(workers or 2, os.cpu_count() or 1),
         "include_dashboard": False,
@@ -133,10 +136,21 @@ def _connected(address: str | None, workers: int | None) -> Iterator[Any]:
     }
     try:
         ray.init(address or "local", log_to_driver=False, logging_level="error", **({} if address else here))
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (ConnectionError, ImportError, ValueError, RuntimeError) as error:
         said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise AxkitError(f"Ray at {address or 'this machine'} cannot be reached ({said}); check --address") from error
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _refuse_unreachable(address: str | None) -> None:
+    """Ray itself tries for minutes, and logs every try."""
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():  # auto, or another scheme
+        return
+    try:
+        socket.create_connection((host, int(port)), _REACHABLE_S).close()
+    except OSError as error:
+        raise AxkitError(f"Ray at {address} cannot be reached ({error}); check --address") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 import threading
 import xml.etree.ElementTree as ElementTree
@@ -272,6 +273,17 @@ def die_once(workplace, monkeypatch):
     yield "pass: die_once"
     monkeypatch.undo()
     registry.entries.cache_clear()
+
+
+@pytest.mark.loopback
+def test_an_address_where_no_ray_is_is_refused_at_once(run, recipes):
+    pytest.importorskip("ray")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    code, err = run(*recipes, "--on", "ray", "--address", f"ray://127.0.0.1:{port}")
+    assert code == 2
+    assert f"Ray at ray://127.0.0.1:{port} cannot be reached" in err
 
 
 @pytest.mark.loopback
