@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
+from axkit.keys import stage_name
+from axkit.progress import Progress
 from axkit.saving.folder import atomic_folder, load_subject, save
 from axkit.subject import Subject
 
 STAGE = "stage.json"
 JOURNAL = "journal.jsonl"
-
-
-def next_key(key: str, *parts: Any) -> str:
-    """The key of a stage: of all that went into it, and the key of the stage before."""
-    text = json.dumps([key, *parts], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class FileJournal:
@@ -51,21 +49,52 @@ class FileJournal:
 
 @dataclass(frozen=True)
 class StageStore:
-    """The finished stages of one recipe name: ``<runs>/.stages/<name>/<index>-<pass>-<key>/``."""
+    """Finished stages: ``<root>/<index>-<pass>-<key>/``, where the key says all that went in.
+
+    Attributes:
+        root: ``<runs>/.stages/<recipe name>`` of one recipe, or a folder that several share.
+        shared: several runs make stages here, perhaps at the same time (docs/decisions/0013).
+    """
 
     root: Path
+    shared: bool = False
+
+    @contextmanager
+    def alone(self, folder: Path, progress: Progress) -> Iterator[None]:
+        """In a shared store, the one process that makes a stage; others wait and find it finished.
+
+        The operating system gives the lock back when its holder ends, however it ends.
+        """
+        if not self.shared:
+            yield
+            return
+        self.root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder.with_name(f"{folder.name}.lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            progress.say(f"Waiting for {folder.name}, which another run makes")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def folder(self, index: int, name: str, key: str) -> Path:
         """Where a stage is, or would be."""
-        return self.root / f"{index}-{name}-{key}"
+        return self.root / stage_name(index, name, key)
 
     def journal(self, index: int, name: str, key: str) -> FileJournal:
         """The journal of a stage that is being made."""
-        return FileJournal(self.root / f"{index}-{name}-{key}.{JOURNAL}")
+        return FileJournal(self.root / f"{stage_name(index, name, key)}.{JOURNAL}")
 
     def find(self, folder: Path) -> tuple[Subject, dict[str, Any]] | None:
         """A finished stage, or None."""
-        return (load_subject(folder), self.record(folder)) if (folder / STAGE).is_file() else None
+        return (load_subject(folder), self.record(folder)) if self.has(folder) else None
+
+    def has(self, folder: Path) -> bool:
+        """Whether a stage is finished."""
+        return (folder / STAGE).is_file()
 
     def record(self, folder: Path) -> dict[str, Any]:
         """What was put beside a finished stage."""
@@ -82,7 +111,7 @@ class StageStore:
             (partial / STAGE).write_text(json.dumps(full, indent=1, allow_nan=False), encoding="utf-8")
 
     def keep_only(self, folders: set[Path]) -> None:
-        """Drop stages of earlier versions of the recipe, and their journals."""
+        """Drop all other stages, of earlier versions of a recipe say, and their journals."""
         names = {folder.name for folder in folders}
         for path in self.root.iterdir() if self.root.is_dir() else ():
             if path.name.removesuffix(f".{JOURNAL}") in names:

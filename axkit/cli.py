@@ -98,6 +98,44 @@ def plan_command(recipe: str, settings: tuple[str, ...], model: str | None, task
     listing.show_plan(_planned(recipe, settings, model, task), Console())
 
 
+@cli.command("sweep")
+@click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...")
+@click.option("--task", "tasks", multiple=True, help="A task, or a YAML file that holds one; several times.")
+@click.option("--seed", "seeds", multiple=True, type=click.IntRange(0, 2**31 - 1), help="Several times.")
+@_OVERRIDES[0]
+@_OVERRIDES[1]
+@click.option("--out", default="runs/sweep", show_default=True, help="Folder of the runs and of their comparison.")
+@click.option("--force", is_flag=True, help="Make runs again whose folder holds another run.")
+@click.option("--on", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Where it runs.")
+@click.option("--address", help="Of a Ray cluster: auto, ray://...; without, a Ray is started here.")
+@click.option("--workers", type=click.IntRange(1), help="Runs at a time on Ray.")
+@click.option("--retries", type=click.IntRange(0), help="Of a run whose process was killed, on Ray.  [default: 2]")
+def sweep_command(
+    recipes: tuple[str, ...],
+    tasks: tuple[str, ...],
+    seeds: tuple[int, ...],
+    settings: tuple[str, ...],
+    model: str | None,
+    out: str,
+    force: bool,
+    on: str,
+    **of_ray: Any,
+) -> None:
+    """Run recipes x tasks x seeds, and compare them."""
+    from axkit.bars import Shown
+    from axkit.sweep import Wanted, failure, runner_of, sweep
+
+    runner = runner_of(on, {name: value for name, value in of_ray.items() if value is not None})
+    click.echo("Checking every combination, its model and its data", err=True)
+    settings = (*settings, *((f"model={model}",) if model else ()))
+    outcomes = sweep(Wanted(recipes, tasks, seeds, settings, out), runner, Shown(), force)
+    click.echo(f"Written to {Path(out)} (sweep.md, sweep.json, a plot per task).")
+    fault = failure(outcomes)
+    if fault:
+        click.echo(f"error: {fault}", err=True)
+        sys.exit(1 if any(one.state == "crashed" for one in outcomes) else 2)
+
+
 @cli.command("passes")
 @click.argument("name", required=False)
 def passes_command(name: str | None) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 from axkit import measure
 from axkit.anatomy.surgery import dense_structure
-from axkit.cache import StageStore, next_key
+from axkit.cache import FileJournal, StageStore
+from axkit.keys import stage_keys
 from axkit.passes import Tools
 from axkit.planning import Plan, PlannedStep, plan
 from axkit.processes import current
@@ -37,6 +38,7 @@ class Run:
         stages: in order.
         summary: the figures of the report.
         about: goes into axkit.json: task, labels, token lengths.
+        key: of everything that went in: versions, model, rows, seed, passes.
     """
 
     plan: Plan
@@ -45,6 +47,7 @@ class Run:
     stages: list[Stage]
     summary: dict[str, Any]
     about: dict[str, Any]
+    key: str = ""
 
 
 def apply(
@@ -52,6 +55,7 @@ def apply(
     runs: str | Path = "runs",
     progress: Progress | None = None,
     fresh: bool = False,
+    stages: str | Path | None = None,
 ) -> Run:
     """Run a recipe.
 
@@ -60,19 +64,22 @@ def apply(
         runs: finished stages are kept under ``runs/.stages``; a later call with the same recipe goes on from them.
         progress: told what is going on.
         fresh: do not use finished stages.
+        stages: a folder instead of ``runs/.stages`` that other runs use too, perhaps at the same time: what one has
+            finished the others reuse, and nothing is dropped from it.
 
     Raises:
         AxkitError: bad input; finished stages stay.
     """
     made = recipe if isinstance(recipe, Plan) else plan(recipe)
-    return _Engine(made, Path(runs), progress or Silent(), fresh).run()
+    store = StageStore(Path(stages), shared=True) if stages else StageStore(Path(runs) / ".stages" / made.recipe.name)
+    return _Engine(made, store, progress or Silent(), fresh).run()
 
 
 class _Engine:
-    def __init__(self, made: Plan, runs: Path, progress: Progress, fresh: bool) -> None:
+    def __init__(self, made: Plan, store: StageStore, progress: Progress, fresh: bool) -> None:
         self.start = time.perf_counter()
         self.plan, self.progress, self.fresh = made, progress, fresh
-        self.store = StageStore(runs / ".stages" / made.recipe.name)
+        self.store = store
         self.kind = KINDS[made.task.spec.kind]
         self.used: set[Path] = set()
         self.dense: Subject | None = None
@@ -84,23 +91,23 @@ class _Engine:
 
     def run(self) -> Run:
         self._load()
-        subject, key = self.initial, self.initial_key
+        subject = self.initial
         before: Evaluation | None = None
         if not self.plan.baseline:
             self.dense, self.dense_bytes = subject, self._measure_bytes(subject)
             before = self._on_search(subject)
             self.dense_search = before.score, before.loss
         for step in self.plan.steps:
-            subject, key, before = self._stage(step, subject, key, before)
+            subject, before = self._stage(step, subject, before)
             if step.index + 1 == self.plan.baseline:
                 record = self.stages[-1].record
                 self.dense, self.dense_bytes = subject, record["bytes"]
                 self.dense_search = record["metric_search"], record["loss_search_nats"]
         summary = self._summary(subject) if self.processes.is_main else {}
-        if self.processes.is_main:
+        if self.processes.is_main and not self.store.shared:
             self.store.keep_only(self.used)
         self.processes.wait()
-        return Run(self.plan, subject, self.tokenizer, self.stages, summary, self.about)
+        return Run(self.plan, subject, self.tokenizer, self.stages, summary, self.about, self.keys[-1])
 
     def _load(self) -> None:
         made = self.plan
@@ -120,22 +127,7 @@ class _Engine:
             "token_lengths": self.splits["test"].lengths[:96].tolist(),  # for timing where the data is not at hand
         }
         self.initial = Subject(module, made.family, dense_structure(module, made.family))
-        import torch
-        import transformers
-
-        from axkit import __version__
-
-        versions = (__version__, torch.__version__, transformers.__version__)
-        weights = [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in made.model_folder.glob("*.safetensors")]
-        self.initial_key = next_key(
-            "",
-            versions,
-            str(made.model_folder),
-            weights,
-            rows.fingerprint,
-            made.task.spec.model_dump(),
-            made.recipe.seed,
-        )
+        self.keys = stage_keys(made)
 
     def _tokenize(self, tokenizer: Any = None) -> None:
         """The splits for the run's tokenizer, or for the one that a pass left."""
@@ -147,34 +139,38 @@ class _Engine:
         }
 
     def _stage(
-        self, step: PlannedStep, subject: Subject, key: str, before: Evaluation | None
-    ) -> tuple[Subject, str, Evaluation | None]:
-        config = step.config.model_dump(mode="json")
-        budget = step.budget.model_dump() if step.budget else None
-        key = next_key(key, step.name, step.distribution, config, budget)
-        folder = self.store.folder(step.index, step.name, key)
+        self, step: PlannedStep, subject: Subject, before: Evaluation | None
+    ) -> tuple[Subject, Evaluation | None]:
+        where = step.index, step.name, self.keys[step.index + 1]
+        folder, journal = self.store.folder(*where), self.store.journal(*where)
         self.used.add(folder)
-        journal = self.store.journal(step.index, step.name, key)
         self.processes.wait()  # all see the same finished stages
+        with self.store.alone(folder, self.progress):
+            subject, record, evaluation = self._find_or_make(step, subject, before, folder, journal)
+            written = journal.read()
+        record["note"] = record["note"] or nothing_gained(record, self._previous(), step.runner.trains)
+        self.progress.say(f"   {line(record)}")
+        self.stages.append(Stage(record, written))
+        return subject, evaluation
+
+    def _find_or_make(
+        self, step: PlannedStep, subject: Subject, before: Evaluation | None, folder: Path, journal: FileJournal
+    ) -> tuple[Subject, dict[str, Any], Evaluation | None]:
         found = None if self.fresh else self.store.find(folder)
-        evaluation: Evaluation | None = None
         if found is not None:
             subject, record = found
             record["reused"] = True
             if record.get("new_tokenizer"):
                 self._tokenize(open_tokenizer(folder))
             self.progress.say(f"{step.index + 1}. {step.name}: finished earlier, reused")
-        else:
-            self.progress.say(f"{step.index + 1}. {step.name}")
-            if self.fresh and self.processes.is_main:
-                journal.path.unlink(missing_ok=True)
-            self.processes.wait()
-            subject, record, evaluation = self._apply(step, config, subject, before, journal)
-            record = self._put(folder, subject, record)
-        record["note"] = record["note"] or nothing_gained(record, self._previous(), step.runner.trains)
-        self.progress.say(f"   {line(record)}")
-        self.stages.append(Stage(record, journal.read()))
-        return subject, key, evaluation
+            return subject, record, None
+        self.progress.say(f"{step.index + 1}. {step.name}")
+        if self.fresh and self.processes.is_main:
+            journal.path.unlink(missing_ok=True)
+        self.processes.wait()
+        config = step.config.model_dump(mode="json")
+        subject, record, evaluation = self._apply(step, config, subject, before, journal)
+        return subject, self._put(folder, subject, record), evaluation
 
     def _apply(
         self, step: PlannedStep, config: Mapping[str, Any], subject: Subject, before: Evaluation | None, journal: Any
@@ -262,9 +258,12 @@ class _Engine:
         return {"bytes": self.dense_bytes, "metric_search": self.dense_search and self.dense_search[0]}
 
     def _measure_bytes(self, subject: Subject) -> int:
-        folder = self.store.folder(-1, "dense", self.initial_key)
+        folder = self.store.folder(-1, "dense", self.keys[0])
         self.used.add(folder)
-        return int(self._put(folder, subject, {})["bytes"])
+        with self.store.alone(folder, self.progress):
+            if self.store.shared and self.store.has(folder):  # another run may be reading it
+                return int(self.store.record(folder)["bytes"])
+            return int(self._put(folder, subject, {})["bytes"])
 
     def _summary(self, subject: Subject) -> dict[str, Any]:
         assert self.dense is not None, "set before or by the leading passes"

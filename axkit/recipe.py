@@ -129,18 +129,34 @@ def load_source(path: str | Path, overrides: Sequence[str] = ()) -> Source:
     Raises:
         RecipeError: all faults at once.
     """
+    return read_source(_read_text(path, "recipe"), Path(path).name, overrides)
+
+
+def load_mapping(path: str | Path, what: str) -> tuple[dict[str, Any], Mapping[Location, int]]:
+    """A YAML file that holds something else than a recipe: its mapping, and the line of every key and item.
+
+    Args:
+        path: of the file.
+        what: the thing that it holds, for messages ("task").
+
+    Raises:
+        RecipeError: no such file, not UTF-8, not YAML, or no mapping.
+    """
+    return _parse(_read_text(path, what), Path(path).name, f"a {what} file is a mapping of keys to values")
+
+
+def _read_text(path: str | Path, what: str) -> str:
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise RecipeError(f"no recipe at {path}: give the path of a YAML file") from None
+        raise RecipeError(f"no {what} at {path}: give the path of a YAML file") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"recipe {path} cannot be read as UTF-8 text ({error})") from error
-    return read_source(text, Path(path).name, overrides)
+        raise RecipeError(f"{what} {path} cannot be read as UTF-8 text ({error})") from error
 
 
 def read_source(text: str, label: str, overrides: Sequence[str] = ()) -> Source:
     """As :func:`load_source`, from text."""
-    tree, lines = _parse(text, label)
+    tree, lines = _parse(text, label, "a recipe is a mapping that starts with 'axkit: 1'")
     for override in overrides:
         _override(tree, override)
     try:
@@ -150,7 +166,7 @@ def read_source(text: str, label: str, overrides: Sequence[str] = ()) -> Source:
     return Source(recipe, text, label, lines, tuple(overrides))
 
 
-def _parse(text: str, label: str) -> tuple[dict[str, Any], dict[Location, int]]:
+def _parse(text: str, label: str, expected: str) -> tuple[dict[str, Any], dict[Location, int]]:
     try:
         loaded = YAML(typ="rt").load(io.StringIO(text))
     except MarkedYAMLError as error:
@@ -161,7 +177,7 @@ def _parse(text: str, label: str) -> tuple[dict[str, Any], dict[Location, int]]:
     except Exception as error:  # ruamel raises plain errors for some broken inputs (control characters, bad tags)
         raise RecipeError(f"{label}: not valid YAML ({str(error).splitlines()[0]})") from error
     if not isinstance(loaded, CommentedMap):
-        raise RecipeError(f"{label}: a recipe is a mapping that starts with 'axkit: 1'")
+        raise RecipeError(f"{label}: {expected}")
     lines: dict[Location, int] = {}
     return _plain(loaded, (), lines), lines
 

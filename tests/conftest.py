@@ -6,6 +6,7 @@ import json
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,11 @@ def _no_network(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest)
     if request.node.get_closest_marker("network"):
         return
 
-    def refuse(*_: object) -> None:
+    real, loopback = socket.socket.connect, request.node.get_closest_marker("loopback")
+
+    def refuse(self: socket.socket, address: Any) -> None:
+        if loopback and (self.family == socket.AF_UNIX or address[0] in ("127.0.0.1", "::1", "localhost")):
+            return real(self, address)
         raise OSError("tests have no network")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)

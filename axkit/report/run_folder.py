@@ -39,6 +39,7 @@ def write_run(run: Run, target: Path) -> dict[str, Any]:
     report: dict[str, Any] = {
         "format": FORMAT,
         "name": run.plan.recipe.name,
+        "key": run.key,
         "summary": run.summary,
         "stages": [stage.record for stage in run.stages],
         "recipe": run.plan.source.text,

@@ -72,7 +72,7 @@ def stage_tables(stages: Sequence[Mapping[str, Any]]) -> list[str]:
                 lines += [f"## {stage['pass']}: {name}", ""]
                 if name == FRONTIER:
                     lines += [f"![{FRONTIER}]({frontier_name(stage)})", ""]
-                lines += [*_table(keys, [_cells(row, keys) for row in rows]), ""]
+                lines += [*table_lines(keys, [_cells(row, keys) for row in rows]), ""]
     return lines
 
 
@@ -154,7 +154,8 @@ def _groups(neurons: Sequence[int], width: int) -> str:
     return cells
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def table_lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A Markdown table."""
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     return lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
 
@@ -173,7 +174,7 @@ def report_text(report: Mapping[str, Any]) -> str:
         "",
         headline(summary),
         "",
-        *_table(("figure", "dense", "result", "change"), summary_rows(summary)),
+        *table_lines(("figure", "dense", "result", "change"), summary_rows(summary)),
         "",
         f"Dense is the model that the recipe's leading training passes left, in float32. Decisions were made on "
         f"{rows['search']} search rows, the figures above on {rows['test']} test rows that no decision used. A model "
@@ -184,7 +185,7 @@ def report_text(report: Mapping[str, Any]) -> str:
         "",
         "## Stages",
         "",
-        *_table(("pass", "search metric", "MB", "throughput", "seconds", "note"), stage_rows(stages)),
+        *table_lines(("pass", "search metric", "MB", "throughput", "seconds", "note"), stage_rows(stages)),
         "",
         "## What is left",
         "",

@@ -66,7 +66,9 @@ def test_light_commands_leave_torch_alone(tmp_path):
         "try: main()\nexcept SystemExit as e: code = e.code or 0\nelse: code = 0\n"
         "print(code, [m for m in ('torch', 'transformers', 'datasets') if m in sys.modules])"
     )
-    for arguments, expected in ((["passes"], 0), (["plan", str(tmp_path / "bad.yaml")], 2), (["passes", "int8"], 0)):
+    bad = str(tmp_path / "bad.yaml")
+    commands = ((["passes"], 0), (["plan", bad], 2), (["passes", "int8"], 0), (["sweep", bad], 2), (["sweep", "-h"], 0))
+    for arguments, expected in commands:
         done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == f"{expected} []", done.stdout
 
@@ -219,7 +221,7 @@ def test_usage_errors_exit_with_2(run):
 
 def test_help_lists_every_command():
     out = CliRunner().invoke(cli.cli, ["--help"]).output
-    for name in ("apply", "plan", "passes", "families", "tasks", "models", "eval", "bench", "predict"):
+    for name in ("apply", "plan", "sweep", "passes", "families", "tasks", "models", "eval", "bench", "predict"):
         assert name in out
 
 

@@ -1,0 +1,180 @@
+"""What a sweep runs: every combination of recipe, task and seed, all faults at once. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from axkit.errors import AxkitError, RecipeError
+from axkit.keys import stage_keys, stage_names
+from axkit.planning import plan
+from axkit.recipe import load_mapping, load_source, place
+from axkit.tasks.spec import resolve
+
+STAGES = ".stages"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the caller asked for.
+
+    Attributes:
+        recipes: paths.
+        tasks: registered names, or paths of YAML files that hold a task; empty: each recipe's own.
+        seeds: empty: each recipe's own.
+        settings: overrides of every recipe, ``path=value``.
+        out: the sweep's folder.
+    """
+
+    recipes: Sequence[str]
+    tasks: Sequence[str] = ()
+    seeds: Sequence[int] = ()
+    settings: Sequence[str] = ()
+    out: str = "runs/sweep"
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One combination, checked; plain values alone, so that another process can run it.
+
+    Attributes:
+        recipe: name.
+        task: short name, as in the run folder's path.
+        model: as in the recipe.
+        seed: of the run.
+        text: of the recipe file.
+        label: the file's name.
+        overrides: applied to the text in order: settings, task, seed.
+        folder: of the run.
+        store: the folder of stages that the sweep's runs share.
+        key: of everything that goes into the run; a finished run with the same one is kept.
+        stages: the names of its stage folders, the model as it comes first.
+    """
+
+    recipe: str
+    task: str
+    model: str
+    seed: int
+    text: str
+    label: str
+    overrides: tuple[str, ...]
+    folder: str
+    store: str
+    key: str
+    stages: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """For people: recipe, task, seed."""
+        return f"{self.recipe} on {self.task}, seed {self.seed}"
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Task:
+    name: str  # as in the run folder's path
+    override: tuple[str, ...]  # of the recipe; none for its own
+
+
+def plan_sweep(wanted: Wanted) -> list[PlannedRun]:
+    """Check every combination; nothing is trained.
+
+    Raises:
+        RecipeError: with all faults of all combinations.
+    """
+    faults: list[str] = []
+    _refuse_doubles(wanted, faults)
+    tasks: list[_Task | None] = []
+    for one in wanted.tasks:
+        with _collecting(faults):
+            tasks.append(_read_task(one))
+    runs: list[PlannedRun] = []
+    for recipe in wanted.recipes:
+        for task in tasks or [None]:
+            with _collecting(faults):
+                runs += _plan_pair(recipe, task, wanted)
+    _refuse_same_folders(runs, faults)
+    if faults:
+        raise RecipeError(list(dict.fromkeys(faults)))
+    return runs
+
+
+@contextmanager
+def _collecting(faults: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except RecipeError as error:
+        faults += error.faults
+    except AxkitError as error:
+        faults.append(str(error))
+
+
+def _refuse_doubles(wanted: Wanted, faults: list[str]) -> None:
+    for what, given in (("recipe", wanted.recipes), ("task", wanted.tasks), ("seed", wanted.seeds)):
+        for one in dict.fromkeys(given):
+            if list(given).count(one) > 1:
+                faults.append(f"{what} {one} is given twice; name it once")
+
+
+def _read_task(wanted: str) -> _Task:
+    """A registered name, or the path of a file with a task mapping."""
+    if not wanted.endswith((".yaml", ".yml")):
+        resolve(wanted, lambda _: "--task")
+        return _Task(_short(wanted), (f"task={json.dumps(wanted)}",))
+    tree, lines = load_mapping(wanted, "task")
+    resolve(tree, lambda at: place(Path(wanted).name, lines, at[1:]))
+    return _Task(_short(Path(wanted).stem), (f"task={json.dumps(tree)}",))
+
+
+def _short(name: str) -> str:
+    """As a folder: ``glue/sst2`` is ``glue-sst2``."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)
+
+
+def _plan_pair(recipe: str, task: _Task | None, wanted: Wanted) -> list[PlannedRun]:
+    """The runs of a recipe on a task; the rows are read once for all seeds."""
+    source = load_source(recipe, (*wanted.settings, *(task.override if task else ())))
+    own = source.recipe.task
+    task_name = task.name if task else _short(own if isinstance(own, str) else "own")
+    try:
+        made = plan(source)
+        keys = {seed: stage_keys(made, seed) for seed in wanted.seeds or (source.recipe.seed,)}
+    except RecipeError:
+        raise
+    except AxkitError as error:
+        raise AxkitError(f"{source.label} on {task_name}: {error}") from error
+    return [
+        PlannedRun(
+            recipe=source.recipe.name,
+            task=task_name,
+            model=source.recipe.model,
+            seed=seed,
+            text=source.text,
+            label=source.label,
+            overrides=(*source.overrides, f"seed={seed}"),
+            folder=str(Path(wanted.out) / source.recipe.name / task_name / str(seed)),
+            store=str(Path(wanted.out) / STAGES),
+            key=found[-1],
+            stages=tuple(stage_names(made, found)),
+        )
+        for seed, found in keys.items()
+    ]
+
+
+def _refuse_same_folders(runs: Sequence[PlannedRun], faults: list[str]) -> None:
+    seen: dict[str, PlannedRun] = {}
+    for run in runs:
+        other = seen.setdefault(run.folder, run)
+        if other is not run:
+            faults.append(
+                f"{other.label} and {run.label} would both write {run.folder}; give the recipes different names, "
+                f"and the task files too"
+            )

@@ -1,0 +1,122 @@
+"""One run of a sweep, and all of them in sequence."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import chdir
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from axkit.errors import AxkitError
+from axkit.progress import Progress, Silent
+from axkit.sweep.plan import PlannedRun
+
+State = Literal["done", "kept", "failed", "crashed"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run.
+
+    Attributes:
+        run: as planned.
+        state: ``kept`` was finished by an earlier sweep; ``failed`` is something the user can mend, ``crashed`` a bug.
+        error: one sentence, or a traceback's last line; empty where the run is finished.
+        trace: of a crash.
+        attempts: how often it was started; more than one where its process was killed.
+        wall_s: of this sweep, 0 where it was kept.
+        at_a_time: runs that may have been going at the time, this one too; beside others a machine's timing is noisier.
+        report: the run's report.json; None where it is not finished.
+    """
+
+    run: PlannedRun
+    state: State
+    error: str = ""
+    trace: str = ""
+    attempts: int = 1
+    wall_s: float = 0.0
+    at_a_time: int = 1
+    report: dict[str, Any] | None = None
+
+
+def finished_report(run: PlannedRun) -> dict[str, Any] | None:
+    """The report of a run folder that is there, whatever made it; None where there is none."""
+    path = Path(run.folder) / "report.json"
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise AxkitError(f"{path} cannot be read ({error}); remove the folder {run.folder}") from error
+    return found
+
+
+def run_here(values: dict[str, Any], folder: str, progress: Progress | None = None) -> dict[str, Any]:
+    """Make one run, in this process.
+
+    Args:
+        values: of a PlannedRun; plain, so that they come through to another process.
+        folder: the working directory that relative paths are meant from.
+        progress: told what is going on.
+
+    Returns:
+        ``state``, ``error``, ``trace`` and ``wall_s`` of an Outcome; the report is in the run folder.
+    """
+    start = time.perf_counter()
+    state, said, trace = "done", "", ""
+    try:
+        with chdir(folder):
+            _make(PlannedRun(**values), progress or Silent())
+    except AxkitError as error:
+        state, said = "failed", str(error)
+    except Exception as error:  # noqa: BLE001 - a bug in one run must not take the others along; it is told at the end
+        state, said, trace = "crashed", f"{type(error).__name__}: {error}", traceback.format_exc()
+    return {"state": state, "error": said, "trace": trace, "wall_s": time.perf_counter() - start}
+
+
+def _make(run: PlannedRun, progress: Progress) -> None:
+    from axkit.engine import apply
+    from axkit.recipe import read_source
+    from axkit.report import write_run
+
+    source = read_source(run.text, run.label, run.overrides)
+    write_run(apply(source, progress=progress, stages=run.store), Path(run.folder))
+
+
+def run_in_sequence(runs: Sequence[PlannedRun], progress: Progress, told: Callable[[Outcome], None]) -> list[Outcome]:
+    """One after another, in this process."""
+    outcomes = []
+    for number, run in enumerate(runs, 1):
+        progress.say(f"[{number}/{len(runs)}] {run.name}")
+        outcome = as_outcome(run, run_here(run.to_json(), os.getcwd(), progress))
+        told(outcome)
+        outcomes.append(outcome)
+    return outcomes
+
+
+def as_outcome(run: PlannedRun, found: dict[str, Any]) -> Outcome:
+    """What :func:`run_here` said, with the report that it left."""
+    report = finished_report(run) if found["state"] == "done" else None
+    if found["state"] == "done" and report is None:
+        error = (
+            f"{run.folder} is not on this machine although its run has ended; "
+            f"give an --out that all machines of the cluster share"
+        )
+        return Outcome(run, "failed", error, wall_s=found["wall_s"])
+    return Outcome(run, report=report, **found)
+
+
+def clean(out: Path, runs: Sequence[PlannedRun]) -> None:
+    """Drop stages that no run of the sweep uses, and what killed processes left half-written."""
+    from axkit.cache import StageStore
+
+    store = StageStore(Path(runs[0].store), shared=True)
+    store.keep_only({store.root / name for run in runs for name in run.stages})
+    for left in out.glob("*/*/.*.partial-*"):
+        shutil.rmtree(left, ignore_errors=True)

@@ -1,0 +1,117 @@
+"""sweep.md: the same figures as sweep.json, for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from axkit.report.text import MIB, table_lines
+from axkit.sweep.run import Outcome
+from axkit.sweep.table import Figure, Row, dominated_by, figures_of, reference
+
+_HEAD = ("recipe", "n", "{metric} dense", "result", "change", "bytes", "MB", "throughput b32", "latency b1")
+_RUN_HEAD = ("recipe", "task", "seed", "dense", "result", "change", "bytes", "throughput b32", "latency b1", "state")
+
+
+def plot_name(task: str) -> str:
+    """File name of a task's plot."""
+    return f"frontier-{task}.svg"
+
+
+def sweep_text(outcomes: Sequence[Outcome], rows: Sequence[Row], machines: Sequence[Mapping[str, Any]]) -> str:
+    """The whole comparison as Markdown."""
+    lines = ["# Sweep", ""]
+    for task in dict.fromkeys(row.task for row in rows):
+        lines += _task_lines([row for row in rows if row.task == task])
+    failed = [outcome for outcome in outcomes if outcome.report is None]
+    lines += ["## Runs", "", *table_lines(_RUN_HEAD, [_run_cells(outcome) for outcome in outcomes]), ""]
+    if failed:
+        lines += ["Not finished:", "", *(f"- {one.run.name}: {one.error}" for one in failed), ""]
+    lines += ["## Machine", ""]
+    for machine in machines:
+        packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+        lines += [
+            f"{machine['processor']}, {machine['threads']} threads, {machine['cpu_capability']}; {machine['system']}, "
+            f"Python {machine['python']}; {packages}.",
+            "",
+        ]
+    beside = max((outcome.at_a_time for outcome in outcomes), default=1)
+    if beside > 1:
+        lines += [
+            f"Up to {beside} runs were going at a time. A run times its two models in turn, but runs on one machine "
+            f"disturb each other: make the figures that matter one at a time.",
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def _task_lines(rows: Sequence[Row]) -> list[str]:
+    task, done = rows[0].task, [row for row in rows if row.n]
+    metric = next((row.metric_name for row in done), "metric")
+    lines = [f"## {task}", ""]
+    lines += table_lines([cell.format(metric=metric) for cell in _HEAD], [_cells(row) for row in rows])
+    note = "Test split, which no decision used; ratios are to the run's own dense model, timed in turn with it."
+    spread = " Means over n seeds (lowest to highest)." if any(row.n > 1 for row in done) else ""
+    lines += ["", note + spread]
+    if done:
+        lines += ["", f"![frontier]({plot_name(task)})", "", *frontier_lines(done)]
+    return [*lines, ""]
+
+
+def frontier_lines(rows: Sequence[Row]) -> list[str]:
+    """Which recipes of a task are on the frontier of metric, throughput and bytes, and what leads the others."""
+    beaten = {row.recipe: [one.recipe for one in dominated_by(row, rows)] for row in rows}
+    front = [recipe for recipe, by in beaten.items() if not by]
+    lines = [
+        f"On the frontier (no other recipe is at least as good in test {rows[0].metric_name}, throughput and bytes, by "
+        f"the means): {', '.join(front)}."
+    ]
+    lines += [f"Behind: {recipe}, by {', '.join(by)}." for recipe, by in beaten.items() if by]
+    if len({row.model for row in rows}) > 1:
+        lines.append(
+            f"The recipes start from different models: throughput is compared as a multiple of the dense "
+            f"{reference(rows).model}, and how the dense models compare was timed in different runs."
+        )
+    return lines
+
+
+def _cells(row: Row) -> list[str]:
+    if not row.n:
+        return [row.recipe, f"0 of {row.runs}", *[""] * 7]
+    figures = row.figures
+    return [
+        row.recipe,
+        str(row.n) if row.n == row.runs else f"{row.n} of {row.runs}",
+        _spread(figures["metric_dense"], ".2f"),
+        _spread(figures["metric_result"], ".2f"),
+        _spread(figures["metric_change"], "+.2f"),
+        _spread(figures["bytes_ratio"], ".2f", "x"),
+        f"{figures['bytes_result'].mean / MIB:.1f}",
+        _spread(figures["throughput_b32_ratio"], ".2f", "x"),
+        _spread(figures["latency_b1_ratio"], ".2f", "x"),
+    ]
+
+
+def _spread(figure: Figure, form: str, unit: str = "") -> str:
+    mean = f"{figure.mean:{form}}{unit}"
+    return mean if figure.low == figure.high else f"{mean} ({figure.low:{form}} to {figure.high:{form}})"
+
+
+def _run_cells(outcome: Outcome) -> list[str]:
+    run = outcome.run
+    state = outcome.state + (f", started {outcome.attempts} times" if outcome.attempts > 1 else "")
+    if outcome.report is None:
+        return [run.recipe, run.task, str(run.seed), *[""] * 6, state]
+    one = figures_of(outcome.report["summary"])
+    return [
+        f"[{run.recipe}]({run.recipe}/{run.task}/{run.seed}/report.md)",
+        run.task,
+        str(run.seed),
+        f"{one['metric_dense']:.2f}",
+        f"{one['metric_result']:.2f}",
+        f"{one['metric_change']:+.2f}",
+        f"{one['bytes_ratio']:.2f}x",
+        f"{one['throughput_b32_ratio']:.2f}x",
+        f"{one['latency_b1_ratio']:.2f}x",
+        state,
+    ]
