@@ -17,7 +17,7 @@ def open_tokenizer(folder: Path) -> Any:
     """The tokenizer of a checkpoint; one without a padding token (GPT-2's) pads with its end token.
 
     Raises:
-        CheckpointError: there is none that loads, or none that can pad.
+        CheckpointError: there is none that loads, it knows no words, or it cannot pad.
     """
     from transformers import AutoTokenizer
 
@@ -26,6 +26,8 @@ def open_tokenizer(folder: Path) -> Any:
             tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{folder} holds no tokenizer that loads; save the model's tokenizer there") from error
+    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):  # what transformers makes of no file at all
+        raise CheckpointError(f"{folder} holds no tokenizer with a vocabulary; save the model's tokenizer there")
     if tokenizer.pad_token is None:
         if tokenizer.eos_token is None:
             raise CheckpointError(f"the tokenizer in {folder} has no padding token; give it one and save it again")
