@@ -17,7 +17,7 @@ from axkit.errors import (
     RecipeError,
     StorageError,
 )
-from axkit.models import ModelSource
+from axkit.models import ModelSource, model_config
 from axkit.passes import (
     DIFFERENTIABLE,
     FLOAT_WEIGHTS,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from axkit.planning import plan as plan
     from axkit.processor import has_bfloat16 as has_bfloat16
     from axkit.saving.folder import load as load
-    from axkit.saving.opening import open_model as open_model
+    from axkit.saving.opening import open_subject as open_subject
     from axkit.subject import Subject as Subject
     from axkit.tasks.rows import split_by_hash as split_by_hash
 
@@ -55,7 +55,7 @@ _LAZY = {
     "apply": "axkit.engine",
     "has_bfloat16": "axkit.processor",
     "load": "axkit.saving.folder",
-    "open_model": "axkit.saving.opening",
+    "open_subject": "axkit.saving.opening",
     "plan": "axkit.planning",
     "split_by_hash": "axkit.tasks.rows",
 }
@@ -91,7 +91,8 @@ __all__ = [
     "apply",
     "has_bfloat16",
     "load",
-    "open_model",
+    "model_config",
+    "open_subject",
     "plan",
     "split_by_hash",
 ]
