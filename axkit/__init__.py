@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from axkit.anatomy.family import Family as Family
     from axkit.anatomy.structure import Structure as Structure
     from axkit.engine import apply as apply
+    from axkit.measure import relative_speed as relative_speed
     from axkit.planning import plan as plan
     from axkit.processor import has_bfloat16 as has_bfloat16
     from axkit.saving.folder import load as load
@@ -57,6 +58,7 @@ _LAZY = {
     "load": "axkit.saving.folder",
     "open_subject": "axkit.saving.opening",
     "plan": "axkit.planning",
+    "relative_speed": "axkit.measure",
     "split_by_hash": "axkit.tasks.rows",
 }
 
@@ -94,6 +96,7 @@ __all__ = [
     "model_config",
     "open_subject",
     "plan",
+    "relative_speed",
     "split_by_hash",
 ]
 

@@ -119,7 +119,7 @@ class Distiller(Trainer):  # type: ignore[misc]  # transformers is untyped
                 wanted = self._ask(inputs, labels.device)
             with self.pairs.watched("student") as ours:
                 outputs = model(**inputs)
-            loss = self._between(ours, theirs, inputs["attention_mask"])
+            loss = loss + self._between(ours, theirs, inputs.get("attention_mask"))
         else:
             if wanted is None and config.soft:
                 wanted = self._ask(inputs, labels.device)
@@ -137,9 +137,9 @@ class Distiller(Trainer):  # type: ignore[misc]  # transformers is untyped
             answer: Tensor = self.kind.logits(self.teacher.to(device)(**inputs))
         return answer
 
-    def _between(self, ours: Any, theirs: Any, mask: Tensor) -> Tensor:
+    def _between(self, ours: Any, theirs: Any, mask: Tensor | None) -> Tensor:
         """Means over layers and real tokens."""
-        config, total = self.distillation, torch.zeros((), device=mask.device)
+        config, total = self.distillation, torch.zeros(())
         assert self.pairs is not None
         pairs = list(self.pairs.hidden_pairs(ours, theirs, mask))
         for a, b in pairs:

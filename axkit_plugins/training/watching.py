@@ -93,28 +93,28 @@ class Pairs:
             for handle in handles:
                 handle.remove()
 
-    def hidden_pairs(self, ours: Seen, theirs: Seen, mask: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    def hidden_pairs(self, ours: Seen, theirs: Seen, mask: Tensor | None) -> Iterator[tuple[Tensor, Tensor]]:
         """Hidden states of real tokens, (tokens, hidden) twice; where one is there for the first token alone, of that.
 
         Args:
             ours: of the student.
             theirs: of the teacher.
-            mask: (batch, tokens), not 0 at real tokens.
+            mask: (batch, tokens), not 0 at real tokens; None where nothing is padded, as images are not.
         """
         for student, teacher in self.hidden.items():
             for a, b in zip(ours.hidden[student], theirs.hidden[teacher], strict=True):
                 tokens = min(a.shape[1], b.shape[1])
-                real = mask[:, :tokens].bool()
+                real = _real(mask, a)[:, :tokens]
                 yield a[:, :tokens][real].float(), b[:, :tokens][real].float()
 
-    def attention_distance(self, ours: Seen, theirs: Seen, mask: Tensor) -> Tensor:
+    def attention_distance(self, ours: Seen, theirs: Seen, mask: Tensor | None) -> Tensor:
         """Mean squared distance of scores over real queries, what they may attend to, and layers."""
         found = []
         for student, pair in self.heads.items():
             for a, b in zip(ours.scores[student], theirs.scores[pair.teacher], strict=True):
                 queries = min(a.values.shape[2], b.values.shape[2])
                 one, other = a.values[:, pair.ours, :queries], b.values[:, pair.theirs, :queries]
-                real = mask.bool()
+                real = _real(mask, one.transpose(1, 3))
                 where = a.seen[..., :queries, :] & b.seen[..., :queries, :]
                 where = where & real[:, None, :queries, None] & real[:, None, None, :]
                 where = where.expand_as(one)
@@ -154,6 +154,11 @@ def _heads_in_both(student: Subject, teacher: Subject, layers: Mapping[int, int]
         if both:
             pairs[index] = HeadPair(counterpart, [ours.index(h) for h in both], [theirs.index(h) for h in both])
     return pairs
+
+
+def _real(mask: Tensor | None, like: Tensor) -> Tensor:
+    """Where tokens are real, (batch, tokens) bool; ``like`` is (batch, tokens, ...) for the case that all are."""
+    return torch.ones(like.shape[:2], dtype=torch.bool, device=like.device) if mask is None else mask.bool()
 
 
 def _keep(index: int, seen: Seen) -> Any:

@@ -268,6 +268,31 @@ def test_attention_of_the_heads_that_are_left(structure, tmp_path):
     assert facts["compared_layers"] == len(there)
 
 
+@pytest.mark.parametrize("name", ["albert", "modernbert", "vit"])
+def test_layers_of_other_architectures(name, tmp_path):
+    """One layer called many times; fused, in windows; images, which nothing pads."""
+    family = family_of(name)
+    subject, teacher = tiny_subject(family, 1), tiny_subject(family, 0)
+    tools = tiny_tools(tmp_path, teacher=teacher.module, rows=16, family=family)
+    batch = tools.train.batch(range(16))
+    pairs = Pairs(subject, teacher, layer_map(subject.structure, teacher.structure), hidden=True, attention=True)
+    config = Distill.Config(soft=0.0, hidden=1.0, attention=1.0, epochs=6.0, learning_rate=2e-3, precision="float32")
+
+    def measure():
+        with torch.inference_mode(), pairs.watched("teacher") as theirs:
+            teacher.module(**batch.inputs)
+        with torch.inference_mode(), pairs.watched("student") as ours:
+            subject.module(**batch.inputs)
+        mask = batch.inputs.get("attention_mask")
+        apart = [float((a - b).square().mean()) for a, b in pairs.hidden_pairs(ours, theirs, mask)]
+        return len(apart), sum(apart) / len(apart) + float(pairs.attention_distance(ours, theirs, mask))
+
+    calls, before = measure()
+    assert calls == 3
+    Distill().apply(subject, config, tools)
+    assert measure()[1] < before
+
+
 def test_heads_are_compared_by_their_place_in_the_dense_model(tmp_path):
     family = family_of("bert")
     subject, teacher = tiny_subject(family), tiny_subject(family)
