@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from axkit.engine import apply as apply
     from axkit.measure import relative_speed as relative_speed
     from axkit.planning import plan as plan
+    from axkit.processor import expects_bfloat16 as expects_bfloat16
     from axkit.processor import has_bfloat16 as has_bfloat16
     from axkit.saving.folder import load as load
     from axkit.saving.opening import open_subject as open_subject
@@ -54,6 +55,7 @@ _LAZY = {
     "Structure": "axkit.anatomy.structure",
     "Subject": "axkit.subject",
     "apply": "axkit.engine",
+    "expects_bfloat16": "axkit.processor",
     "has_bfloat16": "axkit.processor",
     "load": "axkit.saving.folder",
     "open_subject": "axkit.saving.opening",
@@ -91,6 +93,7 @@ __all__ = [
     "Tools",
     "Trait",
     "apply",
+    "expects_bfloat16",
     "has_bfloat16",
     "load",
     "model_config",

@@ -94,5 +94,9 @@ def show_plan(plan: Plan, console: Console) -> None:
         budget = f"at most {step.budget.max_drop:g} points" if step.budget else ""
         table.add_row(str(step.index), step.name, settings, budget, ", ".join(sorted(step.runner.ends)))
     console.print(table)
+    for step in plan.steps:
+        foreseen = step.runner.foresee(step.config)
+        if foreseen:
+            console.print(f"note   {step.index} {step.name}: {foreseen}", highlight=False, markup=False)
     dense = f"the model after pass {plan.baseline - 1}" if plan.baseline else "the model as it comes"
     console.print(f"Measured against {dense}. Nothing was trained.", highlight=False)

@@ -162,6 +162,10 @@ class Pass(ABC, Generic[C]):
             NotApplicable: one sentence with the way out.
         """
 
+    def foresee(self, config: C) -> str:  # an override is optional
+        """One sentence for the plan: what is known beforehand of how this will end here; touches no tensor."""
+        return ""
+
     @abstractmethod
     def apply(self, subject: Subject, config: C, tools: Tools) -> Result:
         """Change the subject in place. The engine owns it and can throw it away."""

@@ -71,6 +71,17 @@ def test_light_commands_leave_torch_alone(tmp_path):
         assert done.stdout.splitlines()[-1] == f"{expected} []", done.stdout
 
 
+def test_plan_says_what_is_foreseen(run, workplace, monkeypatch):
+    monkeypatch.setattr("axkit_plugins.bf16.expects_bfloat16", lambda: False)
+    with (workplace / "recipe.yaml").open("a") as file:
+        file.write("  - pass: bf16\n")
+    text = (workplace / "recipe.yaml").read_text().replace("  - pass: int8\n    budget: {max_drop: 50}\n", "")
+    (workplace / "recipe.yaml").write_text(text)
+    code, out, _ = run("plan", "recipe.yaml")
+    assert code == 0
+    assert "note   3 bf16: this processor has no bfloat16 instructions: half the size, but slower" in " ".join(out.split(" "))
+
+
 def test_plan_shows_and_trains_nothing(run, workplace):
     code, out, _ = run("plan", "recipe.yaml")
     assert code == 0
