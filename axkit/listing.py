@@ -10,7 +10,7 @@ from rich.table import Table
 from axkit import registry
 from axkit.errors import PluginError
 from axkit.models import count_parameters
-from axkit.passes import Pass, PassConfig
+from axkit.passes import Pass, PassConfig, way_to_install
 from axkit.planning import Plan
 
 
@@ -60,8 +60,12 @@ def show_pass(name: str, console: Console) -> None:
         "requires": ", ".join(sorted(pass_class.requires)) or "nothing",
         "ends": ", ".join(sorted(pass_class.ends)) or "nothing",
         "extra": f"axkit[{pass_class.extra}]" if pass_class.extra else "",
-        "missing": ", ".join(pass_class.missing_packages()),
     }
+    missing = pass_class.missing_packages()
+    if missing and entry:
+        facts["missing"] = f"{', '.join(missing)}: {way_to_install(pass_class, entry.distribution)}"
+    elif pass_class.install:
+        facts["installed by"] = pass_class.install
     for key, value in facts.items():
         if value:
             console.print(f"  {key}: {value}", highlight=False, markup=False)

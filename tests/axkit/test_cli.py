@@ -79,7 +79,9 @@ def test_plan_says_what_is_foreseen(run, workplace, monkeypatch):
     (workplace / "recipe.yaml").write_text(text)
     code, out, _ = run("plan", "recipe.yaml")
     assert code == 0
-    assert "note   3 bf16: this processor has no bfloat16 instructions: half the size, but slower" in " ".join(out.split(" "))
+    assert "note   3 bf16: this processor has no bfloat16 instructions: half the size, but slower" in " ".join(
+        out.split(" ")
+    )
 
 
 def test_plan_shows_and_trains_nothing(run, workplace):
