@@ -54,6 +54,7 @@ def show_pass(name: str, console: Console) -> None:
         raise PluginError(f"pass '{name}' ({entry.target if entry else name}) is no subclass of axkit.Pass; mend that")
     console.print(f"[bold]{name}[/bold]  {(pass_class.__doc__ or '').strip().splitlines()[0]}", highlight=False)
     facts = {
+        "for": pass_class.purpose,
         "from": f"{entry.distribution} ({entry.target})" if entry else "",
         "paper": pass_class.paper,
         "is lent": ", ".join(sorted(pass_class.needs)) or "nothing",

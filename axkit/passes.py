@@ -137,6 +137,7 @@ class Pass(ABC, Generic[C]):
         packages: the importable names of those packages.
         install: how to get them, where the extra alone does not bring them all.
         paper: the source of the method.
+        purpose: what one takes it for, half a sentence.
     """
 
     Config: type[C]
@@ -148,6 +149,7 @@ class Pass(ABC, Generic[C]):
     packages: ClassVar[tuple[str, ...]] = ()
     install: ClassVar[str] = ""
     paper: ClassVar[str] = ""
+    purpose: ClassVar[str] = ""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

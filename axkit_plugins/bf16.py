@@ -39,6 +39,7 @@ class Bf16(Pass[Bf16Config]):
     """
 
     Config = Bf16Config
+    purpose = "half the bytes at almost no loss, and more speed where the processor multiplies bfloat16"
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, FULL_PRECISION})
     ends = frozenset({FULL_PRECISION, DIFFERENTIABLE})
     paper = "Kalamkar et al. 2019, A Study of BFLOAT16 for Deep Learning Training, arXiv 1905.12322"

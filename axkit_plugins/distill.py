@@ -68,6 +68,7 @@ class Distill(Pass[DistillConfig]):
     """
 
     Config = DistillConfig
+    purpose = "winning back what a structural pass lost, or learning from another trained model"
     needs = frozenset({"train", "teacher"})
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION})
     trains = True

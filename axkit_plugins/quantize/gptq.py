@@ -44,6 +44,7 @@ class Gptq(Pass[GptqConfig]):
     """
 
     Config = GptqConfig
+    purpose = "4 bits where calibration matters more than speed"
     needs = frozenset({"train"})
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, FULL_PRECISION})
     ends = frozenset({FLOAT_WEIGHTS, DIFFERENTIABLE})

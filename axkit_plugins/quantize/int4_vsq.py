@@ -43,6 +43,7 @@ class Int4Vsq(Pass[Int4VsqConfig]):
     """
 
     Config = Int4VsqConfig
+    purpose = "the smallest model on disk and in memory, in 4.4 bits per weight; not a faster one"
     needs = frozenset({"train", "search"})
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, FULL_PRECISION})
     ends = frozenset({FLOAT_WEIGHTS, DIFFERENTIABLE})

@@ -52,6 +52,7 @@ class Int8(Pass[Int8Config]):
     """
 
     Config = Int8Config
+    purpose = "the usual end of a recipe: four times smaller, and faster than float32 on x86 processors"
     needs = frozenset({"train", "search"})
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, FULL_PRECISION})
     ends = frozenset({FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION})

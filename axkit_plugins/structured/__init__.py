@@ -53,6 +53,7 @@ class Structured(Pass[StructuredConfig]):
     """
 
     Config = StructuredConfig
+    purpose = "a given size or speed at once, without a search"
     needs = frozenset({"train", "search"})
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS})
     extra = "structured"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from axkit import cli
+from axkit import cli, registry
 from axkit.cli import main
 
 
@@ -69,6 +69,21 @@ def test_light_commands_leave_torch_alone(tmp_path):
     for arguments, expected in ((["passes"], 0), (["plan", str(tmp_path / "bad.yaml")], 2), (["passes", "int8"], 0)):
         done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == f"{expected} []", done.stdout
+
+
+def test_every_pass_of_ours_says_what_it_is_for_and_where_from(run):
+    ours = [e for e in registry.entries(registry.PASSES).values() if e.distribution.startswith("axkit ")]
+    assert len(ours) > 10
+    for entry in ours:
+        code, out, _ = run("passes", entry.name)
+        assert code == 0
+        made, text = entry.load(), " ".join(out.split())
+        assert made.purpose
+        assert made.paper
+        assert f"for: {made.purpose}" in text
+        assert made.paper in text
+        assert f"requires: {', '.join(sorted(made.requires))}" in text
+        assert all(package in text for package in made.missing_packages())
 
 
 def test_plan_says_what_is_foreseen(run, workplace, monkeypatch):
