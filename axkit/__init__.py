@@ -17,7 +17,7 @@ from axkit.errors import (
     RecipeError,
     StorageError,
 )
-from axkit.models import ModelSource
+from axkit.models import ModelSource, model_config
 from axkit.passes import (
     DIFFERENTIABLE,
     FLOAT_WEIGHTS,
@@ -39,10 +39,12 @@ if TYPE_CHECKING:
     from axkit.anatomy.family import Family as Family
     from axkit.anatomy.structure import Structure as Structure
     from axkit.engine import apply as apply
+    from axkit.measure import relative_speed as relative_speed
     from axkit.planning import plan as plan
+    from axkit.processor import expects_bfloat16 as expects_bfloat16
     from axkit.processor import has_bfloat16 as has_bfloat16
     from axkit.saving.folder import load as load
-    from axkit.saving.opening import open_model as open_model
+    from axkit.saving.opening import open_subject as open_subject
     from axkit.subject import Subject as Subject
     from axkit.tasks.rows import split_by_hash as split_by_hash
 
@@ -53,10 +55,12 @@ _LAZY = {
     "Structure": "axkit.anatomy.structure",
     "Subject": "axkit.subject",
     "apply": "axkit.engine",
+    "expects_bfloat16": "axkit.processor",
     "has_bfloat16": "axkit.processor",
     "load": "axkit.saving.folder",
-    "open_model": "axkit.saving.opening",
+    "open_subject": "axkit.saving.opening",
     "plan": "axkit.planning",
+    "relative_speed": "axkit.measure",
     "split_by_hash": "axkit.tasks.rows",
 }
 
@@ -89,10 +93,13 @@ __all__ = [
     "Tools",
     "Trait",
     "apply",
+    "expects_bfloat16",
     "has_bfloat16",
     "load",
-    "open_model",
+    "model_config",
+    "open_subject",
     "plan",
+    "relative_speed",
     "split_by_hash",
 ]
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from axkit import registry
 from axkit.errors import PluginError
 from axkit.models import count_parameters
-from axkit.passes import Pass, PassConfig
+from axkit.passes import Pass, PassConfig, way_to_install
 from axkit.planning import Plan
 
 
@@ -54,14 +54,19 @@ def show_pass(name: str, console: Console) -> None:
         raise PluginError(f"pass '{name}' ({entry.target if entry else name}) is no subclass of axkit.Pass; mend that")
     console.print(f"[bold]{name}[/bold]  {(pass_class.__doc__ or '').strip().splitlines()[0]}", highlight=False)
     facts = {
+        "for": pass_class.purpose,
         "from": f"{entry.distribution} ({entry.target})" if entry else "",
         "paper": pass_class.paper,
         "is lent": ", ".join(sorted(pass_class.needs)) or "nothing",
         "requires": ", ".join(sorted(pass_class.requires)) or "nothing",
         "ends": ", ".join(sorted(pass_class.ends)) or "nothing",
         "extra": f"axkit[{pass_class.extra}]" if pass_class.extra else "",
-        "missing": ", ".join(pass_class.missing_packages()),
     }
+    missing = pass_class.missing_packages()
+    if missing and entry:
+        facts["missing"] = f"{', '.join(missing)}: {way_to_install(pass_class, entry.distribution)}"
+    elif pass_class.install:
+        facts["installed by"] = pass_class.install
     for key, value in facts.items():
         if value:
             console.print(f"  {key}: {value}", highlight=False, markup=False)
@@ -94,5 +99,9 @@ def show_plan(plan: Plan, console: Console) -> None:
         budget = f"at most {step.budget.max_drop:g} points" if step.budget else ""
         table.add_row(str(step.index), step.name, settings, budget, ", ".join(sorted(step.runner.ends)))
     console.print(table)
+    for step in plan.steps:
+        foreseen = step.runner.foresee(step.config)
+        if foreseen:
+            console.print(f"note   {step.index} {step.name}: {foreseen}", highlight=False, markup=False)
     dense = f"the model after pass {plan.baseline - 1}" if plan.baseline else "the model as it comes"
     console.print(f"Measured against {dense}. Nothing was trained.", highlight=False)

@@ -61,6 +61,16 @@ def local_folder(model: str) -> Path:
     return check_folder(_download(model))
 
 
+def model_config(model: str) -> dict[str, Any]:
+    """config.json of a model by folder, registered name or hub id; builds or downloads it where needed.
+
+    Raises:
+        CheckpointError: as :func:`check_name` and :func:`local_folder`.
+    """
+    check_name(model)
+    return read_config(local_folder(model))
+
+
 def _download(model: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError

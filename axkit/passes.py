@@ -135,7 +135,9 @@ class Pass(ABC, Generic[C]):
             the recipe's leading training passes leave.
         extra: the extra of the distribution that brings its optional packages.
         packages: the importable names of those packages.
+        install: how to get them, where the extra alone does not bring them all.
         paper: the source of the method.
+        purpose: what one takes it for, half a sentence.
     """
 
     Config: type[C]
@@ -145,7 +147,9 @@ class Pass(ABC, Generic[C]):
     trains: ClassVar[bool] = False
     extra: ClassVar[str | None] = None
     packages: ClassVar[tuple[str, ...]] = ()
+    install: ClassVar[str] = ""
     paper: ClassVar[str] = ""
+    purpose: ClassVar[str] = ""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -161,6 +165,10 @@ class Pass(ABC, Generic[C]):
         Raises:
             NotApplicable: one sentence with the way out.
         """
+
+    def foresee(self, config: C) -> str:  # an override is optional
+        """One sentence for the plan: what is known beforehand of how this will end here; touches no tensor."""
+        return ""
 
     @abstractmethod
     def apply(self, subject: Subject, config: C, tools: Tools) -> Result:
@@ -179,9 +187,17 @@ class Pass(ABC, Generic[C]):
         return [name for name in cls.packages if find_spec(name) is None]
 
 
+def way_to_install(pass_class: type[Pass[Any]], distribution: str) -> str:
+    """What brings a pass's optional packages."""
+    by_extra = f"pip install '{distribution.split()[0]}[{pass_class.extra}]'" if pass_class.extra else "install it"
+    return pass_class.install or by_extra
+
+
 def refuse_if_missing(name: str, pass_class: type[Pass[Any]], distribution: str) -> None:
     """Raise NotApplicable when a pass lacks an optional package."""
     missing = pass_class.missing_packages()
     if missing:
-        extra = f"pip install '{distribution.split()[0]}[{pass_class.extra}]'" if pass_class.extra else "install it"
-        raise NotApplicable(f"pass '{name}' needs {', '.join(missing)}, which is not installed: {extra}")
+        raise NotApplicable(
+            f"pass '{name}' needs {', '.join(missing)}, which is not installed: "
+            f"{way_to_install(pass_class, distribution)}"
+        )

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-import torch
+from pathlib import Path
+
+_CPUINFO = Path("/proc/cpuinfo")
+_GPU = Path("/proc/driver/nvidia")
+_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # x86, x86, Arm
 
 
 def has_bfloat16() -> bool:
     """True where matrix products in bfloat16 run in hardware."""
+    import torch
+
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
     return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)())
+
+
+def expects_bfloat16() -> bool | None:
+    """:func:`has_bfloat16` foretold without torch, for plans; None where the processor's own list does not tell."""
+    if _GPU.exists():
+        return None
+    try:
+        lines = _CPUINFO.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name.strip().lower() in ("flags", "features"):
+            return bool(_BFLOAT16 & set(value.split()))
+    return None

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, FULL_PRECISION, TORCH_MODULE, Pass, PassConfig, Result, Tools
+from axkit import (
+    DIFFERENTIABLE,
+    FLOAT_WEIGHTS,
+    FULL_PRECISION,
+    TORCH_MODULE,
+    Pass,
+    PassConfig,
+    Result,
+    Tools,
+    expects_bfloat16,
+)
+from axkit_plugins.precision import convert
 
 if TYPE_CHECKING:
     from axkit import Subject
@@ -28,9 +39,17 @@ class Bf16(Pass[Bf16Config]):
     """
 
     Config = Bf16Config
+    purpose = "half the bytes at almost no loss, and more speed where the processor multiplies bfloat16"
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, FULL_PRECISION})
     ends = frozenset({FULL_PRECISION, DIFFERENTIABLE})
     paper = "Kalamkar et al. 2019, A Study of BFLOAT16 for Deep Learning Training, arXiv 1905.12322"
+
+    def foresee(self, config: Bf16Config) -> str:
+        """Whether it will be slower here."""
+        if expects_bfloat16() is not False:
+            return ""
+        end = "half the size, but slower than float32" if config.even_if_slower else "the stage will change nothing"
+        return f"this processor has no bfloat16 instructions: {end}"
 
     def apply(self, subject: Subject, config: Bf16Config, tools: Tools) -> Result:
         """Convert in place."""
@@ -44,18 +63,10 @@ class Bf16(Pass[Bf16Config]):
                 return Result(note="This processor has no bfloat16 instructions: nothing was changed.")
             note = "This processor has no bfloat16 instructions: half the size, but slower than float32 here."
         before = _bytes(subject)
-        _convert(subject.module, torch.bfloat16)
+        convert(subject.module, torch.bfloat16)
         subject.module.config.dtype = torch.bfloat16  # what a reload goes by
         facts = {"weights_before_bytes": before, "weights_after_bytes": _bytes(subject)}
         return Result(facts=facts, note=note)
-
-
-def _convert(model: Any, dtype: Any) -> None:
-    """All that is saved; what a model makes itself (ModernBERT's rotations) stays as a reload will make it."""
-    own = [(m, name, getattr(m, name)) for m in model.modules() for name in m._non_persistent_buffers_set]
-    model.to(dtype)
-    for module, name, value in own:
-        setattr(module, name, value)
 
 
 def _bytes(subject: Subject) -> float:

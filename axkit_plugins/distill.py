@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, FULL_PRECISION, TORCH_MODULE, NotApplicable, Pass, Result, Tools
+from axkit import (
+    DIFFERENTIABLE,
+    FLOAT_WEIGHTS,
+    FULL_PRECISION,
+    TORCH_MODULE,
+    NotApplicable,
+    Pass,
+    Result,
+    Tools,
+    model_config,
+)
 from axkit_plugins.training import TrainingConfig
 
 if TYPE_CHECKING:
@@ -24,22 +34,41 @@ class DistillConfig(TrainingConfig):
         1.0,
         ge=0,
         le=1e3,
-        description="Weight of the soft labels: KL to the teacher's at the temperature, times its square; for "
-        "regression the squared distance to the teacher's score.",
+        description="Weight of the soft labels: KL to the teacher's at the temperature, times its square (per token, "
+        "start and end, or label, as the task has it); for regression the squared distance to the teacher's score.",
     )
     hard: float = Field(0.0, ge=0, le=1e3, description="Weight of the task's own loss on the labels.")
     cosine: float = Field(0.0, ge=0, le=1e3, description="Weight of 1 - cosine between hidden states, per layer.")
     hidden: float = Field(0.0, ge=0, le=1e3, description="Weight of the squared distance of hidden states, per layer.")
+    attention: float = Field(
+        0.0, ge=0, le=1e3, description="Weight of the squared distance of attention scores, per layer and kept head."
+    )
+    layers: dict[int, int] | list[int] | None = Field(
+        None,
+        min_length=1,
+        description="Which layers are compared: a map {student: teacher} of layers counted from 0 in their dense "
+        "models, or the teacher's layer for each layer that is left; by default each with the teacher's layer whose "
+        "output the next layer that is left was made to read.",
+    )
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _keys(cls, value: Any) -> Any:
+        """JSON has the keys of a map as texts."""
+        if isinstance(value, dict):
+            return {int(k) if isinstance(k, str) and k.isdecimal() else k: v for k, v in value.items()}
+        return value
 
 
 class Distill(Pass[DistillConfig]):
     """Knowledge distillation into the current model, whatever earlier passes have left of it.
 
-    Hidden states are compared layer by layer, by the layers' indices in the dense model, where both still have the
-    layer; the teacher has to be of the same width for that.
+    Hidden states and attention are compared layer by layer. The map is derived from what is left of the student: see
+    ``axkit_plugins.training.layer_map``.
     """
 
     Config = DistillConfig
+    purpose = "winning back what a structural pass lost, or learning from another trained model"
     needs = frozenset({"train", "teacher"})
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION})
     trains = True
@@ -47,13 +76,23 @@ class Distill(Pass[DistillConfig]):
     packages = ("accelerate",)
     paper = (
         "Hinton et al. 2015, arXiv 1503.02531 (soft labels); Sanh et al. 2019, arXiv 1910.01108 (cosine, DistilBERT); "
-        "Jiao et al. 2020, arXiv 1909.10351 (hidden states, TinyBERT)"
+        "Jiao et al. 2020, arXiv 1909.10351 (hidden states, attention scores, layer map: TinyBERT)"
     )
 
     def check(self, family: Family, config: DistillConfig) -> None:
-        """Some loss must have a weight."""
-        if not any((config.soft, config.hard, config.cosine, config.hidden)):
-            raise NotApplicable("all its weights are 0: give 'soft', 'hard', 'cosine' or 'hidden' a weight above 0")
+        """Some loss must have a weight, attention must be visible, and the teacher must be there."""
+        if not any((config.soft, config.hard, config.cosine, config.hidden, config.attention)):
+            raise NotApplicable(
+                "all its weights are 0: give 'soft', 'hard', 'cosine', 'hidden' or 'attention' a weight above 0"
+            )
+        if config.layers is not None and not any((config.cosine, config.hidden, config.attention)):
+            raise NotApplicable(
+                "'layers' pairs layers, and none is compared: give 'cosine', 'hidden' or 'attention' one"
+            )
+        if config.attention and "attention_dropout" in family.roles:  # past transformers' attention interface
+            raise NotApplicable(f"the attention scores of {family.model_type} cannot be seen; leave 'attention' at 0")
+        if config.teacher != "dense":
+            model_config(config.teacher)
 
     def apply(self, subject: Subject, config: DistillConfig, tools: Tools) -> Result:
         """Train in place."""

@@ -31,6 +31,7 @@ class DropLayers(Pass[DropLayersConfig]):
     """Remove whole layers; what is left is the dense model with fewer layers. Train afterwards, or distill."""
 
     Config = DropLayersConfig
+    purpose = "halving a deep model at once; the start of DistilBERT's student"
     paper = (
         "Sanh et al. 2019, DistilBERT, arXiv 1910.01108 (every other layer); "
         "Fan et al. 2019, LayerDrop, arXiv 1909.11556; Sajjad et al. 2020, arXiv 2004.03844 (which layers)"

@@ -26,6 +26,7 @@ class Finetune(Pass[FinetuneConfig]):
     """Train all weights, or some, on the task's training split; the last step's weights are kept."""
 
     Config = FinetuneConfig
+    purpose = "the trained model that a run starts from, and training between other passes"
     needs = frozenset({"train"})
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION})
     trains = True

@@ -1,8 +1,9 @@
-"""Every ordered pair of our passes: it runs and keeps the contract, or is refused in one sentence with a way out."""
+"""Every ordered pair of our passes runs and keeps the contract, or is refused in one sentence; triples are planned."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 from functools import cache
@@ -11,6 +12,7 @@ import pytest
 import torch
 from ours import OURS, SETTINGS
 
+from axkit import planning
 from axkit.anatomy.family import family_of
 from axkit.errors import NotApplicable, RecipeError
 from axkit.planning import plan
@@ -51,7 +53,7 @@ def planned(*names):
 
 def applied(step, subject, tools):
     """One stage, as the engine runs it; the subject comes back through a folder, with what the next one is lent."""
-    worked = subject.copy()
+    worked, before = subject.copy(), logits_of(subject.module, tools.search)
     result = step.runner.apply(worked, step.config, tools)
     worked.module.eval()
     assert all(math.isfinite(value) for value in result.facts.values())
@@ -63,6 +65,9 @@ def applied(step, subject, tools):
         tools = dataclasses.replace(tools, tokenizer=result.tokenizer, search=search, train=train)
     now = logits_of(worked.module, tools.search)
     assert torch.isfinite(now).all()
+    same = worked.structure == subject.structure and result.state is None and result.tokenizer is None
+    if same and torch.equal(now.float(), before.float()):
+        assert result.note, "it did nothing, and does not say so"
     again = reload(worked, tools.tokenizer)
     assert (logits_of(again.module, tools.search) - now).abs().max() <= 1e-5
     assert again.structure == worked.structure
@@ -119,3 +124,42 @@ def test_some_pairs_are_refused_and_the_reason_fits(place):
     with pytest.raises(RecipeError, match="leave one of the two out"):
         planned("int4_vsq", "int8_bnb")
     assert len(planned("structured", "hard_attention", "vocab", "q8bert", "int8")) == 5
+
+
+@pytest.fixture(scope="module")
+def alone(place):
+    """Every pass, planned as the only one of a recipe."""
+    return {name: planned(name)[0] for name in OURS}
+
+
+def order_faults(steps):
+    """What is wrong with the order of some planned passes; nothing is read or parsed for it."""
+    source = read_source(
+        f"axkit: 1\nname: x\nmodel: m\ntask: t\npasses: [{', '.join(['{pass: int8}'] * len(steps))}]", "r"
+    )
+    faults = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("axkit.planning._baseline", lambda steps: 0)
+        planning._check_order(source, tuple(dataclasses.replace(s, index=i) for i, s in enumerate(steps)), faults)
+    return faults
+
+
+@pytest.fixture(scope="module")
+def clash(alone):
+    """(first, second) -> whether the two are refused in that order."""
+    return {(a, b): bool(order_faults([alone[a], alone[b]])) for a in OURS for b in OURS}
+
+
+@pytest.mark.parametrize("first", OURS)
+def test_triples_are_planned_as_their_pairs_are(first, alone, clash):
+    """A step is refused exactly where an earlier one refuses it, whichever stands between, and the sentence says so."""
+    for second, third in itertools.product(OURS, repeat=2):
+        names = (first, second, third)
+        faults = order_faults([alone[name] for name in names])
+        earlier = {1: [0], 2: [0, 1]}
+        wrong = {step: [i for i in before if clash[names[i], names[step]]] for step, before in earlier.items()}
+        assert len(faults) == sum(map(bool, wrong.values())), names
+        for fault, (step, culprits) in zip(faults, ((s, c) for s, c in wrong.items() if c), strict=True):
+            assert f"'{names[step]}' needs" in fault
+            assert any(f"'{names[i]}' (pass {i}) ends" in fault for i in culprits), fault
+            assert any(way in fault for way in WAYS_OUT), fault

@@ -34,6 +34,7 @@ class HardAttention(Pass[HardAttentionConfig]):
     """Layer by layer, keep the K largest attention probabilities where loss and vote on the search split agree."""
 
     Config = HardAttentionConfig
+    purpose = "accuracy: attention that spreads over tokens which do not matter is cut off"
     needs = frozenset({"search"})
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, SOFT_ATTENTION})
     ends = frozenset({SOFT_ATTENTION})

@@ -60,6 +60,7 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
     """Remove blocks, then heads and neuron groups, where loss and vote on the search split agree."""
 
     Config = AxformerPruneConfig
+    purpose = "a smaller and faster model that answers as well as before, or better"
     needs = frozenset({"search"})
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS})
     paper = "Nagarajan et al. 2022, AxFormer, arXiv 2010.03688, accuracy-driven pruning"

@@ -9,7 +9,10 @@ from typing import Any
 import torch
 
 from axkit.errors import CheckpointError
+from axkit.models import local_folder
 from axkit.quiet import quiet
+from axkit.saving.folder import load_subject
+from axkit.subject import Subject
 from axkit.tasks.kind import TaskKind
 
 
@@ -17,7 +20,7 @@ def open_tokenizer(folder: Path) -> Any:
     """The tokenizer of a checkpoint; one without a padding token (GPT-2's) pads with its end token.
 
     Raises:
-        CheckpointError: there is none that loads, or none that can pad.
+        CheckpointError: there is none that loads, it knows no words, or it cannot pad.
     """
     from transformers import AutoTokenizer
 
@@ -26,6 +29,8 @@ def open_tokenizer(folder: Path) -> Any:
             tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{folder} holds no tokenizer that loads; save the model's tokenizer there") from error
+    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):  # what transformers makes of no file at all
+        raise CheckpointError(f"{folder} holds no tokenizer with a vocabulary; save the model's tokenizer there")
     if tokenizer.pad_token is None:
         if tokenizer.eos_token is None:
             raise CheckpointError(f"the tokenizer in {folder} has no padding token; give it one and save it again")
@@ -75,23 +80,21 @@ def open_for_task(folder: Path, kind: TaskKind, outputs: int, names: Sequence[st
     return module.eval()
 
 
-def open_model(name: str, tokenizer: Any) -> Any:
+def open_subject(name: str, tokenizer: Any, kind: TaskKind) -> Subject:
     """A trained model by folder, registered name or hub id, in eval mode; a teacher, say.
 
     Args:
         name: as in a recipe.
         tokenizer: of the rows that it will be asked about.
+        kind: of their task.
 
     Raises:
-        CheckpointError: there is none, it is damaged, it has no head, or its word pieces are others.
+        CheckpointError: there is none, it is damaged, its head is of another kind, or its word pieces are others.
     """
-    from axkit.models import local_folder
-    from axkit.saving.folder import load
-
     folder = local_folder(name)
     if open_tokenizer(folder).get_vocab() != tokenizer.get_vocab():
         raise CheckpointError(f"model '{name}' splits text into other pieces; take one with the same vocabulary")
-    model = load(folder)
-    if not hasattr(model.config, "num_labels") or type(model).__name__.endswith("Model"):
-        raise CheckpointError(f"model '{name}' has no trained head; take one that was fine-tuned for the task")
-    return model.eval()
+    subject = load_subject(folder)
+    if not type(subject.module).__name__.endswith(f"For{kind.head}"):
+        raise CheckpointError(f"model '{name}' has no trained head for {kind.name}; take one fine-tuned for the task")
+    return subject

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from axkit.errors import DataError
 from axkit.tasks import squad
-from axkit.tasks.kind import Encoded, TaskKind, objects, pick_inputs
+from axkit.tasks.kind import Encoded, TaskKind, divergence, objects, pick_inputs
 from axkit.tasks.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
 
@@ -92,6 +92,13 @@ class QuestionAnswering(TaskKind):
         """Cross entropy of the start plus that of the end, over real tokens."""
         masked = logits.float().masked_fill(labels < 0, float("-inf"))
         return torch.where(labels == 1, -masked.log_softmax(1), 0.0).sum((1, 2))
+
+    def soft_losses(self, logits: Tensor, wanted: Tensor, labels: Tensor, temperature: float) -> Tensor:
+        """Kullback-Leibler divergence of the start plus that of the end, over real tokens."""
+        ours, theirs = (
+            part.float().masked_fill(labels < 0, float("-inf")).transpose(1, 2) for part in (logits, wanted)
+        )
+        return divergence(ours, theirs, temperature).sum(1)
 
     def predictions(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
         """The logits of each window's real tokens, (tokens, 2)."""

@@ -81,6 +81,21 @@ class TaskKind(ABC):
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Loss per example: logits and collated labels -> (batch,), float32, not negative."""
 
+    @abstractmethod
+    def soft_losses(self, logits: Tensor, wanted: Tensor, labels: Tensor, temperature: float) -> Tensor:
+        """Distance of two models' answers per example, for distillation (Hinton et al. 2015, section 2).
+
+        Args:
+            logits: of the model that learns.
+            wanted: of its teacher, likewise.
+            labels: collated; they say no more than where there is something to answer.
+            temperature: > 0, of both distributions; the loss has its square as a factor, which keeps the gradients'
+                size. Scores have none.
+
+        Returns:
+            (batch,), float32, not negative.
+        """
+
     def calibrated(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Logits after the recalibration with the least loss that changes no decision; shape as given."""
         raise NotImplementedError(f"{type(self).__name__} knows no calibration")
@@ -100,6 +115,17 @@ class TaskKind(ABC):
     @abstractmethod
     def majority(self, train_labels: Any, golds: Any) -> Any:
         """What a model would predict that has only seen the training labels; one per gold."""
+
+
+def divergence(logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+    """KL(wanted || logits) over the last dimension at a temperature, times its square: (..., classes) -> (...).
+
+    A class at minus infinity in both is left out.
+    """
+    ours, theirs = ((part.float() / temperature).log_softmax(-1) for part in (logits, wanted))
+    there = theirs > float("-inf")
+    apart = theirs.exp() * (theirs.where(there, 0.0) - ours.where(there, 0.0))
+    return apart.sum(-1) * temperature**2
 
 
 def pick_inputs(tokenizer: Any, encoded: Any, count: int) -> list[dict[str, list[int]]]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from axkit.tasks import metrics
-from axkit.tasks.kind import TaskKind
+from axkit.tasks.kind import TaskKind, divergence
 
 
 class Classification(TaskKind):
@@ -24,6 +24,10 @@ class Classification(TaskKind):
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Cross entropy."""
         return torch.nn.functional.cross_entropy(logits.float(), labels, reduction="none")
+
+    def soft_losses(self, logits: Tensor, wanted: Tensor, labels: Tensor, temperature: float) -> Tensor:
+        """Kullback-Leibler divergence."""
+        return divergence(logits, wanted, temperature)
 
     def calibrated(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Divided by the best temperature, 1/20 to 20 (Guo et al. 2017, arXiv 1706.04599, section 4.2).
@@ -65,6 +69,10 @@ class Regression(TaskKind):
         """Squared error."""
         return (logits.float().squeeze(-1) - labels.float()).square()
 
+    def soft_losses(self, logits: Tensor, wanted: Tensor, labels: Tensor, temperature: float) -> Tensor:
+        """Squared distance of the scores."""
+        return (logits.float() - wanted.float()).squeeze(-1).square()
+
     def calibrated(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The rising line through them with the least squared error."""
         scores, wanted = logits.double().squeeze(-1), labels.double()
@@ -101,6 +109,11 @@ class MultiLabel(TaskKind):
         """Binary cross entropy, mean over labels."""
         entropy = torch.nn.functional.binary_cross_entropy_with_logits
         return entropy(logits.float(), labels.float(), reduction="none").mean(-1)
+
+    def soft_losses(self, logits: Tensor, wanted: Tensor, labels: Tensor, temperature: float) -> Tensor:
+        """Divergence of each label's yes and no, mean over labels."""
+        ours, theirs = (torch.stack([part, torch.zeros_like(part)], -1) for part in (logits, wanted))
+        return divergence(ours, theirs, temperature).mean(-1)
 
     def targets(self, labels: Tensor) -> dict[str, Tensor]:
         """Labels as the float32 that transformers' loss wants."""

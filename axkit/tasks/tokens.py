@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from axkit.tasks import metrics
-from axkit.tasks.kind import Encoded, TaskKind, objects, pick_inputs
+from axkit.tasks.kind import Encoded, TaskKind, divergence, objects, pick_inputs
 from axkit.tasks.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
 
@@ -54,6 +54,12 @@ class TokenClassification(TaskKind):
         )
         words = (labels != IGNORED).sum(1).clamp_min(1)
         return flat.view_as(labels).sum(1) / words
+
+    def soft_losses(self, logits: Tensor, wanted: Tensor, labels: Tensor, temperature: float) -> Tensor:
+        """Kullback-Leibler divergence at the pieces that carry a tag, mean over the words of each row."""
+        tagged = labels != IGNORED
+        apart = divergence(logits, wanted, temperature).where(tagged, 0.0)
+        return apart.sum(1) / tagged.sum(1).clamp_min(1)
 
     def predictions(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
         """The tags of each row's words that have a piece."""

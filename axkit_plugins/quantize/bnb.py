@@ -31,6 +31,7 @@ class Int4Bnb(Pass[Int4BnbConfig]):
     """
 
     Config = Int4BnbConfig
+    purpose = "4 bits in a folder that transformers loads without axkit"
     requires, ends = _REQUIRES, _ENDS
     extra = "bnb"
     packages = ("bitsandbytes", "accelerate")
@@ -62,6 +63,7 @@ class Int8Bnb(Pass[Int8BnbConfig]):
     """
 
     Config = Int8BnbConfig
+    purpose = "8 bits in a folder that transformers loads without axkit"
     requires, ends = _REQUIRES, _ENDS
     extra = "bnb"
     packages = ("bitsandbytes", "accelerate")

@@ -154,12 +154,23 @@ def _tell_transformers(model: Any, told: Any, names: Sequence[str]) -> None:
 
 
 def _facts(model: Any, names: Sequence[str], before: int) -> dict[str, float]:
+    stored = model.state_dict()
+    bits = values = 0
+    for name in names:
+        linear: Any = model.get_submodule(name)
+        values += linear.in_features * linear.out_features
+        bits += sum(8 * _size(t) for key, t in stored.items() if key.startswith(f"{name}.") and key != f"{name}.bias")
     return {
         "weights_before_bytes": float(before),
         "weights_after_bytes": float(_bytes(model)),
+        "effective_bits_per_linear_weight": bits / values if values else 0.0,
         "linear_layers": float(len(names)),
     }
 
 
 def _bytes(model: nn.Module) -> int:
-    return sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
+    return sum(_size(tensor) for tensor in model.state_dict().values())
+
+
+def _size(stored: Any) -> int:
+    return int(stored.numel() * stored.element_size()) if isinstance(stored, torch.Tensor) else 0

@@ -43,6 +43,7 @@ class Int4Vsq(Pass[Int4VsqConfig]):
     """
 
     Config = Int4VsqConfig
+    purpose = "the smallest model on disk and in memory, in 4.4 bits per weight; not a faster one"
     needs = frozenset({"train", "search"})
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, FULL_PRECISION})
     ends = frozenset({FLOAT_WEIGHTS, DIFFERENTIABLE})
@@ -55,13 +56,14 @@ class Int4Vsq(Pass[Int4VsqConfig]):
         """Replace the modules in place."""
         from axkit_plugins.quantize import vsq_model
 
-        state, facts = vsq_model.quantize_model(subject, config, tools)
+        state, facts, table = vsq_model.quantize_model(subject, config, tools)
         notes = []
         if not config.keep_float:
             notes.append("Weights are expanded at each call: smaller, not faster.")
         if config.activation_bits is not None:
             notes.append(f"Activations of {config.activation_bits} bits are simulated, which only costs time here.")
-        return Result(state=state, facts=facts, note=" ".join(notes))
+        tables = {"error of layer outputs": table}
+        return Result(state=state, facts=facts, note=" ".join(notes), tables=tables)
 
     def restore(self, subject: Subject, config: Int4VsqConfig, state: Mapping[str, Any]) -> None:
         """Put empty 4-bit modules where the weights will come."""

@@ -42,7 +42,7 @@ def quantize_model(subject: Subject, config: Int8Config, tools: Tools) -> tuple[
         "static": [name for name in linear if name not in left and name in ranges],
         "float": left,
     }
-    moved = "moves_squared" if tools.search.kind.problem_type == "regression" else "moves_nats"
+    moved = moved_key(tools.search.kind)
     rows = [
         {"layer": name, moved: table[name], "stored_in": "float" if name in left else "int8"} for name in worst_first
     ]
@@ -80,12 +80,17 @@ def _sensitivity(model: Any, new: Mapping[str, Any], rows: int, tools: Tools) ->
         for name in tools.progress.track(list(new), "sensitivity of layers"):
             old = model.get_submodule(name)
             put(model, name, new[name])
-            found[name] = _divergence(kind, expected, kind.logits(model(**batch.inputs)).float())
+            found[name] = divergence(kind, expected, kind.logits(model(**batch.inputs)).float())
             put(model, name, old)
     return found
 
 
-def _divergence(kind: Any, expected: Tensor, found: Tensor) -> float:
+def moved_key(kind: Any) -> str:
+    """What :func:`divergence` is called in a table, with its unit."""
+    return "moves_squared" if kind.problem_type == "regression" else "moves_nats"
+
+
+def divergence(kind: Any, expected: Tensor, found: Tensor) -> float:
     """KL(expected || found) of a task's probabilities, mean over rows, in nats; of a number: the squared difference."""
     if kind.problem_type == "regression":
         return float((expected - found).square().mean())

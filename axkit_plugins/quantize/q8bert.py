@@ -33,6 +33,7 @@ class Q8bert(Pass[Q8bertConfig]):
     """
 
     Config = Q8bertConfig
+    purpose = "models that lose too much in int8: trained to be rounded, then converted by int8"
     needs = frozenset({"train", "search"})
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION})
     extra = "train"

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from axkit_plugins.quantize.int4_vsq import Int4VsqConfig
 
 _MEASURED_ROWS = 64
+Table = list[dict[str, Any]]
 
 
 def quantize_model(
     subject: Subject, config: Int4VsqConfig, tools: Tools
-) -> tuple[dict[str, list[str]], dict[str, float]]:
-    """Replace linear layers and embeddings in place; returns the state and the facts."""
+) -> tuple[dict[str, list[str]], dict[str, float], Table]:
+    """Replace linear layers and embeddings in place; returns the state, the facts, and the layers' output errors."""
     model = subject.module.eval()
     names = linear_names(subject, config.skip)
     embeddings = embedding_names(subject) if config.embeddings else []
@@ -34,21 +35,26 @@ def quantize_model(
         module: Any = model.get_submodule(name)
         weight = module.weight if isinstance(module, nn.Embedding) else matrix(module).contiguous()
         made[name] = vsq.quantize(weight, config.vector, config.scale_bits, squares.get(name))
-    facts = _output_errors(model, names, made, config, tools)
+    facts, table = _output_errors(model, names, made, config, tools)
     restore(subject, config, {"linear": names, "embedding": embeddings})
-    bits = values = 0
+    bits = dict.fromkeys(names + embeddings, 0)
     for name, quantized in made.items():
         module = model.get_submodule(name)
         module.fill(quantized)
-        bits, values = bits + module.stored_bits(), values + quantized.codes.numel()
+        bits[name] = module.stored_bits()
+
+    def effective(some: Sequence[str]) -> float:
+        return sum(bits[name] for name in some) / max(1, sum(made[name].codes.numel() for name in some))
+
     facts |= {
         "weights_before_bytes": float(before),
         "weights_after_bytes": float(_bytes(model)),
-        "effective_bits_per_weight": bits / values if values else 0.0,
+        "effective_bits_per_weight": effective(names + embeddings),
+        "effective_bits_per_linear_weight": effective(names),
         "linear_layers": float(len(names)),
         "embeddings": float(len(embeddings)),
     }
-    return {"linear": names, "embedding": embeddings}, facts
+    return {"linear": names, "embedding": embeddings}, facts, table
 
 
 def restore(subject: Subject, config: Int4VsqConfig, state: Mapping[str, Any]) -> None:
@@ -111,33 +117,39 @@ def _mean_squares(model: Any, names: Sequence[str], split: Any, rows: int) -> di
 
 def _output_errors(
     model: Any, names: Sequence[str], made: Mapping[str, vsq.Quantized], config: Int4VsqConfig, tools: Tools
-) -> dict[str, float]:
+) -> tuple[dict[str, float], Table]:
     """Mean squared error of each layer's output on search inputs, against plain 4 bits with a scale per channel."""
     wrong: dict[str, tuple[Tensor, Tensor]] = {}
     for name in names:
         weight = matrix(model.get_submodule(name)).detach()
         wrong[name] = (made[name].float(config.vector) - weight, vsq.per_channel(weight) - weight)
-    sums: dict[str, Tensor] = {name: torch.zeros(3) for name in names}
+    sums: dict[str, Tensor] = {name: torch.zeros(3, dtype=torch.float64) for name in names}
+    count = dict.fromkeys(names, 0)
 
     def look(name: str, linear: Any, inputs: Tensor) -> None:
         ours, plain = (float((inputs @ error.T).square().sum()) for error in wrong[name])
-        sums[name] += torch.tensor([ours, plain, float((inputs @ matrix(linear).T).square().sum())])
+        outputs = inputs @ matrix(linear).T
+        sums[name] += torch.tensor([ours, plain, float(outputs.square().sum())], dtype=torch.float64)
+        count[name] += outputs.numel()
 
     with _looking(model, names, look):
         _run(model, tools.search, _MEASURED_ROWS)
-    ratios, noise, plain_noise = [], [], []
+    ratios, noise, plain_noise, table = [], [], [], []
     for name, (ours, plain, signal) in ((n, s.tolist()) for n, s in sums.items()):
         ratios.append(ours / plain if plain else 0.0)
         noise.append(100.0 * ours / signal if signal else 0.0)
         plain_noise.append(100.0 * plain / signal if signal else 0.0)
-        tools.journal.write(layer=name, output_mse_ratio_to_per_channel=ratios[-1], output_noise_percent=noise[-1])
+        each = max(1, count[name])
+        row = {"layer": name, "mse_per_vector": ours / each, "mse_per_channel": plain / each, "mse_ratio": ratios[-1]}
+        table.append(row)
     n = max(1, len(names))
-    return {
+    facts = {
         "output_noise_percent": sum(noise) / n,
         "output_noise_per_channel_percent": sum(plain_noise) / n,
         "output_mse_ratio_mean": sum(ratios) / n,
         "output_mse_ratio_worst": max(ratios, default=0.0),
     }
+    return facts, table
 
 
 def _bytes(model: nn.Module) -> int:

@@ -13,11 +13,17 @@ if TYPE_CHECKING:
 
 
 class StructuredConfig(PassConfig):
-    """Settings of ``structured``; either ``ratio`` or ``bytes`` says how much goes."""
+    """Settings of ``structured``; ``ratio``, ``bytes`` or ``speedup`` says how much goes."""
 
     ratio: float | None = Field(None, gt=0, lt=1, description="Share of the encoder layers' parameters to remove.")
     bytes: float | None = Field(
         None, gt=0, lt=1, description="Share of all weight bytes to remove, embeddings counted, from the layers alone."
+    )
+    speedup: float | None = Field(
+        None, gt=1, le=100, description="Times as fast as the dense model, measured here: no more goes than that needs."
+    )
+    timed_rows: Literal[1, 32] = Field(
+        32, description="Rows at a time where 'speedup' is measured: 32 for throughput, 1 for latency."
     )
     what: Literal["heads_and_neurons", "heads", "neurons", "layers"] = Field(
         "heads_and_neurons", description="What may go."
@@ -34,19 +40,21 @@ class StructuredConfig(PassConfig):
 
     @model_validator(mode="after")
     def _one_of_two(self) -> StructuredConfig:
-        if (self.ratio is None) == (self.bytes is None):
-            raise ValueError("give either 'ratio' or 'bytes', the share to remove, such as 0.3")
+        if sum(target is not None for target in (self.ratio, self.bytes, self.speedup)) != 1:
+            raise ValueError("give one of 'ratio' and 'bytes', shares to remove such as 0.3, or 'speedup' such as 1.5")
         return self
 
 
 class Structured(Pass[StructuredConfig]):
     """Score coupled channels with torch-pruning, remove the least important heads, neurons or layers, all at once.
 
-    Nothing is trained and no candidate is tried: a pass that trains should follow. The search split is not used.
+    Nothing is trained and no candidate is scored: a pass that trains should follow. With ``speedup`` candidates of
+    several sizes are timed on rows of the search split; its labels are not used.
     """
 
     Config = StructuredConfig
-    needs = frozenset({"train"})
+    purpose = "a given size or speed at once, without a search"
+    needs = frozenset({"train", "search"})
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS})
     extra = "structured"
     packages = ("torch_pruning",)
@@ -66,17 +74,25 @@ class Structured(Pass[StructuredConfig]):
             raise NotApplicable("all its layers are one module, which cannot be removed; give 'what: neurons'")
 
     def apply(self, subject: Subject, config: StructuredConfig, tools: Tools) -> Result:
-        """Score, choose, carve."""
-        from axkit_plugins.structured import choose, score
+        """Score, choose, carve.
+
+        Raises:
+            NotApplicable: torch-pruning cannot follow the model, or all that may go does not make it fast enough.
+        """
+        from axkit_plugins.structured import choose, score, timed
 
         before = subject.structure
         scored = score.score(subject, config, tools)
         size = score.size_of(subject)
-        wanted = config.ratio * size.layers if config.ratio is not None else (config.bytes or 0.0) * size.model
-        structure = choose.choose(before, scored, config, size, wanted)
+        if config.speedup is not None:
+            structure, facts = timed.choose_by_speed(subject, scored, config, size, tools)
+            wanted = 0.0
+        else:
+            wanted = config.ratio * size.layers if config.ratio is not None else (config.bytes or 0.0) * size.model
+            structure, facts = choose.choose(before, scored, config, size, wanted), {}
         subject.carve(structure)
         left = score.size_of(subject)
-        facts = {
+        facts |= {
             "removed_heads": _count(before, "heads") - _count(structure, "heads"),
             "removed_neurons": _count(before, "neurons") - _count(structure, "neurons"),
             "removed_layers": _count(before, "present") - _count(structure, "present"),
@@ -84,7 +100,13 @@ class Structured(Pass[StructuredConfig]):
             "removed_of_model_percent": 100.0 * (1 - left.model / size.model),
             "rows": 0.0 if config.importance == "magnitude" else float(min(config.rows, len(tools.train))),
         }
-        return Result(facts=facts, note=_note(before, structure, 1 - left.model / size.model, wanted / size.model))
+        if config.speedup is not None and structure == before:
+            note = (
+                f"It is {facts['speedup_before_ratio']:.2f} times as fast as the dense model already: nothing changed."
+            )
+        else:
+            note = _note(before, structure, 1 - left.model / size.model, wanted / size.model)
+        return Result(facts=facts, note=note)
 
 
 def _count(structure: Structure, what: str) -> float:

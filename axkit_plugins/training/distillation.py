@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,97 +10,102 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import Trainer
 
-from axkit import NotApplicable, has_bfloat16, open_model
+from axkit import NotApplicable, Structure, Subject, has_bfloat16, open_subject
 from axkit_plugins.training import loop
+from axkit_plugins.training.layer_map import layer_map
+from axkit_plugins.training.watching import Pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from axkit import Subject, Tools
+    from axkit import Tools
     from axkit_plugins.distill import DistillConfig
 
 TEACHER = "teacher_logits"
 
 
 def distill(subject: Subject, config: DistillConfig, tools: Tools) -> dict[str, float]:
-    """Train ``subject.module`` in place; facts as of :func:`loop.train`.
+    """Train ``subject.module`` in place; facts as of :func:`loop.train`, and how many layers were compared.
 
     Raises:
         NotApplicable: the teacher does not fit the task or the student.
     """
-    if not tools.train.kind.predicts_numbers:
-        raise NotApplicable(f"distill knows classification and regression, not {tools.train.spec.kind}; use finetune")
-    teacher = _teacher(config.teacher, tools, subject.module)
-    watched = _Pairs(subject, teacher) if config.cosine or config.hidden else None
+    teacher = _teacher(config.teacher, subject, tools)
+    pairs = None
+    if config.cosine or config.hidden or config.attention:
+        layers = layer_map(subject.structure, teacher.structure, config.layers)
+        tools.journal.write(layers=[[student, other] for student, other in layers.items()])
+        pairs = Pairs(subject, teacher, layers, bool(config.cosine or config.hidden), bool(config.attention))
     columns = {}
-    if watched is None and config.soft:
-        columns[TEACHER] = _logits(teacher, tools)  # once, not once an epoch
-    make = partial(_Distiller, teacher=teacher, config=config, kind=tools.train.kind, pairs=watched)
-    return loop.train(subject.module, config, tools, make, columns)
+    kind = tools.train.kind
+    if pairs is None and config.soft:
+        answers = _logits(teacher.module, tools)
+        if answers is not None:
+            columns[TEACHER] = answers
+    make = partial(Distiller, teacher=teacher.module, config=config, kind=kind, pairs=pairs)
+    facts = loop.train(subject.module, config, tools, make, columns, lambda labels: {"labels": labels})
+    teacher.module.to("cpu")
+    if pairs is not None:
+        facts |= {"compared_layers": float(len(pairs.hidden.keys() | pairs.heads.keys()))}
+    return facts
 
 
-def _teacher(name: str, tools: Tools, student: Any) -> Any:
-    """The teacher, in eval mode, with as many outputs as the student."""
-    teacher = tools.teacher if name == "dense" else open_model(name, tools.tokenizer)
-    assert teacher is not None, "planned: the pass needs a teacher"
-    outputs = (teacher.config.num_labels, student.config.num_labels)
-    if outputs[0] != outputs[1]:
+def _teacher(name: str, student: Subject, tools: Tools) -> Subject:
+    """The teacher, in eval mode, with the student's outputs in the student's order."""
+    if name == "dense":
+        assert tools.teacher is not None, "planned: the pass needs a teacher"
+        now = student.structure
+        dense = Structure.dense(len(now.layers), now.n_heads, now.ffn_width)
+        teacher = Subject(tools.teacher, student.family, dense)
+    else:
+        teacher = open_subject(name, tools.tokenizer, tools.train.kind)
+    ours, theirs = (one.module.config for one in (student, teacher))
+    if ours.num_labels != theirs.num_labels:
         raise NotApplicable(
-            f"teacher '{name}' has {outputs[0]} outputs, the model {outputs[1]}: take a teacher trained on this task"
+            f"teacher '{name}' has {theirs.num_labels} outputs, the model {ours.num_labels}: take a teacher trained on "
+            f"this task"
         )
-    return teacher.eval()
+    labels = [list(config.id2label.values()) for config in (ours, theirs)]
+    if labels[0] != labels[1] and set(labels[0]) == set(labels[1]):
+        raise NotApplicable(
+            f"teacher '{name}' has the labels in the order {', '.join(labels[1])}, the model {', '.join(labels[0])}: "
+            f"set the task's 'label_names' in the teacher's order"
+        )
+    teacher.module.eval()
+    return teacher
 
 
-def _autocast() -> Any:
-    return torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16())
+def _autocast(device: str) -> Any:
+    return torch.autocast(device, torch.bfloat16, enabled=has_bfloat16())
 
 
-def _logits(teacher: Any, tools: Tools) -> Tensor:
-    """The teacher's logits on the training rows, (rows, outputs)."""
-    rows = tools.train
-    found = torch.zeros(len(rows), teacher.config.num_labels)
-    with torch.inference_mode(), _autocast():
+def _logits(teacher: Any, tools: Tools) -> Tensor | None:
+    """The teacher's logits on the training rows, (rows, outputs), once instead of once an epoch.
+
+    None where an answer has the length of its input: those are asked for batch by batch.
+    """
+    rows, found = tools.train, None
+    with torch.inference_mode(), _autocast("cpu"):
         for batch in tools.progress.track(rows.batches(64), "asking the teacher", -(-len(rows) // 64)):
-            found[batch.rows] = teacher(**batch.inputs).logits.float()
-    return found.clone()
+            logits = rows.kind.logits(teacher(**batch.inputs)).float()
+            if logits.dim() > 2:
+                return None
+            found = torch.zeros(len(rows), logits.shape[1]) if found is None else found
+            found[batch.rows] = logits
+    return None if found is None else found.clone()
 
 
-class _Pairs:
-    """Hidden states of the layers that student and teacher both have."""
+class Distiller(Trainer):  # type: ignore[misc]  # transformers is untyped
+    """Trainer with the weighted sum of the losses.
 
-    def __init__(self, subject: Subject, teacher: Any) -> None:
-        theirs = teacher.base_model.get_submodule(subject.family.layers)
-        layers = subject.layers  # without those that were removed
-        dense = len(subject.structure.layers)
-        if len(theirs) != dense:
-            raise NotApplicable(
-                f"the teacher has {len(theirs)} layers, the dense model of the student {dense}: hidden states "
-                f"cannot be matched; leave 'cosine' and 'hidden' at 0"
-            )
-        self.student = [layer.module for layer in layers]
-        self.teacher = [theirs[layer.index] for layer in layers]
+    Args:
+        teacher: in eval mode.
+        config: the weights.
+        kind: of the task.
+        pairs: layers to compare; None where there are none.
+    """
 
-    @contextmanager
-    def watched(self, modules: list[Any]) -> Iterator[dict[int, Tensor]]:
-        """Outputs by layer while the block runs."""
-        seen: dict[int, Tensor] = {}
+    loss_is_scaled_for_ga = False  # it is a mean over the rows of the batch at hand
 
-        def keep(index: int) -> Any:
-            def hook(_: Any, __: Any, output: Any) -> None:
-                seen[index] = output[0] if isinstance(output, tuple) else output
-
-            return hook
-
-        handles = [module.register_forward_hook(keep(index)) for index, module in enumerate(modules)]
-        try:
-            yield seen
-        finally:
-            for handle in handles:
-                handle.remove()
-
-
-class _Distiller(Trainer):  # type: ignore[misc]  # transformers is untyped
-    def __init__(self, *args: Any, teacher: Any, config: DistillConfig, kind: Any, pairs: _Pairs | None, **more: Any):
+    def __init__(self, *args: Any, teacher: Any, config: DistillConfig, kind: Any, pairs: Pairs | None, **more: Any):
         super().__init__(*args, **more)
         self.teacher, self.distillation, self.kind, self.pairs = teacher, config, kind, pairs
 
@@ -109,40 +113,40 @@ class _Distiller(Trainer):  # type: ignore[misc]  # transformers is untyped
         """The weighted sum of the losses, mean over rows."""
         labels, wanted = inputs.pop("labels"), inputs.pop(TEACHER, None)
         config = self.distillation
-        if self.pairs is None:
-            outputs, loss = model(**inputs), torch.zeros((), device=labels.device)
-            if wanted is None and config.soft:
-                with torch.no_grad(), _autocast():
-                    wanted = self.teacher(**inputs).logits
-        else:
-            with torch.no_grad(), _autocast(), self.pairs.watched(self.pairs.teacher) as theirs:
-                wanted = self.teacher.to(labels.device)(**inputs).logits
-            with self.pairs.watched(self.pairs.student) as ours:
+        loss = torch.zeros((), device=labels.device)
+        if self.pairs is not None:
+            with self.pairs.watched("teacher") as theirs:
+                wanted = self._ask(inputs, labels.device)
+            with self.pairs.watched("student") as ours:
                 outputs = model(**inputs)
-            loss = self._between(ours, theirs, inputs["attention_mask"])
+            loss = loss + self._between(ours, theirs, inputs.get("attention_mask"))
+        else:
+            if wanted is None and config.soft:
+                wanted = self._ask(inputs, labels.device)
+            outputs = model(**inputs)
+        logits = self.kind.logits(outputs)
         if config.soft:
-            loss = loss + config.soft * self._soft(outputs.logits.float(), wanted.float())
+            loss = loss + config.soft * self.kind.soft_losses(logits, wanted, labels, config.temperature).mean()
         if config.hard:
-            loss = loss + config.hard * self.kind.losses(outputs.logits, labels).mean()
+            loss = loss + config.hard * self.kind.losses(logits, labels).mean()
         return (loss, outputs) if return_outputs else loss
 
-    def _soft(self, logits: Tensor, wanted: Tensor) -> Tensor:
-        """Hinton et al. 2015, section 2: the factor T^2 keeps the gradients' size."""
-        if logits.shape[-1] == 1:
-            return functional.mse_loss(logits, wanted)
-        t = self.distillation.temperature
-        ours, theirs = functional.log_softmax(logits / t, -1), functional.log_softmax(wanted / t, -1)
-        return functional.kl_div(ours, theirs, reduction="none", log_target=True).sum(-1).mean() * t * t
+    @torch.no_grad()
+    def _ask(self, inputs: Any, device: torch.device) -> Tensor:
+        with _autocast(device.type):
+            answer: Tensor = self.kind.logits(self.teacher.to(device)(**inputs))
+        return answer
 
-    def _between(self, ours: dict[int, Tensor], theirs: dict[int, Tensor], mask: Tensor) -> Tensor:
-        """Mean over layers and real tokens; a layer computed for the first token alone is compared there."""
-        config, total = self.distillation, torch.zeros((), device=mask.device)
-        for index, student in ours.items():
-            tokens = student.shape[1]
-            real = mask[:, :tokens].bool()
-            a, b = student[real].float(), theirs[index][:, :tokens][real].float()
+    def _between(self, ours: Any, theirs: Any, mask: Tensor | None) -> Tensor:
+        """Means over layers and real tokens."""
+        config, total = self.distillation, torch.zeros(())
+        assert self.pairs is not None
+        pairs = list(self.pairs.hidden_pairs(ours, theirs, mask))
+        for a, b in pairs:
             if config.cosine:
-                total = total + config.cosine * (1 - functional.cosine_similarity(a, b, dim=-1)).mean()
+                total = total + config.cosine * (1 - functional.cosine_similarity(a, b, dim=-1)).mean() / len(pairs)
             if config.hidden:
-                total = total + config.hidden * functional.mse_loss(a, b)
-        return total / max(1, len(ours))
+                total = total + config.hidden * functional.mse_loss(a, b) / len(pairs)
+        if config.attention:
+            total = total + config.attention * self.pairs.attention_distance(ours, theirs, mask)
+        return total

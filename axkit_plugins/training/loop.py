@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from axkit import Subject, Tools
 
 
+Targets = Callable[[Tensor], dict[str, Tensor]]
 _FROZEN = {"nothing": (), "embeddings": ("embeddings.",), "encoder": ("",)}  # below the base model
 
 
@@ -30,10 +31,12 @@ class Rows(Dataset[dict[str, Any]]):
     Args:
         split: of the task.
         columns: more values for each row, (rows, ...) each.
+        targets: collated labels -> what the loss wants of them; by default what a transformers model wants.
     """
 
-    def __init__(self, split: Any, columns: Mapping[str, Tensor]) -> None:
+    def __init__(self, split: Any, columns: Mapping[str, Tensor], targets: Targets | None = None) -> None:
         self.split, self.columns = split, columns
+        self.targets: Targets = targets or split.kind.targets
 
     def __len__(self) -> int:
         return len(self.split)
@@ -47,7 +50,7 @@ class Rows(Dataset[dict[str, Any]]):
         rows = [feature["row"] for feature in features]
         batch = self.split.batch(rows)
         more = {name: column[rows] for name, column in self.columns.items()}
-        return {**batch.inputs, **more, **self.split.kind.targets(batch.labels)}
+        return {**batch.inputs, **more, **self.targets(batch.labels)}
 
 
 class _Bar(TrainerCallback):  # type: ignore[misc]
@@ -90,6 +93,7 @@ def train(
     tools: Tools,
     make_trainer: Callable[..., Any] = Trainer,
     columns: Mapping[str, Tensor] = MappingProxyType({}),
+    targets: Targets | None = None,
 ) -> dict[str, float]:
     """Train a model in place; afterwards it is in eval mode and no parameter is frozen.
 
@@ -99,6 +103,7 @@ def train(
         tools: lent by the engine.
         make_trainer: makes a Trainer with another loss, for distillation.
         columns: more values for each training row, (rows, ...) each, among the inputs of that loss.
+        targets: collated labels -> what that loss wants of them.
 
     Returns:
         Facts: steps, train_s, train_loss.
@@ -107,7 +112,7 @@ def train(
         parameter.requires_grad_(not name.startswith(_FROZEN[config.freeze]))
     with tempfile.TemporaryDirectory() as scratch:
         arguments = _arguments(config, tools, scratch)
-        rows = Rows(tools.train, columns)
+        rows = Rows(tools.train, columns, targets)
         trainer = make_trainer(model=model, args=arguments, train_dataset=rows, data_collator=rows.batch)
         steps_per_epoch = -(-len(rows) // config.batch_size)
         total = max(1, int(steps_per_epoch * config.epochs + 0.999))

@@ -31,6 +31,7 @@ class Vocab(Pass[VocabConfig]):
     """
 
     Config = VocabConfig
+    purpose = "small models, half of whose bytes are word embeddings that one task never looks up"
     needs = frozenset({"train", "search"})
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS})
     ends = frozenset({TEACHER_TOKENS})

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from axkit import cli
+from axkit import cli, registry
 from axkit.cli import main
 
 
@@ -71,6 +71,34 @@ def test_light_commands_leave_torch_alone(tmp_path):
     for arguments, expected in commands:
         done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == f"{expected} []", done.stdout
+
+
+def test_every_pass_of_ours_says_what_it_is_for_and_where_from(run):
+    ours = [e for e in registry.entries(registry.PASSES).values() if e.distribution.startswith("axkit ")]
+    assert len(ours) > 10
+    for entry in ours:
+        code, out, _ = run("passes", entry.name)
+        assert code == 0
+        made, text = entry.load(), " ".join(out.split())
+        assert made.purpose
+        assert made.paper
+        assert f"for: {made.purpose}" in text
+        assert made.paper in text
+        assert f"requires: {', '.join(sorted(made.requires))}" in text
+        assert all(package in text for package in made.missing_packages())
+
+
+def test_plan_says_what_is_foreseen(run, workplace, monkeypatch):
+    monkeypatch.setattr("axkit_plugins.bf16.expects_bfloat16", lambda: False)
+    with (workplace / "recipe.yaml").open("a") as file:
+        file.write("  - pass: bf16\n")
+    text = (workplace / "recipe.yaml").read_text().replace("  - pass: int8\n    budget: {max_drop: 50}\n", "")
+    (workplace / "recipe.yaml").write_text(text)
+    code, out, _ = run("plan", "recipe.yaml")
+    assert code == 0
+    assert "note   3 bf16: this processor has no bfloat16 instructions: half the size, but slower" in " ".join(
+        out.split(" ")
+    )
 
 
 def test_plan_shows_and_trains_nothing(run, workplace):

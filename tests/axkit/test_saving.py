@@ -12,7 +12,9 @@ import torch
 import axkit
 from axkit.anatomy.family import family_of
 from axkit.errors import CheckpointError, StorageError
+from axkit.quiet import quiet
 from axkit.saving.folder import atomic_folder, load_subject, save
+from axkit.saving.opening import open_tokenizer
 from axkit.testing import logits_of, tiny_split, tiny_subject, tiny_tokenizer
 
 
@@ -132,6 +134,15 @@ def test_a_missing_or_damaged_file_is_refused(one_saved, name):
     if name != "axkit.json":
         with pytest.raises(CheckpointError):
             axkit.load(folder)
+
+
+def test_a_folder_without_a_tokenizer_is_refused(tmp_path):
+    with quiet():
+        tiny_subject(family_of("bert")).module.save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="no tokenizer with a vocabulary"):  # transformers makes up an empty one
+        open_tokenizer(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    assert open_tokenizer(tmp_path).get_vocab() == tiny_tokenizer().get_vocab()
 
 
 def test_no_folder():

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from axkit.anatomy.family import family_of
 from axkit.axformer.criteria import CRITERIA
 from axkit.errors import NotApplicable
 from axkit.tasks.kinds import KINDS
@@ -18,8 +15,6 @@ from axkit.tasks.metrics import entities, entity_f1, token_accuracy
 from axkit.tasks.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
 from axkit.tasks.split import Split
-from axkit.testing import tiny_subject, tiny_tools
-from axkit_plugins.distill import Distill
 
 KIND = KINDS["token_classification"]
 NAMES = ("B-PER", "I-PER", "O")
@@ -128,12 +123,9 @@ def test_majority_finds_no_entity():
     assert split.score(majority, split.golds) == 0
 
 
-def test_what_needs_one_number_per_row_is_refused(tmp_path):
+def test_what_needs_one_number_per_row_is_refused():
     split = split_of([["a", "b"]], [["O", "O"]])
     with pytest.raises(NotApplicable, match="criterion metric needs one number per row, token_classification predicts"):
         CRITERIA["metric"](split)
     with pytest.raises(NotApplicable, match="criterion calibrated_loss knows no calibration for token_classification"):
         CRITERIA["calibrated_loss"](split)
-    tools = replace(tiny_tools(tmp_path), train=split)
-    with pytest.raises(NotApplicable, match="distill knows classification and regression, not token_classification"):
-        Distill().apply(tiny_subject(family_of("bert")), Distill.Config(), tools)

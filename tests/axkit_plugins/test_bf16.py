@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, pipeline
 
+from axkit.processor import expects_bfloat16, has_bfloat16
 from axkit.saving.folder import save
 from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
 from axkit_plugins.bf16 import Bf16
@@ -53,3 +54,21 @@ def test_a_processor_without_bfloat16_is_told_of(plain_family, tmp_path, monkeyp
     subject, result = converted(plain_family, tmp_path, even_if_slower=go_on)
     assert "no bfloat16 instructions" in result.note
     assert (subject.module.dtype == torch.bfloat16) == go_on
+
+
+def test_the_plan_says_where_it_would_be_slower(tmp_path, monkeypatch):
+    flags = tmp_path / "cpuinfo"
+    monkeypatch.setattr("axkit.processor._CPUINFO", flags)
+    monkeypatch.setattr("axkit.processor._GPU", tmp_path / "no gpu")
+    assert expects_bfloat16() is None
+    assert Bf16().foresee(Bf16.Config()) == ""
+    flags.write_text("model name : x\nflags\t\t: fpu avx512f avx512_bf16 amx_tile\n")
+    assert expects_bfloat16() is True
+    assert Bf16().foresee(Bf16.Config()) == ""
+    flags.write_text("model name : x\nflags\t\t: fpu avx2\n")
+    assert "slower than float32" in Bf16().foresee(Bf16.Config())
+    assert "change nothing" in Bf16().foresee(Bf16.Config(even_if_slower=False))
+
+
+def test_what_the_plan_expects_is_what_there_is():
+    assert expects_bfloat16() in (None, has_bfloat16())

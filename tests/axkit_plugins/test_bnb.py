@@ -14,6 +14,7 @@ from axkit.anatomy.family import family_of
 from axkit.saving.folder import load_subject, save
 from axkit.testing import logits_of, reload, tiny, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
 from axkit_plugins.quantize.bnb import Int4Bnb, Int8Bnb
+from axkit_plugins.quantize.roles import linear_names, matrix
 
 bitsandbytes = pytest.importorskip("bitsandbytes")
 PASSES = [(Int4Bnb, {}), (Int4Bnb, {"quant_type": "fp4"}), (Int8Bnb, {}), (Int8Bnb, {"threshold": 0.0})]
@@ -35,7 +36,10 @@ def run(pass_class, subject, tmp_path, **settings):
 def test_reloads_to_the_same_logits_again_and_again(wide, tmp_path, pass_class, settings):
     split = tiny_split()
     dense = logits_of(wide.module, split)
+    values = sum(matrix(wide.module.get_submodule(name)).numel() for name in linear_names(wide, ["head"]))
     result = run(pass_class, wide, tmp_path, **settings)
+    stored = 4 * values - (result.facts["weights_before_bytes"] - result.facts["weights_after_bytes"])
+    assert result.facts["effective_bits_per_linear_weight"] == pytest.approx(8 * stored / values)
     assert result.facts["linear_layers"] == (12 if wide.family.fused_qkv else 18)
     assert result.facts["weights_after_bytes"] < 0.75 * result.facts["weights_before_bytes"]
     now = logits_of(wide.module, split)  # before saving: bitsandbytes changes its layout at the first call

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -23,8 +25,21 @@ def distance(student, teacher, split):
     return float(torch.cat(parts).square().mean())
 
 
-def distilled(family, tmp_path, structure=None, **settings):
-    """A student with other weights than the teacher's: (logits' distance before, after, subject, tools)."""
+def hidden_distance(student, teacher, split):
+    """Mean squared distance of the layers' outputs on real tokens."""
+    total = 0.0
+    with torch.inference_mode():
+        for batch in split.batches(16):
+            real = batch.inputs["attention_mask"].bool()
+            ours, theirs = (
+                model(**batch.inputs, output_hidden_states=True).hidden_states for model in (student, teacher)
+            )
+            total += sum(float((a[real] - b[real]).square().sum()) for a, b in zip(ours[1:], theirs[1:], strict=True))
+    return total
+
+
+def distilled(family, tmp_path, structure=None, measure=distance, **settings):
+    """A student with other weights than the teacher's: (what is measured before, after, subject, tools)."""
     teacher, subject = tiny_subject(family, 0).module, tiny_subject(family, 0)
     tools = tiny_tools(tmp_path, teacher=teacher, rows=64)
     if structure is not None:
@@ -34,10 +49,10 @@ def distilled(family, tmp_path, structure=None, **settings):
         with torch.no_grad():
             for parameter in subject.module.parameters():
                 parameter.add_(0.05 * torch.randn_like(parameter))
-    before = distance(subject.module, teacher, tools.train)
+    before = measure(subject.module, teacher, tools.train)
     config = Distill.Config(**{"epochs": 6.0, "learning_rate": 2e-3, "precision": "float32"} | settings)
     Distill().apply(subject, config, tools)
-    return before, distance(subject.module, teacher, tools.train), subject, tools
+    return before, measure(subject.module, teacher, tools.train), subject, tools
 
 
 def test_the_student_comes_nearer(family, tmp_path):
@@ -46,18 +61,16 @@ def test_the_student_comes_nearer(family, tmp_path):
     assert not subject.module.training
 
 
-@pytest.mark.parametrize("losses", [{"cosine": 1.0}, {"hidden": 1.0}, {"soft": 0.0, "hidden": 1.0}])
+@pytest.mark.parametrize("losses", [{"soft": 0.0, "cosine": 1.0}, {"hidden": 1.0}, {"soft": 0.0, "hidden": 1.0}])
 def test_hidden_states_by_layer_of_what_pruning_left(family, tmp_path, losses):
     def pruned(structure):
         return structure.without_ffn(1).without_heads(0, [1, 2]).without_neurons(2, range(8))
 
-    before, after, _, _ = distilled(family, tmp_path, pruned, **losses)
+    before, after, _, _ = distilled(family, tmp_path, pruned, hidden_distance, **losses)
     assert after < before
 
 
 def test_a_layer_for_the_first_token_alone_is_compared_there(tmp_path):
-    from dataclasses import replace
-
     before, after, subject, _ = distilled(
         family_of("bert"), tmp_path, lambda s: replace(s.without_ffn(0), first_token_only=True), cosine=1.0
     )
@@ -78,6 +91,57 @@ def test_refusals(tmp_path):
     other.config.num_labels = 3
     with pytest.raises(NotApplicable, match="3 outputs"):
         Distill().apply(tiny_subject(family_of("bert")), Distill.Config(), tiny_tools(tmp_path, teacher=other))
+
+
+def test_settings_of_the_map():
+    assert Distill.Config.model_validate({"layers": {"0": 1}}).layers == {0: 1}  # as JSON has it
+    with pytest.raises(NotApplicable, match="none is compared"):
+        Distill().check(family_of("bert"), Distill.Config(layers=[0, 1, 2]))
+    with pytest.raises(NotApplicable, match="attention scores of deberta-v2 cannot be seen"):
+        Distill().check(family_of("deberta-v2"), Distill.Config(attention=1.0))
+    with pytest.raises(CheckpointError, match="'nowhere/at/all'"):
+        Distill().check(family_of("bert"), Distill.Config(teacher="nowhere/at/all"))
+
+
+def kept_teacher(folder, **settings):
+    """A folder with a trained model and its tokenizer."""
+    module = tiny_subject(family_of("bert"), 5, **settings).module
+    with quiet():
+        module.save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return module
+
+
+def test_a_deeper_teacher_from_the_hub(tmp_path, monkeypatch):
+    teacher = kept_teacher(tmp_path / "teacher", num_hidden_layers=6)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **_: str(tmp_path / name.split("/")[1]))
+    subject = tiny_subject(family_of("bert"))
+    tools = tiny_tools(tmp_path, rows=64)
+    before = distance(subject.module, teacher, tools.train)
+    config = Distill.Config(
+        teacher="someone/teacher", hidden=0.1, attention=0.1, epochs=6.0, learning_rate=2e-3, precision="float32"
+    )
+    Distill().check(subject.family, config)
+    Distill().apply(subject, config, tools)
+    assert tools.journal.read()[0]["layers"] == [[0, 1], [1, 3], [2, 5]]
+    assert distance(subject.module, teacher, tools.train) < before
+
+
+@pytest.mark.parametrize(
+    ("made", "settings", "error", "words"),
+    [
+        ({"hidden_size": 16}, {"cosine": 1.0}, NotApplicable, "have 16 values, the model's 32"),
+        ({"num_attention_heads": 2}, {"attention": 1.0}, NotApplicable, "2 heads a layer, the dense model of the"),
+        ({"num_labels": 3}, {}, NotApplicable, "has 3 outputs, the model 2"),
+        ({"id2label": {0: "LABEL_1", 1: "LABEL_0"}}, {}, NotApplicable, "in the order LABEL_1, LABEL_0"),
+        ({"head": "TokenClassification"}, {}, CheckpointError, "no trained head for classification"),
+    ],
+)
+def test_a_teacher_that_does_not_fit_is_refused(made, settings, error, words, tmp_path):
+    kept_teacher(tmp_path / "teacher", **made)
+    config = Distill.Config(teacher=str(tmp_path / "teacher"), **settings)
+    with pytest.raises(error, match=words):
+        Distill().apply(tiny_subject(family_of("bert")), config, tiny_tools(tmp_path))
 
 
 def test_another_teacher_by_folder(tmp_path):

@@ -102,6 +102,14 @@ def test_stored_bits_and_half_the_error_on_a_model(unlike_family, tmp_path):
     result = run(subject, tmp_path, vector=4, skip=[])  # 24 to 32 inputs: 16 would be half a row
     assert result.facts["output_mse_ratio_mean"] < 0.5
     assert result.facts["output_noise_percent"] < 0.5 * result.facts["output_noise_per_channel_percent"]
+    table = result.tables["error of layer outputs"]
+    assert len(table) == result.facts["linear_layers"]
+    assert all(row["mse_per_vector"] < row["mse_per_channel"] for row in table)
+    ratios = [row["mse_per_vector"] / row["mse_per_channel"] for row in table]
+    assert sum(ratios) / len(ratios) == pytest.approx(result.facts["output_mse_ratio_mean"])
+    stored = sum(m.stored_bits() for m in subject.module.modules() if isinstance(m, VsqLinear))
+    weights = sum(m.rows * m.columns for m in subject.module.modules() if isinstance(m, VsqLinear))
+    assert result.facts["effective_bits_per_linear_weight"] == stored / weights
     assert result.facts["effective_bits_per_weight"] <= 4 + 6 / 4 + 32 / 24 + 0.5
     assert result.facts["weights_after_bytes"] < result.facts["weights_before_bytes"] / 2.5
     with torch.no_grad():

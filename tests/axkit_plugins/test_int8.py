@@ -124,6 +124,24 @@ def test_skip_and_sensitivity(unlike_family, tmp_path):
     assert not run(tiny_subject(unlike_family), tmp_path, sensitivity_rows=0).tables["sensitivity"]
 
 
+def test_a_bfloat16_copy_is_measured_beside_it(plain_family, tmp_path, monkeypatch):
+    monkeypatch.setattr("axkit_plugins.quantize.precisions.has_bfloat16", lambda: True)
+    subject = tiny_subject(plain_family)
+    result = run(subject, tmp_path)
+    rows = result.tables["precisions"]
+    assert [row["stored_as"] for row in rows] == ["float32", "bfloat16", "int8"]
+    assert rows[0]["times_float32"] == 1
+    assert rows[0]["moves_nats"] == 0
+    assert all(row["times_float32"] > 0 for row in rows)
+    assert rows[1]["weights_bytes"] == rows[0]["weights_bytes"] / 2
+    assert rows[2]["weights_bytes"] == result.facts["weights_after_bytes"]
+    assert 0 < rows[1]["moves_nats"] < rows[2]["moves_nats"]
+    assert ("A bfloat16 copy is as fast" in result.note) == (rows[2]["times_float32"] <= rows[1]["times_float32"])
+    assert not run(tiny_subject(plain_family), tmp_path, beside_bfloat16=False).tables["precisions"]
+    monkeypatch.setattr("axkit_plugins.quantize.precisions.has_bfloat16", lambda: False)
+    assert not run(tiny_subject(plain_family), tmp_path).tables["precisions"]
+
+
 def test_one_of_query_key_and_value_spares_all_where_they_are_one(tmp_path):
     subject = tiny_subject(family_of("gpt2"))
     run(subject, tmp_path, skip=["query"])
@@ -141,8 +159,8 @@ def test_projections_of_embeddings_are_no_head(tmp_path, name):
 def test_sensitivity_of_each_kind_of_task():
     ours, theirs = torch.randn(4, 6, 2), torch.randn(4, 6, 2)
     for kind in KINDS.values():
-        assert int8_model._divergence(kind, ours, ours) == 0
-        assert 0 < int8_model._divergence(kind, ours, theirs) < 10
+        assert int8_model.divergence(kind, ours, ours) == 0
+        assert 0 < int8_model.divergence(kind, ours, theirs) < 10
 
 
 def test_a_layer_with_an_outlier_stays_in_float(unlike_family, tmp_path):

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from axkit.anatomy.family import family_of
 from axkit.errors import NotApplicable
-from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
+from axkit.testing import logits_of, reload, tiny, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
 from axkit_plugins.structured import Structured, score
 
 
@@ -113,6 +113,41 @@ def test_bytes_count_the_embeddings(plain_family, tmp_path):
     assert not result.note
 
 
+def test_a_speed_up_is_measured_and_no_more_goes_than_it_needs(tmp_path, monkeypatch):
+    def width(model):  # a machine on which only feed-forward neurons cost time
+        return sum(p.shape[0] for name, p in model.named_parameters() if name.endswith("lin1.weight"))
+
+    def ratio(model, dense, split, rows):
+        timed.append(rows)
+        return width(dense) / width(model)
+
+    timed = []
+    monkeypatch.setattr("axkit_plugins.structured.timed.relative_speed", ratio)
+    subject, dense = (tiny_subject(family_of("distilbert")) for _ in range(2))
+    tools = tiny_tools(tmp_path, dense.module)
+    config = Structured.Config(speedup=1.5, what="neurons", importance="magnitude", timed_rows=1)
+    result = Structured().apply(subject, config, tools)
+    assert 46 <= sum(len(layer.neurons) for layer in subject.structure.layers) <= 48  # 72 / 1.5, and a step's share
+    assert result.facts["speedup_ratio"] == pytest.approx(1.5, abs=0.07)
+    assert result.facts["speedup_before_ratio"] == 1
+    assert set(timed) == {1}
+    assert [line["speedup"] >= 1.5 for line in tools.journal.read()].count(True) >= 1
+    again = Structured().apply(subject, config, tools)
+    assert "times as fast as the dense model already: nothing changed" in again.note
+    with pytest.raises(NotApplicable, match=r"with all that may go .* short of 9; lower 'speedup' or"):
+        Structured().apply(subject, Structured.Config(speedup=9, at_least=0.5, importance="magnitude"), tools)
+
+
+def test_layers_go_until_it_is_really_faster(tmp_path, monkeypatch):
+    monkeypatch.setitem(tiny.TINY, "layers", 8)
+    monkeypatch.setitem(tiny.TINY, "ffn_width", 512)
+    subject, dense = (tiny_subject(family_of("bert")) for _ in range(2))
+    config = Structured.Config(speedup=1.5, what="layers", importance="magnitude")
+    result = Structured().apply(subject, config, tiny_tools(tmp_path, dense.module))
+    assert result.facts["speedup_ratio"] >= 1.5
+    assert 2 <= result.facts["removed_layers"] <= 6
+
+
 def test_floors_and_multiples(plain_family, tmp_path):
     subject = tiny_subject(plain_family)
     result = run(subject, tmp_path, ratio=0.95, at_least=0.5, round_to=8, importance="magnitude")
@@ -147,7 +182,7 @@ def test_a_family_file_that_tells_other_couplings_is_refused(tmp_path):
         run(subject, tmp_path, ratio=0.3)
 
 
-@pytest.mark.parametrize("settings", [{}, {"ratio": 0.1, "bytes": 0.1}, {"ratio": 1.0}])
+@pytest.mark.parametrize("settings", [{}, {"ratio": 0.1, "bytes": 0.1}, {"ratio": 0.1, "speedup": 2}, {"ratio": 1.0}])
 def test_one_target_must_be_given(settings):
     with pytest.raises(ValidationError):
         Structured.Config(**settings)

@@ -1,0 +1,71 @@
+"""int8 beside float32 and bfloat16: speed, bytes, and how far the output moves."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from axkit import has_bfloat16, relative_speed
+from axkit_plugins.precision import convert
+from axkit_plugins.quantize.int8_model import divergence, moved_key
+
+if TYPE_CHECKING:
+    from axkit import Tools
+
+
+class Others:
+    """The model as it was, and a bfloat16 copy of it, to measure the quantized one against.
+
+    Args:
+        model: before it is quantized; copied.
+        wanted: False for nothing at all.
+        tools: lent by the engine. Where several processes run, the first one measures.
+    """
+
+    def __init__(self, model: Any, wanted: bool, tools: Tools) -> None:
+        self._tools = tools
+        self._float = self._half = None
+        if wanted and has_bfloat16() and tools.processes.is_main:
+            self._float, self._half = copy.deepcopy(model).eval(), copy.deepcopy(model).eval()
+            convert(self._half, torch.bfloat16)
+
+    def beside(self, model: Any, weights_bytes: float, rows: int) -> list[dict[str, Any]]:
+        """A row each for float32, bfloat16 and int8; none where nothing was to be measured.
+
+        Args:
+            model: the quantized one.
+            weights_bytes: of its weights.
+            rows: of the search split that the outputs are compared on; 0: they are not.
+        """
+        if self._float is None or self._half is None:
+            return []
+        models = {"float32": self._float, "bfloat16": self._half, "int8": model.eval()}
+        made = []
+        for name, one in models.items():
+            row = {
+                "stored_as": name,
+                "times_float32": 1.0 if one is self._float else relative_speed(one, self._float, self._tools.search),
+                "weights_bytes": weights_bytes if one is model else _bytes(one),
+            }
+            if rows:
+                row[moved_key(self._tools.search.kind)] = self._moved(one, rows)
+            made.append(row)
+        return made
+
+    def _moved(self, model: Any, rows: int) -> float:
+        search = self._tools.search
+        inputs = search.batch(range(min(rows, len(search)))).inputs
+
+        def answer(one: Any) -> Tensor:
+            logits: Tensor = search.kind.logits(one(**inputs)).float()
+            return logits
+
+        with torch.inference_mode():
+            return divergence(search.kind, answer(self._float), answer(model))
+
+
+def _bytes(model: Any) -> float:
+    return float(sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values()))

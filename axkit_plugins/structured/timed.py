@@ -1,0 +1,79 @@
+"""How much has to go for a measured speed-up: bisection over the share, timed beside the dense model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from axkit import NotApplicable, relative_speed
+from axkit_plugins.structured.choose import choose
+
+if TYPE_CHECKING:
+    from axkit import Structure, Subject, Tools
+    from axkit_plugins.structured import StructuredConfig
+    from axkit_plugins.structured.score import Scores, Size
+
+_STEPS = 7  # halvings of the share: to less than a hundredth of the layers
+
+
+class _Timing:
+    def __init__(self, subject: Subject, config: StructuredConfig, tools: Tools) -> None:
+        self.subject, self.config, self.tools = subject, config, tools
+        self.known: dict[Structure, float] = {}
+
+    def of(self, structure: Structure) -> float:
+        """Speed of the subject with that structure, as a multiple of the dense model's; each is timed once."""
+        if structure not in self.known:
+            probe = self.subject.copy()
+            probe.carve(structure)
+            ratio = 0.0
+            if self.tools.processes.is_main:  # the others wait, and all go by what it found
+                ratio = relative_speed(
+                    probe.module.eval(), self.tools.teacher, self.tools.search, self.config.timed_rows
+                )
+            self.known[structure] = float(self.tools.processes.sum(np.array([ratio]))[0])
+        return self.known[structure]
+
+
+def choose_by_speed(
+    subject: Subject, scores: dict[int, Scores], config: StructuredConfig, size: Size, tools: Tools
+) -> tuple[Structure, dict[str, float]]:
+    """The structure from which the least is gone among those that were timed and are fast enough.
+
+    Args:
+        subject: as it is; left alone.
+        scores: layer index -> importance.
+        config: of the pass, with ``speedup``.
+        size: parameters of the parts.
+        tools: lent by the engine; the teacher is the dense model.
+
+    Returns:
+        The structure, and facts: the measured ratios.
+
+    Raises:
+        NotApplicable: with all that may go it is not fast enough.
+    """
+    assert config.speedup is not None
+    timing, low, high = _Timing(subject, config, tools), 0.0, 1.0
+    before = timing.of(subject.structure)
+    best, reached = subject.structure, before
+    if before < config.speedup:
+        best = choose(subject.structure, scores, config, size, high * size.layers)
+        reached = timing.of(best)
+        if reached < config.speedup:
+            raise NotApplicable(
+                f"with all that may go the model is {reached:.2f} times as fast as the dense one, short of "
+                f"{config.speedup:g}; lower 'speedup' or 'at_least', or give 'what: layers'"
+            )
+        for _ in tools.progress.track(range(_STEPS), "timing candidates"):
+            middle = (low + high) / 2
+            structure = choose(subject.structure, scores, config, size, middle * size.layers)
+            ratio = timing.of(structure)
+            if tools.processes.is_main:
+                tools.journal.write(share=middle, speedup=round(ratio, 4))
+            if ratio >= config.speedup:
+                high, best, reached = middle, structure, ratio
+            else:
+                low = middle
+    return best, {"speedup_before_ratio": before, "speedup_ratio": reached}
