@@ -26,7 +26,7 @@ class PackedLinears(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self._packed: dict[torch.dtype, Any] = {d: WeakTensorKeyDictionary() for d in (torch.float32, torch.bfloat16)}
-        self._can = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        self._can = torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
     def __torch_function__(self, func: Any, types: Iterable[Any], args: Any = (), kwargs: Any = None) -> Any:
         if func is functional.linear and self._can and not kwargs and args[1].device.type == "cpu":
