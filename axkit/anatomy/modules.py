@@ -91,81 +91,7 @@ class NoHeads(nn.Module):
 STAND_INS: dict[str, type[nn.Module]] = {"zero": Zero, "no_attention": NoAttention, "identity": nn.Identity}
 
 
-class FirstTokenCore(nn.Module):
-    """Attention of the first token over all tokens, with the projections of the core it replaces.
-
-    The layer around it sees one token only; the full sequence arrives through :class:`KeepFirst`.
-
-    Args:
-        core: what it replaces.
-        names: query, key, value and, where the core holds it, output projection within the core.
-        head_size: values per head.
-        dropout: of the probabilities, 0..1.
-    """
-
-    full: Tensor | None
-
-    def __init__(self, core: Any, names: tuple[str, str, str, str | None], head_size: int, dropout: float) -> None:
-        super().__init__()
-        for name, child in core.named_children():
-            self.add_module(name, child)
-        self._names = names
-        self.config: Any = core.config
-        self.scaling = core.scaling
-        self.head_size, self.dropout_share = head_size, dropout
-        self.is_causal = False
-        self.axkit_topk = getattr(core, "axkit_topk", None)
-        self.full = None
-
-    def forward(self, hidden_states: Tensor, attention_mask: Tensor | None = None, **kwargs: Any) -> Any:
-        """(batch, 1, hidden) -> (batch, 1, heads * head size or hidden), probabilities or None."""
-        from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-
-        full, self.full = self.full, None
-        assert full is not None, "KeepFirst runs before the core"
-        query, key, value, out = self._names
-
-        def heads(name: str, states: Tensor) -> Tensor:
-            projected: Tensor = self.get_submodule(name)(states)
-            return projected.view(*states.shape[:2], -1, self.head_size).transpose(1, 2)
-
-        if attention_mask is not None and attention_mask.dim() == 4:
-            attention_mask = attention_mask[:, :, :1, :]
-        attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, _hard_attention)
-        context, probabilities = attend(
-            self,
-            heads(query, hidden_states),
-            heads(key, full),
-            heads(value, full),
-            attention_mask,
-            dropout=self.dropout_share if self.training else 0.0,
-            scaling=self.scaling,
-            **kwargs,
-        )
-        context = context.reshape(full.shape[0], 1, -1)
-        return (self.get_submodule(out)(context) if out else context), probabilities
-
-
-class KeepFirst:
-    """Forward pre-hook of a layer: the layer goes on with the first token; its attention core is lent the rest.
-
-    Args:
-        core: path of the attention core.
-        norm: path of the norm before it; None where there is none.
-    """
-
-    def __init__(self, core: str, norm: str | None) -> None:
-        self.core, self.norm = core, norm
-
-    def __call__(self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        hidden, *rest = args
-        core = layer.get_submodule(self.core)
-        if isinstance(core, FirstTokenCore):
-            core.full = layer.get_submodule(self.norm)(hidden) if self.norm else hidden
-        return (hidden[:, :1], *rest), kwargs
-
-
-def _hard_attention(
+def hard_attention(
     module: nn.Module,
     query: Tensor,
     key: Tensor,
@@ -197,21 +123,25 @@ def _hard_attention(
         )
         return context.transpose(1, 2).contiguous(), None
     scores = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
-    lengths: Tensor | None = None
     if causal:
         attention_mask = torch.ones(queries, tokens, dtype=torch.bool, device=query.device).tril()
-    if attention_mask is not None:
-        if attention_mask.dtype == torch.bool:
-            scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
-        else:
-            scores = scores + attention_mask
-        lengths = (attention_mask if attention_mask.dtype == torch.bool else attention_mask == 0).sum(-1, keepdim=True)
-    kept = _largest(scores.softmax(-1), k, lengths)
+    scores, lengths = masked(scores, attention_mask)
+    kept = largest(scores.softmax(-1), k, lengths)
     kept = nn.functional.dropout(kept, p=dropout, training=module.training)
     return (kept @ value).transpose(1, 2).contiguous(), kept
 
 
-def _largest(probabilities: Tensor, k: int | float, lengths: Tensor | None) -> Tensor:
+def masked(scores: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Scores with the masked keys out of the running, and how many keys each query has, (..., 1)."""
+    if mask is None:
+        return scores, None
+    kept = mask if mask.dtype == torch.bool else mask == 0
+    lowest = torch.finfo(scores.dtype).min
+    scores = scores.masked_fill(~mask, lowest) if mask.dtype == torch.bool else scores + mask
+    return scores, kept.sum(-1, keepdim=True)
+
+
+def largest(probabilities: Tensor, k: int | float, lengths: Tensor | None) -> Tensor:
     """Zeros but for the ``k`` largest of (batch, heads, queries, tokens); a float is that share of each length."""
     tokens = probabilities.shape[-1]
     most = k if isinstance(k, int) else math.ceil(k * tokens)
@@ -243,16 +173,16 @@ class HardDropout(nn.Module):
             # the mask does not come here: a key that some head gives a share to is a real one; where all are masked
             # (a padded query) all have a share, so the query with the fewest tells the length
             lengths = (probabilities > 0).any(1).sum(-1).amin(-1)
-            probabilities = _largest(probabilities, k, lengths[:, None, None, None])
+            probabilities = largest(probabilities, k, lengths[:, None, None, None])
         return self.dropout(probabilities)  # type: ignore[no-any-return]
 
 
-def register_hard_attention() -> None:
+def registerhard_attention() -> None:
     """Make ``axkit_hard`` known to transformers, with a mask of its own (without one padding would be attended to)."""
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import eager_mask
 
-    AttentionInterface.register(HARD, _hard_attention)
+    AttentionInterface.register(HARD, hard_attention)
     AttentionMaskInterface.register(HARD, eager_mask)
 
 
@@ -262,7 +192,7 @@ def harden(core: Any, k: int | float | None) -> None:
     The core gets a copy of the config, so that a later ``set_attn_implementation`` on the model, which writes to the
     shared one, cannot silently make it dense.
     """
-    register_hard_attention()
+    registerhard_attention()
     core.axkit_topk = k
     core.config = copy.copy(core.config)
     core.config._attn_implementation_internal = HARD

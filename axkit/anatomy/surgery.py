@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from axkit.anatomy.family import Family, Role
+from axkit.anatomy.first_token import FirstTokenCore, KeepFirst
 from axkit.anatomy.modules import (
     STAND_INS,
-    FirstTokenCore,
     HardDropout,
-    KeepFirst,
     NoAttention,
     NoHeads,
     NoLayer,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from axkit.axformer.criteria import CRITERIA, Criterion, Floats
-from axkit.axformer.hidden import Shelf, hard_first
+from axkit.axformer.hidden import Shelf, cheapest_batches, hard_first
 from axkit.axformer.settings import SearchConfig
 from axkit.axformer.sheet import Outcome, Patience, Rows, Screen, Sheet, Stakes
 from axkit.axformer.trial import Workbench
@@ -23,8 +23,8 @@ from axkit.tasks.split import Batch
 _SLACK = 1 + 1e-6  # float sums in another order: never abandon within rounding of the bound
 # bfloat16: standard deviations of a sum's and of a row's error that are allowed for, before it decides anything
 _SUM_MARGIN, _ROW_MARGIN = 5.0, 5.0
-_MEASURED = 64  # rows of each tier that the error is measured on, at least
-_ASKED = (1 / 8, 1 / 3)  # shares of the rows after which a screen must promise something
+_MEASURED = (64, 64, 48, 48, 32)  # rows of each tier that the error is measured on, at least; few err much
+_ASKED = (1 / 3, 2 / 3)  # shares of the rows after which a screen must promise something
 _FORGET = 0.7  # share of what was learned of the rows that outlives a candidate
 _WORTH_SCREENING = 256  # rows, at least
 Run = Callable[[Batch], torch.Tensor]  # a candidate's logits
@@ -66,7 +66,7 @@ class Evaluator:
                 self.base = self._all(lambda batch: self.bench.logits(batch, 0))
             self.passes = 2
         self.base_losses = self.criterion.losses(self.base, np.arange(self.samples))
-        self._patience = Patience()
+        self._patience, self._by_vote = Patience(), False  # the last one in float32 fell by its votes
         self._raised, self._looks = np.zeros(self.samples), np.zeros(self.samples)
         tiers = self._tiers(self._mine)
         self.batches = [batch for tier in tiers for batch in tier]
@@ -136,10 +136,10 @@ class Evaluator:
     def _measured(self, tiers: Sequence[Sequence[Batch]]) -> Screen:
         """What bfloat16 does to the losses of the dense model: rows with like losses err alike."""
         screen = Screen(np.zeros(self.samples), np.zeros(self.samples))
-        for tier in tiers:
+        for number, tier in enumerate(tiers):
             errors: list[Floats] = []
             for batch in sorted(tier, key=lambda batch: batch is not tier[len(tier) // 2]):  # middling length first
-                if sum(map(len, errors)) >= _MEASURED:
+                if sum(map(len, errors)) >= _MEASURED[min(number, len(_MEASURED) - 1)]:
                     break
                 errors.append(self._error(partial(self.bench.logits, start=0), batch, self.now[batch.rows]))
             found = np.array([[e.sum(), (e * e).sum(), len(e)] for e in errors] or [[0.0] * 3]).sum(0)
@@ -193,8 +193,13 @@ class Evaluator:
             if sealed is not None:
                 return sealed
             sheet.forget_screened()
+        if stakes.vote_decides and self._by_vote:
+            batches = self._short_first(~sheet.exact)
+        elif sheet.exact.any():
             batches = self._again(~sheet.exact)
-        return self._rounds(sheet, run, batches, stakes, None) or self._whole(sheet)
+        outcome = self._rounds(sheet, run, batches, stakes, None) or self._whole(sheet)
+        self._by_vote = stakes.vote_decides and not outcome.whole and outcome.value <= stakes.ceiling
+        return outcome
 
     def _scaled(self, screen: Screen, sheet: Sheet, run: Run, batches: Sequence[Batch]) -> Screen:
         """A candidate may suffer more from bfloat16 than the dense model: one batch is run in both."""
@@ -211,6 +216,13 @@ class Evaluator:
     def _again(self, wanted: Rows) -> list[Batch]:
         rows = self._mine[wanted[self._mine]]
         return [batch for tier in self._tiers(rows) for batch in tier]
+
+    def _short_first(self, wanted: Rows) -> list[Batch]:
+        """For votes, which all count alike: the cheap ones first."""
+        rows = self._mine[wanted[self._mine]]
+        rows = rows[np.argsort(self.split.lengths[rows], kind="stable")]
+        spans = cheapest_batches(self.split.lengths[rows], self._size, self._cuts)
+        return [self.split.batch(rows[start:stop].tolist()) for start, stop in spans]
 
     def _rounds(
         self, sheet: Sheet, run: Run, batches: Sequence[Batch], stakes: Stakes, screen: Screen | None
@@ -248,17 +260,19 @@ class Evaluator:
                 return Outcome(float(least) / self.samples, int(votes), int(seen), False, screen is not None)
             if asked and seen >= asked[0] * self.samples:
                 asked = [share for share in asked if share > seen / self.samples]
-                if not self._promises(totals, stakes):
+                assert screen is not None, "asked of nothing else"
+                if not self._promises(totals, stakes, screen):
                     return None
         return None
 
-    def _promises(self, totals: Floats, stakes: Stakes) -> bool:
+    def _promises(self, totals: Floats, stakes: Stakes, screen: Screen) -> bool:
         """Whether some of the rows, in bfloat16, look as if all of them would seal the candidate's fate."""
-        least, variance, votes, seen, _, then = totals
-        share = self.samples / seen
-        loss = least / max(then, 1e-12) * float(self.base_losses.sum())  # the rest lose as these do
-        clear = loss - _SUM_MARGIN * (variance * share) ** 0.5 > stakes.ceiling * self.samples
-        return bool(clear or votes * share < stakes.needed)
+        least, _, votes, seen, _, then = totals
+        # the rest lose as these do; how far bfloat16 errs on all rows the screen knows
+        variance = float(self._processes.sum(np.array([(screen.spread[self._mine] ** 2).sum()]))[0])
+        loss = least / max(then, 1e-12) * float(self.base_losses.sum())
+        clear = loss - _SUM_MARGIN * variance**0.5 > stakes.ceiling * self.samples
+        return bool(clear or votes * self.samples / seen < stakes.needed)
 
     def _whole(self, sheet: Sheet) -> Outcome:
         kept = self._gathered(sheet.parts)

@@ -191,7 +191,7 @@ def test_first_token_only_is_refused_where_the_head_reads_more(family):
         carve(model, family, now, Structure(now.layers, now.n_heads, now.ffn_width, True))
 
 
-def test_hard_attention_survives_a_change_of_the_attention_implementation(family):
+def testhard_attention_survives_a_change_of_the_attention_implementation(family):
     subject = tiny_subject(family)
     subject.carve(subject.structure.change(0, hard_k=3))
     batch = tiny_split(8, family=family).batch(range(8))
@@ -201,14 +201,14 @@ def test_hard_attention_survives_a_change_of_the_attention_implementation(family
         assert (subject.module(**batch.inputs).logits - before).abs().max() < 1e-5
 
 
-def test_hard_attention_keeps_k_probabilities_not_renormalised():
-    from axkit.anatomy.modules import _hard_attention
+def testhard_attention_keeps_k_probabilities_not_renormalised():
+    from axkit.anatomy.modules import hard_attention
 
     torch.manual_seed(0)
     q, k, v = torch.randn(3, 2, 4, 9, 8)
     module = torch.nn.Module()
     module.axkit_topk = 3
-    _, kept = _hard_attention(module, q, k, v, None)
+    _, kept = hard_attention(module, q, k, v, None)
     assert (kept > 0).sum(-1).eq(3).all()
     full = (q @ k.transpose(2, 3) * 8**-0.5).softmax(-1)
     assert torch.equal(kept[kept > 0], full[kept > 0])

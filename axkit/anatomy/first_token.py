@@ -1,0 +1,130 @@
+"""A last layer that computes the first token alone, where the head reads no other: exact, and cheaper."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from axkit.anatomy.modules import hard_attention, largest, masked
+
+
+class FirstTokenCore(nn.Module):
+    """Attention of the first token over all tokens, with the projections of the core it replaces.
+
+    The layer around it sees one token only; the full sequence arrives through :class:`KeepFirst`.
+
+    Args:
+        core: what it replaces.
+        names: query, key, value and, where the core holds it, output projection within the core.
+        head_size: values per head.
+        dropout: of the probabilities, 0..1.
+    """
+
+    full: Tensor | None
+
+    def __init__(self, core: Any, names: tuple[str, str, str, str | None], head_size: int, dropout: float) -> None:
+        super().__init__()
+        for name, child in core.named_children():
+            self.add_module(name, child)
+        self._names = names
+        self.config: Any = core.config
+        self.scaling = core.scaling
+        self.head_size, self.dropout_share = head_size, dropout
+        self.is_causal = False
+        self.axkit_topk = getattr(core, "axkit_topk", None)
+        self.full = None
+
+    def forward(self, hidden_states: Tensor, attention_mask: Tensor | None = None, **kwargs: Any) -> Any:
+        """(batch, 1, hidden) -> (batch, 1, heads * head size or hidden), probabilities or None."""
+        from transformers.integrations.sdpa_attention import sdpa_attention_forward
+        from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+        full, self.full = self.full, None
+        assert full is not None, "KeepFirst runs before the core"
+        query, key, value, out = self._names
+
+        def heads(name: str, states: Tensor) -> Tensor:
+            projected: Tensor = self.get_submodule(name)(states)
+            return projected.view(*states.shape[:2], -1, self.head_size).transpose(1, 2)
+
+        if attention_mask is not None and attention_mask.dim() == 4:
+            attention_mask = attention_mask[:, :, :1, :]
+        attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, hard_attention)
+        ours = attend in (hard_attention, sdpa_attention_forward)  # not somebody's who wants to see keys
+        if ours and not torch.is_grad_enabled() and self._can_fold():
+            context, weights = self._folded(heads(query, hidden_states), full, attention_mask)
+            return (self.get_submodule(out)(context) if out else context), weights
+        context, probabilities = attend(
+            self,
+            heads(query, hidden_states),
+            heads(key, full),
+            heads(value, full),
+            attention_mask,
+            dropout=self.dropout_share if self.training else 0.0,
+            scaling=self.scaling,
+            **kwargs,
+        )
+        context = context.reshape(full.shape[0], 1, -1)
+        return (self.get_submodule(out)(context) if out else context), probabilities
+
+    def _can_fold(self) -> bool:
+        """Plain linear layers that nobody watches; what is quantized, or adapted, computes in its own way."""
+        inner: list[Any] = [self.get_submodule(name) for name in self._names[1:3]]
+        return all(
+            type(m) is nn.Linear and m.weight.dtype == torch.float32 and not (m._forward_hooks or m._forward_pre_hooks)
+            for m in inner
+        )
+
+    def _folded(self, query: Tensor, full: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Keys and values of one query, without computing them: q (W x + b) = (q W) x + q b, and likewise behind.
+
+        For one query a head's projection costs a vector, not a product over all tokens; the same sums in another order.
+
+        Args:
+            query: (batch, heads, 1, head size).
+            full: (batch, tokens, hidden).
+            mask: None, bool (True keeps) or additive, broadcastable to (batch, heads, 1, tokens).
+
+        Returns:
+            context (batch, 1, heads * head size), probabilities (batch, heads, 1, tokens).
+        """
+        key, value = (self._by_head(name) for name in self._names[1:3])
+        query = query[:, :, 0] * self.scaling  # (batch, heads, head size)
+        scores = torch.einsum("bhe,hed->bhd", query, key[0]) @ full.transpose(1, 2)
+        if key[1] is not None:
+            scores = scores + (query * key[1]).sum(-1, keepdim=True)
+        scores, lengths = masked(scores[:, :, None], mask)
+        weights = scores.softmax(-1)
+        if self.axkit_topk is not None and not (isinstance(self.axkit_topk, int) and full.shape[1] <= self.axkit_topk):
+            weights = largest(weights, self.axkit_topk, lengths)
+        context = torch.einsum("bhd,hed->bhe", weights[:, :, 0] @ full, value[0])
+        if value[1] is not None:
+            context = context + weights.sum(-1) * value[1]
+        return context.flatten(1)[:, None], weights
+
+    def _by_head(self, name: str) -> tuple[Tensor, Tensor | None]:
+        """Weight (heads, head size, hidden) and bias (heads, head size) of a projection."""
+        linear: Any = self.get_submodule(name)
+        weight = linear.weight.view(-1, self.head_size, linear.in_features)
+        return weight, None if linear.bias is None else linear.bias.view(-1, self.head_size)
+
+
+class KeepFirst:
+    """Forward pre-hook of a layer: the layer goes on with the first token; its attention core is lent the rest.
+
+    Args:
+        core: path of the attention core.
+        norm: path of the norm before it; None where there is none.
+    """
+
+    def __init__(self, core: str, norm: str | None) -> None:
+        self.core, self.norm = core, norm
+
+    def __call__(self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        hidden, *rest = args
+        core = layer.get_submodule(self.core)
+        if isinstance(core, FirstTokenCore):
+            core.full = layer.get_submodule(self.norm)(hidden) if self.norm else hidden
+        return (hidden[:, :1], *rest), kwargs
