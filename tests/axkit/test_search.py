@@ -82,8 +82,9 @@ def test_an_interrupted_search_goes_on_from_its_journal(family, tmp_path):
     result = AxformerPrune().apply(resumed, config, part)
     assert resumed.structure == whole.structure
     assert result.facts["evaluations"] == len(lines) - seen + 1  # the base, and what was not in the journal
-    strip = [{k: v for k, v in e.items() if k != "seconds"} for e in part.journal.read()]
-    assert strip == [{k: v for k, v in e.items() if k != "seconds"} for e in lines]
+    # which rows were seen before a candidate fell may differ: what was learned of the rows is not in the journal
+    told = [[(e["element"], e["accepted"], pytest.approx(e["best"], abs=1e-6)) for e in part.journal.read()]]
+    assert told == [[(e["element"], e["accepted"], e["best"]) for e in lines]]
 
 
 def test_a_k_that_cannot_bind_says_so(family, tmp_path):
