@@ -41,6 +41,8 @@ class ConfigNames(_Data):
     heads: str
     ffn_width: str
     ffn_over_hidden: int | None = Field(None, description="ffn_width / hidden where the config leaves ffn_width None.")
+    image_size: str | None = Field(None, description="Needed where the inputs are pixels; an int, or height and width.")
+    patch_size: str | None = Field(None, description="Likewise.")
     attention_dropout: str | None = Field(None, description="Needed where first_token_heads names one.")
 
 
@@ -65,6 +67,7 @@ class Family(_Data):
             put in its place, for attention that does not go through transformers' AttentionInterface.
         removed: what stands in for a removed block.
         inputs: what the model reads.
+        leading_tokens: those before the patches of an image, such as the class token.
         pre_norm: the norm stands before its block, inside the residual branch: it goes with the block.
         gated_ffn: ``ffn_in`` has two rows for each neuron, value and gate: neuron n has rows n and n + ffn_width.
         shared_layers: config fields that count physical layers, each of which must be 1: one layer is computed many
@@ -86,6 +89,7 @@ class Family(_Data):
     roles: dict[Role, str]
     removed: Removed
     inputs: Literal["tokens", "pixels"] = "tokens"
+    leading_tokens: int = 0
     pre_norm: bool = False
     gated_ffn: bool = False
     shared_layers: tuple[str, ...] = ()
@@ -106,6 +110,8 @@ class Family(_Data):
             raise ValueError(f"roles lacks {', '.join(missing)}")
         if apart != ([] if self.fused_qkv else list(_APART)):
             raise ValueError("roles needs query, key and value, or qkv in place of the three")
+        if self.inputs == "pixels" and not (self.config.image_size and self.config.patch_size):
+            raise ValueError("a family that reads pixels needs config.image_size and config.patch_size")
         if self.first_token_heads and (self.fused_qkv or not self.config.attention_dropout):
             raise ValueError("first_token_heads needs query, key and value apart, and config.attention_dropout")
         return self
@@ -150,6 +156,22 @@ class Family(_Data):
         if value is None and what == "ffn_width" and self.config.ffn_over_hidden:
             value = self.config.ffn_over_hidden * self.size(config, "hidden")
         return int(value)
+
+    def image_extent(self, config: Any) -> tuple[int, int]:
+        """(height, width) of the images that a model reads."""
+        return _pair(getattr(config, str(self.config.image_size)))
+
+    def image_tokens(self, config: Any) -> int:
+        """Tokens of an image: its patches, and those before them."""
+        (height, width), (down, across) = (
+            self.image_extent(config),
+            _pair(getattr(config, str(self.config.patch_size))),
+        )
+        return (height // down) * (width // across) + self.leading_tokens
+
+
+def _pair(size: Any) -> tuple[int, int]:
+    return (int(size), int(size)) if isinstance(size, int) else (int(size[0]), int(size[1]))
 
 
 def family_of(model_type: str) -> Family:

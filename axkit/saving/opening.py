@@ -8,8 +8,10 @@ from typing import Any
 
 import torch
 
+from axkit.anatomy.family import Family, family_of
 from axkit.errors import CheckpointError
 from axkit.quiet import quiet
+from axkit.tasks.images import ImageReader
 from axkit.tasks.kind import TaskKind
 
 
@@ -33,9 +35,32 @@ def open_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def token_limit(tokenizer: Any, config: Any) -> int:
-    """Tokens that a model can take: the tokenizer's word where it has one, else the position embeddings."""
-    said = int(tokenizer.model_max_length)
+def open_reader(folder: Path, family: Family) -> Any:
+    """What makes a checkpoint's inputs: its tokenizer, or its :class:`~axkit.tasks.images.ImageReader`.
+
+    Raises:
+        CheckpointError: there is none that loads.
+    """
+    return open_tokenizer(folder) if family.inputs == "tokens" else ImageReader.from_folder(folder)
+
+
+def token_limit(reader: Any, config: Any, family: Family) -> int:
+    """Tokens that a model can take: the tokenizer's word where it has one, else the position embeddings.
+
+    Of images, those that it makes of one.
+
+    Raises:
+        CheckpointError: the reader makes images of a size that the model does not take.
+    """
+    if family.inputs == "pixels":
+        wanted = (int(config.num_channels), *family.image_extent(config))
+        if reader.shape != wanted:
+            raise CheckpointError(
+                f"the model reads images of {' x '.join(map(str, wanted))}, its preprocessor_config.json makes "
+                f"{' x '.join(map(str, reader.shape))} (channels, height, width); mend the file"
+            )
+        return family.image_tokens(config)
+    said = int(reader.model_max_length)
     positions = int(getattr(config, "max_position_embeddings", 0) or 512)
     return said if said < 10**6 else positions
 
@@ -70,7 +95,7 @@ def open_for_task(folder: Path, kind: TaskKind, outputs: int, names: Sequence[st
             f"{folder} lacks {len(lost)} weights of its own architecture ({lost[0]} first); copy or save it again"
         )
     module.config.problem_type = kind.problem_type
-    if module.config.pad_token_id is None:  # a causal classifier looks for the last token that is none
+    if getattr(module.config, "pad_token_id", 0) is None:  # a causal classifier looks for the last token that is none
         module.config.pad_token_id = module.config.eos_token_id
     return module.eval()
 
@@ -85,12 +110,16 @@ def open_model(name: str, tokenizer: Any) -> Any:
     Raises:
         CheckpointError: there is none, it is damaged, it has no head, or its word pieces are others.
     """
-    from axkit.models import local_folder
+    from axkit.models import local_folder, read_config
     from axkit.saving.folder import load
 
     folder = local_folder(name)
-    if open_tokenizer(folder).get_vocab() != tokenizer.get_vocab():
-        raise CheckpointError(f"model '{name}' splits text into other pieces; take one with the same vocabulary")
+    other = open_reader(folder, family_of(read_config(folder)["model_type"]))
+    if hasattr(tokenizer, "get_vocab"):
+        if not hasattr(other, "get_vocab") or other.get_vocab() != tokenizer.get_vocab():
+            raise CheckpointError(f"model '{name}' splits text into other pieces; take one with the same vocabulary")
+    elif not isinstance(other, ImageReader) or not other.makes_the_same(tokenizer):
+        raise CheckpointError(f"model '{name}' reads images in another way; take one with the same image processor")
     model = load(folder)
     if not hasattr(model.config, "num_labels") or type(model).__name__.endswith("Model"):
         raise CheckpointError(f"model '{name}' has no trained head; take one that was fine-tuned for the task")

@@ -50,9 +50,9 @@ def test_a_faulty_file_is_one_sentence(tmp_path, old, new, fault):
         Family.from_toml(text)
 
 
-def test_a_model_that_reads_pixels_is_refused_when_planned(workplace):
+def test_a_model_that_reads_pixels_is_refused_for_text_when_planned(workplace):
     tiny_model(family_of("vit")).save_pretrained(workplace / "model")
-    with pytest.raises(RecipeError, match="reads pixels, and axkit's tasks are of text"):
+    with pytest.raises(RecipeError, match=r"reads images, and task 'files' .classification. is of text"):
         plan(load_source("recipe.yaml"))
 
 
