@@ -289,5 +289,8 @@ class _Engine:
             "rows": {name: len(split) for name, split in self.splits.items()},
             "rows_truncated": {name: split.at_limit for name, split in self.splits.items()},
             "test_rows_also_in_train_or_search": self.plan.rows.overlap,
+            "rows_also_in_another_split": {
+                f"{there} in {here}": count for (here, there), count in self.plan.rows.overlaps.items()
+            },
             "label_names": list(self.plan.rows.label_names),
         }
