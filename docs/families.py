@@ -80,6 +80,7 @@ def _properties(family: Family) -> str:
     said += ["gated feed-forward"] if family.gated_ffn else []
     said += ["all layers are one"] if family.shared_layers else []
     said += ["attention of its own"] if "attention_dropout" in family.roles else []
+    said += [f"transformers {family.since} or later"] if family.since else []
     return ", ".join(said)
 
 

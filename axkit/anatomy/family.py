@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -80,6 +82,7 @@ class Family(_Data):
         read_directly: modules whose weight is read, not called: it must stay a float tensor.
         first_token_heads: heads whose output depends on the first token's last state alone.
         limits: what cannot be done, and why: ability -> half a sentence, for messages and the docs.
+        since: the first release of transformers whose code of this architecture axkit can work on; None: any.
         tiny: config values that the tiny random model of the tests needs besides its sizes.
     """
 
@@ -100,6 +103,7 @@ class Family(_Data):
     read_directly: tuple[str, ...] = ()
     first_token_heads: tuple[str, ...] = ()
     limits: dict[str, str] = {}
+    since: str | None = None
     tiny: dict[str, Any] = {}
 
     @model_validator(mode="after")
@@ -122,15 +126,36 @@ class Family(_Data):
         return "qkv" in self.roles
 
     @classmethod
-    def from_toml(cls, path: Path) -> Family:
-        """Read a family file.
+    def from_toml(cls, path: Path, transformers: str | None = None) -> Family:
+        """Read a family file, as it stands for a release of transformers.
+
+        Each ``[[before]]`` of the file holds for releases before the one that its ``transformers`` names: its keys and
+        tables take the place of those above. All of them are checked, whichever is wanted.
+
+        Args:
+            path: of the file.
+            transformers: the release; the installed one where None.
 
         Raises:
             PluginError: the file is not a valid family description.
         """
         try:
-            return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
+            data = tomllib.loads(path.read_text(encoding="utf-8"))
+            older = sorted(data.pop("before", []), key=lambda one: _release(one["transformers"]), reverse=True)
+            wanted = _release(transformers or version("transformers"))
+            found = cls.model_validate(data)
+            for change in older:
+                until = _release(change.pop("transformers"))
+                data = {**data, **change}
+                made = cls.model_validate(data)
+                found = made if wanted < until else found
+            return found
+        except (KeyError, TypeError) as error:
+            raise PluginError(
+                f"family file {path.name} is not valid (each [[before]] needs a 'transformers', the release that ended "
+                f"it); mend the file"
+            ) from error
+        except (OSError, ValueError) as error:
             first = (
                 "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3])
                 if isinstance(error, ValidationError)
@@ -170,6 +195,14 @@ class Family(_Data):
         return (height // down) * (width // across) + self.leading_tokens
 
 
+def _release(version: str) -> tuple[int, ...]:
+    """The numbers of a release; of a development version those before its suffix."""
+    numbers = re.match(r"\d+(\.\d+)*", version)
+    if numbers is None:
+        raise TypeError(version)
+    return tuple(int(number) for number in numbers.group().split("."))
+
+
 def _pair(size: Any) -> tuple[int, int]:
     return (int(size), int(size)) if isinstance(size, int) else (int(size[0]), int(size[1]))
 
@@ -178,7 +211,7 @@ def family_of(model_type: str) -> Family:
     """The family registered for exactly this ``model_type``.
 
     Raises:
-        NotApplicable: no family of that name is registered.
+        NotApplicable: no family of that name is registered, or the installed transformers is too old for it.
     """
     base = model_type.removeprefix("axkit_")
     known = registry.entries(registry.FAMILIES)
@@ -188,4 +221,9 @@ def family_of(model_type: str) -> Family:
             f"describe it in a TOML file and register that under '{registry.FAMILIES}'"
         )
     family: Family = known[base].load()
+    have = version("transformers")
+    if family.since is not None and _release(have) < _release(family.since):
+        raise NotApplicable(
+            f"family '{base}' needs transformers {family.since} or later, and {have} is installed; upgrade it"
+        )
     return family

@@ -131,7 +131,8 @@ class FirstTokenCore(nn.Module):
 
         if attention_mask is not None and attention_mask.dim() == 4:
             attention_mask = attention_mask[:, :, :1, :]
-        attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, _hard_attention)
+        how = self.config._attn_implementation
+        attend = _hard_attention if how in (None, "eager") else ALL_ATTENTION_FUNCTIONS[how]
         context, probabilities = attend(
             self,
             heads(query, hidden_states),
