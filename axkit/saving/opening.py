@@ -28,6 +28,8 @@ def open_tokenizer(folder: Path) -> Any:
             tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{folder} holds no tokenizer that loads; save the model's tokenizer there") from error
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):  # transformers makes an empty one where there is no file
+        raise CheckpointError(f"{folder} holds no tokenizer; save the model's tokenizer there")
     if tokenizer.pad_token is None:
         if tokenizer.eos_token is None:
             raise CheckpointError(f"the tokenizer in {folder} has no padding token; give it one and save it again")

@@ -66,6 +66,8 @@ def decoded(data: bytes, where: str) -> Any:
         raise DataError(f"{where} is no image that axkit reads ({', '.join(_FORMATS)}); mend or drop the row") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise DataError(f"{where} holds a damaged image ({error}); mend or drop the row") from error
+    if image.mode.startswith(("I", "F")):  # made of 8 bits they would be cut off, not scaled
+        raise DataError(f"{where} holds an image of more than 8 bits a channel ({image.mode}); save it with 8")
     return image
 
 

@@ -12,8 +12,9 @@ from conftest import write_base_model
 from axkit import registry
 from axkit.anatomy import families, family
 from axkit.anatomy.family import Family, family_of
-from axkit.errors import NotApplicable, PluginError, RecipeError
+from axkit.errors import CheckpointError, NotApplicable, PluginError, RecipeError
 from axkit.planning import plan
+from axkit.quiet import quiet
 from axkit.recipe import load_source
 from axkit.saving.opening import open_for_task, open_tokenizer
 from axkit.tasks.kinds import KINDS
@@ -94,6 +95,13 @@ def test_a_model_that_reads_pixels_is_refused_for_text_when_planned(workplace):
     tiny_model(family_of("vit")).save_pretrained(workplace / "model")
     with pytest.raises(RecipeError, match=r"reads images, and task 'files' .classification. is of text"):
         plan(load_source("recipe.yaml"))
+
+
+def test_a_folder_without_a_tokenizer_is_refused(tmp_path):
+    with quiet():
+        tiny_model(family_of("bert")).save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="holds no tokenizer"):
+        open_tokenizer(tmp_path)
 
 
 def test_a_tokenizer_without_padding_pads_with_its_end(tmp_path):

@@ -209,6 +209,14 @@ def test_too_many_pixels_are_refused(monkeypatch):
         images.decoded(_png(Image.new("L", (15, 15))), "row 3")
 
 
+def test_more_than_8_bits_are_refused():
+    from PIL import Image
+
+    deep = Image.fromarray(np.full((4, 4), 40_000, np.uint16))
+    with pytest.raises(DataError, match="row 3 holds an image of more than 8 bits a channel"):
+        images.decoded(_png(deep), "row 3")
+
+
 def test_without_pillow_the_extra_is_named(monkeypatch):
     import sys
 
