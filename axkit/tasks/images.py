@@ -95,7 +95,8 @@ class ImageReader:
             raise CheckpointError(f"{CONFIG}: images of {len(self._mean)} channels are not known; take 1 or 3")
         self._factor = np.float32(says.get("rescale_factor") or 1 / 255) if says["do_rescale"] else np.float32(1)
         self._normalize = bool(says["do_normalize"])
-        self._resample = int(says.get("resample") or 2)
+        resample = says.get("resample")
+        self._resample = 2 if resample is None else int(resample)  # Pillow's numbers: 2 is bilinear, 0 the nearest
         self._size = _extent(says.get("size")) if says["do_resize"] else None
         self._crop = _extent(says.get("crop_size")) if says["do_center_crop"] else None
         last = self._crop or self._size

@@ -104,6 +104,7 @@ def test_images_through_the_whole_house(gallery):
         {"size": SIZE, "resample": 3, "image_mean": [0.1, 0.2, 0.3], "image_std": [0.5, 0.6, 0.7]},
         {"size": {"shortest_edge": 14}, "do_center_crop": True, "crop_size": SIZE},
         {"size": SIZE, "do_normalize": False},
+        {"size": SIZE, "resample": 0},
     ],
 )
 def test_the_reader_makes_what_transformers_makes(config):
