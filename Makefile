@@ -5,7 +5,12 @@ BIN := $(VENV)/bin
 RECIPE := recipes/distilbert_int8_axformer.yaml
 SHORT := --set samples.train=1500 --set samples.search=200 --set samples.test=300 --set passes.4.budget.max_drop=100
 
-.PHONY: demo demo-short test lint types unit docs serve format clean
+# What differs between releases of transformers: architectures, saving, surgery, and a recipe of every kind of task.
+OLD := .venv-oldest
+OLD_TESTS := tests/axkit/test_contract.py::test_family tests/axkit/test_families.py tests/axkit/test_saving.py \
+	tests/axkit/test_surgery.py tests/axkit/test_every_task.py
+
+.PHONY: demo demo-short test oldest lint types unit docs serve format clean
 
 demo: $(VENV)/.demo  ## Set up, and make DistilBERT smaller and faster (some five minutes on two cores).
 	$(BIN)/axkit apply $(RECIPE) --force
@@ -14,6 +19,9 @@ demo-short: $(VENV)/.demo  ## The same job on fewer rows, in some two minutes; p
 	$(BIN)/axkit apply $(RECIPE) --force --out runs/short $(SHORT)
 
 test: $(VENV)/.dev lint types unit docs  ## Set up, lint, type-check, test, build the docs.
+
+oldest: $(OLD)/.done  ## Some tests with the oldest transformers that is supported; modernbert needs a later one.
+	$(OLD)/bin/python -m pytest -W ignore::DeprecationWarning -k "not modernbert" $(OLD_TESTS)
 
 lint:
 	$(BIN)/ruff check .
@@ -37,7 +45,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) dist build site runs
+	rm -rf $(VENV) $(OLD) dist build site runs
 
 # torch comes first and alone, pinned, so that an installer that has its CPU build takes that one.
 $(VENV)/.torch: constraints.txt
@@ -58,3 +66,12 @@ $(VENV)/.dev: $(VENV)/.torch $(SOURCES)
 	$(PIP) '.[dev]'
 	$(PIP) --force-reinstall --no-deps . ./docs/examples/axkit-narrow
 	touch $(VENV)/.demo $@
+
+# A second environment over the first: only what the oldest transformers needs of its own stands in it.
+$(OLD)/.done: constraints-oldest.txt $(VENV)/.dev
+	$(PYTHON) -m venv --clear $(OLD)
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+		> $$($(OLD)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/first.pth
+	$(OLD)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r constraints-oldest.txt
+	$(OLD)/bin/python -c "import transformers; print('transformers', transformers.__version__)"
+	touch $@

@@ -211,7 +211,7 @@ def bench_command(folder: str, against: str | None) -> None:
 @click.argument("text")
 @click.argument("pair", required=False)
 def predict_command(folder: str, text: str, pair: str | None) -> None:
-    """Ask a saved model about a text, or a pair of texts."""
+    """Ask a saved model about a text, a pair of texts, or (by its path) an image."""
     from axkit.using import predict
 
     for label, value in sorted(predict(folder, text, pair).items(), key=lambda item: -item[1]):

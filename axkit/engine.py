@@ -18,7 +18,7 @@ from axkit.processes import current
 from axkit.progress import Progress, Silent
 from axkit.recipe import Recipe, Source
 from axkit.record import Stage, line, nothing_gained, stage_record, undo
-from axkit.saving.opening import open_for_task, open_tokenizer, token_limit
+from axkit.saving.opening import open_for_task, open_reader, token_limit
 from axkit.subject import Subject, TrailStep
 from axkit.summary import compare
 from axkit.tasks.kinds import KINDS
@@ -34,7 +34,7 @@ class Run:
     Attributes:
         plan: what was run.
         subject: the result.
-        tokenizer: the model's.
+        tokenizer: the model's; its image reader where it reads pixels.
         stages: in order.
         summary: the figures of the report.
         about: goes into axkit.json: task, labels, token lengths.
@@ -113,10 +113,10 @@ class _Engine:
         made = self.plan
         rows = made.rows
         self.progress.say(f"Loading {made.recipe.model} and {made.task.name}")
-        self.tokenizer = open_tokenizer(made.model_folder)
+        self.tokenizer = open_reader(made.model_folder, made.family)
         outputs = self.kind.outputs(rows.label_names)
         module = open_for_task(made.model_folder, self.kind, outputs, rows.label_names, made.recipe.seed)
-        self.limit = token_limit(self.tokenizer, module.config)
+        self.limit = token_limit(self.tokenizer, module.config, made.family)
         self._tokenize()
         self.dense_test = self.splits["test"]
         self.about = {
@@ -161,7 +161,7 @@ class _Engine:
             subject, record = found
             record["reused"] = True
             if record.get("new_tokenizer"):
-                self._tokenize(open_tokenizer(folder))
+                self._tokenize(open_reader(folder, self.plan.family))
             self.progress.say(f"{step.index + 1}. {step.name}: finished earlier, reused")
             return subject, record, None
         self.progress.say(f"{step.index + 1}. {step.name}")
@@ -288,5 +288,8 @@ class _Engine:
             "rows": {name: len(split) for name, split in self.splits.items()},
             "rows_truncated": {name: split.at_limit for name, split in self.splits.items()},
             "test_rows_also_in_train_or_search": self.plan.rows.overlap,
+            "rows_also_in_another_split": {
+                f"{there} in {here}": count for (here, there), count in self.plan.rows.overlaps.items()
+            },
             "label_names": list(self.plan.rows.label_names),
         }

@@ -91,8 +91,8 @@ def show_plan(plan: Plan, console: Console) -> None:
         + (f"; labels {', '.join(rows.label_names)}" if rows.label_names else ""),
         highlight=False,
     )
-    if rows.overlap:
-        console.print(f"note   {rows.overlap} test rows also stand in train or search", highlight=False)
+    for (here, there), count in rows.overlaps.items():
+        console.print(f"note   {count} {there} rows also stand in {here}", highlight=False)
     table = Table("", "pass", "settings", "budget", "ends")
     for step in plan.steps:
         settings = "\n".join(f"{key}: {value}" for key, value in step.config.model_dump().items())

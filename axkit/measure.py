@@ -80,6 +80,14 @@ class Inputs:
         full = [made(lengths[start : start + BATCH]) for start in range(0, len(lengths), BATCH)]
         return cls([made([length]) for length in lengths[:16]], full, len(lengths))
 
+    @classmethod
+    def images(cls, count: int, shape: Sequence[int]) -> Inputs:
+        """Random pixels, likewise; ``shape`` is (channels, height, width)."""
+        random = torch.Generator().manual_seed(0)
+        pixels = torch.rand((count, *shape), generator=random)
+        full = [{"pixel_values": pixels[start : start + BATCH]} for start in range(0, count, BATCH)]
+        return cls([{"pixel_values": pixels[i : i + 1]} for i in range(min(16, count))], full, count)
+
 
 def speed(
     models: Mapping[str, Any], inputs: Inputs, rounds: int = ROUNDS, progress: Progress | None = None

@@ -24,7 +24,7 @@ from axkit.passes import (
 )
 from axkit.recipe import Budget, Location, Recipe, Source, fault_sentence
 from axkit.tasks.rows import TaskRows, load_rows
-from axkit.tasks.spec import HEADS, Task, resolve
+from axkit.tasks.spec import HEADS, Task, inputs_of, resolve
 
 
 @dataclass(frozen=True)
@@ -220,10 +220,12 @@ def _check_family(plan: Plan) -> None:
             f"start from the model that it was made of"
         )
     family = plan.family
-    if family.inputs != "tokens":
+    kind = plan.task.spec.kind
+    if family.inputs != inputs_of(kind):
+        said = {"tokens": "text", "pixels": "images"}
         raise RecipeError(
-            f"{plan.source.place(('model',))}: '{plan.recipe.model}' reads {family.inputs}, and axkit's tasks are of "
-            f"text; give a text model, or apply passes from Python with a split of your own"
+            f"{plan.source.place(('model',))}: '{plan.recipe.model}' reads {said[family.inputs]}, and task "
+            f"'{plan.task.name}' ({kind}) is of {said[inputs_of(kind)]}; give a model or a task that fits"
         )
     for step in plan.steps:
         try:

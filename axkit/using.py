@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from axkit import measure
+from axkit.anatomy.family import Family, family_of
 from axkit.errors import CheckpointError, DataError
 from axkit.models import read_config
 from axkit.recipe import Samples
 from axkit.saving.folder import load, read_manifest
-from axkit.saving.opening import open_tokenizer, token_limit
+from axkit.saving.opening import open_reader, token_limit
+from axkit.tasks import images
+from axkit.tasks.images import ImageReader
 from axkit.tasks.kinds import KINDS
 from axkit.tasks.rows import load_rows
 from axkit.tasks.spec import SplitName, resolve
@@ -73,8 +76,9 @@ def evaluate(folder: str | Path, task: str | Mapping[str, Any] | None = None, sp
             f"{folder} has a head for {model.config.num_labels} labels, task '{resolved.name}' has {outputs}; "
             f"name a task that fits"
         )
-    tokenizer = open_tokenizer(folder)
-    data = Split(rows.splits[split], resolved.spec, kind, tokenizer, token_limit(tokenizer, model.config))
+    family = _family(folder)
+    reader = open_reader(folder, family)
+    data = Split(rows.splits[split], resolved.spec, kind, reader, token_limit(reader, model.config, family))
     found = data.evaluate(model)
     low, high = measure.confidence_interval(data, found)
     others = {name: score for name, score in found.scores.items() if name != found.metric}
@@ -84,7 +88,7 @@ def evaluate(folder: str | Path, task: str | Mapping[str, Any] | None = None, sp
 def bench(folder: str | Path, against: str | Path | None = None) -> dict[str, measure.Speed]:
     """Time a saved model, in turn with another where one is given.
 
-    Inputs have the lengths of the folder's own test rows; the tokens are random, which no speed depends on.
+    Inputs have the lengths of the folder's own test rows; tokens and pixels are random, which no speed depends on.
 
     Raises:
         CheckpointError: a folder that does not load.
@@ -92,28 +96,47 @@ def bench(folder: str | Path, against: str | Path | None = None) -> dict[str, me
     folders = {"result": Path(folder), **({"against": Path(against)} if against else {})}
     models = {name: load(path) for name, path in folders.items()}
     lengths = _about(Path(folder)).get("token_lengths") or [32] * 96
-    tokenizer = open_tokenizer(Path(folder))
-    inputs = measure.Inputs.like(
-        lengths, tokenizer.model_input_names, min(m.config.vocab_size for m in models.values())
-    )
+    reader = open_reader(Path(folder), _family(Path(folder)))
+    if isinstance(reader, ImageReader):
+        inputs = measure.Inputs.images(len(lengths), reader.shape)
+    else:
+        vocabulary = min(m.config.vocab_size for m in models.values())
+        inputs = measure.Inputs.like(lengths, reader.model_input_names, vocabulary)
     return measure.speed(models, inputs)
+
+
+def _family(folder: Path) -> Family:
+    return family_of(read_config(folder)["model_type"])
 
 
 def predict(folder: str | Path, text: str, pair: str | None = None) -> dict[str, float]:
     """Label -> probability (of several labels, each its own), or {"score": value} for regression.
 
+    Args:
+        folder: a run folder.
+        text: or the path of an image, for a model that classifies images.
+        pair: the other text, where the task is of pairs.
+
     Raises:
+        DataError: the path is none of an image.
         CheckpointError: a folder that does not load, or a model without a classification head.
     """
     import torch
 
     folder = Path(folder)
     architecture = (read_config(folder).get("architectures") or ["?"])[0]
-    if not architecture.endswith("ForSequenceClassification"):
-        raise CheckpointError(f"{folder} holds a {architecture}, which classifies no text; give a run folder")
-    model, tokenizer = load(folder), open_tokenizer(folder)
-    limit = token_limit(tokenizer, model.config)
-    inputs = tokenizer(text, pair, truncation=True, max_length=limit, return_tensors="pt")
+    if not architecture.endswith(("ForSequenceClassification", "ForImageClassification")):
+        raise CheckpointError(f"{folder} holds a {architecture}, which classifies nothing; give a run folder")
+    family = _family(folder)
+    model, reader = load(folder), open_reader(folder, family)
+    limit = token_limit(reader, model.config, family)
+    if isinstance(reader, ImageReader):
+        if pair is not None:
+            raise DataError(f"{folder} classifies one image at a time; leave the second argument off")
+        pixels = reader.pixels(images.content(text, "axkit predict"), text)[None]
+        inputs = {"pixel_values": torch.from_numpy(reader.values(pixels))}
+    else:
+        inputs = reader(text, pair, truncation=True, max_length=limit, return_tensors="pt")
     with torch.inference_mode():
         logits = model(**inputs).logits[0].float()
     if model.config.problem_type == "regression":

@@ -16,10 +16,7 @@ from axkit.errors import NotApplicable
 from axkit.passes import Pass
 
 PAGE = Path(__file__).parent / "reference" / "families.md"
-ABILITIES = {
-    "first_token_only": "last layer for the first token alone",
-    "recipe": "in a recipe",
-}
+ABILITIES = {"first_token_only": "last layer for the first token alone"}
 
 
 def page() -> str:
@@ -54,10 +51,7 @@ def _ours(group: str) -> dict[str, Any]:
 def _abilities(family: Family) -> dict[str, str]:
     """Ability -> why not; empty where it can."""
     first = "" if family.first_token_heads else family.limits["first_token_only"]
-    recipe = (
-        "" if family.inputs == "tokens" else f"it reads {family.inputs}, and axkit's tasks are of text; from Python"
-    )
-    return {"first_token_only": first, "recipe": recipe}
+    return {"first_token_only": first}
 
 
 def _refusal(made: type[Pass[Any]], family: Family) -> str:
@@ -80,11 +74,13 @@ def _tell(family: Family, why: str, reasons: list[str]) -> str:
 
 
 def _properties(family: Family) -> str:
-    said = ["pre-norm" if family.pre_norm else "post-norm"]
+    said = [] if family.inputs == "tokens" else ["reads images"]
+    said += ["pre-norm" if family.pre_norm else "post-norm"]
     said += ["fused query, key, value"] if family.fused_qkv else []
     said += ["gated feed-forward"] if family.gated_ffn else []
     said += ["all layers are one"] if family.shared_layers else []
     said += ["attention of its own"] if "attention_dropout" in family.roles else []
+    said += [f"transformers {family.since} or later"] if family.since else []
     return ", ".join(said)
 
 

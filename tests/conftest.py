@@ -87,6 +87,20 @@ def write_rows(path: Path, rows: int, seed: int = 0) -> Path:
     return path
 
 
+def write_images(folder: Path, count: int, seed: int = 0) -> Path:
+    """Noise of 10 x 14 pixels, dark or light, in a folder for each."""
+    import numpy as np
+    from PIL import Image
+
+    random = np.random.default_rng(seed)
+    for index in range(count):
+        low, label = ((0, "dark"), (100, "light"))[index % 2]
+        path = folder / label / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(low, low + 156, (10, 14, 3), dtype=np.uint8)).save(path)
+    return folder
+
+
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a tiny model, data files and a recipe; the working directory."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
+import transformers
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
@@ -37,6 +38,13 @@ PATHS = {
         "ffn_out": "ffn.lin2",
     },
 }
+if tuple(map(int, transformers.__version__.split(".")[:2])) < (5, 9):
+    PATHS["vit"] = {
+        "layers": "encoder.layer",
+        "core": "attention.attention",
+        "attention_out": "attention.output.dense",
+        "ffn_out": "output.dense",
+    }
 
 
 def _kept(p, k):
@@ -49,7 +57,7 @@ def _kept(p, k):
 
 
 def _attention(module, query, key, value, mask, scaling=None, dropout=0.0, **_):
-    scores = query @ key.transpose(2, 3) * scaling
+    scores = query @ key.transpose(2, 3) * (scaling or query.shape[-1] ** -0.5)  # GPT-2 names none before 5.4
     if mask is not None:
         scores = scores + mask
     p = _kept(scores.softmax(-1), getattr(module, "oracle_k", None))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,6 +43,8 @@ class ConfigNames(_Data):
     heads: str
     ffn_width: str
     ffn_over_hidden: int | None = Field(None, description="ffn_width / hidden where the config leaves ffn_width None.")
+    image_size: str | None = Field(None, description="Needed where the inputs are pixels; an int, or height and width.")
+    patch_size: str | None = Field(None, description="Likewise.")
     attention_dropout: str | None = Field(None, description="Needed where first_token_heads names one.")
 
 
@@ -65,6 +69,7 @@ class Family(_Data):
             put in its place, for attention that does not go through transformers' AttentionInterface.
         removed: what stands in for a removed block.
         inputs: what the model reads.
+        leading_tokens: those before the patches of an image, such as the class token.
         pre_norm: the norm stands before its block, inside the residual branch: it goes with the block.
         gated_ffn: ``ffn_in`` has two rows for each neuron, value and gate: neuron n has rows n and n + ffn_width.
         shared_layers: config fields that count physical layers, each of which must be 1: one layer is computed many
@@ -77,6 +82,7 @@ class Family(_Data):
         read_directly: modules whose weight is read, not called: it must stay a float tensor.
         first_token_heads: heads whose output depends on the first token's last state alone.
         limits: what cannot be done, and why: ability -> half a sentence, for messages and the docs.
+        since: the first release of transformers whose code of this architecture axkit can work on; None: any.
         tiny: config values that the tiny random model of the tests needs besides its sizes.
     """
 
@@ -86,6 +92,7 @@ class Family(_Data):
     roles: dict[Role, str]
     removed: Removed
     inputs: Literal["tokens", "pixels"] = "tokens"
+    leading_tokens: int = 0
     pre_norm: bool = False
     gated_ffn: bool = False
     shared_layers: tuple[str, ...] = ()
@@ -96,6 +103,7 @@ class Family(_Data):
     read_directly: tuple[str, ...] = ()
     first_token_heads: tuple[str, ...] = ()
     limits: dict[str, str] = {}
+    since: str | None = None
     tiny: dict[str, Any] = {}
 
     @model_validator(mode="after")
@@ -106,6 +114,8 @@ class Family(_Data):
             raise ValueError(f"roles lacks {', '.join(missing)}")
         if apart != ([] if self.fused_qkv else list(_APART)):
             raise ValueError("roles needs query, key and value, or qkv in place of the three")
+        if self.inputs == "pixels" and not (self.config.image_size and self.config.patch_size):
+            raise ValueError("a family that reads pixels needs config.image_size and config.patch_size")
         if self.first_token_heads and (self.fused_qkv or not self.config.attention_dropout):
             raise ValueError("first_token_heads needs query, key and value apart, and config.attention_dropout")
         return self
@@ -116,15 +126,36 @@ class Family(_Data):
         return "qkv" in self.roles
 
     @classmethod
-    def from_toml(cls, path: Path) -> Family:
-        """Read a family file.
+    def from_toml(cls, path: Path, transformers: str | None = None) -> Family:
+        """Read a family file, as it stands for a release of transformers.
+
+        Each ``[[before]]`` of the file holds for releases before the one that its ``transformers`` names: its keys and
+        tables take the place of those above. All of them are checked, whichever is wanted.
+
+        Args:
+            path: of the file.
+            transformers: the release; the installed one where None.
 
         Raises:
             PluginError: the file is not a valid family description.
         """
         try:
-            return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
+            data = tomllib.loads(path.read_text(encoding="utf-8"))
+            older = sorted(data.pop("before", []), key=lambda one: _release(one["transformers"]), reverse=True)
+            wanted = _release(transformers or version("transformers"))
+            found = cls.model_validate(data)
+            for change in older:
+                until = _release(change.pop("transformers"))
+                data = {**data, **change}
+                made = cls.model_validate(data)
+                found = made if wanted < until else found
+            return found
+        except (KeyError, TypeError) as error:
+            raise PluginError(
+                f"family file {path.name} is not valid (each [[before]] needs a 'transformers', the release that ended "
+                f"it); mend the file"
+            ) from error
+        except (OSError, ValueError) as error:
             first = (
                 "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3])
                 if isinstance(error, ValidationError)
@@ -151,12 +182,36 @@ class Family(_Data):
             value = self.config.ffn_over_hidden * self.size(config, "hidden")
         return int(value)
 
+    def image_extent(self, config: Any) -> tuple[int, int]:
+        """(height, width) of the images that a model reads."""
+        return _pair(getattr(config, str(self.config.image_size)))
+
+    def image_tokens(self, config: Any) -> int:
+        """Tokens of an image: its patches, and those before them."""
+        (height, width), (down, across) = (
+            self.image_extent(config),
+            _pair(getattr(config, str(self.config.patch_size))),
+        )
+        return (height // down) * (width // across) + self.leading_tokens
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The numbers of a release; of a development version those before its suffix."""
+    numbers = re.match(r"\d+(\.\d+)*", version)
+    if numbers is None:
+        raise TypeError(version)
+    return tuple(int(number) for number in numbers.group().split("."))
+
+
+def _pair(size: Any) -> tuple[int, int]:
+    return (int(size), int(size)) if isinstance(size, int) else (int(size[0]), int(size[1]))
+
 
 def family_of(model_type: str) -> Family:
     """The family registered for exactly this ``model_type``.
 
     Raises:
-        NotApplicable: no family of that name is registered.
+        NotApplicable: no family of that name is registered, or the installed transformers is too old for it.
     """
     base = model_type.removeprefix("axkit_")
     known = registry.entries(registry.FAMILIES)
@@ -166,4 +221,9 @@ def family_of(model_type: str) -> Family:
             f"describe it in a TOML file and register that under '{registry.FAMILIES}'"
         )
     family: Family = known[base].load()
+    have = version("transformers")
+    if family.since is not None and _release(have) < _release(family.since):
+        raise NotApplicable(
+            f"family '{base}' needs transformers {family.since} or later, and {have} is installed; upgrade it"
+        )
     return family

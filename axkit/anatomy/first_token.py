@@ -51,7 +51,8 @@ class FirstTokenCore(nn.Module):
 
         if attention_mask is not None and attention_mask.dim() == 4:
             attention_mask = attention_mask[:, :, :1, :]
-        attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, hard_attention)
+        how = self.config._attn_implementation
+        attend = hard_attention if how in (None, "eager") else ALL_ATTENTION_FUNCTIONS[how]
         ours = attend in (hard_attention, sdpa_attention_forward)  # not somebody's who wants to see keys
         if ours and not torch.is_grad_enabled() and self._can_fold():
             context, weights = self._folded(heads(query, hidden_states), full, attention_mask)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +17,7 @@ from axkit.record import journal_lines
 from axkit.report.plot import frontier_svg
 from axkit.report.text import FRONTIER, frontier_name, report_text
 from axkit.saving.folder import atomic_folder, save
+from axkit.tasks.images import ImageReader
 from axkit.tasks.kinds import KINDS
 
 FORMAT = 1
@@ -45,7 +47,7 @@ def write_run(run: Run, target: Path) -> dict[str, Any]:
         "recipe": run.plan.source.text,
         "overrides": list(run.plan.source.overrides),
         "machine": machine(),
-        "probe": {"texts": list(PROBE), "logits": _probe(run)},
+        "probe": _probe(run),
     }
     with atomic_folder(target) as folder:
         save(run.subject, run.tokenizer, folder, run.about)
@@ -61,14 +63,23 @@ def write_run(run: Run, target: Path) -> dict[str, Any]:
     return report
 
 
-def _probe(run: Run) -> list[Any]:
-    """The logits of two sentences: a deployment that reloads the folder can check that it got the same model."""
+def _probe(run: Run) -> dict[str, Any]:
+    """The logits of two sentences: a deployment that reloads the folder can check that it got the same model.
+
+    Where images are read, those of one whose values rise evenly from -1 to 1, in the order of memory.
+    """
     import torch
 
-    with torch.inference_mode():
+    if isinstance(run.tokenizer, ImageReader):
+        shape = (1, *run.tokenizer.shape)
+        asked: dict[str, Any] = {"pixels_from_-1_to_1": list(shape)}
+        inputs = {"pixel_values": torch.linspace(-1, 1, math.prod(shape)).view(shape)}
+    else:
+        asked = {"texts": list(PROBE)}
         inputs = run.tokenizer(list(PROBE), padding=True, return_tensors="pt")
+    with torch.inference_mode():
         logits = KINDS[run.plan.task.spec.kind].logits(run.subject.module(**inputs))
-    return logits.float().tolist()
+    return {**asked, "logits": logits.float().tolist()}
 
 
 def resolved_recipe(run: Run) -> str:

@@ -160,6 +160,14 @@ def table_lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]
     return lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
 
 
+def _doubles(summary: Mapping[str, Any]) -> str:
+    """Rows that stand in two splits, pair by pair."""
+    pairs = [f"{count} of {pair}" for pair, count in summary["rows_also_in_another_split"].items()]
+    if not pairs:
+        return "No row of one split also stands in another."
+    return f"Rows whose input also stands in another split: {', '.join(pairs)}."
+
+
 def report_text(report: Mapping[str, Any]) -> str:
     """The whole report as Markdown."""
     summary, stages, machine = report["summary"], report["stages"], report["machine"]
@@ -197,8 +205,7 @@ def report_text(report: Mapping[str, Any]) -> str:
         "## Data",
         "",
         f"Rows: {rows['train']} train, {rows['search']} search, {rows['test']} test. Truncated: "
-        f"{sum(summary['rows_truncated'].values())}. Test rows whose text also stands in train or search: "
-        f"{summary['test_rows_also_in_train_or_search']}.",
+        f"{sum(summary['rows_truncated'].values())}. {_doubles(summary)}",
         "",
         "## Machine",
         "",

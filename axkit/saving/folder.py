@@ -25,6 +25,7 @@ MANIFEST = "axkit.json"
 FORMAT = 1
 _MODEL_FILES = ("config.json", MANIFEST)
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "merges.txt")
+_READER_FILES = (*_TOKENIZER_FILES, "preprocessor_config.json")
 
 
 @contextmanager
@@ -71,7 +72,7 @@ def save(subject: Subject, tokenizer: Any, folder: Path, about: Mapping[str, Any
 
     Args:
         subject: what to save.
-        tokenizer: goes along.
+        tokenizer: goes along; the image reader of a model that reads pixels.
         folder: must exist.
         about: JSON for the manifest: task, metric, label names.
 
@@ -123,7 +124,7 @@ def _save_config(subject: Subject, folder: Path) -> None:
 
 def model_bytes(folder: Path) -> int:
     """Bytes on disk of what a deployment copies: weights, config, manifest, tokenizer; no report, no recipe."""
-    wanted = [folder / name for name in (*_MODEL_FILES, *_TOKENIZER_FILES)] + list(folder.glob("*.safetensors"))
+    wanted = [folder / name for name in (*_MODEL_FILES, *_READER_FILES)] + list(folder.glob("*.safetensors"))
     return sum(path.stat().st_size for path in wanted if path.is_file())
 
 

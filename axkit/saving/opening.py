@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 
+from axkit.anatomy.family import Family, family_of
 from axkit.errors import CheckpointError
-from axkit.models import local_folder
+from axkit.models import local_folder, read_config
 from axkit.quiet import quiet
 from axkit.saving.folder import load_subject
 from axkit.subject import Subject
+from axkit.tasks.images import ImageReader
 from axkit.tasks.kind import TaskKind
 
 
@@ -38,9 +40,32 @@ def open_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def token_limit(tokenizer: Any, config: Any) -> int:
-    """Tokens that a model can take: the tokenizer's word where it has one, else the position embeddings."""
-    said = int(tokenizer.model_max_length)
+def open_reader(folder: Path, family: Family) -> Any:
+    """What makes a checkpoint's inputs: its tokenizer, or its :class:`~axkit.tasks.images.ImageReader`.
+
+    Raises:
+        CheckpointError: there is none that loads.
+    """
+    return open_tokenizer(folder) if family.inputs == "tokens" else ImageReader.from_folder(folder)
+
+
+def token_limit(reader: Any, config: Any, family: Family) -> int:
+    """Tokens that a model can take: the tokenizer's word where it has one, else the position embeddings.
+
+    Of images, those that it makes of one.
+
+    Raises:
+        CheckpointError: the reader makes images of a size that the model does not take.
+    """
+    if family.inputs == "pixels":
+        wanted = (int(config.num_channels), *family.image_extent(config))
+        if reader.shape != wanted:
+            raise CheckpointError(
+                f"the model reads images of {' x '.join(map(str, wanted))}, its preprocessor_config.json makes "
+                f"{' x '.join(map(str, reader.shape))} (channels, height, width); mend the file"
+            )
+        return family.image_tokens(config)
+    said = int(reader.model_max_length)
     positions = int(getattr(config, "max_position_embeddings", 0) or 512)
     return said if said < 10**6 else positions
 
@@ -75,7 +100,7 @@ def open_for_task(folder: Path, kind: TaskKind, outputs: int, names: Sequence[st
             f"{folder} lacks {len(lost)} weights of its own architecture ({lost[0]} first); copy or save it again"
         )
     module.config.problem_type = kind.problem_type
-    if module.config.pad_token_id is None:  # a causal classifier looks for the last token that is none
+    if getattr(module.config, "pad_token_id", 0) is None:  # a causal classifier looks for the last token that is none
         module.config.pad_token_id = module.config.eos_token_id
     return module.eval()
 
@@ -92,8 +117,12 @@ def open_subject(name: str, tokenizer: Any, kind: TaskKind) -> Subject:
         CheckpointError: there is none, it is damaged, its head is of another kind, or its word pieces are others.
     """
     folder = local_folder(name)
-    if open_tokenizer(folder).get_vocab() != tokenizer.get_vocab():
-        raise CheckpointError(f"model '{name}' splits text into other pieces; take one with the same vocabulary")
+    other = open_reader(folder, family_of(read_config(folder)["model_type"]))
+    if hasattr(tokenizer, "get_vocab"):
+        if not hasattr(other, "get_vocab") or other.get_vocab() != tokenizer.get_vocab():
+            raise CheckpointError(f"model '{name}' splits text into other pieces; take one with the same vocabulary")
+    elif not isinstance(other, ImageReader) or not other.makes_the_same(tokenizer):
+        raise CheckpointError(f"model '{name}' reads images in another way; take one with the same image processor")
     subject = load_subject(folder)
     if not type(subject.module).__name__.endswith(f"For{kind.head}"):
         raise CheckpointError(f"model '{name}' has no trained head for {kind.name}; take one fine-tuned for the task")

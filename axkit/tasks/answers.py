@@ -12,9 +12,11 @@ from torch import Tensor
 
 from axkit.errors import DataError
 from axkit.tasks import squad
-from axkit.tasks.kind import Encoded, TaskKind, divergence, objects, pick_inputs
+from axkit.tasks.kind import Encoded, TaskKind, column_type, divergence, input_names, objects
+from axkit.tasks.prepare import Job, list_lengths, numbers, prepared
 from axkit.tasks.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
+from axkit.tasks.table import Column
 
 QUESTION_TOKENS = 64  # longer questions are cut (Devlin et al. 2018, run_squad)
 N_BEST = 20  # starts and ends that are looked at
@@ -43,33 +45,51 @@ class QuestionAnswering(TaskKind):
     name = "question_answering"
     metrics: ClassVar = {"f1": squad.f1, "exact_match": squad.exact_match}
 
-    def encode(self, rows: SplitRows, spec: TaskSpec, tokenizer: Any, limit: int) -> Encoded:
-        """Windows of ``limit`` tokens that share ``spec.stride`` tokens of context."""
-        room = limit - spec.stride - tokenizer.num_special_tokens_to_add(pair=True) - 8
-        if room < 8:
-            raise DataError(f"a stride of {spec.stride} leaves no room in windows of {limit} tokens; make it smaller")
-        questions = [_cut(tokenizer, question, min(QUESTION_TOKENS, room)) for question, _ in rows.texts]
-        contexts = [context for _, context in rows.texts]
-        encoded = tokenizer(
-            questions,
+    def encode(self, rows: SplitRows, job: Job) -> Encoded:
+        """Windows of ``job.limit`` tokens that share ``spec.stride`` tokens of context."""
+        _room(job)
+        names = input_names(job.reader)
+        columns = {name: column_type(name) for name in names} | {"from": "int32", "to": "int32"}
+        made = prepared(rows, self.examples, columns | dict.fromkeys(("row", "null", "start", "end"), "=int64"), job)
+        lengths = list_lengths(made, "input_ids")
+        labels = np.stack([numbers(made, "start"), numbers(made, "end"), lengths], 1).astype(np.int64)
+
+        def window(row: int, starts: list[int], ends: list[int], null: int) -> Window:
+            spans = [(s, e) if s >= 0 else None for s, e in zip(starts, ends, strict=True)]
+            return Window(row, rows.texts[row][1], spans, null)
+
+        golds = objects([tuple(text for _, text in answers) for answers in rows.labels])
+        notes = Column(made, ["row", "from", "to", "null"], window)
+        return Encoded(made.select_columns(names), lengths, labels, golds, 0, notes)
+
+    def examples(self, texts: list[tuple[Any, ...]], labels: Any, first: int, job: Job) -> dict[str, list[Any]]:
+        """Besides the inputs, of each window: its row, the characters of each token (-1 outside the context), the
+        token of "no answer", and the first and last token of the answer.
+        """
+        room = min(QUESTION_TOKENS, _room(job))
+        contexts = [context for _, context in texts]
+        encoded = job.reader(
+            [_cut(job.reader, question, room) for question, _ in texts],
             contexts,
             truncation="only_second",
-            max_length=limit,
-            stride=spec.stride,
+            max_length=job.limit,
+            stride=job.spec.stride,
             return_overflowing_tokens=True,
             return_offsets_mapping=True,
         )
-        examples = pick_inputs(tokenizer, encoded, len(encoded["input_ids"]))
-        windows, labels = [], []
+        made: dict[str, list[Any]] = {name: encoded[name] for name in input_names(job.reader)}
+        made |= {name: [] for name in ("from", "to", "row", "null", "start", "end")}
         for i, row in enumerate(encoded["overflow_to_sample_mapping"]):
             inside = [sequence == 1 for sequence in encoded.sequence_ids(i)]
             spans = [tuple(s) if there else None for s, there in zip(encoded["offset_mapping"][i], inside, strict=True)]
-            ids = examples[i]["input_ids"]
-            null = ids.index(tokenizer.cls_token_id) if tokenizer.cls_token_id in ids else 0
-            windows.append(Window(row, contexts[row], spans, null))
-            labels.append((*_positions(windows[-1], rows.labels[row]), len(ids)))
-        golds = objects([tuple(text for _, text in answers) for answers in rows.labels])
-        return Encoded(examples, objects(labels), golds, 0, windows)
+            ids = encoded["input_ids"][i]
+            null = ids.index(job.reader.cls_token_id) if job.reader.cls_token_id in ids else 0
+            start, end = _positions(Window(row, contexts[row], spans, null), labels[row])
+            values = {"row": first + row, "null": null, "start": start, "end": end}
+            values |= {name: [span[k] if span else -1 for span in spans] for k, name in enumerate(("from", "to"))}
+            for name, value in values.items():
+                made[name].append(value)
+        return made
 
     def collate(self, labels: Sequence[Any], tokens: int) -> Tensor:
         """(batch, tokens, 2), start and end: 1 at the position, -1 where a window is padded, else 0."""
@@ -127,6 +147,20 @@ class QuestionAnswering(TaskKind):
     def majority(self, train_labels: Any, golds: Any) -> Any:
         """No answer, ever: all that can be said without reading."""
         return objects([""] * len(golds))
+
+
+def _room(job: Job) -> int:
+    """Tokens of a window that are left for the question.
+
+    Raises:
+        DataError: the stride leaves none.
+    """
+    room = job.limit - job.spec.stride - int(job.reader.num_special_tokens_to_add(pair=True)) - 8
+    if room < 8:
+        raise DataError(
+            f"a stride of {job.spec.stride} leaves no room in windows of {job.limit} tokens; make it smaller"
+        )
+    return room
 
 
 def _cut(tokenizer: Any, question: str, tokens: int) -> str:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import hashlib
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from axkit.errors import DataError
+from axkit.tasks import images
+from axkit.tasks.labels import LABEL, listed
 from axkit.tasks.spec import Kind, Row, SplitName, Task, TaskSpec
+from axkit.tasks.table import Table, Texts
 
-Texts = list[tuple[str, ...]]
+STRATIFIED = ("classification", "image_classification")  # kinds whose classes are held out alike
+_CHUNK = 4096  # labels that are Python objects at once, where an array can hold them
 
 
 def check_columns(task: Task, split: SplitName, rows: Sequence[Row]) -> None:
@@ -38,7 +44,7 @@ def label_names(task: Task, train: Sequence[Row]) -> tuple[str, ...]:
         return ()
     if len(spec.label_columns) > 1:
         return spec.label_columns
-    found = {label for row in train for label in _labels_of(spec, row)}
+    found = {label for row in narrowed(train, spec.label_columns) for label in _labels_of(spec, row)}
     if spec.label_names is None:
         numbers = [label for label in found if isinstance(label, int)]
         whole = len(numbers) == len(found) and max(numbers, default=-1) < 10_000
@@ -57,7 +63,7 @@ def label_names(task: Task, train: Sequence[Row]) -> tuple[str, ...]:
 
 def check_variety(task: Task, train_labels: Any) -> None:
     """Refuse a classification whose train rows all have one label: there is nothing to learn."""
-    if task.spec.kind == "classification" and len(np.unique(train_labels)) < 2:
+    if task.spec.kind in STRATIFIED and len(np.unique(train_labels)) < 2:
         raise DataError(
             f"task '{task.name}': a classification needs two labels or more, train has 1; give rows of another label"
         )
@@ -65,145 +71,160 @@ def check_variety(task: Task, train_labels: Any) -> None:
 
 def _labels_of(spec: TaskSpec, row: Row) -> Sequence[Any]:
     value = row.get(spec.label_columns[0])
-    if spec.kind == "classification":
+    if spec.kind in STRATIFIED:
         return () if value is None else (value,)
-    return _listed(value) or ()
+    return listed(value) or ()
 
 
-def _listed(value: Any) -> list[Any] | None:
-    """A list, or the words of a string; None for anything else."""
-    if isinstance(value, str):
-        return value.split()
-    return list(value) if isinstance(value, list | tuple | np.ndarray) else None
+def narrowed(rows: Sequence[Row], columns: Sequence[str]) -> Sequence[Row]:
+    """The rows with these columns, as far as they are on disk; rows in memory as they are."""
+    return rows.only(columns) if isinstance(rows, Table) else rows
 
 
-def check_rows(task: Task, split: SplitName, rows: Sequence[Row], names: tuple[str, ...]) -> tuple[Texts, Any]:
-    """Texts and labels of a split (see ``SplitRows``).
+@dataclass(frozen=True)
+class Checked:
+    """A split that was found in order.
+
+    Attributes:
+        texts: a tuple per row; of rows on disk they are read when asked for.
+        labels: see ``SplitRows``.
+        keys: per row 64 bits of a hash of its text, for the order of samples and for doubles.
+        draws: per row a number in [0, 1), a hash of what decides whether it is held out.
+    """
+
+    texts: Sequence[tuple[Any, ...]]
+    labels: Any
+    keys: Any
+    draws: Any
+
+
+def check_rows(task: Task, split: SplitName, rows: Sequence[Row], names: tuple[str, ...]) -> Checked:
+    """Texts and labels of a split; rows on disk are passed over once, and stay there.
 
     Raises:
         DataError: the first row that is not what the task declares.
     """
-    spec, texts, labels = task.spec, [], []
-    ids: dict[Any, int] = {}
-    for number, row in enumerate(rows, 1):
+    spec = task.spec
+    take = _TAKE.get(spec.kind, texts_of)
+    named = (*spec.columns, *spec.label_columns, *((spec.id,) if spec.id else ()))
+    kept: list[tuple[Any, ...]] | None = None if isinstance(rows, Table) and rows.on_disk else []
+    labels, keys, draws, ids = _Labels(spec.kind), array("Q"), array("d"), array("q")
+    for number, row in enumerate(narrowed(rows, named), 1):
         where = f"task '{task.name}', {split} split, row {number}"
-        text = _words(spec, row, where) if spec.kind == "token_classification" else _texts(spec, row, where)
-        texts.append(text)
-        labels.append(_LABEL[spec.kind](spec, row, names, where, text))
-        if spec.id is not None and ids.setdefault(row.get(spec.id), number) != number:
-            first = ids[row.get(spec.id)]
-            raise DataError(f"{where}: '{spec.id}' is {row.get(spec.id)!r}, as in row {first}; give each row its own")
-    return texts, _as_array(spec.kind, labels)
+        text = take(spec, row, where)
+        labels.append(LABEL[spec.kind](spec, row, names, where, text))
+        if spec.kind == "image_classification":  # doubles are files of the same content
+            hashed: tuple[Any, ...] = (_whole_image(text[0], where),)
+        else:  # questions on one context stay together: a model that has seen the context has seen the answers
+            hashed = text[1:] if spec.kind == "question_answering" else text
+        keys.append(text_key(hashed if spec.kind == "image_classification" else text, "sample"))
+        draws.append(text_key(hashed, "split") / 2**64)
+        if spec.id is not None:
+            ids.append(_id_key(row.get(spec.id), spec.id, where))
+        if kept is not None:
+            kept.append(text)
+    if spec.id is not None:
+        _check_ids(f"task '{task.name}', {split} split", spec.id, rows, np.frombuffer(ids, np.int64))
+    texts: Sequence[tuple[Any, ...]] = kept if kept is not None else []
+    if kept is None and isinstance(rows, Table):
+        whole = rows.only(spec.columns).joined(f"task '{task.name}', {split} split")
+        texts = Texts(whole, partial(take, spec, where=""))
+    return Checked(texts, labels.done(), np.frombuffer(keys, np.uint64), np.frombuffer(draws, np.float64))
 
 
-def _as_array(kind: Kind, labels: Sequence[Any]) -> Any:
-    if kind in ("classification", "multi_label"):
-        return np.array(labels, dtype=np.int64)
-    if kind == "regression":
-        return np.array(labels, dtype=np.float64)
-    array = np.empty(len(labels), dtype=object)  # np.array would make a table of tuples of like length
-    array[:] = labels
-    return array
+def _whole_image(value: Any, where: str) -> bytes:
+    data = images.content(value, where)
+    images.decoded(data, where)
+    return data
 
 
-def _texts(spec: TaskSpec, row: Row, where: str) -> tuple[str, ...]:
+def text_key(text: Sequence[str | bytes], purpose: str) -> int:
+    """64 bits that depend on the text and the purpose alone."""
+    parts = [part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass") for part in (purpose, *text)]
+    return int.from_bytes(hashlib.sha256(b"\x1f".join(parts)).digest()[:8], "big")
+
+
+class _Labels:
+    """Labels of rows on their way into an array."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.dtype = _DTYPES.get(kind)
+        self.chunks: list[Any] = []
+        self.some: list[Any] = []
+
+    def append(self, label: Any) -> None:
+        self.some.append(label)
+        if self.dtype is not None and len(self.some) == _CHUNK:
+            self.chunks.append(np.array(self.some, self.dtype))
+            self.some = []
+
+    def done(self) -> Any:
+        if self.dtype is None:
+            whole = np.empty(len(self.some), dtype=object)  # np.array would make a table of tuples of like length
+            whole[:] = self.some
+            return whole
+        return np.concatenate([*self.chunks, *([np.array(self.some, self.dtype)] if self.some else [])])
+
+
+_DTYPES: dict[Kind, Any] = {
+    "classification": np.int64,
+    "image_classification": np.int64,
+    "multi_label": np.int64,
+    "regression": np.float64,
+}
+
+
+def _id_key(value: Any, column: str, where: str) -> int:
+    try:
+        return hash(value)
+    except TypeError:
+        raise DataError(f"{where}: '{column}' is {value!r:.60}, which names no row; give a number or a word") from None
+
+
+def _check_ids(where: str, column: str, rows: Sequence[Row], keys: Any) -> None:
+    """Refuse an id that two rows have; what the keys say is looked up in the rows."""
+    _, place, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    seen: dict[Any, int] = {}
+    for index in np.flatnonzero(counts[place] > 1).tolist():
+        value = rows[index].get(column)
+        if value in seen:
+            first = seen[value]
+            raise DataError(
+                f"{where}, row {index + 1}: '{column}' is {value!r}, as in row {first}; give each row its own"
+            )
+        seen[value] = index + 1
+
+
+def texts_of(spec: TaskSpec, row: Row, where: str) -> tuple[str, ...]:
+    """The texts of a row; a ``where`` names it in messages."""
     text = tuple(row.get(column) for column in spec.columns)
     for column, part in zip(spec.columns, text, strict=True):
         if not isinstance(part, str) or not part.strip():
             raise DataError(f"{where}: '{column}' holds no text ({part!r}); fill it or drop the row")
+        if not _is_unicode(part):
+            raise DataError(f"{where}: '{column}' holds half a character ({part!r:.60}); mend or drop the row")
     return text  # type: ignore[return-value]  # checked just above
 
 
-def _words(spec: TaskSpec, row: Row, where: str) -> tuple[str, ...]:
+def words_of(spec: TaskSpec, row: Row, where: str) -> tuple[str, ...]:
+    """The words of a row."""
     value = row.get(spec.columns[0])
-    words = _listed(value)
+    words = listed(value)
     if not words or not all(isinstance(word, str) and word and not any(map(str.isspace, word)) for word in words):
         raise DataError(f"{where}: '{spec.columns[0]}' is no list of words ({value!r:.60}); mend or drop the row")
     return tuple(words)
 
 
-def _label(spec: TaskSpec, row: Row, names: tuple[str, ...], where: str, _: Any) -> int:
-    return _class(row.get(spec.label_columns[0]), names, where)
-
-
-def _class(value: Any, names: tuple[str, ...], where: str) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        if 0 <= value < len(names):
-            return value
-        raise DataError(f"{where}: label {value} is outside 0..{len(names) - 1} ({len(names)} labels in train)")
-    if value is None:
-        raise DataError(f"{where}: label None is no label; fill it in or drop the row")
-    if str(value) in names:
-        return names.index(str(value))
-    raise DataError(f"{where}: label {value!r} is none of {', '.join(names)}; mend the row or 'label_names'")
-
-
-def _score(spec: TaskSpec, row: Row, names: tuple[str, ...], where: str, _: Any) -> float:
-    value = row.get(spec.label_columns[0])
-    if isinstance(value, str):  # one bad field makes a whole CSV column text
-        with suppress(ValueError):
-            value = float(value)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise DataError(f"{where}: score '{spec.label}' is {value!r}; it must be a finite number")
-    return float(value)
-
-
-def _label_set(spec: TaskSpec, row: Row, names: tuple[str, ...], where: str, _: Any) -> list[int]:
-    """0 or 1 for each label; a row may have none."""
-    if len(spec.label_columns) > 1:
-        values = [row.get(column) for column in spec.label_columns]
-        if any(value not in (0, 1) for value in values):
-            raise DataError(f"{where}: the label columns hold {values!r}; each must be 0 or 1")
-        return [int(value) for value in values]  # type: ignore[arg-type]  # 0, 1, False or True
-    found = _listed(row.get(spec.label_columns[0]))
-    if found is None:
-        raise DataError(f"{where}: '{spec.label}' is {row.get(spec.label_columns[0])!r}; it must be a list of labels")
-    chosen = {_class(value, names, where) for value in found}
-    return [int(index in chosen) for index in range(len(names))]
-
-
-def _tags(spec: TaskSpec, row: Row, names: tuple[str, ...], where: str, words: Any) -> tuple[str, ...]:
-    value = row.get(spec.label_columns[0])
-    tags = _listed(value)
-    if tags is None or len(tags) != len(words):
-        raise DataError(
-            f"{where}: {len(words)} words have {0 if tags is None else len(tags)} tags ('{spec.label}'); "
-            f"give each word one"
-        )
-    return tuple(names[_class(tag, names, where)] for tag in tags)
-
-
-def _answers(spec: TaskSpec, row: Row, names: tuple[str, ...], where: str, text: Any) -> tuple[tuple[int, str], ...]:
-    """(first character, text) of each answer; none where the question has none."""
-    value = row.get(spec.label_columns[0])
+def _is_unicode(text: str) -> bool:
+    """False where a surrogate stands alone, which neither Arrow nor a tokenizer takes."""
     try:
-        answers = _pairs(value)
-    except (KeyError, TypeError, ValueError):
-        raise DataError(f"{where}: '{spec.label}' is no answer with text and answer_start ({value!r:.60})") from None
-    for start, answer in answers:
-        if not answer or text[1][start : start + len(answer)] != answer:
-            raise DataError(
-                f"{where}: the context does not hold the answer {answer!r:.60} at character {start}; mend the row"
-            )
-    if not answers and spec.no_answer_threshold is None:
-        raise DataError(
-            f"{where}: the question has no answer; give the task a 'no_answer_threshold' (0.0), or drop the row"
-        )
-    return answers
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
-def _pairs(value: Any) -> tuple[tuple[int, str], ...]:
-    """Both shapes in use: {text: [...], answer_start: [...]}, and a list of {text, answer_start}."""
-    if isinstance(value, Mapping):
-        together = zip(value["answer_start"], value["text"], strict=True)
-        return tuple((int(start), str(text)) for start, text in together)
-    return tuple((int(one["answer_start"]), str(one["text"])) for one in value)
-
-
-_LABEL: dict[Kind, Callable[..., Any]] = {
-    "classification": _label,
-    "regression": _score,
-    "multi_label": _label_set,
-    "token_classification": _tags,
-    "question_answering": _answers,
+_TAKE: dict[Kind, Callable[..., tuple[Any, ...]]] = {
+    "token_classification": words_of,
+    "image_classification": images.image_of,
 }

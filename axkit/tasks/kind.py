@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from axkit.tasks.prepare import Job, list_lengths, prepared
 from axkit.tasks.rows import SplitRows
 from axkit.tasks.spec import HEADS, Kind, TaskSpec
 
@@ -20,15 +21,17 @@ class Encoded:
     """A split, tokenized.
 
     Attributes:
-        examples: what the model is given, before padding: input name -> ints. One per row, or several where a row is
-            longer than the model takes (windows).
+        examples: what the model is given, before padding: a ``datasets.Dataset`` with a column for each input. One
+            per row, or several where a row is longer than the model takes (windows).
+        lengths: of the examples, in tokens; int64.
         labels: per example, what the loss needs.
         golds: per row, what the metrics compare with.
         at_limit: examples that may have lost tokens to the limit.
         notes: per example, what :meth:`TaskKind.gather` needs to get back from examples to rows.
     """
 
-    examples: list[dict[str, list[int]]]
+    examples: Any
+    lengths: Any
     labels: Any
     golds: Any
     at_limit: int
@@ -57,13 +60,26 @@ class TaskKind(ABC):
         """The suffix of the transformers class: ``AutoModelFor<head>``."""
         return HEADS[self.name]
 
-    def encode(self, rows: SplitRows, spec: TaskSpec, tokenizer: Any, limit: int) -> Encoded:
-        """Tokenize; by default one example per row, truncated to ``limit`` tokens."""
-        columns = [list(column) for column in zip(*rows.texts, strict=True)]
-        encoded = tokenizer(*columns, truncation=True, max_length=limit)
-        examples = pick_inputs(tokenizer, encoded, len(rows))
-        at_limit = sum(len(example["input_ids"]) >= limit for example in examples)
-        return Encoded(examples, rows.labels, rows.labels, at_limit)
+    def limit(self, spec: TaskSpec, model: int) -> int:
+        """Tokens of an example, at most, for a model that can take ``model``."""
+        return min(spec.max_length, model)
+
+    def encode(self, rows: SplitRows, job: Job) -> Encoded:
+        """Tokenize; by default one example per row, truncated to ``job.limit`` tokens."""
+        names = input_names(job.reader)
+        examples = prepared(rows, self.examples, {name: column_type(name) for name in names}, job)
+        lengths = list_lengths(examples, "input_ids")
+        return Encoded(examples, lengths, rows.labels, rows.labels, int((lengths >= job.limit).sum()))
+
+    def examples(self, texts: list[tuple[Any, ...]], labels: Any, first: int, job: Job) -> dict[str, list[Any]]:
+        """The examples of some rows, by column (see ``prepare.prepared``)."""
+        columns = [list(column) for column in zip(*texts, strict=True)]
+        encoded = job.reader(*columns, truncation=True, max_length=job.limit)
+        return {name: encoded[name] for name in input_names(job.reader)}
+
+    def inputs(self, examples: dict[str, list[Any]], reader: Any) -> dict[str, Tensor]:
+        """What the model's forward takes, of some examples; by default padded by the tokenizer."""
+        return dict(reader.pad(examples, return_tensors="pt"))
 
     def collate(self, labels: Sequence[Any], tokens: int) -> Tensor:
         """Labels of some examples as one tensor, (batch, ...); ``tokens`` is the padded length."""
@@ -128,10 +144,15 @@ def divergence(logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
     return apart.sum(-1) * temperature**2
 
 
-def pick_inputs(tokenizer: Any, encoded: Any, count: int) -> list[dict[str, list[int]]]:
-    """A tokenizer's output as one dict per example, with what models are given."""
-    names = [name for name in tokenizer.model_input_names if name in encoded]
-    return [{name: encoded[name][i] for name in names} for i in range(count)]
+def input_names(tokenizer: Any) -> list[str]:
+    """The inputs that a tokenizer makes, in its order."""
+    made = tokenizer("a")
+    return [name for name in tokenizer.model_input_names if name in made]
+
+
+def column_type(name: str) -> str:
+    """The Arrow type of a model's input."""
+    return "int8" if name in ("attention_mask", "token_type_ids") else "int32"
 
 
 def objects(values: Sequence[Any]) -> Any:

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from axkit.errors import DataError
+from axkit.tasks.images import SUFFIXES
 from axkit.tasks.spec import Row, SplitName, TaskSpec
+from axkit.tasks.table import Table
 
 _BY_DATASETS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
 _CONLL = (".conll", ".iob", ".bio", ".iob2")
 READS = sorted((*_BY_DATASETS, *_CONLL))
 
 
-def read_split(spec: TaskSpec, split: SplitName) -> tuple[list[Row], list[str]]:
+def read_split(spec: TaskSpec, split: SplitName) -> tuple[Sequence[Row], list[str]]:
     """The rows of a split, and the part (file or hub split) that each came from; parts are empty where there is one.
 
     Raises:
@@ -25,16 +27,19 @@ def read_split(spec: TaskSpec, split: SplitName) -> tuple[list[Row], list[str]]:
     """
     if spec.files is not None:
         sources = _listed(spec.files[split])
-        read = [read_file(split, path, spec.header) for path in sources]
+        read = [_read(split, path, spec) for path in sources]
         names = [Path(path).stem for path in sources]
     else:
         sources = _listed((spec.hub_splits or {"train": "train", "test": "test"})[split])
-        read = [_read_hub(str(spec.hub), split, name) for name in sources]
+        read = [_undecoded(_read_hub(str(spec.hub), split, name)) for name in sources]
         names = sources
-    rows = [row for part in read for row in part]
     if len(read) == 1:
-        return rows, []
-    return rows, [name for name, part in zip(names, read, strict=True) for _ in part]
+        return Table(read), []
+    return Table(read), [name for name, part in zip(names, read, strict=True) for _ in range(len(part))]
+
+
+def _read(split: SplitName, path: str, spec: TaskSpec) -> Any:
+    return read_images(split, path, spec) if spec.image else read_file(split, path, spec.header)
 
 
 def splits_of(spec: TaskSpec) -> list[SplitName]:
@@ -47,8 +52,51 @@ def _listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
 
 
-def read_file(split: SplitName, path: str, header: Sequence[str] | None = None) -> list[Row]:
-    """Rows of one file, by its suffix.
+def read_images(split: SplitName, path: str, spec: TaskSpec) -> Any:
+    """Rows of images: of a folder with a folder for each label, or of a file whose paths start at its own folder.
+
+    Raises:
+        DataError: no such place, no image in it, or one that stands beside the folders.
+    """
+    top = Path(path)
+    if not top.is_dir():
+        return _anchored(_undecoded(read_file(split, path, spec.header)), str(spec.image), top.parent)
+    astray = sorted(file.name for file in top.iterdir() if file.suffix.lower() in SUFFIXES)
+    if astray:
+        raise DataError(f"{split} folder {path}: {astray[0]} stands in no folder of a label; move it into one")
+    return [
+        {"image": str(file), "label": folder.name}
+        for folder in sorted(top.iterdir())
+        if folder.is_dir()
+        for file in sorted(folder.iterdir())
+        if file.suffix.lower() in SUFFIXES
+    ]
+
+
+def _undecoded(rows: Any) -> Any:
+    """A data set whose images stay bytes or paths: they are decoded by us, once."""
+    import datasets
+
+    for name, kind in getattr(rows, "features", {}).items():
+        if isinstance(kind, datasets.Image):
+            rows = rows.cast_column(name, datasets.Image(decode=False))
+    return rows
+
+
+def _anchored(rows: Any, column: str, folder: Path) -> Any:
+    """Relative paths in a column, seen from a folder; whatever is no path is left to the checks."""
+
+    def anchor(values: list[Any]) -> dict[str, list[Any]]:
+        return {column: [str(folder / value) if isinstance(value, str) and value else value for value in values]}
+
+    if isinstance(rows, list) or column not in rows.column_names or rows.features[column].dtype != "string":
+        return rows
+    with quiet_datasets():
+        return rows.map(anchor, input_columns=[column], batched=True)
+
+
+def read_file(split: SplitName, path: str, header: Sequence[str] | None = None) -> Any:
+    """Rows of one file, by its suffix: a ``datasets.Dataset`` in Arrow files, or a list for CoNLL and SQuAD's JSON.
 
     Args:
         split: for messages.
@@ -89,7 +137,7 @@ def _check_utf8(split: SplitName, file: Path) -> None:
                 ) from None
 
 
-def _read_by_datasets(split: SplitName, file: Path, reader: str) -> list[Row]:
+def _read_by_datasets(split: SplitName, file: Path, reader: str) -> Any:
     import datasets
 
     options: dict[str, Any] = {}
@@ -97,11 +145,10 @@ def _read_by_datasets(split: SplitName, file: Path, reader: str) -> list[Row]:
         options = {"sep": "\t" if file.suffix.lower() == ".tsv" else ",", "keep_default_na": False, "na_values": [""]}
     try:
         with quiet_datasets():
-            rows = datasets.load_dataset(reader, data_files=str(file), split="train", **options)
+            return datasets.load_dataset(reader, data_files=str(file), split="train", **options)
     except (datasets.exceptions.DatasetGenerationError, ValueError) as error:
         cause = str(error.__cause__ or error).splitlines()[0]
         raise DataError(f"{split} file {file} is not valid {file.suffix[1:]} ({cause}); mend the file") from error
-    return list(rows)
 
 
 def _read_conll(split: SplitName, file: Path, header: Sequence[str] | None) -> list[Row]:
@@ -174,7 +221,7 @@ def quiet_datasets() -> Iterator[None]:
             datasets.enable_progress_bars()
 
 
-def _read_hub(hub: str, split: SplitName, name: str) -> list[Row]:
+def _read_hub(hub: str, split: SplitName, name: str) -> Any:
     import datasets
 
     path, _, configuration = hub.partition(":")
@@ -188,4 +235,4 @@ def _read_hub(hub: str, split: SplitName, name: str) -> list[Row]:
         ) from error
     if name not in found:
         raise DataError(f"data set '{hub}' has no split '{name}' for {split}; it has {', '.join(found)}")
-    return list(found[name])
+    return found[name]

@@ -1,10 +1,11 @@
-"""Rows of a task: read, checked, split by a hash of the row. Imports no torch."""
+"""Rows of a task: read, checked, split by a hash of the row; on disk they stay there. Imports no torch."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from axkit.recipe import Samples
 from axkit.tasks import checks
 from axkit.tasks.readers import read_split, splits_of
 from axkit.tasks.spec import SPLITS, Row, SplitName, Task
+from axkit.tasks.table import Texts
 
 SEARCH_SHARE = 0.15  # of train, where a task has no search split (arXiv 2010.03688, section 5)
 
@@ -23,17 +25,20 @@ class SplitRows:
     """One split, ready to be tokenized.
 
     Attributes:
-        texts: a tuple of strings per row: one or two texts, the words, or question and context.
+        texts: a tuple of strings per row: one or two texts, the words, or question and context. A list, or
+            :class:`~axkit.tasks.table.Texts` of rows on disk.
         labels: per row; int64 classes, float64 scores, int64 (rows, labels) of 0 and 1, or an object array of tuples:
             tags, or (first character, text) of each answer.
         label_names: of classes 0, 1, ...
         parts: name of the file or hub split that each row came from; empty where there is one.
+        digest: hash of every text and label, in order; empty where nobody asked for it.
     """
 
-    texts: list[tuple[str, ...]]
+    texts: Sequence[tuple[Any, ...]]
     labels: Any
     label_names: tuple[str, ...] = ()
-    parts: tuple[str, ...] = ()
+    parts: Sequence[str] = ()
+    digest: str = ""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -48,12 +53,31 @@ class TaskRows:
         label_names: of classes 0, 1, ...; empty for regression and question answering.
         overlap: rows of test whose text also stands in train or search.
         fingerprint: hash of every text and label that is used.
+        overlaps: (one split, another) -> rows of the other whose text also stands in the one; where there are any.
     """
 
     splits: Mapping[SplitName, SplitRows]
     label_names: tuple[str, ...]
     overlap: int
     fingerprint: str
+    overlaps: Mapping[tuple[SplitName, SplitName], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """Rows with their hashes (see ``checks.Checked``)."""
+
+    rows: SplitRows
+    keys: Any
+    draws: Any
+
+    def pick(self, keep: Any) -> _Checked:
+        """These rows (an integer array), in this order."""
+        old = self.rows
+        texts = old.texts.pick(keep) if isinstance(old.texts, Texts) else [old.texts[i] for i in keep.tolist()]
+        parts = [old.parts[i] for i in keep.tolist()] if old.parts else ()
+        rows = SplitRows(texts, old.labels[keep], old.label_names, parts)
+        return _Checked(rows, self.keys[keep], self.draws[keep])
 
 
 def load_rows(task: Task, samples: Samples) -> TaskRows:
@@ -62,7 +86,7 @@ def load_rows(task: Task, samples: Samples) -> TaskRows:
     Raises:
         DataError: a file that cannot be read, a missing column, a bad label, an empty split.
     """
-    raw: dict[SplitName, list[Row]] = {}
+    raw: dict[SplitName, Sequence[Row]] = {}
     parts: dict[SplitName, list[str]] = {}
     if task.rows is not None:
         raw = dict(task.rows())
@@ -72,25 +96,28 @@ def load_rows(task: Task, samples: Samples) -> TaskRows:
     for name, rows in raw.items():
         checks.check_columns(task, name, rows)
     names = checks.label_names(task, raw["train"])
-    splits: dict[SplitName, SplitRows] = {}
+    splits: dict[SplitName, _Checked] = {}
     for name in (found for found in SPLITS if found in raw):
-        texts, labels = checks.check_rows(task, name, raw[name], names)
+        found = checks.check_rows(task, name, raw[name], names)
         if name == "train":
-            checks.check_variety(task, labels)
-        splits[name] = SplitRows(texts, labels, names, tuple(parts.get(name, ())))
+            checks.check_variety(task, found.labels)
+        made = SplitRows(found.texts, found.labels, names, parts.get(name, ()))
+        splits[name] = _Checked(made, found.keys, found.draws)
     if "search" not in splits:
         splits["train"], splits["search"] = _hold_out(task, splits["train"])
     wanted = samples.model_dump()
     splits = {name: _sample(splits[name], wanted[name]) for name in SPLITS}
-    seen = {text for name in ("train", "search") for text in splits[name].texts}
-    overlap = sum(text in seen for text in splits["test"].texts)
-    return TaskRows(splits, names, overlap, _fingerprint(splits))
+    seen = np.concatenate([splits["train"].keys, splits["search"].keys])
+    overlap = int(np.isin(splits["test"].keys, seen).sum())
+    pairs = {(a, b): int(np.isin(splits[b].keys, splits[a].keys).sum()) for a, b in combinations(SPLITS, 2)}
+    done = {name: _with_digest(split) for name, split in splits.items()}
+    whole = hashlib.sha256("".join(done[name].digest for name in SPLITS).encode()).hexdigest()
+    return TaskRows(done, names, overlap, whole, {pair: count for pair, count in pairs.items() if count})
 
 
 def row_hash(text: Sequence[str], purpose: str) -> float:
     """A number in [0, 1) that depends on the text and the purpose alone."""
-    digest = hashlib.sha256("\x1f".join((purpose, *text)).encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
+    return checks.text_key(text, purpose) / 2**64
 
 
 def split_by_hash(rows: Sequence[Row], column: str, shares: Mapping[SplitName, float]) -> dict[SplitName, list[Row]]:
@@ -114,45 +141,35 @@ def split_by_hash(rows: Sequence[Row], column: str, shares: Mapping[SplitName, f
     return out
 
 
-def _pick(split: SplitRows, keep: Sequence[int]) -> SplitRows:
-    parts = tuple(split.parts[i] for i in keep) if split.parts else ()
-    return SplitRows([split.texts[i] for i in keep], split.labels[list(keep)], split.label_names, parts)
-
-
-def _hold_out(task: Task, train: SplitRows) -> tuple[SplitRows, SplitRows]:
+def _hold_out(task: Task, train: _Checked) -> tuple[_Checked, _Checked]:
     """Hold SEARCH_SHARE of train out, in each class alike: each row's own hash decides, so that no row ever moves.
 
-    Questions on one context stay together: a model that has seen the context has seen the answers. A class that
-    chance leaves out of either side gives its nearest rows, where it has two or more.
+    A class that chance leaves out of either side gives its nearest rows, where it has two or more.
     """
-    hashed = [text[1:] if task.spec.kind == "question_answering" else text for text in train.texts]
-    draws = [row_hash(text, "split") for text in hashed]
-    held = [draw < SEARCH_SHARE for draw in draws]
-    strata = train.labels if task.spec.kind == "classification" else np.zeros(len(train))
-    for stratum in np.unique(strata):
-        rows = [i for i in range(len(train)) if strata[i] == stratum]
-        bounds = min(draws[i] for i in rows), max(draws[i] for i in rows)
-        for side, bound in ((True, bounds[0]), (False, bounds[1])):
-            if bounds[0] < bounds[1] and all(held[i] != side for i in rows):
-                for i in rows:  # doubles have the same draw, and go together
-                    held[i] = side if draws[i] == bound else held[i]
-    if all(held) or not any(held):
+    draws = train.draws
+    held = draws < SEARCH_SHARE
+    strata = train.rows.labels if task.spec.kind in checks.STRATIFIED else np.zeros(len(draws))
+    order = np.argsort(strata, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(strata[order])) + 1):
+        low, high = draws[rows].min(), draws[rows].max()
+        for side, bound in ((True, low), (False, high)):
+            if low < high and (held[rows] != side).all():
+                held[rows[draws[rows] == bound]] = side  # doubles have the same draw, and go together
+    if held.all() or not held.any():
         raise DataError(f"task '{task.name}': train has too few rows to hold a search split out; give a search split")
-    return (
-        _pick(train, [i for i, h in enumerate(held) if not h]),
-        _pick(train, [i for i, h in enumerate(held) if h]),
-    )
+    return train.pick(np.flatnonzero(~held)), train.pick(np.flatnonzero(held))
 
 
-def _sample(split: SplitRows, size: int | None) -> SplitRows:
+def _sample(split: _Checked, size: int | None) -> _Checked:
     """All rows shuffled by hash, or the first ``size`` of them: sources come sorted by class."""
-    order = sorted(range(len(split)), key=lambda i: row_hash(split.texts[i], "sample"))
-    return _pick(split, order[:size])
+    return split.pick(np.argsort(split.keys / 2.0**64, kind="stable")[:size])
 
 
-def _fingerprint(splits: Mapping[SplitName, SplitRows]) -> str:
-    digest = hashlib.sha256()
-    for name in SPLITS:
-        for text, label in zip(splits[name].texts, splits[name].labels.tolist(), strict=True):
-            digest.update(repr((name, text, label)).encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
+def _with_digest(split: _Checked) -> SplitRows:
+    rows, digest = split.rows, hashlib.sha256(split.keys.tobytes())
+    if rows.labels.dtype == object:
+        for label in rows.labels:
+            digest.update(repr(label).encode("utf-8", "surrogatepass"))
+    else:
+        digest.update(rows.labels.tobytes())
+    return SplitRows(rows.texts, rows.labels, rows.label_names, rows.parts, digest.hexdigest())

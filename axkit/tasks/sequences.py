@@ -11,12 +11,13 @@ from torch import Tensor
 
 from axkit.tasks import metrics
 from axkit.tasks.kind import TaskKind, divergence
+from axkit.tasks.spec import Kind
 
 
 class Classification(TaskKind):
     """One label of several."""
 
-    name = "classification"
+    name: ClassVar[Kind] = "classification"
     problem_type = "single_label_classification"
     can_calibrate = predicts_numbers = True
     metrics: ClassVar = {"accuracy": metrics.accuracy, "matthews": metrics.matthews, "f1": metrics.f1}

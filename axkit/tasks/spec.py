@@ -15,13 +15,21 @@ from axkit.recipe import Location, fault_sentence
 Row = Mapping[str, Any]
 SplitName = Literal["train", "search", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "search", "test")
-Kind = Literal["classification", "regression", "multi_label", "token_classification", "question_answering"]
+Kind = Literal[
+    "classification",
+    "regression",
+    "multi_label",
+    "token_classification",
+    "question_answering",
+    "image_classification",
+]
 METRICS: dict[Kind, tuple[str, ...]] = {
     "classification": ("accuracy", "matthews", "f1"),
     "regression": ("pearson", "spearman"),
     "multi_label": ("f1_micro", "f1_macro", "exact"),
     "token_classification": ("entity_f1", "token_accuracy"),
     "question_answering": ("f1", "exact_match"),
+    "image_classification": ("accuracy", "matthews", "f1"),
 }
 HEADS: dict[Kind, str] = {  # of transformers: AutoModelFor<head>
     "classification": "SequenceClassification",
@@ -29,7 +37,13 @@ HEADS: dict[Kind, str] = {  # of transformers: AutoModelFor<head>
     "multi_label": "SequenceClassification",
     "token_classification": "TokenClassification",
     "question_answering": "QuestionAnswering",
+    "image_classification": "ImageClassification",
 }
+
+
+def inputs_of(kind: Kind) -> Literal["tokens", "pixels"]:
+    """What a model has to read for a kind of task (``Family.inputs``)."""
+    return "pixels" if kind == "image_classification" else "tokens"
 
 
 class TaskSpec(BaseModel):
@@ -47,16 +61,19 @@ class TaskSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     kind: Kind
-    text: str | list[str] = Field(
-        description="Column of the text, or two for a pair; of the words; question and context."
+    text: str | list[str] | None = Field(
+        None, description="Column of the text, or two for a pair; of the words; question and context."
     )
+    image: str | None = Field(None, description="image_classification: column of the image, a path or an image.")
     label: str | list[str] = Field(
         description="Column of the label (integer or name), score, labels, tags or answers; multi_label also takes "
         "several columns of 0 and 1."
     )
     id: str | None = Field(None, description="Column of a row's own name; no two rows of a split may share it.")
     files: dict[SplitName, str | list[str]] | None = Field(
-        None, description="Split -> JSONL, CSV, TSV, Parquet, SQuAD JSON or CoNLL file, or several."
+        None,
+        description="Split -> JSONL, CSV, TSV, Parquet, SQuAD JSON or CoNLL file, or several; for images also a "
+        "folder with a folder for each label.",
     )
     header: list[str] | None = Field(None, description="Names of the columns of a CoNLL file.")
     hub: str | None = Field(None, description="Hub data set, 'name' or 'name:configuration'.")
@@ -82,6 +99,11 @@ class TaskSpec(BaseModel):
         for metric in self.metric_names:
             if metric not in METRICS[self.kind]:
                 raise ValueError(f"has metric '{metric}'{did_you_mean(metric, METRICS[self.kind])}")
+        needed, other = ("image", "text") if inputs_of(self.kind) == "pixels" else ("text", "image")
+        if getattr(self, needed) is None:
+            raise ValueError(f"needs '{needed}', the column of the {needed}")
+        if getattr(self, other) is not None:
+            raise ValueError(f"is one of {self.kind}, which takes '{needed}' and no '{other}'")
         wanted = {"question_answering": (2,), "token_classification": (1,)}.get(self.kind, (1, 2))
         if len(self.columns) not in wanted:
             raise ValueError(f"takes {' or '.join(('one', 'two')[n - 1] for n in wanted)} text columns")
@@ -91,8 +113,9 @@ class TaskSpec(BaseModel):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The text columns, one or two."""
-        return (self.text,) if isinstance(self.text, str) else tuple(self.text)
+        """The text columns, one or two; the column of the image."""
+        found = self.image if self.text is None else self.text
+        return (found,) if isinstance(found, str) else tuple(found or ())
 
     @property
     def label_columns(self) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from axkit.progress import Progress, Silent
-from axkit.tasks.kind import Encoded, TaskKind
+from axkit.tasks.kind import TaskKind
+from axkit.tasks.prepare import Job
 from axkit.tasks.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
 
@@ -33,8 +34,8 @@ class Batch:
 
     @property
     def is_padded(self) -> bool:
-        """True when some row is shorter than the longest."""
-        return not bool(self.inputs["attention_mask"].all())
+        """True when some row is shorter than the longest; images never are."""
+        return "attention_mask" in self.inputs and not bool(self.inputs["attention_mask"].all())
 
 
 @dataclass(frozen=True)
@@ -74,20 +75,17 @@ class Split:
         rows: texts and labels.
         spec: of the task.
         kind: of the task.
-        tokenizer: of the model.
+        tokenizer: of the model; its image reader where it reads pixels.
         max_tokens: what the model can take; the task's own ``max_length`` may be less.
     """
 
     def __init__(self, rows: SplitRows, spec: TaskSpec, kind: TaskKind, tokenizer: Any, max_tokens: int) -> None:
         self.kind, self.spec, self.tokenizer = kind, spec, tokenizer
-        self.take(kind.encode(rows, spec, tokenizer, min(spec.max_length, max_tokens)), rows.parts)
-
-    def take(self, encoded: Encoded, parts: Sequence[str] = ()) -> None:
-        """Keep what was encoded."""
-        self.encoded, self.parts = encoded, np.array(parts)
-        self.examples, self.labels, self.golds = encoded.examples, encoded.labels, encoded.golds
-        self.lengths = np.array([len(example.get("input_ids", ())) for example in self.examples])
-        self.at_limit = encoded.at_limit
+        job = Job(spec, tokenizer, kind.limit(spec, max_tokens), rows.label_names)
+        self.encoded = kind.encode(rows, job)
+        self.parts = np.array(rows.parts, dtype=object)
+        self.examples, self.labels, self.golds = self.encoded.examples, self.encoded.labels, self.encoded.golds
+        self.lengths, self.at_limit = self.encoded.lengths, self.encoded.at_limit
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -97,14 +95,16 @@ class Split:
         if len(self) <= rows:
             return self
         part = copy.copy(self)
-        part.examples, part.labels, part.lengths = self.examples[:rows], self.labels[:rows], self.lengths[:rows]
+        part.examples = self.examples.select(range(rows))
+        part.labels, part.lengths = self.labels[:rows], self.lengths[:rows]
         return part
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """These examples, padded on the side and with the ids that the tokenizer says."""
-        padded = dict(self.tokenizer.pad([self.examples[i] for i in rows], return_tensors="pt"))
-        labels = self.kind.collate(self.labels[list(rows)], padded["input_ids"].shape[1])
-        return Batch(padded, labels, np.array(rows))
+        wanted = [int(i) for i in rows]
+        inputs = self.kind.inputs(self.examples[wanted], self.tokenizer)
+        labels = self.kind.collate(self.labels[wanted], int(self.lengths[wanted].max()))
+        return Batch(inputs, labels, np.array(wanted))
 
     def batches(self, size: int, cuts: Sequence[int] = ()) -> Iterator[Batch]:
         """All examples, sorted by length; always the same batches for the same arguments.

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from axkit.tasks import metrics
-from axkit.tasks.kind import Encoded, TaskKind, divergence, objects, pick_inputs
+from axkit.tasks.kind import Encoded, TaskKind, column_type, divergence, input_names, objects
+from axkit.tasks.prepare import Job, list_lengths, numbers, prepared
 from axkit.tasks.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
+from axkit.tasks.table import Column
 
 IGNORED = -100  # torch's and transformers' mark for positions without a label
 OUTSIDE = "O"
@@ -24,21 +26,32 @@ class TokenClassification(TaskKind):
     name = "token_classification"
     metrics: ClassVar = {"entity_f1": metrics.entity_f1, "token_accuracy": metrics.token_accuracy}
 
-    def encode(self, rows: SplitRows, spec: TaskSpec, tokenizer: Any, limit: int) -> Encoded:
+    def encode(self, rows: SplitRows, job: Job) -> Encoded:
         """One example per row; pieces are matched to words by their characters, which any fast tokenizer tells."""
-        texts = [" ".join(words) for words in rows.texts]
-        encoded = tokenizer(texts, truncation=True, max_length=limit, return_offsets_mapping=True)
-        number = {name: index for index, name in enumerate(rows.label_names)}
-        labels, notes, lost = [], [], 0
-        for i, (words, tags) in enumerate(zip(rows.texts, rows.labels, strict=True)):
-            first = _first_pieces(words, texts[i], encoded["offset_mapping"][i])
+        names = input_names(job.reader)
+        columns = {name: column_type(name) for name in names} | {"tags": "int32", "words": "int32", "cut": "=bool"}
+        made = prepared(rows, self.examples, columns, job)
+        notes = Column(made, ["words"], lambda words: (words, job.label_names))
+        lost = int(numbers(made, "cut").sum())
+        inputs = made.select_columns(names)
+        return Encoded(inputs, list_lengths(made, "tags"), Column(made, ["tags"]), rows.labels, lost, notes)
+
+    def examples(self, texts: list[tuple[Any, ...]], labels: Any, first: int, job: Job) -> dict[str, list[Any]]:
+        """Besides the inputs: the tag of each piece, the words that have one, and whether the last has none."""
+        joined = [" ".join(words) for words in texts]
+        encoded = job.reader(joined, truncation=True, max_length=job.limit, return_offsets_mapping=True)
+        number = {name: index for index, name in enumerate(job.label_names)}
+        made: dict[str, list[Any]] = {name: encoded[name] for name in input_names(job.reader)}
+        made |= {"tags": [], "words": [], "cut": []}
+        for i, (words, tags) in enumerate(zip(texts, labels, strict=True)):
+            first_pieces = _first_pieces(words, joined[i], encoded["offset_mapping"][i])
             label = [IGNORED] * len(encoded["input_ids"][i])
-            for word, piece in first.items():
+            for word, piece in first_pieces.items():
                 label[piece] = number[tags[word]]
-            labels.append(label)
-            notes.append((list(first), rows.label_names))
-            lost += len(words) - 1 not in first
-        return Encoded(pick_inputs(tokenizer, encoded, len(rows)), objects(labels), rows.labels, lost, notes)
+            made["tags"].append(label)
+            made["words"].append(list(first_pieces))
+            made["cut"].append(len(words) - 1 not in first_pieces)
+        return made
 
     def collate(self, labels: Sequence[Any], tokens: int) -> Tensor:
         """(batch, tokens); ``IGNORED`` where there is no label."""

@@ -21,7 +21,7 @@ from axkit.quiet import quiet
 from axkit.saving.folder import load_subject, save
 from axkit.subject import Subject, TrailStep
 from axkit.tasks.split import Split
-from axkit.testing.tiny import tiny_model, tiny_split, tiny_subject, tiny_tokenizer
+from axkit.testing.tiny import tiny_model, tiny_reader, tiny_split, tiny_subject, tiny_tokenizer
 
 __all__ = [
     "check_family",
@@ -29,6 +29,7 @@ __all__ = [
     "logits_of",
     "reload",
     "tiny_model",
+    "tiny_reader",
     "tiny_split",
     "tiny_subject",
     "tiny_tokenizer",
@@ -40,7 +41,7 @@ TOLERANCE = 1e-5
 
 def tiny_tools(folder: Path, teacher: Any = None, rows: int = 40, family: Family | None = None) -> Tools:
     """What the engine would lend a pass, on tiny data; the journal is in ``folder``."""
-    tokenizer = tiny_tokenizer()
+    tokenizer = tiny_reader(family) if family is not None else tiny_tokenizer()
     return Tools(
         train=tiny_split(rows, 1, tokenizer, family),
         search=tiny_split(rows, 2, tokenizer, family),
@@ -144,7 +145,7 @@ def check_family(family: Family) -> None:
         masked = _masked_logits(dense, structure, split)
         gap = float((logits_of(subject.module, split) - masked).abs().max())
         _say(gap <= TOLERANCE, f"{what}: removed and masked differ by {gap:.2g}")
-        again = reload(subject, tiny_tokenizer())
+        again = reload(subject, tiny_reader(family))
         gap = float((logits_of(again.module, split) - masked).abs().max())
         _say(gap <= TOLERANCE, f"{what}: reloaded and masked differ by {gap:.2g}")
     expected = logits_of(dense.module, split)

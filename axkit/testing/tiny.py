@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,12 @@ import torch
 from axkit.anatomy.family import Family
 from axkit.anatomy.surgery import dense_structure
 from axkit.subject import Subject
+from axkit.tasks.images import ImageReader
 from axkit.tasks.kind import Encoded
 from axkit.tasks.kinds import KINDS
 from axkit.tasks.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
-from axkit.tasks.split import Batch, Split
+from axkit.tasks.split import Split
 
 TINY = {"layers": 3, "hidden": 32, "heads": 4, "ffn_width": 24}
 _WORDS = [
@@ -104,19 +104,28 @@ def tiny_split(rows: int = 40, seed: int = 0, tokenizer: Any = None, family: Fam
     return Split(SplitRows(texts, labels), spec, KINDS["classification"], tokenizer or tiny_tokenizer(), 60)
 
 
+def tiny_reader(family: Family) -> Any:
+    """What makes a tiny model's inputs: :func:`tiny_tokenizer`, or an image reader of the model's tiny images."""
+    if family.inputs == "tokens":
+        return tiny_tokenizer()
+    size = int(family.tiny[str(family.config.image_size)])
+    return ImageReader({"image_processor_type": "ViTImageProcessor", "size": {"height": size, "width": size}})
+
+
 class TinyImages(Split):
     """Random square images with random labels; ``lengths`` are in tokens: the patches, and the class token."""
 
     def __init__(self, rows: int, seed: int, family: Family) -> None:
-        random = np.random.default_rng(seed)
-        self.kind, self.spec = KINDS["classification"], TaskSpec(kind="classification", text="image", label="label")
-        size, patch = int(family.tiny["image_size"]), int(family.tiny["patch_size"])
-        self.pixels = torch.tensor(random.normal(size=(rows, 3, size, size)), dtype=torch.float32)
-        labels = random.integers(0, 2, rows)
-        self.take(Encoded([{} for _ in range(rows)], labels, labels, 0))
-        self.lengths = np.full(rows, (size // patch) ** 2 + 1)
+        from datasets import Dataset
 
-    def batch(self, rows: Sequence[int]) -> Batch:
-        """These images, (batch, channels, height, width)."""
-        labels = torch.as_tensor(self.labels[list(rows)])
-        return Batch({"pixel_values": self.pixels[list(rows)]}, labels, np.array(rows))
+        random = np.random.default_rng(seed)
+        self.kind = KINDS["image_classification"]
+        self.spec = TaskSpec(kind="image_classification", image="image", label="label")
+        self.tokenizer = tiny_reader(family)
+        size, patch = self.tokenizer.shape[1], int(family.tiny[str(family.config.patch_size)])
+        pixels = random.integers(0, 256, (rows, *self.tokenizer.shape), dtype=np.uint8)
+        self.lengths = np.full(rows, (size // patch) ** 2 + family.leading_tokens)
+        self.labels = self.golds = random.integers(0, 2, rows)
+        self.examples = Dataset.from_dict({"pixels": [image.tobytes() for image in pixels]})
+        self.encoded = Encoded(self.examples, self.lengths, self.labels, self.golds, 0)
+        self.parts, self.at_limit = np.array([], dtype=object), 0

@@ -25,6 +25,14 @@ Targets = Callable[[Tensor], dict[str, Tensor]]
 _FROZEN = {"nothing": (), "embeddings": ("embeddings.",), "encoder": ("",)}  # below the base model
 
 
+# transformers 5.2 renamed it
+_BY_LENGTH: dict[str, Any] = (
+    {"train_sampling_strategy": "group_by_length"}
+    if "train_sampling_strategy" in TrainingArguments.__dataclass_fields__
+    else {"group_by_length": True}
+)
+
+
 class Rows(Dataset[dict[str, Any]]):
     """A split as the Trainer wants it.
 
@@ -72,7 +80,7 @@ def _arguments(config: TrainingConfig, tools: Tools, scratch: str) -> TrainingAr
         per_device_train_batch_size=max(1, config.batch_size // tools.processes.count),
         warmup_steps=config.warmup,
         weight_decay=config.weight_decay,
-        train_sampling_strategy="group_by_length",
+        **_BY_LENGTH,
         bf16=config.precision == "bfloat16" or (config.precision == "auto" and has_bfloat16()),
         use_cpu=not torch.cuda.is_available(),
         seed=tools.seed,

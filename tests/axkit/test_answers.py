@@ -158,6 +158,17 @@ def test_no_answer_where_its_score_exceeds_the_best_spans_by_the_threshold(null,
         ("cat", (), 0, 0),
         ("", ("cat",), 0, 0),
         ("the", (), 1, 1),  # normalises to nothing
+        ("", ("the",), 1, 1),  # so does the gold: it counts as none
+        ("cat", ("the", "cat"), 1, 1),  # and another gold is left
+        ("an apple a day", ("apple day",), 1, 1),
+        ("cat dog", ("dog cat",), 0, 1),  # F1 knows no order
+        ("1,000", ("1000",), 1, 1),
+        ("$5", ("5",), 1, 1),
+        ("Cat's", ("cats",), 1, 1),
+        ("\u201ccat\u201d", ("cat",), 0, 0),  # only ASCII punctuation goes
+        ("cat\u00a0dog", ("cat dog",), 1, 1),  # a space that does not break is a space
+        ("the big cat sat", ("a cat", "big cat"), 0, 4 / 5),
+        ("\u00c9cole", ("\u00e9cole",), 1, 1),
     ],
 )
 def test_scores_as_the_official_script_has_them(prediction, golds, exact, f1):

@@ -10,38 +10,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from command import axkit, refused
 
 from axkit import cli, registry
-from axkit.cli import main
-
-
-def axkit(*arguments, monkeypatch=None, capsys=None):
-    """Run in this process: (exit code, stdout, stderr)."""
-    monkeypatch.setattr(sys, "argv", ["axkit", *arguments])
-    monkeypatch.setenv("COLUMNS", "200")
-    code = 0
-    try:
-        main()
-    except SystemExit as done:
-        code = int(done.code or 0)
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 @pytest.fixture
 def run(monkeypatch, capsys):
     return lambda *arguments: axkit(*arguments, monkeypatch=monkeypatch, capsys=capsys)
-
-
-def refused(result, *parts):
-    code, _, err = result
-    assert code == 2, err
-    assert "Traceback" not in err
-    lines = [line for line in err.splitlines() if line.startswith("error: ")]
-    assert lines, err
-    for part in parts:
-        assert part in err
-    return lines
 
 
 def test_lists(run):

@@ -10,10 +10,11 @@ import torch
 from conftest import write_base_model
 
 from axkit import registry
-from axkit.anatomy import families
+from axkit.anatomy import families, family
 from axkit.anatomy.family import Family, family_of
-from axkit.errors import NotApplicable, PluginError, RecipeError
+from axkit.errors import CheckpointError, NotApplicable, PluginError, RecipeError
 from axkit.planning import plan
+from axkit.quiet import quiet
 from axkit.recipe import load_source
 from axkit.saving.opening import open_for_task, open_tokenizer
 from axkit.tasks.kinds import KINDS
@@ -50,10 +51,57 @@ def test_a_faulty_file_is_one_sentence(tmp_path, old, new, fault):
         Family.from_toml(text)
 
 
-def test_a_model_that_reads_pixels_is_refused_when_planned(workplace):
+@pytest.mark.parametrize(
+    ("release", "layers", "query"),
+    [
+        ("5.0.0", "encoder.layer", "attention.attention.query"),
+        ("5.8.1", "encoder.layer", "attention.attention.query"),
+        ("5.9.0.dev0", "layers", "attention.q_proj"),
+        ("5.10.1", "layers", "attention.q_proj"),  # not before 5.9: numbers, not text
+    ],
+)
+def test_a_file_names_what_releases_of_transformers_moved(release, layers, query):
+    vit = Family.from_toml(Path(families.__file__).with_name("vit.toml"), release)
+    assert (vit.layers, vit.roles["query"]) == (layers, query)
+    assert vit.tiny, "what no release moved stays"
+
+
+def test_an_older_change_lies_over_a_newer_one(tmp_path):
+    source = Path(families.__file__).with_name("bert.toml").read_text(encoding="utf-8")
+    text = tmp_path / "mine.toml"
+    changes = '[[before]]\ntransformers = "5.{}"\n{}\n'
+    one = changes.format(2, 'layers = "oldest"')
+    other = changes.format(10, 'layers = "older"\npre_norm = true')
+    text.write_text(source + one + other)
+    found = {release: Family.from_toml(text, release) for release in ("5.1", "5.9", "5.10")}
+    assert [family.layers for family in found.values()] == ["oldest", "older", "encoder.layer"]
+    assert [family.pre_norm for family in found.values()] == [True, True, False]
+    text.write_text(source + changes.format(2, "pre_nrom = true"))
+    with pytest.raises(PluginError, match=r"mine.toml is not valid .*pre_nrom"):
+        Family.from_toml(text, "5.10")  # though it holds for others alone
+    text.write_text(source + "[[before]]\npre_norm = true\n")
+    with pytest.raises(PluginError, match=r"each \[\[before\]\] needs a 'transformers'"):
+        Family.from_toml(text)
+
+
+def test_a_family_that_needs_a_later_transformers_says_so(monkeypatch):
+    monkeypatch.setattr(family, "version", lambda _: "5.0.3")
+    with pytest.raises(NotApplicable, match=r"'modernbert' needs transformers 5.1 or later, and 5.0.3 is installed"):
+        family_of("modernbert")
+    assert family_of("bert")
+
+
+def test_a_model_that_reads_pixels_is_refused_for_text_when_planned(workplace):
     tiny_model(family_of("vit")).save_pretrained(workplace / "model")
-    with pytest.raises(RecipeError, match="reads pixels, and axkit's tasks are of text"):
+    with pytest.raises(RecipeError, match=r"reads images, and task 'files' .classification. is of text"):
         plan(load_source("recipe.yaml"))
+
+
+def test_a_folder_without_a_tokenizer_is_refused(tmp_path):
+    with quiet():
+        tiny_model(family_of("bert")).save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="holds no tokenizer"):
+        open_tokenizer(tmp_path)
 
 
 def test_a_tokenizer_without_padding_pads_with_its_end(tmp_path):

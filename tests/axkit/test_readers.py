@@ -45,7 +45,7 @@ def test_csv_keeps_words_that_look_like_nothing(tmp_path):
 def test_a_quoted_csv_field_may_hold_commas_and_newlines(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text('s,y\n"one, two\nthree",1\nfour,0\n')
-    assert read_file("train", str(path)) == [{"s": "one, two\nthree", "y": 1}, {"s": "four", "y": 0}]
+    assert list(read_file("train", str(path))) == [{"s": "one, two\nthree", "y": 1}, {"s": "four", "y": 0}]
 
 
 CONLL = """-DOCSTART- -X- -X- O
@@ -83,7 +83,7 @@ def test_squad(tmp_path):
     whole = {"version": "1.1", "data": [{"title": "t", "paragraphs": [{"context": "Ada wrote.", "qas": [question]}]}]}
     path = tmp_path / "x.json"
     path.write_text(json.dumps(whole))
-    assert read_file("train", str(path)) == [
+    assert list(read_file("train", str(path))) == [
         {"id": "q1", "question": "Who?", "context": "Ada wrote.", "answers": {"text": ["Ada"], "answer_start": [0]}}
     ]
     del question["question"]

@@ -27,6 +27,20 @@ def test_search_is_held_out_by_the_rows_own_hash():
     assert not held & set(few.splits["train"].texts)
     assert 0.1 < len(held) / 300 < 0.2
     assert few.overlap == 4
+    assert sum(few.overlaps.values()) == 4
+    assert set(few.overlaps) <= {("train", "test"), ("search", "test")}
+
+
+def test_overlap_is_counted_for_each_pair_of_splits():
+    def some(*numbers):
+        return [{"s": f"row number {i}", "y": i % 2} for i in numbers]
+
+    spec = TaskSpec(kind="classification", text="s", label="y")
+    raw = {"train": some(*range(20)), "search": some(18, 19, 19, 30, 31), "test": some(0, 19, 30, 30, 40)}
+    found = load_rows(Task("t", spec, lambda: raw), Samples())
+    assert found.overlaps == {("train", "search"): 3, ("train", "test"): 2, ("search", "test"): 3}
+    assert found.overlap == 4, "rows of test that stand in either"
+    assert not load_rows(Task("t", spec, lambda: raw | {"test": some(50), "search": some(60, 61)}), Samples()).overlaps
 
 
 def test_samples_are_a_fixed_shuffled_subset():

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoTokenizer, BertModel, DistilBertModel
 
 from axkit.errors import DataError
-from axkit_plugins.embedded import data, models
+from axkit_plugins.embedded import data, digits, models, vit
 
 SENTENCES = ["A fine film.", "It was dull, long and badly written, and I left early.", "Good"]
 
@@ -53,6 +54,41 @@ def test_parse():
     ]
     with pytest.raises(DataError, match="line 1"):
         data.parse("1\tx\ty\n", "x")
+
+
+def test_digits_are_all_there():
+    from axkit.recipe import Samples
+    from axkit.tasks.rows import load_rows
+
+    rows = load_rows(digits.digits, Samples())
+    sizes = [len(rows.splits[name]) for name in ("train", "search", "test")]
+    assert sum(sizes) == 1797
+    assert sizes[0] > sizes[2] > sizes[1] > 200
+    assert not rows.overlaps
+    (image,) = rows.splits["test"].texts[0]
+    assert image["bytes"].startswith(b"P5 8 8 255\n")
+    assert len(image["bytes"]) == len(b"P5 8 8 255\n") + 64
+    (row,) = digits.parse("0,16" + ",8" * 62 + ",3\n")
+    assert row["label"] == 3
+    assert row["image"]["bytes"][-64:-61] == bytes([0, 255, 127])
+
+
+def test_without_scikit_learn_the_extra_is_named(monkeypatch):
+    monkeypatch.setattr(digits, "find_spec", lambda _: None)
+    with pytest.raises(DataError, match=r"pip install 'axkit\[images\]'"):
+        digits.digits.rows()
+
+
+def test_the_small_vit_is_whole_and_always_the_same(cache):
+    from transformers import ViTModel
+
+    model, info = ViTModel.from_pretrained(vit.vit_small.prepare(), add_pooling_layer=False, output_loading_info=True)
+    assert not info["missing_keys"]
+    assert not info["unexpected_keys"]
+    assert all(np.array_equal(one, vit.weights()[name]) for name, one in vit.weights().items())
+    last = vit.weights()["encoder.layer.5.output.dense.weight"]
+    assert last.std() == pytest.approx(0.02, abs=0.003)
+    assert any(np.array_equal(p.detach().numpy(), last) for p in model.parameters())
 
 
 def test_no_network_is_one_sentence(cache, monkeypatch):

@@ -1,17 +1,23 @@
-"""Every kind of task through the whole house: recipe, training, search, int8, report, folder, evaluation."""
+"""Every kind of task through the whole house: fine-tune, hard attention, prune, int8, save, reload, evaluate."""
 
 from __future__ import annotations
 
 import json
 import random
+import shutil
 
 import pytest
+from conftest import write_images
 
 from axkit import using
+from axkit.anatomy.family import family_of
 from axkit.engine import apply
 from axkit.planning import plan
+from axkit.quiet import quiet
 from axkit.recipe import read_source
 from axkit.report import write_run
+from axkit.tasks.kinds import KINDS as KNOWN
+from axkit.testing import tiny_model, tiny_reader
 
 WORDS = "the film play story dull bright is was very and so".split()
 RECIPE = """\
@@ -33,6 +39,17 @@ passes:
 """
 
 
+def one(draw):
+    words = [draw.choice(WORDS) for _ in range(draw.randint(3, 9))]
+    label = draw.choice(["good", "bad"])
+    return {"text": " ".join([*words, label]), "label": label}
+
+
+def score(draw):
+    words = [draw.choice([*WORDS, "great", "great"]) for _ in range(draw.randint(4, 10))]
+    return {"text": " ".join(words), "score": words.count("great") / 2}
+
+
 def tokens(draw):
     words = [draw.choice([*WORDS, "good", "bad"]) for _ in range(draw.randint(4, 10))]
     return {"words": words, "tags": [{"good": "B-GOOD", "bad": "B-BAD"}.get(word, "O") for word in words]}
@@ -52,6 +69,9 @@ def answers(draw):
 
 
 KINDS = {
+    "classification": (one, "  text: text\n  label: label\n  metric: [accuracy, matthews]\n", 8, "accuracy"),
+    "regression": (score, "  text: text\n  label: score\n  metric: [pearson, spearman]\n", 20, "pearson"),
+    "image_classification": (None, "  image: image\n  label: label\n", 6, "accuracy"),
     "token_classification": (tokens, "  text: words\n  label: tags\n", 20, "entity_f1"),
     "multi_label": (several, "  text: text\n  label: labels\n  metric: [f1_micro, exact]\n", 12, "f1_micro"),
     "question_answering": (
@@ -60,23 +80,43 @@ KINDS = {
 }  # fmt: skip
 
 
+def write_vit(folder):
+    shutil.rmtree(folder, ignore_errors=True)
+    with quiet():
+        tiny_model(family_of("vit")).base_model.save_pretrained(folder)
+    tiny_reader(family_of("vit")).save_pretrained(folder)
+
+
+def test_no_kind_is_left_out():
+    assert set(KINDS) == set(KNOWN)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_of_task_through_the_whole_house(workplace, kind):
     make, fields, epochs, metric = KINDS[kind]
+    suffix = ".jsonl" if make else ""
     for name, count in (("train", 160), ("test", 50)):
         draw = random.Random(count)
-        rows = "".join(json.dumps(make(draw)) + "\n" for _ in range(count))
-        (workplace / f"{name}.jsonl").write_text(rows)
-    task = f"  kind: {kind}\n  files: {{train: train.jsonl, test: test.jsonl}}\n{fields}"
+        if make:
+            rows = "".join(json.dumps(make(draw)) + "\n" for _ in range(count))
+            (workplace / f"{name}.jsonl").write_text(rows)
+        else:
+            write_images(workplace / name, count, count)
+            write_vit(workplace / "model")
+    task = f"  kind: {kind}\n  files: {{train: train{suffix}, test: test{suffix}}}\n{fields}"
     made = plan(read_source(RECIPE.format(task=task, epochs=epochs), "recipe"))
     run = apply(made, workplace / "runs")
-    summary = write_run(run, workplace / "out")["summary"]
+    report = write_run(run, workplace / "out")
+    summary, text = report["summary"], (workplace / "out" / "report.md").read_text()
     assert summary["metric_name"] == metric
     assert summary["metric_result"] > summary["metric_majority"] + 20
     assert summary["metric_result_low"] <= summary["metric_result"] <= summary["metric_result_high"]
     assert set(summary["metrics_dense"]) == set(summary["metrics_result"]) == set(made.task.spec.metric_names)
     scored = using.evaluate(workplace / "out")
-    assert scored.score == pytest.approx(summary["metric_result"])
+    assert scored.score == pytest.approx(summary["metric_result"]), "reloaded it scores as it did"
+    assert [stage["pass"] for stage in report["stages"]] == ["finetune", "hard_attention", "axformer_prune", "int8"]
+    assert summary["bytes_result"] < summary["bytes_dense"]
+    assert "whose input also stands in another split" in text or "No row of one split also stands in another." in text
     assert run.stages[1].record["facts"]["search_loss_before_nats"] > 0
     if kind == "multi_label":
         inputs = run.tokenizer("the film was good and weak", return_tensors="pt")
