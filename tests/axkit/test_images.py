@@ -19,7 +19,7 @@ from axkit.planning import plan
 from axkit.quiet import quiet
 from axkit.recipe import Samples, load_source, read_source
 from axkit.report import write_run
-from axkit.saving.opening import open_model, token_limit
+from axkit.saving.opening import open_subject, token_limit
 from axkit.tasks import images
 from axkit.tasks.images import ImageReader
 from axkit.tasks.kinds import KINDS
@@ -248,7 +248,7 @@ def test_text_and_images_do_not_mix(gallery, monkeypatch):
 
 
 def test_a_reader_that_does_not_fit_is_refused(gallery):
-    vit = family_of("vit")
+    vit, kind = family_of("vit"), KINDS["image_classification"]
     config = tiny_model(vit).config
     assert token_limit(tiny_reader(vit), config, vit) == 10
     with pytest.raises(CheckpointError, match=r"reads images of 3 x 12 x 12, its preprocessor_config.json makes 3 x 8"):
@@ -256,12 +256,12 @@ def test_a_reader_that_does_not_fit_is_refused(gallery):
     with quiet():
         tiny_model(vit).save_pretrained(gallery / "teacher")
     tiny_reader(vit).save_pretrained(gallery / "teacher")
-    assert open_model(str(gallery / "teacher"), tiny_reader(vit)).config.num_labels == 2
+    assert open_subject(str(gallery / "teacher"), tiny_reader(vit), kind).module.config.num_labels == 2
     with pytest.raises(CheckpointError, match="reads images in another way"):
-        open_model(str(gallery / "teacher"), ImageReader({"size": 12, "image_mean": [0.1] * 3}))
+        open_subject(str(gallery / "teacher"), ImageReader({"size": 12, "image_mean": [0.1] * 3}), kind)
     (gallery / "teacher" / images.CONFIG).write_text("[]")
     with pytest.raises(CheckpointError, match="cannot be read"), warnings.catch_warnings():
-        open_model(str(gallery / "teacher"), tiny_reader(vit))
+        open_subject(str(gallery / "teacher"), tiny_reader(vit), kind)
     (gallery / "teacher" / images.CONFIG).unlink()
     with pytest.raises(CheckpointError, match=r"has no preprocessor_config.json"):
-        open_model(str(gallery / "teacher"), tiny_reader(vit))
+        open_subject(str(gallery / "teacher"), tiny_reader(vit), kind)
