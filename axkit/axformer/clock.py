@@ -23,8 +23,9 @@ Shape = tuple[int, int, bool, bool, float, bool]  # heads, neurons, attention, f
 class Clock:
     """Predicts the throughput of a structure from measured layers.
 
-    Every shape of a layer is timed once, in turn with the first layer, so that what the machine does meanwhile hits
-    both alike; the whole models are timed in turn as well. Predictions are for batches of 32 rows as they come.
+    Every shape of a layer is timed once, in turn with the dense model's first layer, so that what the machine does
+    meanwhile hits both alike; the whole models are timed in turn as well. Predictions are for batches of 32 rows as
+    they come.
 
     Args:
         bench: of the model that is being carved.
@@ -39,25 +40,30 @@ class Clock:
     ) -> None:
         self._bench, self._known, self._tell = bench, dict(known), tell
         self._inputs = split.batch(range(min(_BATCH, len(split)))).inputs
-        self._calls = self._captured()
-        start = bench.subject.layers[0]  # the first that is there
-        self._reference, self._start = start.module, self._calls[start.index]
-        structure = bench.subject.structure
+        self._calls = _captured(bench.subject.module, self._inputs, {x.index: x.module for x in bench.subject.layers})
+        # always the same, as what was timed in one round is used in the next
+        self._dense, self._reference = dense, dense.base_model.get_submodule(bench.subject.family.layers)[0]
+        self._start = _captured(dense, self._inputs, {0: self._reference})[0]
+        self._layer, self._rest = 0.0, 0.0
+        self.set_right()
+
+    def set_right(self) -> None:
+        """Time the whole model as it is now, and predict from there: sums of layers drift from what was measured."""
+        structure = self._bench.subject.structure
         name = hashlib.sha256(json.dumps(structure.to_json(), sort_keys=True).encode()).hexdigest()[:8]
         if f"layer {name}" not in self._known:
-            for what, ratio in zip(("layer", "whole"), self._wholes(dense), strict=True):
+            for what, ratio in zip(("layer", "whole"), self._wholes(), strict=True):
                 self._known[f"{what} {name}"] = ratio
-                tell(f"{what} {name}", ratio)
+                self._tell(f"{what} {name}", ratio)
         self._layer = self._known[f"layer {name}"]
         self._rest = self._known[f"whole {name}"] - self._layers(structure)
 
-    def _wholes(self, dense: Any) -> tuple[float, float]:
-        """Time of the first layer, and of the model that is being carved, as shares of the dense model's."""
-        args, kwargs = self._start
+    def _wholes(self) -> tuple[float, float]:
+        """Time of the dense model's first layer, and of the carved model, as shares of the dense model's."""
         dense_s, layer_s, whole_s = _least(
-            lambda: dense(**self._inputs),
-            lambda: self._reference(*args, **kwargs),
-            lambda: self._bench.subject.module(**self._inputs),
+            (self._dense, (), self._inputs),
+            (self._reference, *self._start),
+            (self._bench.subject.module, (), self._inputs),
         )
         return layer_s / dense_s, whole_s / dense_s
 
@@ -73,7 +79,7 @@ class Clock:
         return sum(self._ratio(layer.index, structure) for layer in self._bench.subject.layers) * self._layer
 
     def _ratio(self, index: int, structure: Structure) -> float:
-        """Time of a layer's shape, as a multiple of the first layer's as it is now."""
+        """Time of a layer's shape, as a multiple of the dense model's first layer's."""
         layer = structure.layers[index]
         last = index == structure.last and self._bench.subject.structure.first_token_only
         shape = (len(layer.heads), len(layer.neurons), layer.attention, layer.ffn, layer.hard_k or 0, last)
@@ -84,38 +90,38 @@ class Clock:
         return self._known[name]
 
     def _timed(self, module: nn.Module, index: int) -> float:
-        (args, kwargs), ours = self._start, self._calls[index]
-        first_s, ours_s = _least(lambda: self._reference(*args, **kwargs), lambda: module(*ours[0], **ours[1]))
+        first_s, ours_s = _least((self._reference, *self._start), (module, *self._calls[index]))
         return ours_s / first_s
 
-    def _captured(self) -> dict[int, tuple[Any, Any]]:
-        """(positional, named) arguments of each layer's forward on the batch."""
-        calls: dict[int, tuple[Any, Any]] = {}
 
-        def keep(index: int) -> Any:
-            def hook(_: nn.Module, args: Any, kwargs: Any) -> None:
-                calls[index] = (args, kwargs)
+def _captured(model: Any, inputs: dict[str, Any], modules: dict[int, nn.Module]) -> dict[int, tuple[Any, Any]]:
+    """(positional, named) arguments of each module's forward, when a model runs on some inputs."""
+    calls: dict[int, tuple[Any, Any]] = {}
 
-            return hook
+    def keep(index: int) -> Any:
+        def hook(_: nn.Module, args: Any, kwargs: Any) -> None:
+            calls[index] = (args, kwargs)
 
-        handles = [
-            layer.module.register_forward_pre_hook(keep(layer.index), prepend=True, with_kwargs=True)
-            for layer in self._bench.subject.layers
-        ]
-        with torch.inference_mode():
-            self._bench.subject.module(**self._inputs)
-        for handle in handles:
-            handle.remove()
-        return calls
+        return hook
 
-
-def _least(*runs: Callable[[], Any]) -> list[float]:
-    """The shortest time of each, in turn: what else the machine does can only make a run longer."""
+    handles = [
+        module.register_forward_pre_hook(keep(index), prepend=True, with_kwargs=True)
+        for index, module in modules.items()
+    ]
     with torch.inference_mode():
-        return [min(times) for times in zip(*([_seconds(run) for run in runs] for _ in range(_ROUNDS)), strict=True)]
+        model(**inputs)
+    for handle in handles:
+        handle.remove()
+    return calls
 
 
-def _seconds(run: Callable[[], Any]) -> float:
+def _least(*runs: tuple[Any, Any, Any]) -> list[float]:
+    """The shortest time of each (module, positional, named), in turn: whatever else runs can only make it longer."""
+    with torch.inference_mode():
+        return [min(times) for times in zip(*([_seconds(*run) for run in runs] for _ in range(_ROUNDS)), strict=True)]
+
+
+def _seconds(module: Any, args: Any, kwargs: Any) -> float:
     start = time.perf_counter()
-    run()
+    module(*args, **kwargs)
     return time.perf_counter() - start

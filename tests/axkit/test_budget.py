@@ -6,6 +6,7 @@ import torch
 from axkit import measure
 from axkit.anatomy.family import family_of
 from axkit.axformer import budget, clock
+from axkit.axformer.evaluate import Evaluator
 from axkit.axformer.prune import AxformerPrune
 from axkit.errors import NotApplicable
 from axkit.testing import tiny_subject, tiny_tools
@@ -13,14 +14,13 @@ from axkit.testing import tiny_subject, tiny_tools
 
 @pytest.fixture
 def steady(monkeypatch):
-    """A machine on which time is arithmetic: a layer costs its heads and neurons."""
+    """A machine on which time is arithmetic: a module costs its parameters."""
 
-    def timed(self, module, index):
-        return sum(p.numel() for p in module.parameters()) / 10_000
+    def priced(module, *_):
+        return sum(p.numel() for p in module.parameters()) / 1e6
 
-    monkeypatch.setattr(clock.Clock, "_timed", timed)
-    monkeypatch.setattr(clock, "_seconds", lambda run: (run(), 1.0)[1])
-    monkeypatch.setattr(measure, "_seconds", lambda model, _: sum(p.numel() for p in model.parameters()) / 1e6)
+    monkeypatch.setattr(clock, "_seconds", priced)
+    monkeypatch.setattr(measure, "_seconds", priced)
 
 
 def made(family, tmp_path, **settings):
@@ -40,6 +40,34 @@ def test_the_size_target_is_reached_and_true(name, tmp_path):
     assert result.tables["frontier"][-1]["size"] >= 1.5
     logits = subject.module(**tools.search.batch([0, 1]).inputs).logits
     assert torch.isfinite(logits).all()
+
+
+@pytest.mark.usefixtures("steady")
+def test_what_one_round_timed_holds_in_the_next(tmp_path):
+    """Also when the first layer has shrunk in between."""
+    family, known = family_of("bert"), {}
+    teacher = tiny_subject(family, 1).module
+    tools = tiny_tools(tmp_path, teacher=teacher, rows=40)
+
+    def carved(structure):
+        subject = tiny_subject(family, 1)
+        subject.carve(structure)
+        return subject
+
+    def clock_of(structure):
+        bench = Evaluator(carved(structure), tools, AxformerPrune.Config()).bench
+        return clock.Clock(bench, teacher, tools.search, known, known.__setitem__)
+
+    def price(structure):
+        return sum(p.numel() for p in carved(structure).module.parameters()) / sum(
+            p.numel() for p in teacher.parameters()
+        )
+
+    dense = tiny_subject(family).structure
+    first, cut = clock_of(dense), range(8)
+    assert first.share(dense.without_neurons(1, cut)) == pytest.approx(price(dense.without_neurons(1, cut)))
+    small = dense.without_ffn(0).without_heads(0, [1, 2])
+    assert clock_of(small).share(small.without_neurons(1, cut)) == pytest.approx(price(small.without_neurons(1, cut)))
 
 
 @pytest.mark.usefixtures("steady")
