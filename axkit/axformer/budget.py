@@ -121,7 +121,7 @@ class BudgetSearch:
         """Remove until both targets are predicted to be reached; False where nothing is left to remove."""
         part = replace(self.tools, search=self.tools.search.first(_ROWS))
         rows = Evaluator(self.subject, part, self.config)
-        clock = Clock(rows.bench, self.tools.teacher, part.search, self._ratios, self._tell_ratio)
+        clock = Clock(rows.bench, self.tools.teacher, part.search, self._ratios, self._tell_ratio, f"{number}")
         heads, neurons = importance(rows.bench.subject, part.search, rows.bench.head_size)
         orders = (
             {i: _order(self.subject, i, s, "heads") for i, s in heads.items()},
@@ -207,12 +207,24 @@ class _Walk:
         return True
 
     def _there(self, structure: Structure, size: float) -> bool:
-        near = self.goal is not None and self.clock.share(structure) <= _CLOSE * self.goal
-        if near and self.step >= self._timed_at + _BETWEEN:
-            self.clock.set_right()
-            self._timed_at = self.step
-        fast = self.goal is None or self.clock.share(structure) <= self.goal
-        return fast and (self.goal_bytes is None or size <= self.goal_bytes)
+        return self._fast(structure) and (self.goal_bytes is None or size <= self.goal_bytes)
+
+    def _fast(self, structure: Structure) -> bool:
+        """Near the goal the whole model is timed now and then; only what it says itself, just now, is believed."""
+        if self.goal is None:
+            return True
+        if self.clock.share(structure) > _CLOSE * self.goal:
+            return False
+        if self.step >= self._timed_at + _BETWEEN:
+            self._set_right()
+        if self.clock.share(structure) > self.goal:
+            return False
+        self._set_right()
+        return self.clock.share(structure) <= self.goal
+
+    def _set_right(self) -> None:
+        self.clock.set_right()
+        self._timed_at = self.step
 
     def _price(self, candidate: _Candidate) -> None:
         now = self.rows.bench.subject.structure

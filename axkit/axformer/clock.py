@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -32,11 +30,18 @@ class Clock:
         dense: the model that it is compared with.
         split: real inputs.
         known: ratios that an interrupted search measured, by name.
+        name: of this clock, no other of the search has it.
         tell: called with the name and the value of each new ratio.
     """
 
     def __init__(
-        self, bench: Workbench, dense: Any, split: Split, known: dict[str, float], tell: Callable[[str, float], None]
+        self,
+        bench: Workbench,
+        dense: Any,
+        split: Split,
+        known: dict[str, float],
+        tell: Callable[[str, float], None],
+        name: str = "",
     ) -> None:
         self._bench, self._known, self._tell = bench, dict(known), tell
         self._inputs = split.batch(range(min(_BATCH, len(split)))).inputs
@@ -45,18 +50,19 @@ class Clock:
         self._dense, self._reference = dense, dense.base_model.get_submodule(bench.subject.family.layers)[0]
         self._start = _captured(dense, self._inputs, {0: self._reference})[0]
         self._layer, self._rest = 0.0, 0.0
+        self._name, self._readings = name, 0
         self.set_right()
 
     def set_right(self) -> None:
         """Time the whole model as it is now, and predict from there: sums of layers drift from what was measured."""
-        structure = self._bench.subject.structure
-        name = hashlib.sha256(json.dumps(structure.to_json(), sort_keys=True).encode()).hexdigest()[:8]
+        name = f"{self._name}.{self._readings}"  # a reading that noise spoiled must not be taken for good
+        self._readings += 1
         if f"layer {name}" not in self._known:
             for what, ratio in zip(("layer", "whole"), self._wholes(), strict=True):
                 self._known[f"{what} {name}"] = ratio
                 self._tell(f"{what} {name}", ratio)
         self._layer = self._known[f"layer {name}"]
-        self._rest = self._known[f"whole {name}"] - self._layers(structure)
+        self._rest = self._known[f"whole {name}"] - self._layers(self._bench.subject.structure)
 
     def _wholes(self) -> tuple[float, float]:
         """Time of the dense model's first layer, and of the carved model, as shares of the dense model's."""

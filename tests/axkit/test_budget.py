@@ -54,9 +54,9 @@ def test_what_one_round_timed_holds_in_the_next(tmp_path):
         subject.carve(structure)
         return subject
 
-    def clock_of(structure):
+    def clock_of(structure, name):
         bench = Evaluator(carved(structure), tools, AxformerPrune.Config()).bench
-        return clock.Clock(bench, teacher, tools.search, known, known.__setitem__)
+        return clock.Clock(bench, teacher, tools.search, known, known.__setitem__, name)
 
     def price(structure):
         return sum(p.numel() for p in carved(structure).module.parameters()) / sum(
@@ -64,10 +64,12 @@ def test_what_one_round_timed_holds_in_the_next(tmp_path):
         )
 
     dense = tiny_subject(family).structure
-    first, cut = clock_of(dense), range(8)
+    first, cut = clock_of(dense, "1"), range(8)
     assert first.share(dense.without_neurons(1, cut)) == pytest.approx(price(dense.without_neurons(1, cut)))
     small = dense.without_ffn(0).without_heads(0, [1, 2])
-    assert clock_of(small).share(small.without_neurons(1, cut)) == pytest.approx(price(small.without_neurons(1, cut)))
+    assert clock_of(small, "2").share(small.without_neurons(1, cut)) == pytest.approx(
+        price(small.without_neurons(1, cut))
+    )
 
 
 @pytest.mark.usefixtures("steady")
