@@ -129,6 +129,7 @@ def main():
         "same_decisions": decisions == expected,
         "best_loss_difference": abs(best - second["search_loss_after_nats"]),
         "evaluations": int(first.get("evaluations", 0) + second["evaluations"]),
+        "threads": torch.get_num_threads(),
         "seconds": round(seconds, 2),
         "ratio_vs_masked": round(masked_s / seconds, 2),
         "ratio_vs_padded": round(padded_s / seconds, 2),
