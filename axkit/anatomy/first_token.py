@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from axkit.anatomy.modules import hard_attention, largest, masked
+from axkit.anatomy.modules import can_bind, hard_attention, largest, masked
 
 
 class FirstTokenCore(nn.Module):
@@ -98,8 +98,9 @@ class FirstTokenCore(nn.Module):
             scores = scores + (query * key[1]).sum(-1, keepdim=True)
         scores, lengths = masked(scores[:, :, None], mask)
         weights = scores.softmax(-1)
-        if self.axkit_topk is not None and not (isinstance(self.axkit_topk, int) and full.shape[1] <= self.axkit_topk):
-            weights = largest(weights, self.axkit_topk, lengths)
+        k = self.axkit_topk
+        if can_bind(k, full.shape[1]):
+            weights = largest(weights, k, lengths)
         context = torch.einsum("bhd,hed->bhe", weights[:, :, 0] @ full, value[0])
         if value[1] is not None:
             context = context + weights.sum(-1) * value[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -117,7 +117,7 @@ def hard_attention(
     k: int | float | None = getattr(module, "axkit_topk", None)
     queries, tokens = query.shape[2], key.shape[2]
     causal = attention_mask is None and queries > 1 and bool(getattr(module, "is_causal", False))
-    if k is None or (isinstance(k, int) and tokens <= k):  # cannot bind: the ordinary fused attention, bit for bit
+    if not can_bind(k, tokens):  # the ordinary fused attention, bit for bit
         context = nn.functional.scaled_dot_product_attention(
             query, key, value, attention_mask, dropout_p=dropout, scale=scaling, is_causal=causal
         )
@@ -129,6 +129,11 @@ def hard_attention(
     kept = largest(scores.softmax(-1), k, lengths)
     kept = nn.functional.dropout(kept, p=dropout, training=module.training)
     return (kept @ value).transpose(1, 2).contiguous(), kept
+
+
+def can_bind(k: int | float | None, tokens: int) -> TypeGuard[int | float]:
+    """Whether hard attention with this K may change anything in a batch of so many tokens."""
+    return k is not None and not (isinstance(k, int) and tokens <= k)
 
 
 def masked(scores: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:

@@ -178,12 +178,11 @@ class Evaluator:
         self._looks[sheet.seen] += 1
 
     def _seal(self, sheet: Sheet, run: Run, stakes: Stakes) -> Outcome:
-        batches = self._again(np.ones(self.samples, bool))
         if stakes.binds is not None:
             same = self._mine[~stakes.binds[self._mine]]
             self._note(sheet, same, self.now[same])
-            batches = [batch for batch in batches if stakes.binds[batch.rows].any()]
         if self._screen is not None and self._patience.due(stakes.vote_decides):
+            batches = self._again(~sheet.exact)
             screen = self._scaled(self._screen, sheet, run, batches)
             sealed = self._rounds(sheet, run, batches, stakes, screen)
             by_vote = stakes.vote_decides and self.criterion.by_row
@@ -193,11 +192,8 @@ class Evaluator:
             if sealed is not None:
                 return sealed
             sheet.forget_screened()
-        if stakes.vote_decides and self._by_vote:
-            batches = self._short_first(~sheet.exact)
-        elif sheet.exact.any():
-            batches = self._again(~sheet.exact)
-        outcome = self._rounds(sheet, run, batches, stakes, None) or self._whole(sheet)
+        order = self._short_first if stakes.vote_decides and self._by_vote else self._again
+        outcome = self._rounds(sheet, run, order(~sheet.exact), stakes, None) or self._whole(sheet)
         self._by_vote = stakes.vote_decides and not outcome.whole and outcome.value <= stakes.ceiling
         return outcome
 
