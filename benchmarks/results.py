@@ -13,6 +13,10 @@ import argparse
 import json
 from pathlib import Path
 
+from axkit.report.text import table_lines
+from axkit.sweep.table import figures_of
+from axkit.sweep.text import machine_text
+
 HEAD = """# Results
 
 Written by `benchmarks/results.py` from the sweeps' own files. Each figure is the mean over seeds, with the least and
@@ -22,16 +26,13 @@ are to the run's own dense model in float32, timed in turn with it in one proces
 COLUMNS = ("recipe", "n", "dense", "result", "change", "search change", "loss", "search loss")
 COSTS = ("recipe", "n", "throughput b32", "latency b1", "bytes", "paired p, each seed")
 
+RATIOS = ("throughput_b32_ratio", "latency_b1_ratio", "bytes_ratio")
+
 
 def spread(values, form="{:+.2f}"):
     """Mean [least, largest]."""
     shown = [form.format(v) for v in (sum(values) / len(values), min(values), max(values))]
     return f"{shown[0]} [{shown[1]}, {shown[2]}]" if len(values) > 1 else shown[0]
-
-
-def table(head, rows):
-    lines = ["| " + " | ".join(head) + " |", "| " + " | ".join("---" for _ in head) + " |"]
-    return [*lines, *("| " + " | ".join(row) + " |" for row in rows), ""]
 
 
 def change(summaries, key):
@@ -48,11 +49,8 @@ def rows_of(recipe, summaries):
         spread(change(summaries, ("metric_search", ""))),
         *(spread(change(summaries, key), "{:+.4f}") for key in loss),
     ]
-    pairs = (("throughput_b32_per_s", 1), ("latency_b1_ms_p50", -1), ("bytes", -1))
-    ratios = [
-        spread([(s[f"{name}_result"] / s[f"{name}_dense"]) ** power for s in summaries], "{:.2f}x")
-        for name, power in pairs
-    ]
+    figures = [figures_of(s) for s in summaries]
+    ratios = [spread([one[name] for one in figures], "{:.2f}x") for name in RATIOS]
     n = str(len(summaries))
     chances = ", ".join(f"{s['p_value_paired']:.2f}" for s in summaries)
     return [recipe, n, *quality], [recipe, n, *ratios, chances]
@@ -71,22 +69,14 @@ def sweep_lines(folder):
         both = [rows_of(recipe, summaries) for recipe, summaries in recipes.items()]
         lines += [f"## {task}", ""]
         lines += [f"{first['metric_name']}, points; {rows['train']} / {rows['search']} / {rows['test']} rows.", ""]
-        lines += table(COLUMNS, [quality for quality, _ in both]) + table(COSTS, [cost for _, cost in both])
-    return [*lines, *(machine_line(machine) for machine in found["machines"]), ""]
-
-
-def machine_line(machine):
-    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
-    return (
-        f"{machine['processor']}, {machine['cpu_capability']}, {machine['threads']} thread(s), {machine['system']}, "
-        f"Python {machine['python']}; {packages}."
-    )
+        lines += [*table_lines(COLUMNS, [q for q, _ in both]), "", *table_lines(COSTS, [c for _, c in both]), ""]
+    return [*lines, *(machine_text(machine) for machine in found["machines"]), ""]
 
 
 def search_lines(path):
     """What benchmarks/search.py printed last."""
     found = json.loads(path.read_text(encoding="utf-8").splitlines()[-1])
-    return ["## The search itself", "", *table(("figure", "seen"), [(k, str(v)) for k, v in found.items()])]
+    return ["## The search itself", "", *table_lines(("figure", "seen"), [(k, str(v)) for k, v in found.items()])]
 
 
 def main():

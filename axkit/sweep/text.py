@@ -29,12 +29,7 @@ def sweep_text(outcomes: Sequence[Outcome], rows: Sequence[Row], machines: Seque
         lines += ["Not finished:", "", *(f"- {one.run.name}: {one.error}" for one in failed), ""]
     lines += ["## Machine", ""]
     for machine in machines:
-        packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
-        lines += [
-            f"{machine['processor']}, {machine['threads']} threads, {machine['cpu_capability']}; {machine['system']}, "
-            f"Python {machine['python']}; {packages}.",
-            "",
-        ]
+        lines += [machine_text(machine), ""]
     beside = max((outcome.at_a_time for outcome in outcomes), default=1)
     if beside > 1:
         lines += [
@@ -43,6 +38,15 @@ def sweep_text(outcomes: Sequence[Outcome], rows: Sequence[Row], machines: Seque
             "",
         ]
     return "\n".join(lines)
+
+
+def machine_text(machine: Mapping[str, Any]) -> str:
+    """Where runs were made, and with what, in a line."""
+    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    return (
+        f"{machine['processor']}, {machine['threads']} threads, {machine['cpu_capability']}; {machine['system']}, "
+        f"Python {machine['python']}; {packages}."
+    )
 
 
 def _task_lines(rows: Sequence[Row]) -> list[str]:
