@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from axkit.axformer.criteria import CRITERIA, Criterion, Floats
-from axkit.axformer.hidden import Shelf, cheapest_batches, hard_first
+from axkit.axformer.hidden import Shelf
+from axkit.axformer.order import Order
 from axkit.axformer.settings import SearchConfig
 from axkit.axformer.sheet import Outcome, Patience, Rows, Screen, Sheet, Stakes
 from axkit.axformer.trial import Workbench
@@ -25,7 +26,6 @@ _SLACK = 1 + 1e-6  # float sums in another order: never abandon within rounding 
 _SUM_MARGIN, _ROW_MARGIN = 5.0, 5.0
 _MEASURED = (64, 64, 48, 48, 32)  # rows of each tier that the error is measured on, at least; few err much
 _ASKED = (1 / 3, 2 / 3)  # shares of the rows after which a screen must promise something
-_FORGET = 0.7  # share of what was learned of the rows that outlives a candidate
 _WORTH_SCREENING = 256  # rows, at least
 Run = Callable[[Batch], torch.Tensor]  # a candidate's logits
 
@@ -53,7 +53,6 @@ class Evaluator:
     ) -> None:
         self.split, self.samples, self._config = tools.search, len(tools.search), config
         self._processes, self._progress = tools.processes, tools.progress
-        self._cuts, self._size = cuts, size
         self.criterion: Criterion = CRITERIA[config.criterion](tools.search)
         self.bench = Workbench(subject, tools.search, Shelf(config.cache_gib * 2**30))
         self.batches = list(tools.search.batches(size, cuts))[tools.processes.rank :: tools.processes.count]
@@ -67,8 +66,8 @@ class Evaluator:
             self.passes = 2
         self.base_losses = self.criterion.losses(self.base, np.arange(self.samples))
         self._patience, self._by_vote = Patience(), False  # the last one in float32 fell by its votes
-        self._raised, self._looks = np.zeros(self.samples), np.zeros(self.samples)
-        tiers = self._tiers(self._mine)
+        self._order = Order(tools.search, self._mine, size, cuts, self.base_losses)
+        tiers = self._order.tiers(np.ones(self.samples, bool))
         self.batches = [batch for tier in tiers for batch in tier]
         self._screen: Screen | None = None
         worth = config.criterion != "metric" and self.samples >= _WORTH_SCREENING
@@ -102,8 +101,7 @@ class Evaluator:
     def estimate(self, run: Run) -> float:
         """The value of a candidate over all rows, in bfloat16 where the processor has it."""
         with self._low():
-            parts = [(batch.rows, self.criterion.see(run(batch), batch.labels)) for batch in self.batches]
-        return self.value(self._gathered(parts))
+            return self.value(self._gathered(self._seen(run, self.batches)))
 
     def _low(self) -> Any:
         low = self._config.screening == "auto" and has_bfloat16()
@@ -114,16 +112,13 @@ class Evaluator:
         kept = outcome.kept
         self.now = self._all(lambda batch: self.bench.logits(batch, 0)) if kept is None else kept
 
-    def _tiers(self, rows: Rows) -> list[list[Batch]]:
-        """Rows of this process in batches, those first that are hard, or that earlier candidates made so."""
-        expected = self.base_losses + self._raised / np.maximum(self._looks, 1)
-        tiers = hard_first(expected[rows], self.split.lengths[rows], self._size, self._cuts)
-        return [[self.split.batch(rows[part].tolist()) for part in tier] for tier in tiers]
-
     def _all(self, run: Run) -> Floats:
         """What is kept of every row."""
-        batches = self._progress.track(self.batches, "dense losses", len(self.batches))
-        return self._gathered([(batch.rows, self.criterion.see(run(batch), batch.labels)) for batch in batches])
+        return self._gathered(self._seen(run, self.batches, "dense losses"))
+
+    def _seen(self, run: Run, batches: Sequence[Batch], what: str = "") -> list[tuple[Rows, Floats]]:
+        told = self._progress.track(batches, what, len(batches)) if what else batches
+        return [(batch.rows, self.criterion.see(run(batch), batch.labels)) for batch in told]
 
     def _gathered(self, parts: Sequence[tuple[Rows, Floats]]) -> Floats:
         width = self._processes.largest(parts[0][1].shape[1] if parts else 0)
@@ -137,22 +132,23 @@ class Evaluator:
         """What bfloat16 does to the losses of the dense model: rows with like losses err alike."""
         screen = Screen(np.zeros(self.samples), np.zeros(self.samples))
         for number, tier in enumerate(tiers):
-            errors: list[Floats] = []
+            some: list[Batch] = []
             for batch in sorted(tier, key=lambda batch: batch is not tier[len(tier) // 2]):  # middling length first
-                if sum(map(len, errors)) >= _MEASURED[min(number, len(_MEASURED) - 1)]:
-                    break
-                errors.append(self._error(partial(self.bench.logits, start=0), batch, self.now[batch.rows]))
+                if sum(len(one.rows) for one in some) < _MEASURED[min(number, len(_MEASURED) - 1)]:
+                    some.append(batch)
+            errors = self._errors(partial(self.bench.logits, start=0), some, [self.now[b.rows] for b in some])
             found = np.array([[e.sum(), (e * e).sum(), len(e)] for e in errors] or [[0.0] * 3]).sum(0)
             bias, square, rows = self._processes.sum(found)
             for batch in tier:
                 screen.bias[batch.rows], screen.spread[batch.rows] = bias / rows, (square / rows) ** 0.5
         return screen
 
-    def _error(self, run: Run, batch: Batch, kept: Floats) -> Floats:
-        """Loss in bfloat16 less loss in float32, per row."""
+    def _errors(self, run: Run, batches: Sequence[Batch], kept: Sequence[Floats]) -> list[Floats]:
+        """Loss in bfloat16 less loss in float32, per row of each batch."""
         with torch.autocast("cpu", torch.bfloat16):
-            low = self.criterion.see(run(batch), batch.labels)
-        return self.criterion.losses(low, batch.rows) - self.criterion.losses(kept, batch.rows)
+            low = self._seen(run, batches)
+        losses = self.criterion.losses
+        return [losses(found, rows) - losses(exact, rows) for (rows, found), exact in zip(low, kept, strict=True)]
 
     def look(self, run: Run, stakes: Stakes) -> Outcome:
         """Evaluate a candidate; abandon it once its fate is sealed.
@@ -168,31 +164,24 @@ class Evaluator:
         try:
             return self._seal(sheet, run, stakes)
         finally:
-            self._learn(sheet)
-
-    def _learn(self, sheet: Sheet) -> None:
-        """Rows that one candidate makes worse, the next will, often; what is long ago counts less."""
-        for one in (self._raised, self._looks):
-            one *= _FORGET
-        self._raised[sheet.seen] += (sheet.losses - self.base_losses)[sheet.seen]
-        self._looks[sheet.seen] += 1
+            self._order.learn(sheet)
 
     def _seal(self, sheet: Sheet, run: Run, stakes: Stakes) -> Outcome:
         if stakes.binds is not None:
             same = self._mine[~stakes.binds[self._mine]]
             self._note(sheet, same, self.now[same])
         if self._screen is not None and self._patience.due(stakes.vote_decides):
-            batches = self._again(~sheet.exact)
+            batches = self._order.hard_first(~sheet.exact)
             screen = self._scaled(self._screen, sheet, run, batches)
             sealed = self._rounds(sheet, run, batches, stakes, screen)
             by_vote = stakes.vote_decides and self.criterion.by_row
             if sealed is None and by_vote and bool(sheet.seen.all()):
-                sealed = self._rounds(sheet, run, self._again(sheet.doubtful), stakes, None)
+                sealed = self._rounds(sheet, run, self._order.hard_first(sheet.doubtful), stakes, None)
             self._patience.told(stakes.vote_decides, sealed is not None)
             if sealed is not None:
                 return sealed
             sheet.forget_screened()
-        order = self._short_first if stakes.vote_decides and self._by_vote else self._again
+        order = self._order.short_first if stakes.vote_decides and self._by_vote else self._order.hard_first
         outcome = self._rounds(sheet, run, order(~sheet.exact), stakes, None) or self._whole(sheet)
         self._by_vote = stakes.vote_decides and not outcome.whole and outcome.value <= stakes.ceiling
         return outcome
@@ -203,22 +192,11 @@ class Evaluator:
         if batches:
             batch = batches[0]
             kept = self.criterion.see(run(batch), batch.labels)
-            error = self._error(run, batch, kept)
+            error = self._errors(run, [batch], [kept])[0]
             self._note(sheet, batch.rows, kept)
             found = np.array([(error * error).sum(), (screen.spread[batch.rows] ** 2).sum()])
         ours, dense = self._processes.sum(found)
         return screen.times(max(1.0, (ours / dense) ** 0.5 if dense else 1.0))
-
-    def _again(self, wanted: Rows) -> list[Batch]:
-        rows = self._mine[wanted[self._mine]]
-        return [batch for tier in self._tiers(rows) for batch in tier]
-
-    def _short_first(self, wanted: Rows) -> list[Batch]:
-        """For votes, which all count alike: the cheap ones first."""
-        rows = self._mine[wanted[self._mine]]
-        rows = rows[np.argsort(self.split.lengths[rows], kind="stable")]
-        spans = cheapest_batches(self.split.lengths[rows], self._size, self._cuts)
-        return [self.split.batch(rows[start:stop].tolist()) for start, stop in spans]
 
     def _rounds(
         self, sheet: Sheet, run: Run, batches: Sequence[Batch], stakes: Stakes, screen: Screen | None

@@ -6,7 +6,6 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,6 @@ import torch
 from torch import Tensor
 
 from axkit.tasks.split import Batch
-
-_BATCH_TOKENS = 40  # what a batch costs whatever is in it, in tokens computed; seen on small encoders
 
 
 class Shelf:
@@ -90,48 +87,3 @@ class HiddenStates:
     def get(self, kind: int, places: Tensor, columns: slice = slice(None)) -> Tensor:
         """(rows, tokens, columns); zeros where there is padding."""
         return self._flat[kind][:, columns][places]
-
-
-def hard_first(losses: Any, lengths: Any, size: int, cuts: Sequence[int] = ()) -> list[list[list[int]]]:
-    """Rows in tiers of batches, those with the largest losses first, of like lengths within a batch.
-
-    The eighth of the rows with the largest losses carries most of the loss, so a running sum passes its bound early.
-
-    Args:
-        losses: of the dense model, per row.
-        lengths: tokens per row.
-        size: rows per batch, at most.
-        cuts: no batch holds rows both of at most and of more than ``cut`` tokens.
-    """
-    order = np.argsort(-losses, kind="stable")
-    bounds = [0, *(-(-len(order) // part) for part in (8, 4, 3, 2)), len(order)]
-    tiers: list[list[list[int]]] = []
-    for low, high in pairwise(bounds):
-        rows = order[low:high][np.argsort(lengths[order[low:high]], kind="stable")]
-        tiers.append([rows[start:stop].tolist() for start, stop in cheapest_batches(lengths[rows], size, cuts)])
-    return tiers
-
-
-def cheapest_batches(lengths: Any, size: int, cuts: Sequence[int] = ()) -> list[tuple[int, int]]:
-    """Where to cut rows into batches, so that padding and the batches' own cost are least together.
-
-    Args:
-        lengths: tokens per row, ascending.
-        size: rows per batch, at most.
-        cuts: as in :func:`hard_first`.
-
-    Returns:
-        (start, stop) of each batch, in order.
-    """
-    sides = np.searchsorted(sorted(cuts), lengths, side="left")
-    best, origin = np.zeros(len(lengths) + 1), np.zeros(len(lengths) + 1, int)
-    for stop in range(1, len(lengths) + 1):
-        first = max(0, stop - size, int(np.searchsorted(sides, sides[stop - 1])))
-        costs = best[first:stop] + np.arange(stop - first, 0, -1) * lengths[stop - 1]
-        at = int(costs.argmin())
-        best[stop], origin[stop] = costs[at] + _BATCH_TOKENS, first + at
-    found, stop = [], len(lengths)
-    while stop:
-        found.append((int(origin[stop]), stop))
-        stop = int(origin[stop])
-    return found[::-1]

@@ -11,7 +11,8 @@ from axkit.anatomy.family import family_of
 from axkit.axformer.criteria import CRITERIA
 from axkit.axformer.guards import Confirm, NoGuard, PairedTest, gain_p_value
 from axkit.axformer.hard_attention import HardAttention
-from axkit.axformer.hidden import HiddenStates, Shelf, hard_first
+from axkit.axformer.hidden import HiddenStates, Shelf
+from axkit.axformer.order import Padded, hard_first
 from axkit.axformer.prune import AxformerPrune
 from axkit.tasks.kinds import KINDS
 from axkit.testing import tiny_split, tiny_subject, tiny_tools
@@ -194,3 +195,17 @@ def test_the_memo_spares_the_second_phase_its_dense_pass(family, tmp_path):
     layers = {int(element.split("/")[1]): 4 for element, accepted in hard if accepted}
     prune, _ = oracle_search(dense, family.model_type, 4, 24, rows, vote=0.3, hard=layers)
     assert [(e["element"], e["accepted"]) for e in two.journal.read()] == prune
+
+
+@pytest.mark.parametrize(("name", "side"), [("bert", "right"), ("gpt2", "left"), ("vit", None)])
+def test_a_batch_cut_from_padded_rows_is_the_split_s_own(name, side, tmp_path):
+    split = tiny_tools(tmp_path, family=family_of(name)).search
+    if side:  # images are not padded
+        split.tokenizer.padding_side = side
+    padded = Padded(split)
+    for rows in ([3], [5, 0, 2], list(range(8))):
+        ours, its = padded.batch(rows), split.batch(rows)
+        assert ours.inputs.keys() == its.inputs.keys()
+        assert all(torch.equal(ours.inputs[key], its.inputs[key]) for key in its.inputs)
+        assert torch.equal(ours.labels, its.labels)
+        assert ours.rows.tolist() == its.rows.tolist() == rows

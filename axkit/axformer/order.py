@@ -1,0 +1,128 @@
+"""Which rows of a search are run first, and in which batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from axkit.axformer.criteria import Floats
+from axkit.axformer.sheet import Rows, Sheet
+from axkit.tasks.split import Batch, Split
+
+_BATCH_TOKENS = 40  # what a batch costs whatever is in it, in tokens computed; seen on small encoders
+_FORGET = 0.7  # share of what was learned of the rows that outlives a candidate
+
+
+class Order:
+    """Rows in batches, those first that are hard, or that earlier candidates made so.
+
+    Args:
+        split: of the search.
+        mine: its rows that this process runs.
+        size: rows per batch, at most.
+        cuts: token counts that no batch straddles.
+        losses: of the dense model, per row of the split.
+    """
+
+    def __init__(self, split: Split, mine: Rows, size: int, cuts: Sequence[int], losses: Floats) -> None:
+        self._lengths, self._mine, self._size, self._cuts = split.lengths, mine, size, cuts
+        self._padded, self._dense = Padded(split), losses
+        self._raised, self._looks = np.zeros(len(losses)), np.zeros(len(losses))
+
+    def tiers(self, wanted: Rows) -> list[list[Batch]]:
+        """Of the rows that are wanted, (rows of the split,) bool: the hardest ones first."""
+        rows = self._mine[wanted[self._mine]]
+        expected = self._dense + self._raised / np.maximum(self._looks, 1)
+        tiers = hard_first(expected[rows], self._lengths[rows], self._size, self._cuts)
+        return [[self._padded.batch(rows[part]) for part in tier] for tier in tiers]
+
+    def hard_first(self, wanted: Rows) -> list[Batch]:
+        """As :meth:`tiers`, one after the other."""
+        return [batch for tier in self.tiers(wanted) for batch in tier]
+
+    def short_first(self, wanted: Rows) -> list[Batch]:
+        """For votes, which all count alike: the cheap ones first."""
+        rows = self._mine[wanted[self._mine]]
+        rows = rows[np.argsort(self._lengths[rows], kind="stable")]
+        spans = cheapest_batches(self._lengths[rows], self._size, self._cuts)
+        return [self._padded.batch(rows[start:stop]) for start, stop in spans]
+
+    def learn(self, sheet: Sheet) -> None:
+        """Rows that one candidate makes worse, the next will, often; what is long ago counts less."""
+        for one in (self._raised, self._looks):
+            one *= _FORGET
+        self._raised[sheet.seen] += (sheet.losses - self._dense)[sheet.seen]
+        self._looks[sheet.seen] += 1
+
+
+class Padded:
+    """The examples of a split, padded once, so that a batch of any of them costs a copy.
+
+    Args:
+        split: where its examples are not sequences (images), it makes the batches itself.
+    """
+
+    def __init__(self, split: Split) -> None:
+        self._split, self._inputs, self._left = split, dict[str, Tensor](), False
+        if len(split) and "attention_mask" in split.batch([0]).inputs:
+            self._inputs = split.batch(range(len(split))).inputs
+            self._left = not bool(self._inputs["attention_mask"][:, 0].all())
+
+    def batch(self, rows: Any) -> Batch:
+        """As :meth:`Split.batch`."""
+        if not self._inputs:
+            return self._split.batch(rows)
+        wanted = np.array(rows, dtype=int)
+        width = int(self._split.lengths[wanted].max())
+        columns = slice(-width, None) if self._left else slice(width)
+        inputs = {name: values[wanted][:, columns].contiguous() for name, values in self._inputs.items()}
+        return Batch(inputs, self._split.kind.collate(self._split.labels[wanted], width), wanted)
+
+
+def hard_first(losses: Any, lengths: Any, size: int, cuts: Sequence[int] = ()) -> list[list[list[int]]]:
+    """Rows in tiers of batches, those with the largest losses first, of like lengths within a batch.
+
+    The eighth of the rows with the largest losses carries most of the loss, so a running sum passes its bound early.
+
+    Args:
+        losses: of the dense model, per row.
+        lengths: tokens per row.
+        size: rows per batch, at most.
+        cuts: no batch holds rows both of at most and of more than ``cut`` tokens.
+    """
+    order = np.argsort(-losses, kind="stable")
+    bounds = [0, *(-(-len(order) // part) for part in (8, 4, 3, 2)), len(order)]
+    tiers: list[list[list[int]]] = []
+    for low, high in pairwise(bounds):
+        rows = order[low:high][np.argsort(lengths[order[low:high]], kind="stable")]
+        tiers.append([rows[start:stop].tolist() for start, stop in cheapest_batches(lengths[rows], size, cuts)])
+    return tiers
+
+
+def cheapest_batches(lengths: Any, size: int, cuts: Sequence[int] = ()) -> list[tuple[int, int]]:
+    """Where to cut rows into batches, so that padding and the batches' own cost are least together.
+
+    Args:
+        lengths: tokens per row, ascending.
+        size: rows per batch, at most.
+        cuts: as in :func:`hard_first`.
+
+    Returns:
+        (start, stop) of each batch, in order.
+    """
+    sides = np.searchsorted(sorted(cuts), lengths, side="left")
+    best, origin = np.zeros(len(lengths) + 1), np.zeros(len(lengths) + 1, int)
+    for stop in range(1, len(lengths) + 1):
+        first = max(0, stop - size, int(np.searchsorted(sides, sides[stop - 1])))
+        costs = best[first:stop] + np.arange(stop - first, 0, -1) * lengths[stop - 1]
+        at = int(costs.argmin())
+        best[stop], origin[stop] = costs[at] + _BATCH_TOKENS, first + at
+    found, stop = [], len(lengths)
+    while stop:
+        found.append((int(origin[stop]), stop))
+        stop = int(origin[stop])
+    return found[::-1]
