@@ -73,9 +73,10 @@ def show_pass(name: str, console: Console) -> None:
     table = Table("setting", "type", "default", "range", "meaning")
     for row in settings_of(pass_class.Config):
         table.add_row(*row)
-    table.add_row(
-        "budget.max_drop", "number", "", ">= 0", "Any pass: points it may cost on the search split, or it is undone."
-    )
+    budget = "Any pass: points it may cost on the search split, or it is undone."
+    if pass_class.holds_budget:
+        budget += f" This one first keeps it itself: it fills {pass_class.holds_budget} in."
+    table.add_row("budget.max_drop", "number", "", ">= 0", budget)
     console.print(table)
 
 

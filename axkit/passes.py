@@ -131,6 +131,8 @@ class Pass(ABC, Generic[C]):
         needs: what it must be lent: any of "train", "search", "teacher".
         requires: traits that the subject must still have.
         ends: traits that it takes away.
+        holds_budget: its own setting, points on the search split, by which it keeps within a recipe's ``budget``. The
+            engine fills it in where the recipe does not, and undoes the stage only where the pass did not keep it.
         trains: True for a pass that changes weights only. The dense model that a run is measured against is what
             the recipe's leading training passes leave.
         extra: the extra of the distribution that brings its optional packages.
@@ -144,6 +146,7 @@ class Pass(ABC, Generic[C]):
     needs: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[frozenset[Trait]] = frozenset({TORCH_MODULE, FLOAT_WEIGHTS})
     ends: ClassVar[frozenset[Trait]] = frozenset()
+    holds_budget: ClassVar[str | None] = None
     trains: ClassVar[bool] = False
     extra: ClassVar[str | None] = None
     packages: ClassVar[tuple[str, ...]] = ()

@@ -158,6 +158,9 @@ def _planned(
     try:
         pass_class: type[Pass[Any]] = entry.load()
         refuse_if_missing(name, pass_class, entry.distribution)
+        own = pass_class.holds_budget
+        if budget is not None and own is not None and settings.get(own) is None:
+            settings = {**settings, own: budget.max_drop}
         config = pass_class.Config.model_validate(settings)
     except ValidationError as error:
         for fault in error.errors():

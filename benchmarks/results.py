@@ -4,7 +4,8 @@
     python benchmarks/search.py ... | tail -n 1 > runs/search.json
     python benchmarks/results.py runs/reviews [...] --search runs/search.json
 
-Every figure of a sweep is the mean over its seeds, with the least and the largest in brackets.
+Every run below the folders counts, RECIPE/TASK/SEED/report.json. Every figure is the mean over its seeds, with the
+least and the largest in brackets.
 """
 
 from __future__ import annotations
@@ -12,19 +13,24 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from types import SimpleNamespace
+
+import yaml
 
 from axkit.report.text import table_lines
-from axkit.sweep.table import figures_of
-from axkit.sweep.text import machine_text
+from axkit.sweep.table import figures_of, rows_of
+from axkit.sweep.text import frontier_lines, machine_text
 
 HEAD = """# Results
 
-Written by `benchmarks/results.py` from the sweeps' own files. Each figure is the mean over seeds, with the least and
+Written by `benchmarks/results.py` from the runs' own reports. Each figure is the mean over seeds, with the least and
 the largest in brackets; metric and loss are of the test split, which no decision used, unless it says search; ratios
-are to the run's own dense model in float32, timed in turn with it in one process.
+are to the run's own dense model in float32, timed in turn with it in one process. `p` is of a paired test of result
+against dense. Recipes that are not in `recipes/` are in `benchmarks/recipes/`: single passes, to compare with.
 """
 COLUMNS = ("recipe", "n", "dense", "result", "change", "search change", "loss", "search loss")
-COSTS = ("recipe", "n", "throughput b32", "latency b1", "bytes", "paired p, each seed")
+COSTS = ("recipe", "n", "throughput b32", "latency b1", "bytes", "p, each seed")
+STORED = ("recipe", "n", "bits per linear weight", "error of layer outputs / per-channel")
 
 RATIOS = ("throughput_b32_ratio", "latency_b1_ratio", "bytes_ratio")
 
@@ -39,38 +45,71 @@ def change(summaries, key):
     return [s[f"{key[0]}_result{key[1]}"] - s[f"{key[0]}_dense{key[1]}"] for s in summaries]
 
 
-def rows_of(recipe, summaries):
-    """A row of quality, and one of cost."""
+def quality_row(recipe, summaries):
     levels = [spread([s[f"metric_{which}"] for s in summaries], "{:.2f}") for which in ("dense", "result")]
     loss = ("loss_test", "_nats"), ("loss_search", "_nats")
-    quality = [
+    return [
+        recipe,
+        str(len(summaries)),
         *levels,
         spread(change(summaries, ("metric", ""))),
         spread(change(summaries, ("metric_search", ""))),
         *(spread(change(summaries, key), "{:+.4f}") for key in loss),
     ]
+
+
+def cost_row(recipe, summaries):
     figures = [figures_of(s) for s in summaries]
     ratios = [spread([one[name] for one in figures], "{:.2f}x") for name in RATIOS]
-    n = str(len(summaries))
-    chances = ", ".join(f"{s['p_value_paired']:.2f}" for s in summaries)
-    return [recipe, n, *quality], [recipe, n, *ratios, chances]
+    return [recipe, str(len(summaries)), *ratios, ", ".join(f"{s['p_value_paired']:.2f}" for s in summaries)]
 
 
-def sweep_lines(folder):
-    found = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
-    groups = {}
-    for run in found["runs"]:
-        if run["summary"]:
-            groups.setdefault(run["task"], {}).setdefault(run["recipe"], []).append(run["summary"])
-    lines = []
-    for task, recipes in groups.items():
-        first = next(iter(recipes.values()))[0]
-        rows = first["rows"]
-        both = [rows_of(recipe, summaries) for recipe, summaries in recipes.items()]
-        lines += [f"## {task}", ""]
-        lines += [f"{first['metric_name']}, points; {rows['train']} / {rows['search']} / {rows['test']} rows.", ""]
-        lines += [*table_lines(COLUMNS, [q for q, _ in both]), "", *table_lines(COSTS, [c for _, c in both]), ""]
-    return [*lines, *(machine_text(machine) for machine in found["machines"]), ""]
+def stored_row(recipe, reports):
+    """Of runs whose last pass stores weights in few bits."""
+    facts = [report["stages"][-1]["facts"] for report in reports]
+    bits = [one["effective_bits_per_linear_weight"] for one in facts if "effective_bits_per_linear_weight" in one]
+    if not bits:
+        return None
+    errors = [one["output_mse_ratio_mean"] for one in facts if "output_mse_ratio_mean" in one]
+    return [recipe, str(len(bits)), spread(bits, "{:.2f}"), spread(errors, "{:.2f}") if errors else ""]
+
+
+def read(folders):
+    """Task -> recipe -> reports, by seed."""
+    tasks = {}
+    paths = [path for folder in folders for path in folder.glob("*/*/*/report.json")]
+    for path in sorted(paths, key=lambda path: (path.parts[-4], int(path.parts[-2]))):
+        report = json.loads(path.read_text(encoding="utf-8"))
+        tasks.setdefault(path.parts[-3], {}).setdefault(path.parts[-4], []).append(report)
+    return tasks
+
+
+def model_of(report):
+    return yaml.safe_load(report["recipe"])["model"]
+
+
+def task_lines(task, recipes):
+    first = next(iter(recipes.values()))[0]
+    metric, rows = first["summary"]["metric_name"], first["summary"]["rows"]
+    summaries = {recipe: [report["summary"] for report in reports] for recipe, reports in recipes.items()}
+    quality = [quality_row(recipe, found) for recipe, found in summaries.items()]
+    costs = [cost_row(recipe, found) for recipe, found in summaries.items()]
+    stored = [row for row in (stored_row(recipe, reports) for recipe, reports in recipes.items()) if row]
+    lines = [f"## {task}", "", f"{metric}, points; {rows['train']} / {rows['search']} / {rows['test']} rows.", ""]
+    lines += [*table_lines(COLUMNS, quality), "", *table_lines(COSTS, costs), ""]
+    if stored:
+        lines += [*table_lines(STORED, stored), ""]
+    if len(recipes) > 1:
+        outcomes = [
+            SimpleNamespace(
+                run=SimpleNamespace(task=task, recipe=recipe, model=yaml.safe_load(one["recipe"])["model"]), report=one
+            )
+            for recipe, reports in recipes.items()
+            for one in reports
+        ]
+        lines += ["\n".join(frontier_lines(rows_of(outcomes))), ""]
+    machines = dict.fromkeys(machine_text(one["machine"]) for reports in recipes.values() for one in reports)
+    return [*lines, *machines, ""]
 
 
 def search_lines(path):
@@ -82,14 +121,14 @@ def search_lines(path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sweeps", nargs="+", type=Path, help="folders made by axkit sweep")
-    parser.add_argument("--search", type=Path, help="file that ends with the JSON line of benchmarks/search.py")
+    parser.add_argument("--search", type=Path, action="append", help="ends with the JSON line of benchmarks/search.py")
     parser.add_argument("--out", type=Path, default=Path("docs/results.md"))
     args = parser.parse_args()
     lines = [HEAD]
-    for folder in args.sweeps:
-        lines += sweep_lines(folder)
-    if args.search:
-        lines += search_lines(args.search)
+    for task, recipes in read(args.sweeps).items():
+        lines += task_lines(task, recipes)
+    for path in args.search or ():
+        lines += [*search_lines(path), ""]
     args.out.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
 
 

@@ -39,7 +39,9 @@ class Int8Config(PassConfig):
     @model_validator(mode="after")
     def _a_table_to_go_by(self) -> Int8Config:
         if self.max_drop is not None and not self.sensitivity_rows:
-            raise ValueError("'max_drop' goes by the sensitivity of the layers; give 'sensitivity_rows' above 0")
+            raise ValueError(
+                "'max_drop', or a budget, goes by the sensitivity of the layers; give 'sensitivity_rows' above 0"
+            )
         return self
 
 
@@ -56,6 +58,7 @@ class Int8(Pass[Int8Config]):
     needs = frozenset({"train", "search"})
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, FULL_PRECISION})
     ends = frozenset({FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION})
+    holds_budget = "max_drop"
     paper = "Zafrir et al. 2019, Q8BERT, arXiv 1910.06188 (dynamic quantization, section 4)"
 
     def apply(self, subject: Subject, config: Int8Config, tools: Tools) -> Result:

@@ -165,3 +165,12 @@ def test_a_pass_whose_package_is_missing_names_the_extra(monkeypatch):
 
     monkeypatch.setattr(Finetune, "packages", ("no_such_package",))
     assert any("pip install 'axkit[train]'" in fault for fault in faults(GOOD))
+
+
+def test_a_budget_is_held_by_the_pass_itself_where_it_can():
+    with_budget = GOOD + "    budget: {max_drop: 0.5}\n"
+    assert plan(read_source(with_budget, "r.yaml", ())).steps[1].config.max_drop == 0.5
+    own = with_budget + "    max_drop: 0.2\n"
+    assert plan(read_source(own, "r.yaml", ())).steps[1].config.max_drop == 0.2
+    told = faults(with_budget + "    sensitivity_rows: 0\n")
+    assert "give 'sensitivity_rows' above 0" in told[0]
