@@ -20,6 +20,7 @@ import yaml
 from axkit.report.text import table_lines
 from axkit.sweep.table import figures_of, rows_of
 from axkit.sweep.text import frontier_lines, machine_text
+from axkit.using import evaluate
 
 HEAD = """# Results
 
@@ -79,7 +80,7 @@ def read(folders):
     tasks = {}
     paths = [path for folder in folders for path in folder.glob("*/*/*/report.json")]
     for path in sorted(paths, key=lambda path: (path.parts[-4], int(path.parts[-2]))):
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report = {**json.loads(path.read_text(encoding="utf-8")), "folder": path.parent}
         tasks.setdefault(path.parts[-3], {}).setdefault(path.parts[-4], []).append(report)
     return tasks
 
@@ -88,7 +89,22 @@ def model_of(report):
     return yaml.safe_load(report["recipe"])["model"]
 
 
-def task_lines(task, recipes):
+def overridden(recipes):
+    """Settings that were not the recipe's -> recipes."""
+    found = {}
+    for recipe, reports in recipes.items():
+        own = [one for one in reports[0]["overrides"] if not one.startswith(("task=", "seed="))]
+        if own:
+            found.setdefault(", ".join(f"`{one}`" for one in own), []).append(recipe)
+    return found
+
+
+def reloaded(report):
+    """The metric of a saved model, opened and scored again in this process."""
+    return f"{evaluate(str(report['folder'])).score:.2f} (report: {report['summary']['metric_result']:.2f})"
+
+
+def task_lines(task, recipes, reload):
     first = next(iter(recipes.values()))[0]
     metric, rows = first["summary"]["metric_name"], first["summary"]["rows"]
     summaries = {recipe: [report["summary"] for report in reports] for recipe, reports in recipes.items()}
@@ -96,9 +112,13 @@ def task_lines(task, recipes):
     costs = [cost_row(recipe, found) for recipe, found in summaries.items()]
     stored = [row for row in (stored_row(recipe, reports) for recipe, reports in recipes.items()) if row]
     lines = [f"## {task}", "", f"{metric}, points; {rows['train']} / {rows['search']} / {rows['test']} rows.", ""]
+    lines += [f"- {', '.join(found)} with {settings}" for settings, found in overridden(recipes).items()] + [""]
     lines += [*table_lines(COLUMNS, quality), "", *table_lines(COSTS, costs), ""]
     if stored:
         lines += [*table_lines(STORED, stored), ""]
+    for recipe in reload & recipes.keys():
+        again = ", ".join(reloaded(report) for report in recipes[recipe])
+        lines += [f"{recipe}, saved, reloaded and scored again: {again}.", ""]
     if len(recipes) > 1:
         outcomes = [
             SimpleNamespace(
@@ -122,11 +142,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sweeps", nargs="+", type=Path, help="folders made by axkit sweep")
     parser.add_argument("--search", type=Path, action="append", help="ends with the JSON line of benchmarks/search.py")
+    parser.add_argument("--reload", action="append", default=[], metavar="RECIPE", help="score its saved models again")
     parser.add_argument("--out", type=Path, default=Path("docs/results.md"))
     args = parser.parse_args()
     lines = [HEAD]
     for task, recipes in read(args.sweeps).items():
-        lines += task_lines(task, recipes)
+        lines += task_lines(task, recipes, set(args.reload))
     for path in args.search or ():
         lines += [*search_lines(path), ""]
     args.out.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
