@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from axkit_plugins.quantize.roles import matrix, put
 
 _MAX = 127  # symmetric: -127..127, so that zero is exact
+_NO_KERNEL = "none"  # in the place of a packed weight
 
 
 def kernel() -> str | None:
@@ -79,27 +80,39 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out). On other devices, and without a kernel, the products are computed in float32."""
-        if self.input_scale is not None and self._input is None:
-            self._input = (float(self.input_scale), int(self.input_zero))  # type: ignore[arg-type]  # both or none
-        if x.device.type != "cpu" or not self.weight.numel() or not x.numel() or kernel() is None:
-            if self._input is not None:
-                step, zero = self._input
-                x = ((x / step).round().add(zero).clamp(0, 255) - zero) * step
-            return nn.functional.linear(x, self.weight.to(x.dtype) * self.scale[:, None].to(x.dtype), self.bias)
         if self._packed is None:
             self._packed = self._pack()
+        if self._packed is _NO_KERNEL or x.device.type != "cpu" or not x.numel():
+            return self._in_float(x)
         if self._input is not None:
-            fixed = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32
+            fixed = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32.default
             return fixed(x.float(), *self._input, self._packed).to(x.dtype)  # type: ignore[no-any-return]
-        return torch.ops.quantized.linear_dynamic(x.float(), self._packed, reduce_range=False).to(x.dtype)  # type: ignore[no-any-return]
+        # the overload by name: finding it out at each call takes as long as a small product
+        return torch.ops.quantized.linear_dynamic.default(x.float(), self._packed, False).to(x.dtype)  # type: ignore[no-any-return]
+
+    def _in_float(self, x: Tensor) -> Tensor:
+        if self._input is not None:
+            step, zero = self._input
+            x = ((x / step).round().add(zero).clamp(0, 255) - zero) * step
+        return nn.functional.linear(x, self.weight.to(x.dtype) * self.scale[:, None].to(x.dtype), self.bias)
 
     def _pack(self) -> Any:
-        torch.backends.quantized.engine = kernel() or "none"
+        """What the kernel takes, made at the first call, and the fixed input range as numbers."""
+        if self.input_scale is not None:
+            self._input = (float(self.input_scale), int(self.input_zero))  # type: ignore[arg-type]  # both or none
+        engine = kernel()
+        if engine is None or not self.weight.numel() or self.weight.device.type != "cpu":
+            return _NO_KERNEL
+        torch.backends.quantized.engine = engine
         zeros = torch.zeros(self.out_features, dtype=torch.long)
         with warnings.catch_warnings():  # the tensor type is deprecated, the kernels are not; decision 0004
             warnings.filterwarnings("ignore", message=".*quantized tensor creation functions", category=UserWarning)
             quantized = torch._make_per_channel_quantized_tensor(self.weight, self.scale.double(), zeros, 0)
         return torch.ops.quantized.linear_prepack(quantized, self.bias)
+
+    def _apply(self, *args: Any, **kwargs: Any) -> Any:
+        self._packed = None  # on another device there may be no kernel, and back here there is
+        return super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         self._packed = self._input = None
