@@ -55,6 +55,19 @@ def test_copies_and_pickles_without_the_packed_kernel_weights():
     assert torch.equal(pickle.loads(pickle.dumps(linear))(x), y)
 
 
+@pytest.mark.parametrize("input_range", [None, (-4.0, 4.0)])
+def test_without_a_kernel_the_same_products_in_float(monkeypatch, input_range):
+    linear = Int8Linear.from_float(nn.Linear(64, 8), input_range)
+    x = torch.randn(2, 64).clamp(-4, 4)
+    y = linear(x)
+    monkeypatch.setattr("axkit_plugins.quantize.int8_modules.kernel", lambda: None)
+    assert torch.equal(linear(x), y)  # found once, kept
+    moved = linear.to("cpu")  # forgotten when a module moves
+    torch.testing.assert_close(moved(x), y, atol=0.05, rtol=0.05)
+    monkeypatch.undo()
+    assert torch.equal(linear.to("cpu")(x), y)
+
+
 def run(subject, tmp_path, **settings):
     config = Int8.Config(**settings)
     result = Int8().apply(subject, config, tiny_tools(tmp_path, family=subject.family))
