@@ -18,6 +18,7 @@ from axkit.sweep.run import Outcome, as_outcome, run_here
 
 _OBJECT_STORE_BYTES = 100 * 2**20  # plain dicts go to and fro, no tensors
 _REACHABLE_S = 10.0
+_WAY_OUT = "check --address; a cluster that asks for a token needs RAY_AUTH_MODE=token, and its token, here too"
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # leave CUDA_VISIBLE_DEVICES as the user set it
@@ -138,7 +139,7 @@ def _connected(address: str | None, workers: int | None) -> Iterator[Any]:
         ray.init(address or "local", log_to_driver=False, logging_level="error", **({} if address else here))
     except (ConnectionError, ImportError, ValueError, RuntimeError) as error:
         said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise AxkitError(f"Ray at {address or 'this machine'} cannot be reached ({said}); check --address") from error
+        raise AxkitError(f"Ray at {address or 'this machine'} cannot be reached ({said}); {_WAY_OUT}") from error
     try:
         yield ray
     finally:
