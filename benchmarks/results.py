@@ -112,7 +112,8 @@ def task_lines(task, recipes, reload):
     costs = [cost_row(recipe, found) for recipe, found in summaries.items()]
     stored = [row for row in (stored_row(recipe, reports) for recipe, reports in recipes.items()) if row]
     lines = [f"## {task}", "", f"{metric}, points; {rows['train']} / {rows['search']} / {rows['test']} rows.", ""]
-    lines += [f"- {', '.join(found)} with {settings}" for settings, found in overridden(recipes).items()] + [""]
+    own = [f"- {', '.join(found)} with {settings}" for settings, found in overridden(recipes).items()]
+    lines += [*own, ""] if own else []
     lines += [*table_lines(COLUMNS, quality), "", *table_lines(COSTS, costs), ""]
     if stored:
         lines += [*table_lines(STORED, stored), ""]
