@@ -28,6 +28,10 @@ Written by `benchmarks/results.py` from the runs' own reports. Each figure is th
 the largest in brackets; metric and loss are of the test split, which no decision used, unless it says search; ratios
 are to the run's own dense model in float32, timed in turn with it in one process. `p` is of a paired test of result
 against dense. Recipes that are not in `recipes/` are in `benchmarks/recipes/`: single passes, to compare with.
+
+`bert-axformer-int8` and `vit-digits` were run once for each kind of task, on few rows: they show that the whole path
+works there, not what it can give. `wnut` is tags for words, `wnut-entities` several labels (which kinds of entity a
+sentence of WNUT-17 has, of those with any), `stsb` a score, `squad-192` answers in windows of 192 tokens.
 """
 COLUMNS = ("recipe", "n", "dense", "result", "change", "search change", "loss", "search loss")
 COSTS = ("recipe", "n", "throughput b32", "latency b1", "bytes", "p, each seed")
