@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -114,11 +114,10 @@ class Evaluator:
 
     def _all(self, run: Run) -> Floats:
         """What is kept of every row."""
-        return self._gathered(self._seen(run, self.batches, "dense losses"))
+        return self._gathered(self._seen(run, self._progress.track(self.batches, "dense losses", len(self.batches))))
 
-    def _seen(self, run: Run, batches: Sequence[Batch], what: str = "") -> list[tuple[Rows, Floats]]:
-        told = self._progress.track(batches, what, len(batches)) if what else batches
-        return [(batch.rows, self.criterion.see(run(batch), batch.labels)) for batch in told]
+    def _seen(self, run: Run, batches: Iterable[Batch]) -> list[tuple[Rows, Floats]]:
+        return [(batch.rows, self.criterion.see(run(batch), batch.labels)) for batch in batches]
 
     def _gathered(self, parts: Sequence[tuple[Rows, Floats]]) -> Floats:
         width = self._processes.largest(parts[0][1].shape[1] if parts else 0)
@@ -132,23 +131,22 @@ class Evaluator:
         """What bfloat16 does to the losses of the dense model: rows with like losses err alike."""
         screen = Screen(np.zeros(self.samples), np.zeros(self.samples))
         for number, tier in enumerate(tiers):
-            some: list[Batch] = []
+            errors: list[Floats] = []
             for batch in sorted(tier, key=lambda batch: batch is not tier[len(tier) // 2]):  # middling length first
-                if sum(len(one.rows) for one in some) < _MEASURED[min(number, len(_MEASURED) - 1)]:
-                    some.append(batch)
-            errors = self._errors(partial(self.bench.logits, start=0), some, [self.now[b.rows] for b in some])
+                if sum(map(len, errors)) >= _MEASURED[min(number, len(_MEASURED) - 1)]:
+                    break
+                errors.append(self._error(partial(self.bench.logits, start=0), batch, self.now[batch.rows]))
             found = np.array([[e.sum(), (e * e).sum(), len(e)] for e in errors] or [[0.0] * 3]).sum(0)
             bias, square, rows = self._processes.sum(found)
             for batch in tier:
                 screen.bias[batch.rows], screen.spread[batch.rows] = bias / rows, (square / rows) ** 0.5
         return screen
 
-    def _errors(self, run: Run, batches: Sequence[Batch], kept: Sequence[Floats]) -> list[Floats]:
-        """Loss in bfloat16 less loss in float32, per row of each batch."""
+    def _error(self, run: Run, batch: Batch, kept: Floats) -> Floats:
+        """Loss in bfloat16 less loss in float32, per row."""
         with torch.autocast("cpu", torch.bfloat16):
-            low = self._seen(run, batches)
-        losses = self.criterion.losses
-        return [losses(found, rows) - losses(exact, rows) for (rows, found), exact in zip(low, kept, strict=True)]
+            low = self.criterion.see(run(batch), batch.labels)
+        return self.criterion.losses(low, batch.rows) - self.criterion.losses(kept, batch.rows)
 
     def look(self, run: Run, stakes: Stakes) -> Outcome:
         """Evaluate a candidate; abandon it once its fate is sealed.
@@ -192,7 +190,7 @@ class Evaluator:
         if batches:
             batch = batches[0]
             kept = self.criterion.see(run(batch), batch.labels)
-            error = self._errors(run, [batch], [kept])[0]
+            error = self._error(run, batch, kept)
             self._note(sheet, batch.rows, kept)
             found = np.array([(error * error).sum(), (screen.spread[batch.rows] ** 2).sum()])
         ours, dense = self._processes.sum(found)
