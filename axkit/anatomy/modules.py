@@ -182,7 +182,7 @@ class HardDropout(nn.Module):
         return self.dropout(probabilities)  # type: ignore[no-any-return]
 
 
-def registerhard_attention() -> None:
+def register_hard_attention() -> None:
     """Make ``axkit_hard`` known to transformers, with a mask of its own (without one padding would be attended to)."""
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import eager_mask
@@ -197,7 +197,7 @@ def harden(core: Any, k: int | float | None) -> None:
     The core gets a copy of the config, so that a later ``set_attn_implementation`` on the model, which writes to the
     shared one, cannot silently make it dense.
     """
-    registerhard_attention()
+    register_hard_attention()
     core.axkit_topk = k
     core.config = copy.copy(core.config)
     core.config._attn_implementation_internal = HARD

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -142,8 +141,8 @@ class BudgetSearch:
         """The criterion of a candidate, or what an interrupted search saw."""
         start = time.perf_counter()
         if at not in self._values:
-            with rows.bench.swapped(layer, rows.bench.carved(layer, candidate)):
-                self._values[at] = rows.estimate(partial(rows.bench.logits, start=layer))
+            with rows.bench.trying(layer, candidate) as run:
+                self._values[at] = rows.estimate(run)
             self.evaluations += 1
             if self.tools.processes.is_main:
                 seconds = round(time.perf_counter() - start, 4)

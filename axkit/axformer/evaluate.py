@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from axkit.axformer.hidden import Shelf
 from axkit.axformer.order import Order
 from axkit.axformer.settings import SearchConfig
 from axkit.axformer.sheet import Outcome, Patience, Rows, Screen, Sheet, Stakes
-from axkit.axformer.trial import Workbench
+from axkit.axformer.trial import Run, Workbench
 from axkit.passes import Tools
 from axkit.processor import has_bfloat16
 from axkit.subject import Subject
@@ -27,7 +27,6 @@ _SUM_MARGIN, _ROW_MARGIN = 5.0, 5.0
 _MEASURED = (64, 64, 48, 48, 32)  # rows of each tier that the error is measured on, at least; few err much
 _ASKED = (1 / 3, 2 / 3)  # shares of the rows after which a screen must promise something
 _WORTH_SCREENING = 256  # rows, at least
-Run = Callable[[Batch], torch.Tensor]  # a candidate's logits
 
 
 class Evaluator:

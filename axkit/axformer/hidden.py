@@ -42,6 +42,10 @@ class Shelf:
         path = self._folder / f"{self._files}.bin"
         return torch.from_file(str(path), shared=True, size=size // 4, dtype=torch.float32).view(shape)
 
+    def spares(self, rows: int, tokens: int, width: int) -> bool:
+        """Whether hidden states of that size would leave half of the memory free."""
+        return self.memory_bytes + 4 * (tokens + rows) * width <= self.limit_bytes / 2
+
     def rest(self) -> Shelf:
         """A shelf for tensors with a shorter life, within what is left of the limit."""
         return Shelf(self.limit_bytes - self.memory_bytes)
@@ -81,9 +85,11 @@ class HiddenStates:
 
     def put(self, kind: int, places: Tensor, hidden: Tensor) -> None:
         """Keep the real tokens of (rows, tokens, width)."""
-        real = places > 0
-        self._flat[kind][places[real]] = hidden[real].float()
+        real = places.flatten().nonzero()[:, 0]
+        kept = hidden.flatten(0, 1).index_select(0, real).float()
+        self._flat[kind].index_copy_(0, places.flatten()[real], kept)
 
     def get(self, kind: int, places: Tensor, columns: slice = slice(None)) -> Tensor:
         """(rows, tokens, columns); zeros where there is padding."""
-        return self._flat[kind][:, columns][places]
+        flat = self._flat[kind][:, columns]
+        return flat.index_select(0, places.flatten()).view(*places.shape, flat.shape[1])

@@ -14,11 +14,12 @@ from functools import partial
 import numpy as np
 
 from axkit.anatomy.structure import Structure
-from axkit.axformer.evaluate import Evaluator, Run
+from axkit.axformer.evaluate import Evaluator
+from axkit.axformer.feeds import BlockName
 from axkit.axformer.guards import GUARDS
 from axkit.axformer.settings import SearchConfig
 from axkit.axformer.sheet import Outcome, Rows, Stakes
-from axkit.axformer.trial import BlockName, OpenBlock
+from axkit.axformer.trial import OpenBlock, Run
 from axkit.passes import Tools
 from axkit.subject import Subject
 
@@ -145,8 +146,8 @@ class Search:
         """Look at a candidate that is one layer of another shape."""
         if element in self._done:
             return self._look(element, None, stakes)
-        with self.bench.swapped(layer, self.bench.carved(layer, candidate)):
-            return self._look(element, partial(self.bench.logits, start=layer), stakes)
+        with self.bench.trying(layer, candidate) as run:
+            return self._look(element, run, stakes)
 
     def _look(self, element: str, run: Run | None, stakes: Stakes) -> Outcome:
         """Evaluate a candidate, or read off the journal what an interrupted search saw of it."""

@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from axkit.anatomy.family import Family
-from axkit.anatomy.modules import STAND_INS, NoLayer, PassOn
+from axkit.anatomy.modules import NoLayer, PassOn
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import Layer, carve_layer, matrix
+from axkit.axformer.feeds import Beside, BlockName, Feed, put_feed, same_attention
 from axkit.axformer.hidden import HiddenStates, Shelf
 from axkit.axformer.kernels import PackedLinears
 from axkit.subject import Subject
 from axkit.tasks.split import Batch, Split
 
-BlockName = Literal["attention", "ffn"]
+Run = Callable[[Batch], Tensor]  # a candidate's logits
 _TERMS, _TOTAL, _BESIDE = range(3)  # what an open block keeps of each token
-
-
-class _Feed(nn.Module):
-    """Gives what it was told, whatever comes in."""
-
-    def __init__(self, pair: bool = False) -> None:
-        super().__init__()
-        self.value: Tensor | None = None
-        self.pair = pair  # attention cores return (output, probabilities)
-
-    def forward(self, hidden: Tensor, *_: Any, **__: Any) -> Any:
-        return (self.value, None) if self.pair else self.value
 
 
 class _EnoughError(Exception):
@@ -64,10 +52,18 @@ class Workbench:
         self._hidden = HiddenStates(shelf, [hidden] * len(self._modules), split.lengths)
         self.head_size = hidden // subject.structure.n_heads
         self._dtype, self._kernels = model.dtype, PackedLinears()
+        one_token = subject.structure.last if self.subject.structure.first_token_only else None
+        self._beside = Beside(family, shelf, split.lengths, one_token)
+        self._placed: tuple[Batch, Tensor] | None = None  # of the last batch
 
     def layer(self, index: int) -> Layer:
         """A layer of the copy, by role."""
         return Layer(index, self._modules[index], self.subject.family)
+
+    def _places(self, batch: Batch) -> Tensor:
+        if self._placed is None or self._placed[0] is not batch:
+            self._placed = batch, self._hidden.places(batch)
+        return self._placed[1]
 
     def logits(self, batch: Batch, start: int) -> Tensor:
         """Logits of one batch, from the cached input of layer ``start`` on, float32."""
@@ -76,7 +72,7 @@ class Workbench:
 
     def refresh(self, batch: Batch, start: int) -> Tensor:
         """As :meth:`logits`, and keep the input of every layer above ``start`` (of all layers, where it is 0)."""
-        places = self._hidden.places(batch)
+        places = self._places(batch)
 
         def keep(index: int) -> Any:
             def hook(_: nn.Module, args: tuple[Any, ...]) -> None:
@@ -89,6 +85,9 @@ class Workbench:
         wanted = [index for index in above if not isinstance(self._modules[index], NoLayer)]
         # prepended: KeepFirst, where present, must not cut the input before it is kept
         handles = [self._modules[i].register_forward_pre_hook(keep(i), prepend=True) for i in wanted]
+        for index in range(start, len(self._modules)):
+            now = self.subject.structure.layers[index]
+            handles += self._beside.watch(self.layer(index), now, places)
         try:
             return self.logits(batch, start)
         finally:
@@ -131,7 +130,7 @@ class Workbench:
             yield
             return
         before = [self._modules[i] for i in range(start)]
-        value = self._hidden.get(start, self._hidden.places(batch)).to(self._dtype)
+        value = self._hidden.get(start, self._places(batch)).to(self._dtype)
         family = self.subject.family
         for index, module in enumerate(before):
             self._modules[index] = PassOn(module, family.layer_attributes, family.layer_returns_tuple)
@@ -168,6 +167,26 @@ class Workbench:
         finally:
             self._modules[layer] = old
 
+    @contextmanager
+    def trying(self, layer: int, candidate: Structure) -> Iterator[Run]:
+        """A layer in the shape that it has in ``candidate``, for a while; what it leaves as it was is not computed.
+
+        Yields:
+            the candidate's logits, of a batch.
+        """
+        now, then = self.subject.structure.layers[layer], candidate.layers[layer]
+        probe = self.carved(layer, candidate)
+        fed = self._beside.feed(Layer(layer, probe, self.subject.family), now, then)
+
+        def run(batch: Batch) -> Tensor:
+            if fed is not None:
+                feed, kept = fed
+                feed.value = kept.get(0, self._places(batch)).to(self._dtype)
+            return self.logits(batch, layer)
+
+        with self.swapped(layer, probe):
+            yield run
+
     def carved(self, layer: int, candidate: Structure) -> nn.Module:
         """A copy of a layer with the shape that it has in ``candidate``."""
         new: nn.Module = copy.deepcopy(self._modules[layer])
@@ -178,6 +197,8 @@ class Workbench:
     def accept(self, layer: int, candidate: Structure) -> None:
         """The copy's layer gets, and keeps, the shape that it has in ``candidate``."""
         self._modules[layer] = self.carved(layer, candidate)
+        if not same_attention(self.subject.structure.layers[layer], candidate.layers[layer]):
+            self._beside.forget(layer)
         self.subject.structure = replace(candidate, first_token_only=self.subject.structure.first_token_only)
 
 
@@ -218,13 +239,13 @@ class OpenBlock:
                     self._kept.put(_BESIDE, places, attention_out(seen["attention_out"]))
         self._probe, self._feed, self._before = self._make_probe(name, beside)
 
-    def _make_probe(self, name: BlockName, beside: bool) -> tuple[nn.Module, _Feed, _Feed | None]:
+    def _make_probe(self, name: BlockName, beside: bool) -> tuple[nn.Module, Feed, Feed | None]:
         """A copy of the layer whose block, and what comes before it, is replaced by feeds."""
         family = self.bench.subject.family
         probe = copy.deepcopy(self.bench.layer(self.index).module)
         layer = Layer(self.index, probe, family)
-        feed = _put_feed(layer, family, name)
-        return probe, feed, _put_feed(layer, family, "attention") if beside else None
+        feed = put_feed(layer, family, name)
+        return probe, feed, put_feed(layer, family, "attention") if beside else None
 
     def logits(self, batch: Batch, part: Sequence[int]) -> Tensor:
         """Logits of one batch without some heads or neurons, named by their index in the dense model."""
@@ -250,11 +271,3 @@ class OpenBlock:
         for batch in batches:
             places = self._kept.places(batch)
             self._kept.put(_TOTAL, places, self._without(places, part))
-
-
-def _put_feed(layer: Layer, family: Family, name: BlockName) -> _Feed:
-    """Replace a block by a feed of what it adds to the residual stream."""
-    feed = _Feed(pair=name == "attention")
-    for path, kind in (family.removed.attention if name == "attention" else family.removed.ffn).items():
-        layer.put(path, STAND_INS[kind]() if kind == "identity" else feed)
-    return feed

@@ -106,8 +106,11 @@ def test_cached_states_past_the_limit_go_to_a_file_with_the_same_decisions(famil
     for gib in (1.0, 0.0):
         subject, tools = tiny_subject(family, 1), tiny_tools(tmp_path / str(gib), family=family)
         facts.append(AxformerPrune().apply(subject, AxformerPrune.Config(cache_gib=gib, vote=0.2), tools).facts)
-        found.append([(line["element"], line["loss"], line["accepted"]) for line in tools.journal.read()])
-    assert found[0] == found[1]
+        found.append(tools.journal.read())
+    for one, other in zip(*found, strict=True):
+        assert (one["element"], one["accepted"]) == (other["element"], other["accepted"])
+        # what attention adds is kept where there is memory: the same sums, in other products
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-5)
     assert facts[0]["cached_disk_bytes"] == 0 < facts[0]["cached_memory_bytes"]
     assert facts[1]["cached_memory_bytes"] == 0 < facts[1]["cached_disk_bytes"]
 

@@ -1,0 +1,77 @@
+"""What the workbench does not compute again, and the kernels it computes the rest with."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from axkit.axformer.feeds import Feed
+from axkit.axformer.hidden import Shelf
+from axkit.axformer.kernels import PackedLinears
+from axkit.axformer.trial import Workbench
+from axkit.testing import tiny_split, tiny_subject
+
+LAYER = 0
+
+
+def bench_of(family, gib=1.0):
+    split = tiny_split(12, family=family)
+    bench = Workbench(tiny_subject(family, 1), split, Shelf(gib * 2**30))
+    batches = list(split.batches(5))
+    for batch in batches:
+        bench.refresh(batch, 0)
+    return bench, batches
+
+
+def fed(bench):
+    return any(isinstance(module, Feed) for module in bench.subject.module.modules())
+
+
+@pytest.mark.parametrize("gib", [1.0, 0.0])
+def test_a_candidate_without_feed_forward_is_fed_what_its_attention_added(family, gib):
+    bench, batches = bench_of(family, gib)
+    candidate = bench.subject.structure.without_ffn(LAYER)
+    with bench.swapped(LAYER, bench.carved(LAYER, candidate)):
+        whole = [bench.logits(batch, LAYER) for batch in batches]
+    with bench.trying(LAYER, candidate) as run:
+        assert fed(bench) == (gib > 0 and not family.shared_layers)
+        for batch, expected in zip(batches, whole, strict=True):
+            torch.testing.assert_close(run(batch), expected, atol=1e-5, rtol=1e-4)
+    assert not fed(bench)
+
+
+def test_attention_that_changed_is_computed_until_the_model_has_run_again(plain_family):
+    bench, batches = bench_of(plain_family)
+    bench.accept(LAYER, bench.subject.structure.without_heads(LAYER, [1]))
+    candidate = bench.subject.structure.without_ffn(LAYER)
+    with bench.swapped(LAYER, bench.carved(LAYER, candidate)):
+        whole = bench.logits(batches[0], LAYER)
+    for known in (False, True):
+        with bench.trying(LAYER, candidate) as run:
+            assert fed(bench) == known
+            torch.testing.assert_close(run(batches[0]), whole, atol=1e-5, rtol=1e-4)
+        for batch in batches:
+            bench.refresh(batch, LAYER)
+
+
+def test_attention_of_a_candidate_that_lost_heads_is_computed(plain_family):
+    bench, _ = bench_of(plain_family)
+    with bench.trying(LAYER, bench.subject.structure.without_heads(LAYER, [1])):
+        assert not fed(bench)
+
+
+def test_packed_weights_give_the_same_sums_follow_changes_and_leave_nothing_behind():
+    before, kernels, linear = nn.Linear.forward, PackedLinears(), nn.Linear(6, 4)
+    rows = torch.randn(3, 5, 6)
+    with torch.inference_mode(), kernels:
+        torch.testing.assert_close(linear(rows), nn.functional.linear(rows, linear.weight, linear.bias))
+        with torch.autocast("cpu", torch.bfloat16):
+            assert linear(rows).dtype == torch.bfloat16
+    with torch.no_grad():
+        linear.weight.add_(1.0)
+        with kernels:
+            torch.testing.assert_close(linear(rows), nn.functional.linear(rows, linear.weight, linear.bias))
+    with pytest.raises(RuntimeError, match="of the model"), kernels:
+        raise RuntimeError("of the model")
+    assert nn.Linear.forward is before
