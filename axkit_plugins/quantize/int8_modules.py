@@ -84,11 +84,15 @@ class Int8Linear(nn.Module):
             self._packed = self._pack()
         if self._packed is _NO_KERNEL or x.device.type != "cpu" or not x.numel():
             return self._in_float(x)
+        # at batch 1 a product takes some 20 us: no cast that does nothing, and the overload by name
+        given = x if x.dtype is torch.float32 else x.float()
+        y: Tensor
         if self._input is not None:
             fixed = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32.default
-            return fixed(x.float(), *self._input, self._packed).to(x.dtype)  # type: ignore[no-any-return]
-        # the overload by name: finding it out at each call takes as long as a small product
-        return torch.ops.quantized.linear_dynamic.default(x.float(), self._packed, False).to(x.dtype)  # type: ignore[no-any-return]
+            y = fixed(given, *self._input, self._packed)
+        else:
+            y = torch.ops.quantized.linear_dynamic.default(given, self._packed, False)
+        return y if given is x else y.to(x.dtype)
 
     def _in_float(self, x: Tensor) -> Tensor:
         if self._input is not None:
@@ -119,11 +123,8 @@ class Int8Linear(nn.Module):
         super()._load_from_state_dict(*args, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            **self.__dict__,
-            "_packed": None,
-            "_input": None,
-        }  # the kernel's own layout is remade where it is needed
+        # the kernel's own layout is remade where it is needed
+        return {**self.__dict__, "_packed": None, "_input": None}
 
     def extra_repr(self) -> str:
         """Sizes, for print(model)."""
@@ -151,7 +152,8 @@ class Int8Embedding(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """(...) int -> (..., embedding_dim) float32."""
-        return nn.functional.embedding(ids, self.weight).float() * self.scale[ids].unsqueeze(-1)
+        lookup = nn.functional.embedding
+        return lookup(ids, self.weight) * lookup(ids, self.scale.unsqueeze(-1))
 
 
 def restore(model: nn.Module, state: Mapping[str, Any]) -> None:
