@@ -184,6 +184,13 @@ class Pass(ABC, Generic[C]):
         """
         raise NotImplementedError(f"{type(self).__name__} returned a state but has no restore")
 
+    def rehearse(self, subject: Subject, config: C, state: Mapping[str, Any]) -> None:  # an override is optional
+        """Let a copy of the model compute as it will once a later pass has converted it; searches decide on that copy.
+
+        Only for a pass whose ``Result`` has a state. Values may change, shapes may not; what is hung on a module must
+        stand being copied. ``q8bert`` rounds to 8 bits here, as ``int8`` will.
+        """
+
     @classmethod
     def missing_packages(cls) -> list[str]:
         """The optional packages that are not installed."""

@@ -11,6 +11,7 @@ least and the largest in brackets.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,6 +37,9 @@ sentence of WNUT-17 has, of those with any), `stsb` a score, `squad-192` answers
 COLUMNS = ("recipe", "n", "dense", "result", "change", "search change", "loss", "search loss")
 COSTS = ("recipe", "n", "throughput b32", "latency b1", "bytes", "p, each seed")
 STORED = ("recipe", "n", "bits per linear weight", "error of layer outputs / per-channel")
+
+CHAINS = ("recipe", "against", "metric, points", "throughput b32", "bytes", "ahead in")
+TRAINING = ("finetune", "distill")
 
 RATIOS = ("throughput_b32_ratio", "latency_b1_ratio", "bytes_ratio")
 
@@ -108,6 +112,34 @@ def reloaded(report):
     return f"{evaluate(str(report['folder'])).score:.2f} (report: {report['summary']['metric_result']:.2f})"
 
 
+def compresses(report):
+    """Names of the passes of a run that do not only train."""
+    return {one["pass"] for one in yaml.safe_load(report["recipe"])["passes"]} - set(TRAINING)
+
+
+def chain_rows(recipes):
+    """Each recipe against those, on the same model, that are made of some of its passes."""
+    means = {}
+    for recipe, reports in recipes.items():
+        of_each = [(one["summary"]["metric_result"], *figures_of(one["summary"]).values()) for one in reports]
+        names = ("metric", *figures_of(reports[0]["summary"]))
+        means[recipe] = {
+            name: sum(values) / len(values) for name, values in zip(names, zip(*of_each, strict=True), strict=True)
+        }
+    rows = []
+    for chain, part in itertools.permutations(recipes, 2):
+        one, other = recipes[chain][0], recipes[part][0]
+        if model_of(one) != model_of(other) or not set() < compresses(other) < compresses(one):
+            continue
+        points = means[chain]["metric"] - means[part]["metric"]
+        factors = [means[chain][name] / means[part][name] for name in ("throughput_b32_ratio", "bytes_ratio")]
+        better = [points > 0, *(factor > 1 for factor in factors)]
+        ahead = [name for name, is_better in zip(("metric", "throughput", "bytes"), better, strict=True) if is_better]
+        figures = [f"{points:+.2f}", *(f"{factor:.2f}x" for factor in factors)]
+        rows.append([chain, part, *figures, ", ".join(ahead) or "nothing"])
+    return rows
+
+
 def task_lines(task, recipes, reload):
     first = next(iter(recipes.values()))[0]
     metric, rows = first["summary"]["metric_name"], first["summary"]["rows"]
@@ -121,6 +153,10 @@ def task_lines(task, recipes, reload):
     lines += [*table_lines(COLUMNS, quality), "", *table_lines(COSTS, costs), ""]
     if stored:
         lines += [*table_lines(STORED, stored), ""]
+    chains = chain_rows(recipes)
+    if chains:
+        lines += ["Chains against those that are made of some of their passes, by the means:", ""]
+        lines += [*table_lines(CHAINS, chains), ""]
     for recipe in reload & recipes.keys():
         again = ", ".join(reloaded(report) for report in recipes[recipe])
         lines += [f"{recipe}, saved, reloaded and scored again: {again}.", ""]

@@ -247,4 +247,6 @@ def slice_linear(projection: Any, rows: list[int] | None = None, columns: list[i
     new.weight = nn.Parameter(weight.clone(memory_format=torch.contiguous_format), requires_grad=trains)
     if bias is not None:
         new.bias = nn.Parameter(bias.detach().clone(), requires_grad=trains)
+    for hook in projection._forward_pre_hooks.values():  # what a pass hung on the inputs goes along
+        new.register_forward_pre_hook(hook)
     return new.train(projection.training)

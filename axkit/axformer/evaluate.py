@@ -13,6 +13,7 @@ import torch
 from axkit.axformer.criteria import CRITERIA, Criterion, Floats
 from axkit.axformer.hidden import Shelf
 from axkit.axformer.order import Order
+from axkit.axformer.rehearsal import rehearsed
 from axkit.axformer.settings import SearchConfig
 from axkit.axformer.sheet import Outcome, Patience, Rows, Screen, Sheet, Stakes
 from axkit.axformer.trial import Run, Workbench
@@ -81,7 +82,7 @@ class Evaluator:
         structures = [replace(one.structure, first_token_only=False) for one in (subject, self.bench.subject)]
         if structures[0] != structures[1]:
             return False
-        mine, its = (one.module.state_dict().values() for one in (self.bench.subject, subject))
+        mine, its = (one.module.state_dict().values() for one in (self.bench.subject, rehearsed(subject)))
         return all(torch.equal(a, b) for a, b in zip(mine, its, strict=True))
 
     def value(self, kept: Floats) -> float:

@@ -17,6 +17,7 @@ from axkit.anatomy.surgery import Layer, carve_layer, matrix
 from axkit.axformer.feeds import Beside, BlockName, Feed, put_feed, same_attention
 from axkit.axformer.hidden import HiddenStates, Shelf
 from axkit.axformer.kernels import PackedLinears
+from axkit.axformer.rehearsal import rehearsed
 from axkit.subject import Subject
 from axkit.tasks.split import Batch, Split
 
@@ -36,13 +37,14 @@ class Workbench:
 
     Args:
         subject: left alone; ``self.subject`` is the copy, carved as candidates are accepted. Where the head reads the
-            first token alone, so does the copy's last layer: exact, and cheaper.
+            first token alone, so does the copy's last layer: exact, and cheaper. It computes as a later conversion
+            will have it, where a pass of the trail rehearses one.
         split: rows to run.
         shelf: where the cached hidden states are kept.
     """
 
     def __init__(self, subject: Subject, split: Split, shelf: Shelf) -> None:
-        self.subject, self.shelf, self.split = subject.copy(), shelf, split
+        self.subject, self.shelf, self.split = rehearsed(subject), shelf, split
         if self.subject.reads_first_token_only:
             self.subject.carve(replace(subject.structure, first_token_only=True))
         model, family = self.subject.module.eval(), self.subject.family

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 from axkit_plugins.quantize.int8_modules import input_grid, to_int8
 from axkit_plugins.quantize.roles import matrix
@@ -29,6 +30,37 @@ def rounded_inputs(x: Tensor, high: float) -> Tensor:
     step, zero = input_grid((-high, high))
     clipped = x.clamp(-zero * step, (255 - zero) * step)
     return straight_through(clipped, (clipped / step).round() * step)
+
+
+class RoundedInput:
+    """A forward pre-hook: the first argument on the 8-bit grid of (-high, high)."""
+
+    def __init__(self, high: float) -> None:
+        self.high = high
+
+    def __call__(self, _: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """(x, ...) -> (rounded x, ...)."""
+        return (rounded_inputs(args[0], self.high), *args[1:])
+
+
+def round_for_good(model: Any, highest: Mapping[str, float], embeddings: Sequence[str]) -> None:
+    """Let a float model compute as its int8 counterpart will, from now on.
+
+    Args:
+        model: changed in place.
+        highest: linear layer -> largest absolute input; layers that are gone, or pruned to nothing, are passed over.
+        embeddings: names of those whose rows are rounded.
+    """
+    modules = dict(model.named_modules())
+    with torch.no_grad():
+        for name, high in highest.items():
+            linear: Any = modules.get(name)
+            if isinstance(linear, nn.Linear | Conv1D) and linear.weight.numel() and high:
+                matrix(linear).copy_(rounded_rows(matrix(linear)))
+                linear.register_forward_pre_hook(RoundedInput(high))
+        for name in embeddings:
+            weight = modules[name].weight
+            weight.copy_(rounded_rows(weight))
 
 
 @contextmanager

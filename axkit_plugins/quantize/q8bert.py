@@ -29,7 +29,8 @@ class Q8bert(Pass[Q8bertConfig]):
     """Quantization-aware training: symmetric 8 bits in the forward pass, gradients straight through the rounding.
 
     Weights are rounded as ``int8`` stores them, inputs of linear layers to a range that a moving average of their
-    largest value sets. The model that is left is in float; the ranges go with it, and ``int8`` uses them.
+    largest value sets. The model that is left is in float; the ranges go with it. ``int8`` uses them, and a search in
+    between decides on the rounded model.
     """
 
     Config = Q8bertConfig
@@ -53,6 +54,15 @@ class Q8bert(Pass[Q8bertConfig]):
             rounded = tools.search.evaluate(subject.module)
         facts |= {"search_score_rounded_points": rounded.score, "search_loss_rounded_nats": rounded.loss}
         return Result(state={LEARNED: {name: [-high, high] for name, high in largest.items()}}, facts=facts)
+
+    def rehearse(self, subject: Subject, config: Q8bertConfig, state: Mapping[str, Any]) -> None:
+        """Round for good: weights to the values of 8 bits, inputs as they come."""
+        from axkit_plugins.quantize.fake import round_for_good
+        from axkit_plugins.quantize.int8_model import LEARNED
+        from axkit_plugins.quantize.roles import embedding_names
+
+        highest = {name: high for name, (_, high) in state[LEARNED].items()}
+        round_for_good(subject.module, highest, embedding_names(subject) if config.embeddings else ())
 
     def restore(self, subject: Subject, config: Q8bertConfig, state: Mapping[str, Any]) -> None:
         """Nothing: the modules are those of the float model; the state is for ``int8``."""

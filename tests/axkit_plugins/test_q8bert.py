@@ -6,6 +6,8 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 import axkit
+from axkit.axformer.prune import AxformerPrune
+from axkit.axformer.rehearsal import rehearsed
 from axkit.recipe import read_source
 from axkit.subject import TrailStep
 from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
@@ -90,6 +92,39 @@ def test_int8_takes_the_learned_ranges_through_a_folder(unlike_family, tmp_path)
     again.trail = (*again.trail, TrailStep("int8", "test", config.model_dump(), done.state, done.facts))
     once_more = reload(again, tiny_tokenizer())
     torch.testing.assert_close(logits_of(once_more.module, split), logits_of(again.module, split))
+
+
+def test_a_search_decides_on_the_rounded_model(unlike_family, tmp_path):
+    subject, _, result = trained(unlike_family, tmp_path)
+    plain = {name: tensor.clone() for name, tensor in subject.module.state_dict().items()}
+    rounded = rehearsed(subject)
+    split, tools = tiny_split(), tiny_tools(tmp_path)
+    loss = tools.search.evaluate(rounded.module).loss
+    assert loss == pytest.approx(result.facts["search_loss_rounded_nats"], rel=1e-4)
+    found = AxformerPrune().apply(subject.copy(), AxformerPrune.Config(), tools)
+    assert found.facts["search_loss_before_nats"] == pytest.approx(loss, rel=1e-4)
+
+    assert all(torch.equal(plain[name], tensor) for name, tensor in subject.module.state_dict().items())
+    float_logits = logits_of(subject.module, split)
+    Int8().apply(subject, Int8.Config(), tools)
+    of_int8 = logits_of(subject.module, split)
+    off = (logits_of(rounded.module, split) - of_int8).abs().mean()  # where a value is halfway it may round either way
+    assert off < 0.2 * (float_logits - of_int8).abs().mean()
+
+
+def test_what_is_cut_from_a_rounded_model_still_rounds(plain_family, tmp_path):
+    subject, _, _ = trained(plain_family, tmp_path)
+    then = subject.structure.without_heads(0, [1]).without_neurons(1, range(8))
+    rounded = rehearsed(subject)
+    for one in (subject, rounded):
+        one.carve(then)
+    Int8().apply(subject, Int8.Config(), tiny_tools(tmp_path))
+    # rows that are left keep their scale; where columns went a row may get a finer one
+    for layer, role in ((0, "query"), (1, "ffn_in")):
+        fake, int8 = getattr(rounded.layers[layer], role), getattr(subject.layers[layer], role)
+        x = torch.randn(50, int8.in_features)
+        assert (fake(x) - int8(x)).abs().mean() < 0.01 * int8(x).abs().mean()
+    assert rounded.layers[0].attention_out._forward_pre_hooks
 
 
 def test_a_pruned_model_trains(unlike_family, tmp_path):

@@ -1,0 +1,20 @@
+"""A copy of the model as it will compute once it is converted: what a search decides on."""
+
+from __future__ import annotations
+
+from axkit import registry
+from axkit.subject import Subject
+
+
+def rehearsed(subject: Subject) -> Subject:
+    """A copy that the passes of the trail have made to compute as a conversion after the search will have it.
+
+    Raises:
+        PluginError: a pass of the trail is not installed.
+    """
+    copy = subject.copy()
+    for step in subject.trail:
+        if step.state is not None:
+            pass_class = registry.get(registry.PASSES, step.name)
+            pass_class().rehearse(copy, pass_class.Config.model_validate(step.config), step.state)
+    return copy
