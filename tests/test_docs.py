@@ -15,3 +15,8 @@ def test_the_page_of_families_is_fresh():
     made = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(made)
     assert made.PAGE.read_text(encoding="utf-8") == made.page(), "run: python docs/families.py"
+
+
+def test_the_page_of_recipes_names_each():
+    page = (DOCS / "recipes.md").read_text(encoding="utf-8")
+    assert not [path.stem for path in (DOCS.parent / "recipes").glob("*.yaml") if f"`{path.stem}`" not in page]
