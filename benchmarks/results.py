@@ -39,7 +39,6 @@ COSTS = ("recipe", "n", "throughput b32", "latency b1", "bytes", "p, each seed")
 STORED = ("recipe", "n", "bits per linear weight", "error of layer outputs / per-channel")
 
 CHAINS = ("recipe", "against", "metric, points", "throughput b32", "bytes", "ahead in")
-TRAINING = ("finetune", "distill")
 
 RATIOS = ("throughput_b32_ratio", "latency_b1_ratio", "bytes_ratio")
 
@@ -112,9 +111,8 @@ def reloaded(report):
     return f"{evaluate(str(report['folder'])).score:.2f} (report: {report['summary']['metric_result']:.2f})"
 
 
-def compresses(report):
-    """Names of the passes of a run that do not only train."""
-    return {one["pass"] for one in yaml.safe_load(report["recipe"])["passes"]} - set(TRAINING)
+def passes_of(report):
+    return {one["pass"] for one in yaml.safe_load(report["recipe"])["passes"]}
 
 
 def chain_rows(recipes):
@@ -129,7 +127,7 @@ def chain_rows(recipes):
     rows = []
     for chain, part in itertools.permutations(recipes, 2):
         one, other = recipes[chain][0], recipes[part][0]
-        if model_of(one) != model_of(other) or not set() < compresses(other) < compresses(one):
+        if model_of(one) != model_of(other) or not passes_of(other) < passes_of(one):
             continue
         points = means[chain]["metric"] - means[part]["metric"]
         factors = [means[chain][name] / means[part][name] for name in ("throughput_b32_ratio", "bytes_ratio")]

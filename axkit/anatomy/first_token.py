@@ -74,7 +74,9 @@ class FirstTokenCore(nn.Module):
         """Plain linear layers that nobody watches; what is quantized, or adapted, computes in its own way."""
         inner: list[Any] = [self.get_submodule(name) for name in self._names[1:3]]
         return all(
-            type(m) is nn.Linear and m.weight.dtype == torch.float32 and not (m._forward_hooks or m._forward_pre_hooks)
+            type(m) is nn.Linear
+            and m.weight.dtype == torch.float32
+            and not (m._forward_hooks or m._forward_pre_hooks or "forward" in m.__dict__)
             for m in inner
         )
 

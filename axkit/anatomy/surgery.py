@@ -247,6 +247,7 @@ def slice_linear(projection: Any, rows: list[int] | None = None, columns: list[i
     new.weight = nn.Parameter(weight.clone(memory_format=torch.contiguous_format), requires_grad=trains)
     if bias is not None:
         new.bias = nn.Parameter(bias.detach().clone(), requires_grad=trains)
-    for hook in projection._forward_pre_hooks.values():  # what a pass hung on the inputs goes along
-        new.register_forward_pre_hook(hook)
+    for hook in projection._forward_pre_hooks.values():
+        if getattr(hook, "axkit_travels", False):  # a rehearsal's; others may lean on what the new layer has not
+            new.register_forward_pre_hook(hook)
     return new.train(projection.training)

@@ -119,7 +119,7 @@ class BudgetSearch:
     def _round(self, number: int, speedup: float | None, size: float | None) -> bool:
         """Remove until both targets are predicted to be reached; False where nothing is left to remove."""
         part = replace(self.tools, search=self.tools.search.first(_ROWS))
-        rows = Evaluator(self.subject, part, self.config)
+        rows = Evaluator(self.subject, part, self.config, rehearse=False)
         clock = Clock(rows.bench, self.tools.teacher, part.search, self._ratios, self._tell_ratio, f"{number}")
         heads, neurons = importance(rows.bench.subject, part.search, rows.bench.head_size)
         orders = (

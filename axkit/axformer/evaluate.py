@@ -40,6 +40,7 @@ class Evaluator:
         cuts: token counts that no batch straddles (the K of hard attention: what K leaves alone takes the fused
             attention).
         size: rows per batch, at most.
+        rehearse: see :class:`Workbench`.
 
     Attributes:
         base: kept rows of the model with soft attention, which the vote compares with.
@@ -49,12 +50,18 @@ class Evaluator:
     """
 
     def __init__(
-        self, subject: Subject, tools: Tools, config: SearchConfig, cuts: tuple[int, ...] = (), size: int = 32
+        self,
+        subject: Subject,
+        tools: Tools,
+        config: SearchConfig,
+        cuts: tuple[int, ...] = (),
+        size: int = 32,
+        rehearse: bool = True,
     ) -> None:
         self.split, self.samples, self._config = tools.search, len(tools.search), config
         self._processes, self._progress = tools.processes, tools.progress
         self.criterion: Criterion = CRITERIA[config.criterion](tools.search)
-        self.bench = Workbench(subject, tools.search, Shelf(config.cache_gib * 2**30))
+        self.bench = Workbench(subject, tools.search, Shelf(config.cache_gib * 2**30), rehearse)
         self.batches = list(tools.search.batches(size, cuts))[tools.processes.rank :: tools.processes.count]
         mine = [batch.rows for batch in self.batches]
         self._mine: Rows = np.concatenate(mine) if mine else np.empty(0, int)

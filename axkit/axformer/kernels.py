@@ -5,6 +5,7 @@ A search runs the same weights over hundreds of batches, so turning them once pa
 
 from __future__ import annotations
 
+import threading
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -13,40 +14,43 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 _ROWS = 512  # the layout is chosen for products of about this many rows
+_lock, _entered = threading.Lock(), list["PackedLinears"]()
+_plain: list[Any] = [nn.Linear.forward]  # what stood there before the first was entered
 
 
 class PackedLinears(AbstractContextManager["PackedLinears"]):
-    """While it is entered, ``nn.Linear`` on the CPU takes packed weights, in the whole process; autocast is obeyed.
+    """While it is entered, ``nn.Linear`` on the CPU takes packed weights; autocast is obeyed, and where gradients are
+    wanted nothing changes.
 
     Weights are packed at first use and forgotten with their tensor; a weight that was changed in place is packed anew.
-    The class's own ``forward`` is replaced for that long: a mode that sees every function of torch costs a tenth of a
-    small model's time.
+    The class's own ``forward`` is replaced for that long, in the whole process: a mode that sees every function of
+    torch costs some percent of a search.
     """
 
     def __init__(self) -> None:
         self._packed: dict[torch.dtype, Any] = {d: WeakTensorKeyDictionary() for d in (torch.float32, torch.bfloat16)}
         self._can = torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-        self._plain: list[Any] = []
 
     def __enter__(self) -> PackedLinears:
-        self._plain.append(nn.Linear.forward)
-        if self._can:
-            plain, packed = nn.Linear.forward, self._linear
-
-            def forward(module: nn.Linear, inputs: Tensor) -> Tensor:
-                weight = module.weight
-                dtype = torch.bfloat16 if torch.is_autocast_enabled("cpu") else weight.dtype
-                if weight.device.type == "cpu" and dtype in self._packed and inputs.numel():
-                    return packed(dtype, inputs, weight, module.bias)
-                return plain(module, inputs)
-
-            nn.Linear.forward = forward  # type: ignore[assignment,method-assign]
+        with _lock:
+            if not _entered:
+                _plain[0] = nn.Linear.forward
+            _entered.append(self)
+            nn.Linear.forward = _forward  # type: ignore[method-assign]
         return self
 
     def __exit__(self, *_: object) -> None:
-        nn.Linear.forward = self._plain.pop()  # type: ignore[method-assign]
+        with _lock:
+            _entered.remove(self)
+            if not _entered:
+                nn.Linear.forward = _plain[0]  # type: ignore[method-assign]
 
-    def _linear(self, dtype: torch.dtype, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def takes(self, dtype: torch.dtype, weight: Tensor) -> bool:
+        """Whether there is a kernel for products with this weight."""
+        return self._can and dtype in self._packed and weight.device.type == "cpu" and bool(weight.numel())
+
+    def linear(self, dtype: torch.dtype, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """(..., in) -> (..., out), in ``dtype``."""
         found = self._packed[dtype].get(weight)
         if found is None or found[0] != weight._version:
             plain = weight.detach().to(dtype).contiguous()
@@ -57,3 +61,13 @@ class PackedLinears(AbstractContextManager["PackedLinears"]):
             inputs.to(dtype).contiguous(), found[1], found[2], "none", [], ""
         )
         return product
+
+
+def _forward(self: nn.Linear, input: Tensor) -> Tensor:
+    kernels, weight = _entered[-1:], self.weight
+    if kernels and input.numel() and not torch.is_grad_enabled():
+        dtype = torch.bfloat16 if torch.is_autocast_enabled("cpu") else weight.dtype
+        if kernels[0].takes(dtype, weight):
+            return kernels[0].linear(dtype, input, weight, self.bias)
+    product: Tensor = _plain[0](self, input)
+    return product

@@ -13,8 +13,8 @@ def rehearsed(subject: Subject) -> Subject:
         PluginError: a pass of the trail is not installed.
     """
     copy = subject.copy()
-    for step in subject.trail:
-        if step.state is not None:
-            pass_class = registry.get(registry.PASSES, step.name)
-            pass_class().rehearse(copy, pass_class.Config.model_validate(step.config), step.state)
+    latest = {step.name: step for step in subject.trail if step.state is not None}  # what a pass did twice counts once
+    for step in latest.values():
+        pass_class = registry.get(registry.PASSES, step.name)
+        pass_class().rehearse(copy, pass_class.Config.model_validate(step.config), step.state or {})
     return copy

@@ -41,10 +41,11 @@ class Workbench:
             will have it, where a pass of the trail rehearses one.
         split: rows to run.
         shelf: where the cached hidden states are kept.
+        rehearse: False where the copy is timed, too: a rehearsal is slower than what it stands for.
     """
 
-    def __init__(self, subject: Subject, split: Split, shelf: Shelf) -> None:
-        self.subject, self.shelf, self.split = rehearsed(subject), shelf, split
+    def __init__(self, subject: Subject, split: Split, shelf: Shelf, rehearse: bool = True) -> None:
+        self.subject, self.shelf, self.split = rehearsed(subject) if rehearse else subject.copy(), shelf, split
         if self.subject.reads_first_token_only:
             self.subject.carve(replace(subject.structure, first_token_only=True))
         model, family = self.subject.module.eval(), self.subject.family

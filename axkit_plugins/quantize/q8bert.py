@@ -57,10 +57,14 @@ class Q8bert(Pass[Q8bertConfig]):
 
     def rehearse(self, subject: Subject, config: Q8bertConfig, state: Mapping[str, Any]) -> None:
         """Round for good: weights to the values of 8 bits, inputs as they come."""
+        import torch
+
         from axkit_plugins.quantize.fake import round_for_good
         from axkit_plugins.quantize.int8_model import LEARNED
         from axkit_plugins.quantize.roles import embedding_names
 
+        if subject.module.dtype != torch.float32:  # int8 cannot follow any more
+            return
         highest = {name: high for name, (_, high) in state[LEARNED].items()}
         round_for_good(subject.module, highest, embedding_names(subject) if config.embeddings else ())
 

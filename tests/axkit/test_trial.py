@@ -12,7 +12,7 @@ from axkit.axformer.kernels import PackedLinears
 from axkit.axformer.trial import Workbench
 from axkit.testing import tiny_split, tiny_subject
 
-LAYER = 0
+LAYER = 1
 
 
 def bench_of(family, gib=1.0):
@@ -31,10 +31,11 @@ def fed(bench):
 @pytest.mark.parametrize("gib", [1.0, 0.0])
 def test_a_candidate_without_feed_forward_is_fed_what_its_attention_added(family, gib):
     bench, batches = bench_of(family, gib)
-    candidate = bench.subject.structure.without_ffn(LAYER)
-    with bench.swapped(LAYER, bench.carved(LAYER, candidate)):
-        whole = [bench.logits(batch, LAYER) for batch in batches]
-    with bench.trying(LAYER, candidate) as run:
+    layer = min(LAYER, bench.subject.structure.last)  # ALBERT's one layer is all of them
+    candidate = bench.subject.structure.without_ffn(layer)
+    with bench.swapped(layer, bench.carved(layer, candidate)):
+        whole = [bench.logits(batch, layer) for batch in batches]
+    with bench.trying(layer, candidate) as run:
         assert fed(bench) == (gib > 0 and not family.shared_layers)
         for batch, expected in zip(batches, whole, strict=True):
             torch.testing.assert_close(run(batch), expected, atol=1e-5, rtol=1e-4)
@@ -72,6 +73,17 @@ def test_packed_weights_give_the_same_sums_follow_changes_and_leave_nothing_behi
         linear.weight.add_(1.0)
         with kernels:
             torch.testing.assert_close(linear(rows), nn.functional.linear(rows, linear.weight, linear.bias))
+        empty = nn.Linear(6, 4)
+        empty.weight, empty.bias = nn.Parameter(torch.zeros(0, 6)), nn.Parameter(torch.zeros(0))
+        with kernels:
+            assert empty(input=rows).shape == (3, 5, 0)
+    with kernels:
+        assert linear(rows).requires_grad
     with pytest.raises(RuntimeError, match="of the model"), kernels:
         raise RuntimeError("of the model")
+    one, other = PackedLinears(), PackedLinears()
+    for kernel in (one, other):  # left in another order than threads would
+        kernel.__enter__()
+    one.__exit__()
+    other.__exit__()
     assert nn.Linear.forward is before

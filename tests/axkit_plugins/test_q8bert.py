@@ -1,18 +1,23 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 import axkit
+from axkit.axformer.hidden import Shelf
 from axkit.axformer.prune import AxformerPrune
 from axkit.axformer.rehearsal import rehearsed
+from axkit.axformer.trial import Workbench
 from axkit.recipe import read_source
 from axkit.subject import TrailStep
 from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
 from axkit_plugins.quantize.fake import fake_quantized, rounded_inputs, rounded_rows
 from axkit_plugins.quantize.int8 import Int8
+from axkit_plugins.quantize.int8_model import LEARNED
 from axkit_plugins.quantize.int8_modules import Int8Linear
 from axkit_plugins.quantize.q8bert import Q8bert
 
@@ -110,6 +115,32 @@ def test_a_search_decides_on_the_rounded_model(unlike_family, tmp_path):
     of_int8 = logits_of(subject.module, split)
     off = (logits_of(rounded.module, split) - of_int8).abs().mean()  # where a value is halfway it may round either way
     assert off < 0.2 * (float_logits - of_int8).abs().mean()
+
+
+def test_a_search_takes_the_latest_ranges_and_a_timed_one_none(plain_family, tmp_path):
+    subject, _, _ = trained(plain_family, tmp_path)
+    first, rows = subject.trail[0], tiny_tools(tmp_path).search
+    wider = {name: [4 * low, 4 * high] for name, (low, high) in first.state[LEARNED].items()}
+    subject.trail = (first, replace(first, state={LEARNED: wider}))
+    (hook,) = rehearsed(subject).layers[0].query._forward_pre_hooks.values()
+    name = next(n for n, m in subject.module.named_modules() if m is subject.layers[0].query)
+    assert hook.high == wider[name][1]
+    timed = Workbench(subject, rows, Shelf(0), rehearse=False).subject
+    assert not timed.layers[0].query._forward_pre_hooks
+    rounded = rehearsed(subject.copy())
+    subject.module.to(torch.bfloat16)
+    assert rounded.layers[0].query._forward_pre_hooks
+    assert not rehearsed(subject).layers[0].query._forward_pre_hooks  # int8 cannot follow
+
+
+def test_a_last_layer_of_one_token_is_rounded_too(plain_family, tmp_path):
+    subject = tiny_subject(plain_family)
+    subject.carve(replace(subject.structure, first_token_only=True))
+    config = Q8bert.Config(epochs=2.0, learning_rate=1e-3)
+    result = Q8bert().apply(subject, config, tiny_tools(tmp_path))
+    subject.trail = (TrailStep("q8bert", "test", config.model_dump(), result.state, result.facts),)
+    loss = tiny_tools(tmp_path).search.evaluate(rehearsed(subject).module).loss
+    assert result.facts["search_loss_rounded_nats"] == pytest.approx(loss, rel=1e-4)
 
 
 def test_what_is_cut_from_a_rounded_model_still_rounds(plain_family, tmp_path):
