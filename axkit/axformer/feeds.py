@@ -43,7 +43,7 @@ class Beside:
 
     Args:
         family: one whose layer is computed many times is left out.
-        shelf: no more than half of its memory is taken: this saves some of the work, layer inputs save most.
+        shelf: only as long as half of its memory stays free: this saves some of the work, layer inputs save most.
         lengths: tokens of each row, (rows,).
         skip: index of a layer that computes the first token alone; None if there is none.
     """

@@ -1,4 +1,4 @@
-"""The cached layer inputs of a search: real tokens only, in memory up to a limit, past it in a file."""
+"""The cached hidden states of a search: real tokens only, in memory up to a limit, past it in a file."""
 
 from __future__ import annotations
 
