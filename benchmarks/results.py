@@ -28,7 +28,9 @@ HEAD = """# Results
 Written by `benchmarks/results.py` from the runs' own reports. Each figure is the mean over seeds, with the least and
 the largest in brackets; metric and loss are of the test split, which no decision used, unless it says search; ratios
 are to the run's own dense model in float32, timed in turn with it in one process. `p` is of a paired test of result
-against dense. Recipes that are not in `recipes/` are in `benchmarks/recipes/`: single passes, to compare with.
+against dense. Recipes that are not in `recipes/` are in `benchmarks/recipes/`: single passes, to compare with. `n`
+counts runs of seeds 1, 2 and 3; where it is more, seeds were run twice: a budget's walk goes by timings, so that two
+runs of a seed differ.
 
 `bert-axformer-int8` and `vit-digits` were run once for each kind of task, on few rows: they show that the whole path
 works there, not what it can give. `wnut` is tags for words, `wnut-entities` several labels (which kinds of entity a
@@ -153,7 +155,7 @@ def task_lines(task, recipes, reload):
         lines += [*table_lines(STORED, stored), ""]
     chains = chain_rows(recipes)
     if chains:
-        lines += ["Chains against those that are made of some of their passes, by the means:", ""]
+        lines += ["Recipes against those that are made of some of their passes, in their own settings; means:", ""]
         lines += [*table_lines(CHAINS, chains), ""]
     for recipe in reload & recipes.keys():
         again = ", ".join(reloaded(report) for report in recipes[recipe])
@@ -171,10 +173,11 @@ def task_lines(task, recipes, reload):
     return [*lines, *machines, ""]
 
 
-def search_lines(path):
-    """What benchmarks/search.py printed last."""
-    found = json.loads(path.read_text(encoding="utf-8").splitlines()[-1])
-    return ["## The search itself", "", *table_lines(("figure", "seen"), [(k, str(v)) for k, v in found.items()])]
+def search_lines(paths):
+    """What benchmarks/search.py printed last, a column for each time."""
+    found = [json.loads(path.read_text(encoding="utf-8").splitlines()[-1]) for path in paths]
+    rows = [(name, *(str(one[name]) for one in found)) for name in found[0]]
+    return ["## The search itself", "", *table_lines(("figure", *["seen"] * len(found)), rows)]
 
 
 def main():
@@ -187,8 +190,8 @@ def main():
     lines = [HEAD]
     for task, recipes in read(args.sweeps).items():
         lines += task_lines(task, recipes, set(args.reload))
-    for path in args.search or ():
-        lines += [*search_lines(path), ""]
+    if args.search:
+        lines += [*search_lines(args.search), ""]
     args.out.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
 
 
