@@ -39,7 +39,6 @@ sentence of WNUT-17 has, of those with any), `stsb` a score, `squad-192` answers
 COLUMNS = ("recipe", "n", "dense", "result", "change", "search change", "loss", "search loss")
 COSTS = ("recipe", "n", "throughput b32", "latency b1", "bytes", "p, each seed")
 STORED = ("recipe", "n", "bits per linear weight", "error of layer outputs / per-channel")
-
 CHAINS = ("recipe", "against", "metric, points", "throughput b32", "bytes", "ahead in")
 
 RATIOS = ("throughput_b32_ratio", "latency_b1_ratio", "bytes_ratio")
@@ -117,27 +116,21 @@ def passes_of(report):
     return {one["pass"] for one in yaml.safe_load(report["recipe"])["passes"]}
 
 
-def chain_rows(recipes):
+def chain_rows(rows, recipes):
     """Each recipe against those, on the same model, that are made of some of its passes."""
-    means = {}
-    for recipe, reports in recipes.items():
-        of_each = [(one["summary"]["metric_result"], *figures_of(one["summary"]).values()) for one in reports]
-        names = ("metric", *figures_of(reports[0]["summary"]))
-        means[recipe] = {
-            name: sum(values) / len(values) for name, values in zip(names, zip(*of_each, strict=True), strict=True)
-        }
-    rows = []
-    for chain, part in itertools.permutations(recipes, 2):
-        one, other = recipes[chain][0], recipes[part][0]
-        if model_of(one) != model_of(other) or not passes_of(other) < passes_of(one):
+    found = []
+    for chain, part in itertools.permutations(rows, 2):
+        passes = [passes_of(recipes[one.recipe][0]) for one in (part, chain)]
+        if chain.model != part.model or not passes[0] < passes[1]:
             continue
-        points = means[chain]["metric"] - means[part]["metric"]
-        factors = [means[chain][name] / means[part][name] for name in ("throughput_b32_ratio", "bytes_ratio")]
+        ours, its = chain.figures, part.figures
+        points = ours["metric_result"].mean - its["metric_result"].mean
+        factors = [ours[name].mean / its[name].mean for name in ("throughput_b32_ratio", "bytes_ratio")]
         better = [points > 0, *(factor > 1 for factor in factors)]
         ahead = [name for name, is_better in zip(("metric", "throughput", "bytes"), better, strict=True) if is_better]
         figures = [f"{points:+.2f}", *(f"{factor:.2f}x" for factor in factors)]
-        rows.append([chain, part, *figures, ", ".join(ahead) or "nothing"])
-    return rows
+        found.append([chain.recipe, part.recipe, *figures, ", ".join(ahead) or "nothing"])
+    return found
 
 
 def task_lines(task, recipes, reload):
@@ -153,7 +146,13 @@ def task_lines(task, recipes, reload):
     lines += [*table_lines(COLUMNS, quality), "", *table_lines(COSTS, costs), ""]
     if stored:
         lines += [*table_lines(STORED, stored), ""]
-    chains = chain_rows(recipes)
+    outcomes = [
+        SimpleNamespace(run=SimpleNamespace(task=task, recipe=recipe, model=model_of(one)), report=one)
+        for recipe, reports in recipes.items()
+        for one in reports
+    ]
+    rivals = rows_of(outcomes)
+    chains = chain_rows(rivals, recipes)
     if chains:
         lines += ["Recipes against those that are made of some of their passes, in their own settings; means:", ""]
         lines += [*table_lines(CHAINS, chains), ""]
@@ -161,14 +160,7 @@ def task_lines(task, recipes, reload):
         again = ", ".join(reloaded(report) for report in recipes[recipe])
         lines += [f"{recipe}, saved, reloaded and scored again: {again}.", ""]
     if len(recipes) > 1:
-        outcomes = [
-            SimpleNamespace(
-                run=SimpleNamespace(task=task, recipe=recipe, model=yaml.safe_load(one["recipe"])["model"]), report=one
-            )
-            for recipe, reports in recipes.items()
-            for one in reports
-        ]
-        lines += ["\n".join(frontier_lines(rows_of(outcomes))), ""]
+        lines += ["\n".join(frontier_lines(rivals)), ""]
     machines = dict.fromkeys(machine_text(one["machine"]) for reports in recipes.values() for one in reports)
     return [*lines, *machines, ""]
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
 
 from axkit_plugins.quantize.int8_modules import input_grid, to_int8
 from axkit_plugins.quantize.roles import matrix
@@ -50,18 +49,17 @@ def round_for_good(model: Any, highest: Mapping[str, float], embeddings: Sequenc
 
     Args:
         model: changed in place.
-        highest: linear layer -> largest absolute input; layers that are gone, or pruned to nothing, are passed over.
+        highest: linear layer -> largest absolute input.
         embeddings: names of those whose rows are rounded.
     """
-    modules = dict(model.named_modules())
     with torch.no_grad():
         for name, high in highest.items():
-            linear: Any = modules.get(name)
-            if isinstance(linear, nn.Linear | Conv1D) and linear.weight.numel() and high:
+            linear = model.get_submodule(name)
+            if high:
                 matrix(linear).copy_(rounded_rows(matrix(linear)))
                 linear.register_forward_pre_hook(RoundedInput(high))
         for name in embeddings:
-            weight = modules[name].weight
+            weight = model.get_submodule(name).weight
             weight.copy_(rounded_rows(weight))
 
 

@@ -61,11 +61,12 @@ class Q8bert(Pass[Q8bertConfig]):
 
         from axkit_plugins.quantize.fake import round_for_good
         from axkit_plugins.quantize.int8_model import LEARNED
-        from axkit_plugins.quantize.roles import embedding_names
+        from axkit_plugins.quantize.roles import embedding_names, linear_names
 
         if subject.module.dtype != torch.float32:  # int8 cannot follow any more
             return
-        highest = {name: high for name, (_, high) in state[LEARNED].items()}
+        learned = state[LEARNED]
+        highest = {name: learned[name][1] for name in linear_names(subject, ()) if name in learned}
         round_for_good(subject.module, highest, embedding_names(subject) if config.embeddings else ())
 
     def restore(self, subject: Subject, config: Q8bertConfig, state: Mapping[str, Any]) -> None:
