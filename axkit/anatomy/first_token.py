@@ -55,7 +55,10 @@ class FirstTokenCore(nn.Module):
         attend = hard_attention if how in (None, "eager") else ALL_ATTENTION_FUNCTIONS[how]
         ours = attend in (hard_attention, sdpa_attention_forward)  # not somebody's who wants to see keys
         if ours and not torch.is_grad_enabled() and self._can_fold():
-            context, weights = self._folded(heads(query, hidden_states), full, attention_mask)
+            asked = heads(query, hidden_states)
+            # not in a lower precision: turning tokens and weights into it costs more than it saves in so short sums
+            with torch.autocast(full.device.type, enabled=False):
+                context, weights = self._folded(asked.float(), full.float(), attention_mask)
             return (self.get_submodule(out)(context) if out else context), weights
         context, probabilities = attend(
             self,

@@ -7,10 +7,12 @@ import math
 from collections.abc import Sequence
 from typing import Any, TypeGuard
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 HARD = "axkit_hard"
+_FEW_THREADS = 4  # where topk shares its rows among as many or more, it catches up
 
 
 class Zero(nn.Module):
@@ -126,7 +128,8 @@ def hard_attention(
     if causal:
         attention_mask = torch.ones(queries, tokens, dtype=torch.bool, device=query.device).tril()
     scores, lengths = masked(scores, attention_mask)
-    kept = largest(scores.softmax(-1), k, lengths)
+    exact = torch.float32 if scores.dtype in (torch.bfloat16, torch.float16) else None
+    kept = largest(scores.softmax(-1, dtype=exact), k, lengths).to(value.dtype)
     kept = nn.functional.dropout(kept, p=dropout, training=module.training)
     return (kept @ value).transpose(1, 2).contiguous(), kept
 
@@ -150,11 +153,42 @@ def largest(probabilities: Tensor, k: int | float, lengths: Tensor | None) -> Te
     """Zeros but for the ``k`` largest of (batch, heads, queries, tokens); a float is that share of each length."""
     tokens = probabilities.shape[-1]
     most = k if isinstance(k, int) else math.ceil(k * tokens)
+    if isinstance(k, int) and _sorts_faster(probabilities):
+        return _largest_sorted(probabilities, k)
     largest, where = probabilities.topk(most, -1, sorted=isinstance(k, float))
     if isinstance(k, float) and lengths is not None:
         rank = torch.arange(most, device=largest.device)
         largest = largest * (rank < torch.ceil(k * lengths))
     return torch.zeros_like(probabilities).scatter(-1, where, largest)
+
+
+def _sorts_faster(probabilities: Tensor) -> bool:
+    """Whether numpy's vectorised sort, on one thread, beats ``topk``: four times as fast on a CPU with AVX-512.
+
+    Plain values that nobody differentiates, traces or exports.
+    """
+    return (
+        type(probabilities) is Tensor
+        and probabilities.device.type == "cpu"
+        and probabilities.dtype in (torch.float32, torch.float64)
+        and not (torch.is_grad_enabled() and probabilities.requires_grad)
+        and torch.get_num_threads() < _FEW_THREADS
+        and not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    )
+
+
+def _largest_sorted(probabilities: Tensor, k: int) -> Tensor:
+    """As :func:`largest`: those from the K-th largest up; rows where it has equals go to ``topk``, which takes K."""
+    ascending = np.sort(probabilities.detach().numpy(), axis=-1)
+    last, next_one = ascending[..., -k], ascending[..., -k - 1]
+    kept = probabilities * (probabilities >= torch.from_numpy(last)[..., None])
+    tied = torch.from_numpy((next_one == last) & (last > 0))
+    if bool(tied.any()):
+        rows = probabilities[tied]
+        values, where = rows.topk(k, -1, sorted=False)
+        kept[tied] = torch.zeros_like(rows).scatter(-1, where, values)
+    return kept
 
 
 class HardDropout(nn.Module):

@@ -13,7 +13,7 @@ import torch
 from axkit.axformer.criteria import CRITERIA, Criterion, Floats
 from axkit.axformer.hidden import Shelf
 from axkit.axformer.order import Order
-from axkit.axformer.rehearsal import rehearsed
+from axkit.axformer.rehearsal import rehearsed, rehearses
 from axkit.axformer.settings import SearchConfig
 from axkit.axformer.sheet import Outcome, Patience, Rows, Screen, Sheet, Stakes
 from axkit.axformer.trial import Run, Workbench
@@ -25,7 +25,7 @@ from axkit.tasks.split import Batch
 _SLACK = 1 + 1e-6  # float sums in another order: never abandon within rounding of the bound
 # bfloat16: standard deviations of a sum's and of a row's error that are allowed for, before it decides anything
 _SUM_MARGIN, _ROW_MARGIN = 5.0, 5.0
-_MEASURED = (64, 64, 48, 48, 32)  # rows of each tier that the error is measured on, at least; few err much
+_MEASURED = (32, 32, 24, 24, 16)  # rows of each tier that the error is measured on, at least; few err much
 _ASKED = (1 / 3, 2 / 3)  # shares of the rows after which a screen must promise something
 _WORTH_SCREENING = 256  # rows, at least
 
@@ -62,9 +62,10 @@ class Evaluator:
         self._processes, self._progress = tools.processes, tools.progress
         self.criterion: Criterion = CRITERIA[config.criterion](tools.search)
         self.bench = Workbench(subject, tools.search, Shelf(config.cache_gib * 2**30), rehearse)
-        self.batches = list(tools.search.batches(size, cuts))[tools.processes.rank :: tools.processes.count]
-        mine = [batch.rows for batch in self.batches]
-        self._mine: Rows = np.concatenate(mine) if mine else np.empty(0, int)
+        by_length = np.argsort(tools.search.lengths, kind="stable")
+        self._mine: Rows = by_length[tools.processes.rank :: tools.processes.count]
+        self._order = Order(tools.search, self._mine, size, cuts)
+        self.batches = self._order.short_first(np.ones(self.samples, bool))
         self.now = self.base = self.refresh(0)
         self.passes = 1
         if any(layer.hard_k is not None for layer in subject.structure.layers):
@@ -73,7 +74,7 @@ class Evaluator:
             self.passes = 2
         self.base_losses = self.criterion.losses(self.base, np.arange(self.samples))
         self._patience, self._by_vote = Patience(), False  # the last one in float32 fell by its votes
-        self._order = Order(tools.search, self._mine, size, cuts, self.base_losses)
+        self._order.dense = self.base_losses
         tiers = self._order.tiers(np.ones(self.samples, bool))
         self.batches = [batch for tier in tiers for batch in tier]
         self._screen: Screen | None = None
@@ -89,7 +90,8 @@ class Evaluator:
         structures = [replace(one.structure, first_token_only=False) for one in (subject, self.bench.subject)]
         if structures[0] != structures[1]:
             return False
-        mine, its = (one.module.state_dict().values() for one in (self.bench.subject, rehearsed(subject)))
+        other = rehearsed(subject) if rehearses(subject) else subject
+        mine, its = (one.module.state_dict().values() for one in (self.bench.subject, other))
         return all(torch.equal(a, b) for a, b in zip(mine, its, strict=True))
 
     def value(self, kept: Floats) -> float:
@@ -185,9 +187,12 @@ class Evaluator:
             self._patience.told(stakes.vote_decides, sealed is not None)
             if sealed is not None:
                 return sealed
-            sheet.forget_screened()
+            if not self.criterion.by_row:
+                sheet.forget_screened()
         order = self._order.short_first if stakes.vote_decides and self._by_vote else self._order.hard_first
-        outcome = self._rounds(sheet, run, order(~sheet.exact), stakes, None) or self._whole(sheet)
+        clear = sheet.seen & ~(sheet.exact | sheet.doubtful)  # a screen knows their votes, and their losses nearly
+        batches = [*order(~(sheet.exact | clear)), *order(clear)]
+        outcome = self._rounds(sheet, run, batches, stakes, None) or self._whole(sheet)
         self._by_vote = stakes.vote_decides and not outcome.whole and outcome.value <= stakes.ceiling
         return outcome
 
@@ -236,7 +241,7 @@ class Evaluator:
             lost = least > stakes.ceiling * _SLACK * self.samples
             lost = lost or (vote_decides and votes + self.samples - seen <= stakes.needed)
             if lost and exact < self.samples:
-                return Outcome(float(least) / self.samples, int(votes), int(seen), False, screen is not None)
+                return Outcome(float(least) / self.samples, int(votes), int(seen), False, exact < seen)
             if asked and seen >= asked[0] * self.samples:
                 asked = [share for share in asked if share > seen / self.samples]
                 assert screen is not None, "asked of nothing else"

@@ -25,18 +25,21 @@ class Order:
         mine: its rows that this process runs.
         size: rows per batch, at most.
         cuts: token counts that no batch straddles.
-        losses: of the dense model, per row of the split.
+
+    Attributes:
+        dense: losses of the dense model, per row of the split; 0 as long as nobody has said.
     """
 
-    def __init__(self, split: Split, mine: Rows, size: int, cuts: Sequence[int], losses: Floats) -> None:
+    def __init__(self, split: Split, mine: Rows, size: int, cuts: Sequence[int]) -> None:
         self._lengths, self._mine, self._size, self._cuts = split.lengths, mine, size, cuts
-        self._padded, self._dense = Padded(split), losses
-        self._raised, self._looks = np.zeros(len(losses)), np.zeros(len(losses))
+        self._padded = Padded(split)
+        self.dense: Floats = np.zeros(len(split))
+        self._raised, self._looks = np.zeros(len(split)), np.zeros(len(split))
 
     def tiers(self, wanted: Rows) -> list[list[Batch]]:
         """Of the rows that are wanted, (rows of the split,) bool: the hardest ones first."""
         rows = self._mine[wanted[self._mine]]
-        expected = self._dense + self._raised / np.maximum(self._looks, 1)
+        expected = self.dense + self._raised / np.maximum(self._looks, 1)
         tiers = hard_first(expected[rows], self._lengths[rows], self._size, self._cuts)
         return [[self._padded.batch(rows[part]) for part in tier] for tier in tiers]
 
@@ -55,7 +58,7 @@ class Order:
         """Rows that one candidate makes worse, the next will, often; what is long ago counts less."""
         for one in (self._raised, self._looks):
             one *= _FORGET
-        self._raised[sheet.seen] += (sheet.losses - self._dense)[sheet.seen]
+        self._raised[sheet.seen] += (sheet.losses - self.dense)[sheet.seen]
         self._looks[sheet.seen] += 1
 
 
@@ -115,10 +118,11 @@ def cheapest_batches(lengths: Any, size: int, cuts: Sequence[int] = ()) -> list[
         (start, stop) of each batch, in order.
     """
     sides = np.searchsorted(sorted(cuts), lengths, side="left")
+    side_starts, widths, counts = np.searchsorted(sides, sides).tolist(), lengths.tolist(), np.arange(size, 0, -1)
     best, origin = np.zeros(len(lengths) + 1), np.zeros(len(lengths) + 1, int)
     for stop in range(1, len(lengths) + 1):
-        first = max(0, stop - size, int(np.searchsorted(sides, sides[stop - 1])))
-        costs = best[first:stop] + np.arange(stop - first, 0, -1) * lengths[stop - 1]
+        first = max(stop - size, side_starts[stop - 1])
+        costs = best[first:stop] + counts[first - stop :] * widths[stop - 1]
         at = int(costs.argmin())
         best[stop], origin[stop] = costs[at] + _BATCH_TOKENS, first + at
     found, stop = [], len(lengths)

@@ -6,6 +6,11 @@ from axkit import registry
 from axkit.subject import Subject
 
 
+def rehearses(subject: Subject) -> bool:
+    """Whether a pass of the trail has left something to rehearse."""
+    return any(step.state is not None for step in subject.trail)
+
+
 def rehearsed(subject: Subject) -> Subject:
     """A copy that the passes of the trail have made to compute as a conversion after the search will have it.
 

@@ -17,9 +17,10 @@ from axkit.anatomy.structure import Structure
 from axkit.axformer.evaluate import Evaluator
 from axkit.axformer.feeds import BlockName
 from axkit.axformer.guards import GUARDS
+from axkit.axformer.opened import OpenBlock
 from axkit.axformer.settings import SearchConfig
 from axkit.axformer.sheet import Outcome, Rows, Stakes
-from axkit.axformer.trial import OpenBlock, Run
+from axkit.axformer.trial import Run
 from axkit.passes import Tools
 from axkit.subject import Subject
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from axkit.anatomy.modules import NoLayer, PassOn
 from axkit.anatomy.structure import Structure
-from axkit.anatomy.surgery import Layer, carve_layer, matrix
-from axkit.axformer.feeds import Beside, BlockName, Feed, put_feed, same_attention
+from axkit.anatomy.surgery import Layer, carve_layer
+from axkit.axformer.feeds import Beside, same_attention
 from axkit.axformer.hidden import HiddenStates, Shelf
 from axkit.axformer.kernels import PackedLinears
 from axkit.axformer.rehearsal import rehearsed
@@ -22,7 +24,6 @@ from axkit.subject import Subject
 from axkit.tasks.split import Batch, Split
 
 Run = Callable[[Batch], Tensor]  # a candidate's logits
-_TERMS, _TOTAL, _BESIDE = range(3)  # what an open block keeps of each token
 
 
 class _EnoughError(Exception):
@@ -51,13 +52,18 @@ class Workbench:
         model, family = self.subject.module.eval(), self.subject.family
         model.config.use_cache = False  # keys kept from one trial would be seen by the next
         self._modules: Any = model.base_model.get_submodule(family.layers)
+        for layer in {type(module) for module in self._modules if hasattr(module, "feed_forward_chunk")}:
+            chunk: Any = layer.feed_forward_chunk  # transformers asks for its signature at every call of the layer,
+            chunk.__signature__ = inspect.signature(chunk)  # and inspect looks here before it works it out
         hidden = family.size(model.config, "hidden")
-        self._hidden = HiddenStates(shelf, [hidden] * len(self._modules), split.lengths)
+        self._hidden = HiddenStates(shelf, [hidden] * (len(self._modules) - 1), split.lengths)  # above the first layer
         self.head_size = hidden // subject.structure.n_heads
         self._dtype, self._kernels = model.dtype, PackedLinears()
         one_token = subject.structure.last if self.subject.structure.first_token_only else None
         self._beside = Beside(family, shelf, split.lengths, one_token)
         self._placed: tuple[Batch, Tensor] | None = None  # of the last batch
+        self._passed = WeakKeyDictionary[nn.Module, PassOn]()  # what stands for a layer that is not computed
+        self._entrance: Any = None  # what gives the first layer its input, where that is a child of the base model
 
     def layer(self, index: int) -> Layer:
         """A layer of the copy, by role."""
@@ -74,20 +80,22 @@ class Workbench:
             return self.split.kind.logits(self.subject.module(**batch.inputs)).float()
 
     def refresh(self, batch: Batch, start: int) -> Tensor:
-        """As :meth:`logits`, and keep the input of every layer above ``start`` (of all layers, where it is 0)."""
+        """As :meth:`logits`, and keep the input of every layer above ``start``."""
         places = self._places(batch)
 
         def keep(index: int) -> Any:
             def hook(_: nn.Module, args: tuple[Any, ...]) -> None:
-                self._hidden.put(index, places, args[0])
+                self._hidden.put(index - 1, places, args[0])
 
             return hook
 
         # what a removed layer gets nobody asks for; past a last layer of one token it would be cut
-        above = range(start + 1 if start else 0, len(self._modules))
+        above = range(start + 1, len(self._modules))
         wanted = [index for index in above if not isinstance(self._modules[index], NoLayer)]
         # prepended: KeepFirst, where present, must not cut the input before it is kept
         handles = [self._modules[i].register_forward_pre_hook(keep(i), prepend=True) for i in wanted]
+        if not start:
+            handles += self._find_entrance()
         for index in range(start, len(self._modules)):
             now = self.subject.structure.layers[index]
             handles += self._beside.watch(self.layer(index), now, places)
@@ -96,6 +104,20 @@ class Workbench:
         finally:
             for handle in handles:
                 handle.remove()
+
+    def _find_entrance(self) -> Iterator[Any]:
+        """Hooks that see which module around the layers gives the first one its input; the caller removes them."""
+        given: dict[nn.Module, Any] = {}
+
+        def note(child: nn.Module, _: Any, output: Any) -> None:
+            given[child] = output
+
+        def look(_: nn.Module, args: tuple[Any, ...]) -> None:
+            found = [child for child, output in given.items() if output is args[0]]
+            self._entrance = next((child for child in found if "forward" not in child.__dict__), None)
+
+        yield from (child.register_forward_hook(note) for child in self.subject.module.base_model.children())
+        yield self._modules[0].register_forward_pre_hook(look, prepend=True)
 
     def seen_by(self, batch: Batch, layer: int, roles: Sequence[str]) -> dict[str, Tensor]:
         """What reaches the modules of some roles of a layer on one batch; nothing above the layer is computed.
@@ -132,17 +154,25 @@ class Workbench:
         if not start:
             yield
             return
-        before = [self._modules[i] for i in range(start)]
-        value = self._hidden.get(start, self._places(batch)).to(self._dtype)
+        before, entrance = [self._modules[i] for i in range(start)], self._entrance
+        value = self._hidden.get(start - 1, self._places(batch)).to(self._dtype)
         family = self.subject.family
         for index, module in enumerate(before):
-            self._modules[index] = PassOn(module, family.layer_attributes, family.layer_returns_tuple)
+            stand_in = self._passed.get(module)
+            if stand_in is None:
+                stand_in = PassOn(module, family.layer_attributes, family.layer_returns_tuple)
+                self._passed[module] = stand_in
+            self._modules[index] = stand_in
+        if entrance is not None:  # its attributes are left to whoever reads them
+            entrance.forward = lambda *_, **__: value
         # given to the layer itself: what a family computes between two layers is in the cached input already
         handle = self._modules[start].register_forward_pre_hook(lambda _, args: (value, *args[1:]), prepend=True)
         try:
             yield
         finally:
             handle.remove()
+            if entrance is not None:
+                del entrance.forward
             for index, module in enumerate(before):
                 self._modules[index] = module
 
@@ -191,8 +221,8 @@ class Workbench:
             yield run
 
     def carved(self, layer: int, candidate: Structure) -> nn.Module:
-        """A copy of a layer with the shape that it has in ``candidate``."""
-        new: nn.Module = copy.deepcopy(self._modules[layer])
+        """A copy of a layer with the shape that it has in ``candidate``; it shares the weights that are left whole."""
+        new = twin(self._modules[layer])
         family, now = self.subject.family, self.subject.structure
         carve_layer(Layer(layer, new, family), family, now.layers[layer], candidate.layers[layer], self.head_size)
         return new
@@ -205,72 +235,6 @@ class Workbench:
         self.subject.structure = replace(candidate, first_token_only=self.subject.structure.first_token_only)
 
 
-class OpenBlock:
-    """One block of one layer as a sum of its parts: out = sum over columns of (what enters the output projection).
-
-    A candidate without some columns costs one thin matrix product and the layers above, not the block again. In the
-    model the block is replaced by a feed.
-
-    Args:
-        bench: the workbench.
-        layer: index.
-        name: which block. For ``ffn`` the layer's attention is not computed again either.
-        batches: rows of the split, all that will be asked for.
-    """
-
-    def __init__(self, bench: Workbench, layer: int, name: BlockName, batches: Iterable[Batch]) -> None:
-        self.bench, self.index = bench, layer
-        structure = bench.subject.structure
-        now = structure.layers[layer]
-        present, each = (now.heads, bench.head_size) if name == "attention" else (now.neurons, 1)
-        self._columns = {part: range(p * each, (p + 1) * each) for p, part in enumerate(present)}
-        speaker = bench.layer(layer)
-        out: Any = getattr(speaker, "attention_out" if name == "attention" else "ffn_out")
-        self._weight, self._dtype = matrix(out).detach().float(), out.weight.dtype
-        hidden, width = self._weight.shape
-        alone = structure.first_token_only and layer == structure.last
-        self._kept = HiddenStates(bench.shelf.rest(), (width, hidden, hidden), bench.split.lengths, alone)
-        beside = name == "ffn" and now.attention
-        attention_out: Any = speaker.attention_out if beside else None
-        roles = [*(["attention_out"] if name == "attention" or beside else []), *(["ffn_out"] if name == "ffn" else [])]
-        for batch in batches:
-            seen, places = bench.seen_by(batch, layer, roles), self._kept.places(batch)
-            with torch.inference_mode():
-                self._kept.put(_TERMS, places, seen[roles[-1]])
-                self._kept.put(_TOTAL, places, out(seen[roles[-1]]))
-                if beside:  # what the attention block adds; its norm runs again
-                    self._kept.put(_BESIDE, places, attention_out(seen["attention_out"]))
-        self._probe, self._feed, self._before = self._make_probe(name, beside)
-
-    def _make_probe(self, name: BlockName, beside: bool) -> tuple[nn.Module, Feed, Feed | None]:
-        """A copy of the layer whose block, and what comes before it, is replaced by feeds."""
-        family = self.bench.subject.family
-        probe = copy.deepcopy(self.bench.layer(self.index).module)
-        layer = Layer(self.index, probe, family)
-        feed = put_feed(layer, family, name)
-        return probe, feed, put_feed(layer, family, "attention") if beside else None
-
-    def logits(self, batch: Batch, part: Sequence[int]) -> Tensor:
-        """Logits of one batch without some heads or neurons, named by their index in the dense model."""
-        places = self._kept.places(batch)
-        self._feed.value = self._without(places, part).to(self._dtype)
-        if self._before is not None:
-            self._before.value = self._kept.get(_BESIDE, places).to(self._dtype)
-        with self.bench.swapped(self.index, self._probe):
-            return self.bench.logits(batch, self.index)
-
-    def _without(self, places: Tensor, part: Sequence[int]) -> Tensor:
-        columns = [column for index in part for column in self._columns[index]]
-        span = slice(columns[0], columns[-1] + 1)
-        if len(columns) != span.stop - span.start:
-            raise ValueError("the columns of a part stand side by side")
-        with torch.inference_mode():
-            gone = self._kept.get(_TERMS, places, span) @ self._weight[:, span].T
-            left: Tensor = self._kept.get(_TOTAL, places) - gone
-        return left
-
-    def drop(self, batches: Iterable[Batch], part: Sequence[int]) -> None:
-        """Leave these heads or neurons out of these batches from now on."""
-        for batch in batches:
-            places = self._kept.places(batch)
-            self._kept.put(_TOTAL, places, self._without(places, part))
+def twin(module: nn.Module) -> nn.Module:
+    """A copy that shares its weights: carving puts others in their place and changes none."""
+    return copy.deepcopy(module, {id(weight): weight for weight in module.parameters()})

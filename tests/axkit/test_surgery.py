@@ -215,6 +215,33 @@ def testhard_attention_keeps_k_probabilities_not_renormalised():
     assert kept.sum(-1).max() < 1
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_the_k_largest_are_k_however_they_are_found(dtype, monkeypatch):
+    from axkit.anatomy import modules
+
+    torch.manual_seed(0)
+    probabilities = torch.randint(0, 9, (4, 2, 6, 11)).to(dtype) / 40  # equals, and zeros, in nearly every row
+    probabilities[0] = torch.rand(2, 6, 11).to(dtype)
+    found = [modules.largest(probabilities, 3, None)]
+    monkeypatch.setattr(modules, "_sorts_faster", lambda _: False)
+    found.append(modules.largest(probabilities, 3, None))
+    assert torch.equal(*found)
+    assert (found[0] > 0).sum(-1).max() == 3
+    assert torch.equal(*(one.sort(-1).values[..., -3:] for one in (found[0], probabilities)))
+
+
+def test_hard_attention_can_be_trained():
+    from axkit.anatomy.modules import hard_attention
+
+    q, k, v = torch.randn(3, 2, 4, 9, 8)
+    module = torch.nn.Module()
+    module.axkit_topk = 3
+    context, _ = hard_attention(module, q.requires_grad_(), k, v, None)
+    context.sum().backward()
+    assert q.grad is not None
+    assert q.grad.abs().sum() > 0
+
+
 def test_several_groups_of_shared_layers_are_refused():
     family = family_of("albert")
     with pytest.raises(NotApplicable, match=r"num_hidden_groups = 3.*take such a checkpoint"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 import torch
 from torch import nn
@@ -60,6 +62,42 @@ def test_attention_of_a_candidate_that_lost_heads_is_computed(plain_family):
     bench, _ = bench_of(plain_family)
     with bench.trying(LAYER, bench.subject.structure.without_heads(LAYER, [1])):
         assert not fed(bench)
+
+
+def test_above_the_first_layer_nothing_is_embedded(family):
+    bench, batches = bench_of(family)
+    asked = []
+    for module in bench.subject.module.base_model.modules():
+        if isinstance(module, nn.Embedding | nn.Conv2d):
+            module.register_forward_hook(lambda *_: asked.append(1))
+    layer = min(LAYER, bench.subject.structure.last)
+    first = bench.logits(batches[0], 0)
+    assert asked
+    asked.clear()
+    torch.testing.assert_close(bench.logits(batches[0], layer), first, atol=1e-5, rtol=1e-4)
+    if layer and family.model_type in ("bert", "distilbert", "roberta", "modernbert", "vit"):
+        assert not asked  # others do something with the embeddings before the first layer, or embed elsewhere
+    asked.clear()
+    torch.testing.assert_close(bench.logits(batches[0], 0), first, atol=0, rtol=0)
+    assert asked
+
+
+def test_packed_weights_are_forgotten_with_their_tensor_and_follow_the_bias():
+    kernels, linear, rows = PackedLinears(), nn.Linear(6, 4), torch.randn(3, 6)
+    with torch.no_grad(), kernels:
+        linear(rows)
+        with torch.autocast("cpu", torch.bfloat16):
+            before = linear(rows)
+            linear.bias.add_(1.0)
+            assert (linear(rows) - before).mean() > 0.9
+        wide = nn.Linear(6, 4).double()
+        assert wide(rows.double()).dtype == torch.float64
+        scaled = nn.utils.parametrizations.weight_norm(nn.Linear(6, 4))
+        torch.testing.assert_close(scaled(rows), nn.functional.linear(rows, scaled.weight, scaled.bias))
+    assert any(kernels._packed.values())
+    del linear
+    gc.collect()
+    assert not any(kernels._packed.values())
 
 
 def test_packed_weights_give_the_same_sums_follow_changes_and_leave_nothing_behind():
