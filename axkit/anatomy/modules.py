@@ -151,10 +151,14 @@ def masked(scores: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
 
 def largest(probabilities: Tensor, k: int | float, lengths: Tensor | None) -> Tensor:
     """Zeros but for the ``k`` largest of (batch, heads, queries, tokens); a float is that share of each length."""
-    tokens = probabilities.shape[-1]
-    most = k if isinstance(k, int) else math.ceil(k * tokens)
     if isinstance(k, int) and _sorts_faster(probabilities):
         return _largest_sorted(probabilities, k)
+    return _largest_chosen(probabilities, k, lengths)
+
+
+def _largest_chosen(probabilities: Tensor, k: int | float, lengths: Tensor | None) -> Tensor:
+    """As :func:`largest`, by ``topk``; (..., tokens)."""
+    most = k if isinstance(k, int) else math.ceil(k * probabilities.shape[-1])
     largest, where = probabilities.topk(most, -1, sorted=isinstance(k, float))
     if isinstance(k, float) and lengths is not None:
         rank = torch.arange(most, device=largest.device)
@@ -185,9 +189,7 @@ def _largest_sorted(probabilities: Tensor, k: int) -> Tensor:
     kept = probabilities * (probabilities >= torch.from_numpy(last)[..., None])
     tied = torch.from_numpy((next_one == last) & (last > 0))
     if bool(tied.any()):
-        rows = probabilities[tied]
-        values, where = rows.topk(k, -1, sorted=False)
-        kept[tied] = torch.zeros_like(rows).scatter(-1, where, values)
+        kept[tied] = _largest_chosen(probabilities[tied], k, None)
     return kept
 
 

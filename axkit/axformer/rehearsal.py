@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from axkit import registry
-from axkit.subject import Subject
+from axkit.subject import Subject, TrailStep
 
 
 def rehearses(subject: Subject) -> bool:
     """Whether a pass of the trail has left something to rehearse."""
-    return any(step.state is not None for step in subject.trail)
+    return bool(_left(subject))
+
+
+def _left(subject: Subject) -> dict[str, TrailStep]:
+    """Name of a pass -> its latest step with a state: what a pass did twice counts once."""
+    return {step.name: step for step in subject.trail if step.state is not None}
 
 
 def rehearsed(subject: Subject) -> Subject:
@@ -18,8 +23,7 @@ def rehearsed(subject: Subject) -> Subject:
         PluginError: a pass of the trail is not installed.
     """
     copy = subject.copy()
-    latest = {step.name: step for step in subject.trail if step.state is not None}  # what a pass did twice counts once
-    for step in latest.values():
+    for step in _left(subject).values():
         pass_class = registry.get(registry.PASSES, step.name)
         pass_class().rehearse(copy, pass_class.Config.model_validate(step.config), step.state or {})
     return copy
