@@ -26,6 +26,7 @@ _SLACK = 1 + 1e-6  # float sums in another order: never abandon within rounding 
 # bfloat16: standard deviations of a sum's and of a row's error that are allowed for, before it decides anything
 _SUM_MARGIN, _ROW_MARGIN = 5.0, 5.0
 _MEASURED = (32, 32, 24, 24, 16)  # rows of each tier that the error is measured on, at least; few err much
+_EXACT = 3  # tiers, hardest first, that a screen runs in float32 where that may save it
 _ASKED = (1 / 3, 2 / 3)  # shares of the rows after which a screen must promise something
 _WORTH_SCREENING = 256  # rows, at least
 
@@ -138,18 +139,19 @@ class Evaluator:
 
     def _measured(self, tiers: Sequence[Sequence[Batch]]) -> Screen:
         """What bfloat16 does to the losses of the dense model: rows with like losses err alike."""
-        screen = Screen(np.zeros(self.samples), np.zeros(self.samples))
+        found, floors = np.zeros((len(tiers), 3)), list[float]()
         for number, tier in enumerate(tiers):
             errors: list[Floats] = []
             for batch in sorted(tier, key=lambda batch: batch is not tier[len(tier) // 2]):  # middling length first
                 if sum(map(len, errors)) >= _MEASURED[min(number, len(_MEASURED) - 1)]:
                     break
                 errors.append(self._error(partial(self.bench.logits, start=0), batch, self.now[batch.rows]))
-            found = np.array([[e.sum(), (e * e).sum(), len(e)] for e in errors] or [[0.0] * 3]).sum(0)
-            bias, square, rows = self._processes.sum(found)
-            for batch in tier:
-                screen.bias[batch.rows], screen.spread[batch.rows] = bias / rows, (square / rows) ** 0.5
-        return screen
+            found[number] = np.array([[e.sum(), (e * e).sum(), len(e)] for e in errors] or [[0.0] * 3]).sum(0)
+            least = [float(self.base_losses[batch.rows].min()) for batch in tier]
+            floors.append(min(least, default=floors[-1] if floors else np.inf))
+        bias, square, rows = np.asarray(self._processes.sum(found)).T
+        rows = np.maximum(rows, 1)
+        return Screen(np.array(floors), bias / rows, (square / rows) ** 0.5)
 
     def _error(self, run: Run, batch: Batch, kept: Floats) -> Floats:
         """Loss in bfloat16 less loss in float32, per row."""
@@ -177,24 +179,40 @@ class Evaluator:
         if stakes.binds is not None:
             same = self._mine[~stakes.binds[self._mine]]
             self._note(sheet, same, self.now[same])
+        given_up = False
         if self._screen is not None and self._patience.due(stakes.vote_decides):
-            batches = self._order.hard_first(~sheet.exact)
-            screen = self._scaled(self._screen, sheet, run, batches)
-            sealed = self._rounds(sheet, run, batches, stakes, screen)
-            by_vote = stakes.vote_decides and self.criterion.by_row
-            if sealed is None and by_vote and bool(sheet.seen.all()):
-                sealed = self._rounds(sheet, run, self._order.hard_first(sheet.doubtful), stakes, None)
+            sealed = self._screened(self._screen, sheet, run, stakes)
             self._patience.told(stakes.vote_decides, sealed is not None)
             if sealed is not None:
                 return sealed
+            given_up = True
             if not self.criterion.by_row:
                 sheet.forget_screened()
-        order = self._order.short_first if stakes.vote_decides and self._by_vote else self._order.hard_first
+        # what no screen can refuse for its loss falls by its votes, or needs every row
+        cheap = stakes.vote_decides and (self._by_vote or given_up)
+        order = self._order.short_first if cheap else self._order.hard_first
         clear = sheet.seen & ~(sheet.exact | sheet.doubtful)  # a screen knows their votes, and their losses nearly
         batches = [*order(~(sheet.exact | clear)), *order(clear)]
         outcome = self._rounds(sheet, run, batches, stakes, None) or self._whole(sheet)
         self._by_vote = stakes.vote_decides and not outcome.whole and outcome.value <= stakes.ceiling
         return outcome
+
+    def _screened(self, screen: Screen, sheet: Sheet, run: Run, stakes: Stakes) -> Outcome | None:
+        """Try to seal a candidate's fate in bfloat16; None if float32 has to.
+
+        Where votes decide, candidates are close to the bound. Most of the error of bfloat16 is in the few rows with the
+        largest losses: the hardest run in float32 from the start, the next ones as soon as nothing else is left to do.
+        """
+        tiers = self._order.tiers(~sheet.exact)
+        batches = [batch for tier in tiers for batch in tier]
+        screen = self._scaled(screen, sheet, run, batches)
+        if not (stakes.vote_decides and self.criterion.by_row):
+            return self._rounds(sheet, run, batches, stakes, screen)
+        sealed = self._rounds(sheet, run, tiers[0], stakes, None) or self._rounds(sheet, run, batches, stakes, screen)
+        if sealed is not None or self._total((~sheet.seen[self._mine]).sum()):
+            return sealed
+        sealed = self._rounds(sheet, run, [batch for tier in tiers[:_EXACT] for batch in tier], stakes, None)
+        return sealed or self._rounds(sheet, run, self._order.hard_first(sheet.doubtful), stakes, None)
 
     def _scaled(self, screen: Screen, sheet: Sheet, run: Run, batches: Sequence[Batch]) -> Screen:
         """A candidate may suffer more from bfloat16 than the dense model: one batch is run in both."""
@@ -204,7 +222,8 @@ class Evaluator:
             kept = self.criterion.see(run(batch), batch.labels)
             error = self._error(run, batch, kept)
             self._note(sheet, batch.rows, kept)
-            found = np.array([(error * error).sum(), (screen.spread[batch.rows] ** 2).sum()])
+            spread = screen.error(np.maximum(sheet.losses, self.base_losses)[batch.rows])[1]
+            found = np.array([(error * error).sum(), (spread**2).sum()])
         ours, dense = self._processes.sum(found)
         return screen.times(max(1.0, (ours / dense) ** 0.5 if dense else 1.0))
 
@@ -245,18 +264,19 @@ class Evaluator:
             if asked and seen >= asked[0] * self.samples:
                 asked = [share for share in asked if share > seen / self.samples]
                 assert screen is not None, "asked of nothing else"
-                if not self._promises(totals, stakes, screen):
+                if not self._promises(sheet, totals, stakes):
                     return None
         return None
 
-    def _promises(self, totals: Floats, stakes: Stakes, screen: Screen) -> bool:
+    def _promises(self, sheet: Sheet, totals: Floats, stakes: Stakes) -> bool:
         """Whether some of the rows, in bfloat16, look as if all of them would seal the candidate's fate."""
-        least, _, votes, seen, _, then = totals
-        # the rest lose as these do; how far bfloat16 errs on all rows the screen knows
-        variance = float(self._processes.sum(np.array([(screen.spread[self._mine] ** 2).sum()]))[0])
-        loss = least / max(then, 1e-12) * float(self.base_losses.sum())
-        clear = loss - _SUM_MARGIN * variance**0.5 > stakes.ceiling * self.samples
-        return bool(clear or votes * self.samples / seen < stakes.needed)
+        least, _, votes, seen, _, _ = totals
+        rest = self._total(self._order.expected[self._mine[~sheet.seen[self._mine]]].sum())
+        return bool(least + rest > stakes.ceiling * self.samples or votes * self.samples / seen < stakes.needed)
+
+    def _total(self, part: float) -> float:
+        """The sum over processes."""
+        return float(self._processes.sum(np.array([part], float))[0])
 
     def _whole(self, sheet: Sheet) -> Outcome:
         kept = self._gathered(sheet.parts)
@@ -269,10 +289,10 @@ class Evaluator:
         if not len(rows):
             return
         losses = self.criterion.losses(kept, rows)
-        least = self.criterion.row_at_least(losses)
-        spread = np.zeros(len(rows)) if screen is None else screen.spread[rows]
+        least, spread = self.criterion.row_at_least(losses), np.zeros(len(rows))
         if screen is not None:
-            least = least - np.abs(screen.bias[rows])
+            bias, spread = screen.error(np.maximum(losses, self.base_losses[rows]))
+            least = least - np.abs(bias)
         if not self.criterion.by_row:  # only the sum is a bound; it does not matter which row bears it
             least = np.append(least.sum(), np.zeros(len(rows) - 1))
         sheet.least[rows], sheet.variance[rows], sheet.base[rows] = least, spread**2, self.base_losses[rows]

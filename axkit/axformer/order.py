@@ -36,11 +36,16 @@ class Order:
         self.dense: Floats = np.zeros(len(split))
         self._raised, self._looks = np.zeros(len(split)), np.zeros(len(split))
 
+    @property
+    def expected(self) -> Floats:
+        """Losses of the next candidate, as far as the earlier ones tell, (rows of the split,)."""
+        found: Floats = self.dense + self._raised / np.maximum(self._looks, 1)
+        return found
+
     def tiers(self, wanted: Rows) -> list[list[Batch]]:
         """Of the rows that are wanted, (rows of the split,) bool: the hardest ones first."""
         rows = self._mine[wanted[self._mine]]
-        expected = self.dense + self._raised / np.maximum(self._looks, 1)
-        tiers = hard_first(expected[rows], self._lengths[rows], self._size, self._cuts)
+        tiers = hard_first(self.expected[rows], self._lengths[rows], self._size, self._cuts)
         return [[self._padded.batch(rows[part]) for part in tier] for tier in tiers]
 
     def hard_first(self, wanted: Rows) -> list[Batch]:

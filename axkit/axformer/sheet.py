@@ -53,19 +53,30 @@ class Stakes:
 
 @dataclass(frozen=True)
 class Screen:
-    """The error of bfloat16: loss in bfloat16 less loss in float32, per row.
+    """The error of bfloat16: loss in bfloat16 less loss in float32, for rows with like losses.
 
     Attributes:
-        bias: mean on rows like each, (rows,).
-        spread: root of the mean square, (rows,).
+        floors: the least loss of each tier, hardest first, (tiers,).
+        bias: mean error, (tiers,).
+        spread: root of the mean square error, (tiers,).
     """
 
+    floors: Floats
     bias: Floats
     spread: Floats
 
+    def error(self, losses: Floats) -> tuple[Floats, Floats]:
+        """Bias and spread of rows with these losses.
+
+        The larger a loss, the more a change of the logits changes it, so what counts is the largest loss that a row
+        has in either model: one that a candidate has made much harder errs as hard rows do.
+        """
+        tier = np.searchsorted(-self.floors[:-1], -losses)
+        return self.bias[tier], self.spread[tier]
+
     def times(self, factor: float) -> Screen:
         """For a candidate that errs more."""
-        return Screen(self.bias * factor, self.spread * factor)
+        return Screen(self.floors, self.bias * factor, self.spread * factor)
 
 
 class Sheet:

@@ -14,6 +14,7 @@ from axkit.axformer.hard_attention import HardAttention
 from axkit.axformer.hidden import HiddenStates, Shelf
 from axkit.axformer.order import Padded, hard_first
 from axkit.axformer.prune import AxformerPrune
+from axkit.axformer.sheet import Screen
 from axkit.tasks.kinds import KINDS
 from axkit.testing import tiny_split, tiny_subject, tiny_tools
 
@@ -152,10 +153,11 @@ def test_screening_changes_no_decision(family, tmp_path, monkeypatch):
     assert screened > 0 or family.shared_layers  # one layer's few candidates may all be too close for bfloat16
 
 
-def test_a_screen_that_was_given_up_changes_no_decision(family, tmp_path, monkeypatch):
-    """What it saw is kept: clear votes stand, and their rows are run again only if the others leave it open."""
+@pytest.mark.parametrize("promises", [False, True])
+def test_a_screen_in_vain_changes_no_decision(family, promises, tmp_path, monkeypatch):
+    """Given up early, what it saw is kept: clear votes stand. Kept up to the end, rows in doubt run in float32."""
     monkeypatch.setattr("axkit.axformer.evaluate.has_bfloat16", lambda: True)
-    monkeypatch.setattr("axkit.axformer.evaluate.Evaluator._promises", lambda *_: False)
+    monkeypatch.setattr("axkit.axformer.evaluate.Evaluator._promises", lambda *_: promises)
     found = []
     for screening in ("none", "auto"):
         tools = tiny_tools(tmp_path / screening, rows=300, family=family)
@@ -165,6 +167,14 @@ def test_a_screen_that_was_given_up_changes_no_decision(family, tmp_path, monkey
         assert (one["element"], one["accepted"]) == (other["element"], other["accepted"])
         if other["whole"]:
             assert not other["screened"]
+
+
+def test_a_row_errs_as_rows_do_with_its_largest_loss():
+    screen = Screen(np.array([2.0, 0.5, 0.0]), np.array([0.3, 0.2, 0.1]), np.array([3.0, 2.0, 1.0]))
+    bias, spread = screen.error(np.array([0.0, 0.4, 0.5, 1.9, 2.0, 7.0]))
+    assert spread.tolist() == [1, 1, 2, 2, 3, 3]
+    assert bias.tolist() == [0.1, 0.1, 0.2, 0.2, 0.3, 0.3]
+    assert screen.times(2).error(np.array([0.6]))[1] == 4
 
 
 def test_k_can_be_a_list_tried_in_order(family, tmp_path):

@@ -35,7 +35,7 @@ def test_two_processes_decide_as_one(tmp_path):
         tiny_model(family_of("bert"), 1).save_pretrained(tmp_path / "model")
     tiny_tokenizer().save_pretrained(tmp_path / "model")
     for seed, name in enumerate(("train", "search", "test")):
-        write_rows(tmp_path / f"{name}.jsonl", 60, seed)
+        write_rows(tmp_path / f"{name}.jsonl", 300, seed)  # enough to screen, where the processor has bfloat16
     (tmp_path / "shared.yaml").write_text(RECIPE.format(folder=tmp_path))
     launch = [
         sys.executable,
