@@ -84,8 +84,8 @@ class PaddedPasses:
         sizes = (structure.n_heads, structure.ffn_width)
         self.masks = oracle.Masks(copy.deepcopy(model).eval(), family.model_type, *sizes)
         self.k, self.batches = args.k, []
-        for start in range(0, len(split), 64):
-            rows = [split.examples[i] for i in range(start, min(start + 64, len(split)))]
+        for start in range(0, len(split), args.padded_batch):
+            rows = [split.examples[i] for i in range(start, min(start + args.padded_batch, len(split)))]
             padding = {"padding": "max_length", "max_length": PADDED_TO, "return_tensors": "pt"}
             self.batches.append(dict(split.tokenizer.pad(rows, **padding)))
 
@@ -114,6 +114,7 @@ def main():
     parser.add_argument("--vote", type=float, default=0.5)
     parser.add_argument("--text", default="sentence")
     parser.add_argument("--label", default="label")
+    parser.add_argument("--padded-batch", type=int, default=64, help="rows per batch of the padded passes")
     parser.add_argument("--rounds", type=int, default=1, help="all of it so often, in turn; ratios are medians")
     args = parser.parse_args()
     model, tokenizer = load(args.model), open_tokenizer(Path(args.model))
@@ -142,6 +143,7 @@ def main():
         "evaluations": int(first.get("evaluations", 0) + second["evaluations"]),
         "threads": torch.get_num_threads(),
         "rounds": args.rounds,
+        "padded_batch": args.padded_batch,
         "seconds": seconds,
         "ratio_vs_masked": ratio_vs_masked,
         "ratio_vs_masked_lowest": round(min(figures[1]), 2),

@@ -47,6 +47,10 @@ class Criterion(ABC):
         """Not more than what each row adds to ``samples * value``; 0 where unknown."""
         return losses
 
+    def row_at_most(self, losses: Floats) -> Floats:
+        """Not less than what each row adds to ``samples * value``; infinite where unknown."""
+        return np.full_like(losses, np.inf)
+
 
 class Loss(Criterion):
     """The paper's: the mean of the task's loss."""
@@ -58,6 +62,10 @@ class Loss(Criterion):
     def losses(self, kept: Floats, rows: Any) -> Floats:
         """As they are."""
         return kept[:, 0]
+
+    def row_at_most(self, losses: Floats) -> Floats:
+        """The loss itself."""
+        return losses
 
 
 class CalibratedLoss(Criterion):

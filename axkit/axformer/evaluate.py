@@ -22,9 +22,6 @@ from axkit.processor import has_bfloat16
 from axkit.subject import Subject
 from axkit.tasks.split import Batch
 
-_SLACK = 1 + 1e-6  # float sums in another order: never abandon within rounding of the bound
-# bfloat16: standard deviations of a sum's and of a row's error that are allowed for, before it decides anything
-_SUM_MARGIN, _ROW_MARGIN = 5.0, 5.0
 _MEASURED = (32, 32, 24, 24, 16)  # rows of each tier that the error is measured on, at least; few err much
 _EXACT = 3  # tiers, hardest first, that a screen runs in float32 where that may save it
 _ASKED = (1 / 3, 2 / 3)  # shares of the rows after which a screen must promise something
@@ -74,7 +71,7 @@ class Evaluator:
                 self.base = self._all(lambda batch: self.bench.logits(batch, 0))
             self.passes = 2
         self.base_losses = self.criterion.losses(self.base, np.arange(self.samples))
-        self._patience, self._by_vote = Patience(), False  # the last one in float32 fell by its votes
+        self._patience, self._by_vote = Patience(), False  # the last candidate that votes decide on fell by them
         self._order.dense = self.base_losses
         tiers = self._order.tiers(np.ones(self.samples, bool))
         self.batches = [batch for tier in tiers for batch in tier]
@@ -169,33 +166,33 @@ class Evaluator:
             run: the candidate's logits.
             stakes: what it has to reach.
         """
-        sheet = Sheet(self.samples)
-        try:
-            return self._seal(sheet, run, stakes)
-        finally:
-            self._order.learn(sheet)
+        sheet = Sheet(self.criterion, self.base_losses)
+        outcome = self._seal(sheet, run, stakes)
+        if stakes.vote_decides:
+            self._by_vote = not outcome.whole and outcome.value <= stakes.ceiling
+        self._order.learn(sheet)
+        return outcome
 
     def _seal(self, sheet: Sheet, run: Run, stakes: Stakes) -> Outcome:
         if stakes.binds is not None:
             same = self._mine[~stakes.binds[self._mine]]
-            self._note(sheet, same, self.now[same])
+            sheet.note(same, self.now[same])
         given_up = False
-        if self._screen is not None and self._patience.due(stakes.vote_decides):
+        # votes are soon lost on short rows, and bfloat16 leaves many in doubt: after one such candidate not the next
+        by_vote = stakes.vote_decides and self._by_vote
+        if self._screen is not None and not by_vote and self._patience.due(stakes.vote_decides):
             sealed = self._screened(self._screen, sheet, run, stakes)
             self._patience.told(stakes.vote_decides, sealed is not None)
             if sealed is not None:
                 return sealed
-            given_up = True
+            given_up = stakes.vote_decides and self.criterion.by_row
             if not self.criterion.by_row:
                 sheet.forget_screened()
         # what no screen can refuse for its loss falls by its votes, or needs every row
-        cheap = stakes.vote_decides and (self._by_vote or given_up)
-        order = self._order.short_first if cheap else self._order.hard_first
+        order = self._order.short_first if by_vote or given_up else self._order.hard_first
         clear = sheet.seen & ~(sheet.exact | sheet.doubtful)  # a screen knows their votes, and their losses nearly
         batches = [*order(~(sheet.exact | clear)), *order(clear)]
-        outcome = self._rounds(sheet, run, batches, stakes, None) or self._whole(sheet)
-        self._by_vote = stakes.vote_decides and not outcome.whole and outcome.value <= stakes.ceiling
-        return outcome
+        return self._rounds(sheet, run, batches, stakes, None) or self._whole(sheet)
 
     def _screened(self, screen: Screen, sheet: Sheet, run: Run, stakes: Stakes) -> Outcome | None:
         """Try to seal a candidate's fate in bfloat16; None if float32 has to.
@@ -221,7 +218,7 @@ class Evaluator:
             batch = batches[0]
             kept = self.criterion.see(run(batch), batch.labels)
             error = self._error(run, batch, kept)
-            self._note(sheet, batch.rows, kept)
+            sheet.note(batch.rows, kept)
             spread = screen.error(np.maximum(sheet.losses, self.base_losses)[batch.rows])[1]
             found = np.array([(error * error).sum(), (spread**2).sum()])
         ours, dense = self._processes.sum(found)
@@ -249,28 +246,24 @@ class Evaluator:
     def _turns(
         self, sheet: Sheet, run: Run, batches: Sequence[Batch], rounds: int, stakes: Stakes, screen: Screen | None
     ) -> Outcome | None:
-        vote_decides = stakes.vote_decides and self.criterion.by_row
-        asked = list(_ASKED) if screen is not None and vote_decides else []
+        asked = list(_ASKED) if screen is not None and stakes.vote_decides and self.criterion.by_row else []
         for turn in range(rounds):
             if turn < len(batches):
                 batch = batches[turn]
-                self._note(sheet, batch.rows, self.criterion.see(run(batch), batch.labels), screen)
-            totals = self._processes.sum(sheet.totals())
-            least, (votes, seen, exact) = totals[0] - _SUM_MARGIN * totals[1] ** 0.5, totals[2:5].tolist()
-            lost = least > stakes.ceiling * _SLACK * self.samples
-            lost = lost or (vote_decides and votes + self.samples - seen <= stakes.needed)
-            if lost and exact < self.samples:
-                return Outcome(float(least) / self.samples, int(votes), int(seen), False, exact < seen)
-            if asked and seen >= asked[0] * self.samples:
-                asked = [share for share in asked if share > seen / self.samples]
-                assert screen is not None, "asked of nothing else"
+                sheet.note(batch.rows, self.criterion.see(run(batch), batch.labels), screen)
+            totals = self._processes.sum(sheet.totals(self._mine))
+            outcome = stakes.sealed(totals, self.samples, self.criterion.by_row)
+            if outcome is not None:
+                return outcome
+            if asked and totals[4] >= asked[0] * self.samples:
+                asked = [share for share in asked if share > totals[4] / self.samples]
                 if not self._promises(sheet, totals, stakes):
                     return None
         return None
 
     def _promises(self, sheet: Sheet, totals: Floats, stakes: Stakes) -> bool:
         """Whether some of the rows, in bfloat16, look as if all of them would seal the candidate's fate."""
-        least, _, votes, seen, _, _ = totals
+        least, _, _, votes, seen, _ = totals
         rest = self._total(self._order.expected[self._mine[~sheet.seen[self._mine]]].sum())
         return bool(least + rest > stakes.ceiling * self.samples or votes * self.samples / seen < stakes.needed)
 
@@ -283,23 +276,3 @@ class Evaluator:
         losses = self.criterion.losses(kept, np.arange(self.samples))
         votes = int((losses <= self.base_losses).sum())
         return Outcome(self.value(kept), votes, self.samples, True, False, kept)
-
-    def _note(self, sheet: Sheet, rows: Rows, kept: Floats, screen: Screen | None = None) -> None:
-        """Losses of some rows: in float32, or screened with an error."""
-        if not len(rows):
-            return
-        losses = self.criterion.losses(kept, rows)
-        least, spread = self.criterion.row_at_least(losses), np.zeros(len(rows))
-        if screen is not None:
-            bias, spread = screen.error(np.maximum(losses, self.base_losses[rows]))
-            least = least - np.abs(bias)
-        if not self.criterion.by_row:  # only the sum is a bound; it does not matter which row bears it
-            least = np.append(least.sum(), np.zeros(len(rows) - 1))
-        sheet.least[rows], sheet.variance[rows], sheet.base[rows] = least, spread**2, self.base_losses[rows]
-        sheet.losses[rows] = losses
-        above = losses - self.base_losses[rows]
-        sheet.favour[rows] = above <= _ROW_MARGIN * spread
-        sheet.doubtful[rows] = (np.abs(above) <= _ROW_MARGIN * spread) & (screen is not None)
-        sheet.seen[rows], sheet.exact[rows] = True, screen is None
-        if screen is None:
-            sheet.parts.append((rows, kept))

@@ -141,7 +141,7 @@ class Search:
                 block.drop(self.rows.batches, part)
 
     def _stakes(self, ceiling: float, vote_decides: bool, binds: Rows | None = None) -> Stakes:
-        return Stakes(ceiling, self._needed, vote_decides, binds)
+        return Stakes(ceiling, self.bound, self._needed, vote_decides, binds)
 
     def _swapped(self, element: str, layer: int, candidate: Structure, stakes: Stakes) -> Outcome:
         """Look at a candidate that is one layer of another shape."""

@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from axkit.axformer.criteria import Floats
+from axkit.axformer.criteria import Criterion, Floats
 
 Rows = npt.NDArray[Any]
+
+_SLACK = 1 + 1e-6  # float sums in another order: never abandon within rounding of the bound
+# bfloat16: standard deviations of a sum's and of a row's error that are allowed for, before it decides anything
+_SUM_MARGIN, _ROW_MARGIN = 5.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -18,10 +22,10 @@ class Outcome:
     """What one candidate did on the search split.
 
     Attributes:
-        value: what must fall, over all samples; a lower bound where the evaluation was abandoned.
+        value: what must fall, over all samples; a lower bound where it is not whole.
         votes: samples whose loss is at most that of the dense model, among those seen.
         seen: samples evaluated.
-        whole: False when it was abandoned, its fate being sealed.
+        whole: False where not every sample was run in float32, the candidate's fate being sealed.
         screened: True when bfloat16 had a part in sealing it.
         kept: what the criterion keeps of each row, where it is whole.
     """
@@ -40,15 +44,37 @@ class Stakes:
 
     Attributes:
         ceiling: above this value nothing about the candidate matters any more.
+        bound: it is accepted below this value at most.
         needed: votes that are not enough.
         vote_decides: a lost vote ends it too.
         binds: rows that the candidate can change, (rows,) bool; the others keep what they have. None: all.
     """
 
     ceiling: float
+    bound: float
     needed: int
     vote_decides: bool
     binds: Rows | None = None
+
+    def sealed(self, totals: Floats, samples: int, by_row: bool) -> Outcome | None:
+        """What came of the candidate, if that is certain before all rows have run in float32.
+
+        Args:
+            totals: of the sheets of all processes.
+            samples: rows there are.
+            by_row: whether a row has a vote and a loss of its own.
+        """
+        least, most, variance, votes, seen, exact = totals.tolist()
+        if exact == samples:
+            return None  # then it is known, not sealed
+        error = _SUM_MARGIN * variance**0.5
+        low, high = (least - error) / samples, (most + error) / samples
+        outvoted = by_row and votes + samples - seen <= self.needed
+        refused = low > self.bound * _SLACK or outvoted
+        # above the ceiling; or refused, and either no matter how close it came, or surely close
+        if low > self.ceiling * _SLACK or (refused and (self.vote_decides or high * _SLACK < self.ceiling)):
+            return Outcome(low, int(votes), int(seen), False, exact < seen)
+        return None
 
 
 @dataclass(frozen=True)
@@ -80,28 +106,55 @@ class Screen:
 
 
 class Sheet:
-    """What is known so far of a candidate, by row; of the rows of this process alone."""
+    """What is known so far of a candidate, by row; of the rows of this process alone.
 
-    def __init__(self, samples: int) -> None:
+    Args:
+        criterion: of the search.
+        base: losses of the model that the vote compares with, (rows of the split,).
+    """
+
+    def __init__(self, criterion: Criterion, base: Floats) -> None:
+        samples = len(base)
+        self._criterion, self._base = criterion, base
         self.least = np.zeros(samples)  # not more than the row's loss, but for an error of this variance
+        self.most = np.full(samples, np.inf)  # not less, but for that error; inf where that is unknown
         self.variance = np.zeros(samples)
         self.losses = np.zeros(samples)  # as seen, in whatever precision
-        self.base = np.zeros(samples)  # the dense model's loss, of seen rows
         self.favour = np.zeros(samples, bool)  # the row may vote for the candidate
         self.seen = np.zeros(samples, bool)
         self.exact = np.zeros(samples, bool)
         self.doubtful = np.zeros(samples, bool)  # bfloat16 cannot tell the row's vote
         self.parts: list[tuple[Rows, Floats]] = []  # of exact rows
 
-    def totals(self) -> Floats:
-        """(least, variance, votes, seen, exact, dense loss of the seen) over rows."""
-        every = (self.least, self.variance, self.favour & self.seen, self.seen, self.exact, self.base)
-        return np.array([float(one.sum()) for one in every])
+    def note(self, rows: Rows, kept: Floats, screen: Screen | None = None) -> None:
+        """What the criterion keeps of some rows: from float32, or from bfloat16 with the error of ``screen``."""
+        if not len(rows):
+            return
+        losses, base = self._criterion.losses(kept, rows), self._base[rows]
+        least, spread, bias = self._criterion.row_at_least(losses), np.zeros(len(rows)), np.zeros(len(rows))
+        if screen is not None:
+            bias, spread = screen.error(np.maximum(losses, base))
+            least = least - np.abs(bias)
+        if not self._criterion.by_row:  # only the sum is a bound; it does not matter which row bears it
+            least = np.append(least.sum(), np.zeros(len(rows) - 1))
+        self.most[rows] = self._criterion.row_at_most(losses) + np.abs(bias)
+        self.least[rows], self.variance[rows], self.losses[rows] = least, spread**2, losses
+        self.favour[rows] = losses - base <= _ROW_MARGIN * spread
+        self.doubtful[rows] = (np.abs(losses - base) <= _ROW_MARGIN * spread) & (screen is not None)
+        self.seen[rows], self.exact[rows] = True, screen is None
+        if screen is None:
+            self.parts.append((rows, kept))
+
+    def totals(self, mine: Rows) -> Floats:
+        """(least, most, variance, votes, seen, exact) over these rows, (6,)."""
+        every = (self.least, self.most, self.variance, self.favour & self.seen, self.seen, self.exact)
+        return np.array([float(one[mine].sum()) for one in every])
 
     def forget_screened(self) -> None:
         """Go on as if only the exact rows had been seen."""
-        for one in (self.least, self.variance, self.base, self.favour, self.seen, self.doubtful):
+        for one in (self.least, self.variance, self.favour, self.seen, self.doubtful):
             one[~self.exact] = 0
+        self.most[~self.exact] = np.inf
 
 
 class Patience:

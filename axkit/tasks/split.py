@@ -106,24 +106,11 @@ class Split:
         labels = self.kind.collate(self.labels[wanted], int(self.lengths[wanted].max()))
         return Batch(inputs, labels, np.array(wanted))
 
-    def batches(self, size: int, cuts: Sequence[int] = ()) -> Iterator[Batch]:
-        """All examples, sorted by length; always the same batches for the same arguments.
-
-        Args:
-            size: examples per batch, at most.
-            cuts: no batch holds examples both of at most and of more than ``cut`` tokens.
-        """
+    def batches(self, size: int) -> Iterator[Batch]:
+        """All examples, sorted by length, at most ``size`` at a time; always the same batches."""
         order = np.argsort(self.lengths, kind="stable").tolist()
-        bounds = sorted(cuts)
-        start = 0
-        while start < len(order):
-            stop = min(start + size, len(order))
-            for cut in bounds:
-                inside = [i for i in order[start:stop] if self.lengths[i] <= cut]
-                if inside and len(inside) < stop - start:
-                    stop = start + len(inside)
-            yield self.batch(order[start:stop])
-            start = stop
+        for start in range(0, len(order), size):
+            yield self.batch(order[start : start + size])
 
     def score(self, predictions: Any, golds: Any) -> float:
         """The task's metric on any rows, in points."""

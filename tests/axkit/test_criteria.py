@@ -14,7 +14,7 @@ from axkit.axformer.hard_attention import HardAttention
 from axkit.axformer.hidden import HiddenStates, Shelf
 from axkit.axformer.order import Padded, hard_first
 from axkit.axformer.prune import AxformerPrune
-from axkit.axformer.sheet import Screen
+from axkit.axformer.sheet import Screen, Stakes
 from axkit.tasks.kinds import KINDS
 from axkit.testing import tiny_split, tiny_subject, tiny_tools
 
@@ -175,6 +175,28 @@ def test_a_row_errs_as_rows_do_with_its_largest_loss():
     assert spread.tolist() == [1, 1, 2, 2, 3, 3]
     assert bias.tolist() == [0.1, 0.1, 0.2, 0.2, 0.3, 0.3]
     assert screen.times(2).error(np.array([0.6]))[1] == 4
+
+
+def test_a_near_miss_is_certain_where_bfloat16_leaves_no_doubt():
+    """Of 100 rows in bfloat16: refused for its loss or by its votes, and surely below the ceiling."""
+    block = Stakes(ceiling=1.1, bound=1.0, needed=50, vote_decides=False)
+
+    def sealed(loss, votes, variance=0.01, exact=0, stakes=block):
+        return stakes.sealed(np.array([100 * loss, 100 * loss, variance, votes, 100, exact]), 100, True)
+
+    near = sealed(1.05, votes=80)
+    assert near.screened
+    assert not near.whole
+    assert 1.0 < near.value < 1.05
+    assert sealed(0.9, votes=50).value < 0.9  # outvoted
+    assert sealed(1.2, votes=80).value > 1.1
+    assert sealed(0.9, votes=80) is None  # it may be accepted
+    assert sealed(1.05, votes=80, variance=4.0) is None  # it may be accepted, or not even near
+    assert sealed(1.0999, votes=80) is None
+    assert sealed(1.05, votes=80, exact=100) is None  # float32 has seen all: nothing to infer
+    unseen = np.array([50.0, np.inf, 0.0, 10, 60, 60])
+    assert block.sealed(unseen, 100, True) is None
+    assert Stakes(1.0, 1.0, 50, vote_decides=True).sealed(unseen, 100, True).seen == 60
 
 
 def test_k_can_be_a_list_tried_in_order(family, tmp_path):

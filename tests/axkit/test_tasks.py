@@ -84,12 +84,13 @@ def test_files(tmp_path, suffix, monkeypatch):
     assert len(loaded.splits["test"]) == 40
 
 
-def test_batches_are_sorted_whole_and_cut():
+def test_batches_are_sorted_whole_and_the_same_each_time():
     split = tiny_split(50)
-    batches = list(split.batches(16, cuts=(8,)))
-    assert sorted(np.concatenate([b.rows for b in batches]).tolist()) == list(range(50))
+    batches = list(split.batches(16))
+    assert [len(b.rows) for b in batches] == [16, 16, 16, 2]
+    rows = np.concatenate([b.rows for b in batches])
+    assert sorted(rows.tolist()) == list(range(50))
+    assert (np.diff(split.lengths[rows]) >= 0).all()
     for batch in batches:
-        lengths = split.lengths[batch.rows]
-        assert (lengths <= 8).all() or (lengths > 8).all()
-        assert batch.inputs["input_ids"].shape[1] == lengths.max()
-    assert [b.rows.tolist() for b in split.batches(16, cuts=(8,))] == [b.rows.tolist() for b in batches]
+        assert batch.inputs["input_ids"].shape[1] == split.lengths[batch.rows].max()
+    assert [b.rows.tolist() for b in split.batches(16)] == [b.rows.tolist() for b in batches]
