@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ class Evaluator:
         self._patience, self._by_vote = Patience(), False  # the last candidate that votes decide on fell by them
         self._order.dense = self.base_losses
         tiers = self._order.tiers(np.ones(self.samples, bool))
-        self.batches = [batch for tier in tiers for batch in tier]
+        self.batches = list(chain(*tiers))
         self._screen: Screen | None = None
         worth = config.criterion != "metric" and self.samples >= _WORTH_SCREENING
         if config.screening == "auto" and worth and has_bfloat16():
@@ -138,12 +139,11 @@ class Evaluator:
         """What bfloat16 does to the losses of the dense model: rows with like losses err alike."""
         found, floors = np.zeros((len(tiers), 3)), list[float]()
         for number, tier in enumerate(tiers):
-            errors: list[Floats] = []
             for batch in sorted(tier, key=lambda batch: batch is not tier[len(tier) // 2]):  # middling length first
-                if sum(map(len, errors)) >= _MEASURED[min(number, len(_MEASURED) - 1)]:
+                if found[number, 2] >= _MEASURED[min(number, len(_MEASURED) - 1)]:
                     break
-                errors.append(self._error(partial(self.bench.logits, start=0), batch, self.now[batch.rows]))
-            found[number] = np.array([[e.sum(), (e * e).sum(), len(e)] for e in errors] or [[0.0] * 3]).sum(0)
+                error = self._error(partial(self.bench.logits, start=0), batch, self.now[batch.rows])
+                found[number] += error.sum(), (error * error).sum(), len(error)
             least = [float(self.base_losses[batch.rows].min()) for batch in tier]
             floors.append(min(least, default=floors[-1] if floors else np.inf))
         bias, square, rows = np.asarray(self._processes.sum(found)).T
@@ -159,8 +159,8 @@ class Evaluator:
     def look(self, run: Run, stakes: Stakes) -> Outcome:
         """Evaluate a candidate; abandon it once its fate is sealed.
 
-        First in bfloat16, allowing for its error, as long as that promises to seal it; then in float32 the rows whose
-        vote is in doubt; then the rest.
+        First in bfloat16, allowing for its error, as long as that promises to seal it; then in float32 the rows that
+        err most and those whose vote is in doubt; then the rest.
 
         Args:
             run: the candidate's logits.
@@ -185,7 +185,7 @@ class Evaluator:
             self._patience.told(stakes.vote_decides, sealed is not None)
             if sealed is not None:
                 return sealed
-            given_up = stakes.vote_decides and self.criterion.by_row
+            given_up = self._by_votes(stakes)
             if not self.criterion.by_row:
                 sheet.forget_screened()
         # what no screen can refuse for its loss falls by its votes, or needs every row
@@ -194,6 +194,10 @@ class Evaluator:
         batches = [*order(~(sheet.exact | clear)), *order(clear)]
         return self._rounds(sheet, run, batches, stakes, None) or self._whole(sheet)
 
+    def _by_votes(self, stakes: Stakes) -> bool:
+        """Whether a candidate can fall by its votes before all rows are seen."""
+        return stakes.vote_decides and self.criterion.by_row
+
     def _screened(self, screen: Screen, sheet: Sheet, run: Run, stakes: Stakes) -> Outcome | None:
         """Try to seal a candidate's fate in bfloat16; None if float32 has to.
 
@@ -201,14 +205,14 @@ class Evaluator:
         largest losses: the hardest run in float32 from the start, the next ones as soon as nothing else is left to do.
         """
         tiers = self._order.tiers(~sheet.exact)
-        batches = [batch for tier in tiers for batch in tier]
+        batches = list(chain(*tiers))
         screen = self._scaled(screen, sheet, run, batches)
-        if not (stakes.vote_decides and self.criterion.by_row):
+        if not self._by_votes(stakes):
             return self._rounds(sheet, run, batches, stakes, screen)
         sealed = self._rounds(sheet, run, tiers[0], stakes, None) or self._rounds(sheet, run, batches, stakes, screen)
         if sealed is not None or self._total((~sheet.seen[self._mine]).sum()):
             return sealed
-        sealed = self._rounds(sheet, run, [batch for tier in tiers[:_EXACT] for batch in tier], stakes, None)
+        sealed = self._rounds(sheet, run, list(chain(*tiers[:_EXACT])), stakes, None)
         return sealed or self._rounds(sheet, run, self._order.hard_first(sheet.doubtful), stakes, None)
 
     def _scaled(self, screen: Screen, sheet: Sheet, run: Run, batches: Sequence[Batch]) -> Screen:
@@ -219,7 +223,7 @@ class Evaluator:
             kept = self.criterion.see(run(batch), batch.labels)
             error = self._error(run, batch, kept)
             sheet.note(batch.rows, kept)
-            spread = screen.error(np.maximum(sheet.losses, self.base_losses)[batch.rows])[1]
+            _, spread = sheet.error(batch.rows, screen)
             found = np.array([(error * error).sum(), (spread**2).sum()])
         ours, dense = self._processes.sum(found)
         return screen.times(max(1.0, (ours / dense) ** 0.5 if dense else 1.0))
@@ -246,7 +250,7 @@ class Evaluator:
     def _turns(
         self, sheet: Sheet, run: Run, batches: Sequence[Batch], rounds: int, stakes: Stakes, screen: Screen | None
     ) -> Outcome | None:
-        asked = list(_ASKED) if screen is not None and stakes.vote_decides and self.criterion.by_row else []
+        asked = list(_ASKED) if screen is not None and self._by_votes(stakes) else []
         for turn in range(rounds):
             if turn < len(batches):
                 batch = batches[turn]

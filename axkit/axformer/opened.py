@@ -42,11 +42,12 @@ class OpenBlock:
         hidden, width = self._weight.shape
         alone = structure.first_token_only and layer == structure.last
         self._kept = HiddenStates(bench.shelf.rest(), (width, hidden, hidden), bench.split.lengths, alone)
+        self._places = self._kept.places if alone else bench.places  # the same, and known already
         beside = name == "ffn" and now.attention
         attention_out: Any = speaker.attention_out if beside else None
         roles = [*(["attention_out"] if name == "attention" or beside else []), *(["ffn_out"] if name == "ffn" else [])]
         for batch in batches:
-            seen, places = bench.seen_by(batch, layer, roles), self._kept.places(batch)
+            seen, places = bench.seen_by(batch, layer, roles), self._places(batch)
             with torch.inference_mode():
                 self._kept.put(_TERMS, places, seen[roles[-1]])
                 self._kept.put(_TOTAL, places, out(seen[roles[-1]]))
@@ -64,7 +65,7 @@ class OpenBlock:
 
     def logits(self, batch: Batch, part: Sequence[int]) -> Tensor:
         """Logits of one batch without some heads or neurons, named by their index in the dense model."""
-        places = self._kept.places(batch)
+        places = self._places(batch)
         self._feed.value = self._without(places, part).to(self._dtype)
         if self._before is not None:
             self._before.value = self._kept.get(_BESIDE, places).to(self._dtype)
@@ -84,5 +85,5 @@ class OpenBlock:
     def drop(self, batches: Iterable[Batch], part: Sequence[int]) -> None:
         """Leave these heads or neurons out of these batches from now on."""
         for batch in batches:
-            places = self._kept.places(batch)
+            places = self._places(batch)
             self._kept.put(_TOTAL, places, self._without(places, part))

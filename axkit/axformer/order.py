@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,7 @@ class Order:
 
     def hard_first(self, wanted: Rows) -> list[Batch]:
         """As :meth:`tiers`, one after the other."""
-        return [batch for tier in self.tiers(wanted) for batch in tier]
+        return list(chain(*self.tiers(wanted)))
 
     def short_first(self, wanted: Rows) -> list[Batch]:
         """For votes, which all count alike: the cheap ones first."""

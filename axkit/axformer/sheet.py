@@ -131,19 +131,24 @@ class Sheet:
         if not len(rows):
             return
         losses, base = self._criterion.losses(kept, rows), self._base[rows]
-        least, spread, bias = self._criterion.row_at_least(losses), np.zeros(len(rows)), np.zeros(len(rows))
-        if screen is not None:
-            bias, spread = screen.error(np.maximum(losses, base))
-            least = least - np.abs(bias)
+        self.losses[rows] = losses
+        bias, spread = self.error(rows, screen)
+        least = self._criterion.row_at_least(losses) - np.abs(bias)
         if not self._criterion.by_row:  # only the sum is a bound; it does not matter which row bears it
             least = np.append(least.sum(), np.zeros(len(rows) - 1))
         self.most[rows] = self._criterion.row_at_most(losses) + np.abs(bias)
-        self.least[rows], self.variance[rows], self.losses[rows] = least, spread**2, losses
+        self.least[rows], self.variance[rows] = least, spread**2
         self.favour[rows] = losses - base <= _ROW_MARGIN * spread
         self.doubtful[rows] = (np.abs(losses - base) <= _ROW_MARGIN * spread) & (screen is not None)
         self.seen[rows], self.exact[rows] = True, screen is None
         if screen is None:
             self.parts.append((rows, kept))
+
+    def error(self, rows: Rows, screen: Screen | None) -> tuple[Floats, Floats]:
+        """Bias and spread of rows that were noted, by the larger of their losses; none in float32."""
+        if screen is None:
+            return np.zeros(len(rows)), np.zeros(len(rows))
+        return screen.error(np.maximum(self.losses[rows], self._base[rows]))
 
     def totals(self, mine: Rows) -> Floats:
         """(least, most, variance, votes, seen, exact) over these rows, (6,)."""

@@ -69,7 +69,8 @@ class Workbench:
         """A layer of the copy, by role."""
         return Layer(index, self._modules[index], self.subject.family)
 
-    def _places(self, batch: Batch) -> Tensor:
+    def places(self, batch: Batch) -> Tensor:
+        """Where each token of a batch is kept, (rows, tokens), by whatever keeps all tokens of the split."""
         if self._placed is None or self._placed[0] is not batch:
             self._placed = batch, self._hidden.places(batch)
         return self._placed[1]
@@ -81,7 +82,7 @@ class Workbench:
 
     def refresh(self, batch: Batch, start: int) -> Tensor:
         """As :meth:`logits`, and keep the input of every layer above ``start``."""
-        places = self._places(batch)
+        places = self.places(batch)
 
         def keep(index: int) -> Any:
             def hook(_: nn.Module, args: tuple[Any, ...]) -> None:
@@ -155,7 +156,7 @@ class Workbench:
             yield
             return
         before, entrance = [self._modules[i] for i in range(start)], self._entrance
-        value = self._hidden.get(start - 1, self._places(batch)).to(self._dtype)
+        value = self._hidden.get(start - 1, self.places(batch)).to(self._dtype)
         family = self.subject.family
         for index, module in enumerate(before):
             stand_in = self._passed.get(module)
@@ -214,7 +215,7 @@ class Workbench:
         def run(batch: Batch) -> Tensor:
             if fed is not None:
                 feed, kept = fed
-                feed.value = kept.get(0, self._places(batch)).to(self._dtype)
+                feed.value = kept.get(0, self.places(batch)).to(self._dtype)
             return self.logits(batch, layer)
 
         with self.swapped(layer, probe):
