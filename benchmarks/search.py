@@ -34,6 +34,7 @@ from axkit.bars import Shown
 from axkit.cache import FileJournal
 from axkit.measure import peak_memory_bytes
 from axkit.passes import Tools
+from axkit.processor import keep_primitives
 from axkit.saving.folder import load
 from axkit.saving.opening import open_tokenizer
 from axkit.subject import Subject
@@ -83,6 +84,7 @@ class PaddedPasses:
     def __init__(self, model, family, split, args, structure):
         sizes = (structure.n_heads, structure.ffn_width)
         self.masks = oracle.Masks(copy.deepcopy(model).eval(), family.model_type, *sizes)
+        self.masks.model.set_attn_implementation(args.padded_attention)
         self.k, self.batches = args.k, []
         for start in range(0, len(split), args.padded_batch):
             rows = [split.examples[i] for i in range(start, min(start + args.padded_batch, len(split)))]
@@ -115,8 +117,15 @@ def main():
     parser.add_argument("--text", default="sentence")
     parser.add_argument("--label", default="label")
     parser.add_argument("--padded-batch", type=int, default=64, help="rows per batch of the padded passes")
+    parser.add_argument(
+        "--padded-attention",
+        choices=["sdpa", "eager"],
+        default="sdpa",
+        help="of the padded passes: PyTorch's fused one, or the explicit softmax of the authors' day",
+    )
     parser.add_argument("--rounds", type=int, default=1, help="all of it so often, in turn; ratios are medians")
     args = parser.parse_args()
+    keep_primitives()  # as `axkit apply` does
     model, tokenizer = load(args.model), open_tokenizer(Path(args.model))
     family = family_of(model.config.model_type)
     split = read_split(args.data, args.text, args.label, tokenizer)
@@ -144,6 +153,7 @@ def main():
         "threads": torch.get_num_threads(),
         "rounds": args.rounds,
         "padded_batch": args.padded_batch,
+        "padded_attention": args.padded_attention,
         "seconds": seconds,
         "ratio_vs_masked": ratio_vs_masked,
         "ratio_vs_masked_lowest": round(min(figures[1]), 2),

@@ -18,7 +18,7 @@ from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import Layer, carve_layer
 from axkit.axformer.feeds import Beside, same_attention
 from axkit.axformer.hidden import HiddenStates, Shelf
-from axkit.axformer.kernels import PackedLinears
+from axkit.axformer.kernels import Kernels
 from axkit.axformer.rehearsal import rehearsed
 from axkit.subject import Subject
 from axkit.tasks.split import Batch, Split
@@ -58,7 +58,7 @@ class Workbench:
         hidden = family.size(model.config, "hidden")
         self._hidden = HiddenStates(shelf, [hidden] * (len(self._modules) - 1), split.lengths)  # above the first layer
         self.head_size = hidden // subject.structure.n_heads
-        self._dtype, self._kernels = model.dtype, PackedLinears()
+        self._dtype, self._kernels = model.dtype, Kernels()
         one_token = subject.structure.last if self.subject.structure.first_token_only else None
         self._beside = Beside(family, shelf, split.lengths, one_token)
         self._placed: tuple[Batch, Tensor] | None = None  # of the last batch

@@ -10,7 +10,7 @@ from torch import nn
 
 from axkit.axformer.feeds import Feed
 from axkit.axformer.hidden import Shelf
-from axkit.axformer.kernels import PackedLinears
+from axkit.axformer.kernels import Kernels
 from axkit.axformer.trial import Workbench
 from axkit.testing import tiny_split, tiny_subject
 
@@ -83,7 +83,7 @@ def test_above_the_first_layer_nothing_is_embedded(family):
 
 
 def test_packed_weights_are_forgotten_with_their_tensor_and_follow_the_bias():
-    kernels, linear, rows = PackedLinears(), nn.Linear(6, 4), torch.randn(3, 6)
+    kernels, linear, rows = Kernels(), nn.Linear(6, 4), torch.randn(3, 6)
     with torch.no_grad(), kernels:
         linear(rows)
         with torch.autocast("cpu", torch.bfloat16):
@@ -94,14 +94,14 @@ def test_packed_weights_are_forgotten_with_their_tensor_and_follow_the_bias():
         assert wide(rows.double()).dtype == torch.float64
         scaled = nn.utils.parametrizations.weight_norm(nn.Linear(6, 4))
         torch.testing.assert_close(scaled(rows), nn.functional.linear(rows, scaled.weight, scaled.bias))
-    assert any(kernels._packed.values())
+    assert any(kernels.linears._packed.values())
     del linear
     gc.collect()
-    assert not any(kernels._packed.values())
+    assert not any(kernels.linears._packed.values())
 
 
 def test_packed_weights_give_the_same_sums_follow_changes_and_leave_nothing_behind():
-    before, kernels, linear = nn.Linear.forward, PackedLinears(), nn.Linear(6, 4)
+    before, kernels, linear = nn.Linear.forward, Kernels(), nn.Linear(6, 4)
     rows = torch.randn(3, 5, 6)
     with torch.inference_mode(), kernels:
         torch.testing.assert_close(linear(rows), nn.functional.linear(rows, linear.weight, linear.bias))
@@ -119,7 +119,7 @@ def test_packed_weights_give_the_same_sums_follow_changes_and_leave_nothing_behi
         assert linear(rows).requires_grad
     with pytest.raises(RuntimeError, match="of the model"), kernels:
         raise RuntimeError("of the model")
-    one, other = PackedLinears(), PackedLinears()
+    one, other = Kernels(), Kernels()
     for kernel in (one, other):  # left in another order than threads would
         kernel.__enter__()
     one.__exit__()
