@@ -14,6 +14,7 @@ from rich.table import Table
 from axkit import __version__, listing, processes
 from axkit.errors import AxkitError, RecipeError, as_storage_error
 from axkit.planning import Plan, plan
+from axkit.processor import keep_primitives
 from axkit.recipe import load_source
 
 _OVERRIDES = (
@@ -220,6 +221,7 @@ def predict_command(folder: str, text: str, pair: str | None) -> None:
 
 def main() -> None:
     """Entry point: what the user can mend is one sentence and exit code 2; a bug keeps its traceback."""
+    keep_primitives()  # here, because nothing has imported torch yet
     try:
         cli.main(standalone_mode=False)
     except AxkitError as error:

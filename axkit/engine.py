@@ -15,7 +15,6 @@ from axkit.keys import stage_keys
 from axkit.passes import Tools
 from axkit.planning import Plan, PlannedStep, plan
 from axkit.processes import current
-from axkit.processor import keep_primitives
 from axkit.progress import Progress, Silent
 from axkit.recipe import Recipe, Source
 from axkit.record import Stage, line, nothing_gained, stage_record, undo
@@ -71,7 +70,6 @@ def apply(
     Raises:
         AxkitError: bad input; finished stages stay.
     """
-    keep_primitives()
     made = recipe if isinstance(recipe, Plan) else plan(recipe)
     store = StageStore(Path(stages), shared=True) if stages else StageStore(Path(runs) / ".stages" / made.recipe.name)
     return _Engine(made, store, progress or Silent(), fresh).run()

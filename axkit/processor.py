@@ -12,7 +12,7 @@ _PRIMITIVES = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 
 
 def keep_primitives() -> None:
-    """Let oneDNN keep its primitives; in effect where it has not made one yet.
+    """Let oneDNN keep its primitives; in effect where torch is imported after it.
 
     It makes one for every shape that it multiplies, in some 0.4 ms, and keeps 1,024. A search goes on asking for a few
     thousand: a fourteenth of its time went into making them anew. Whoever has set the number himself keeps it.

@@ -20,6 +20,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from axkit.processor import keep_primitives
+
+keep_primitives()  # as the command does, before torch is there
+
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -34,7 +38,6 @@ from axkit.bars import Shown
 from axkit.cache import FileJournal
 from axkit.measure import peak_memory_bytes
 from axkit.passes import Tools
-from axkit.processor import keep_primitives
 from axkit.saving.folder import load
 from axkit.saving.opening import open_tokenizer
 from axkit.subject import Subject
@@ -125,7 +128,6 @@ def main():
     )
     parser.add_argument("--rounds", type=int, default=1, help="all of it so often, in turn; ratios are medians")
     args = parser.parse_args()
-    keep_primitives()  # as `axkit apply` does
     model, tokenizer = load(args.model), open_tokenizer(Path(args.model))
     family = family_of(model.config.model_type)
     split = read_split(args.data, args.text, args.label, tokenizer)
