@@ -22,7 +22,7 @@ _own: dict[str, Callable[..., Tensor]] = {}  # PyTorch's, found when the first w
 
 
 class Kernels(AbstractContextManager["Kernels"]):
-    """While it is entered, ``nn.Linear`` takes packed weights, and attention over few tokens is not fused.
+    """While it is entered, ``nn.Linear`` takes packed weights, and attention in bfloat16 is not fused.
 
     Autocast is obeyed, and where gradients are wanted nothing changes. The functions are replaced in the whole process:
     a mode that sees every function of torch costs some percent of a search.

@@ -14,10 +14,10 @@ from axkit.axformer.plain_attention import plain_attention
 fused = nn.functional.scaled_dot_product_attention
 
 
-def states(tokens, queries=None, dtype=torch.bfloat16, times=1.0):
+def states(tokens, queries=None, dtype=torch.bfloat16):
     generator = torch.Generator().manual_seed(tokens)
     query, key, value = (torch.randn(3, n, 2, 8, generator=generator) for n in (queries or tokens, tokens, tokens))
-    return [one.to(dtype).transpose(1, 2) for one in (times * query, key, value)]
+    return [one.to(dtype).transpose(1, 2) for one in (query, key, value)]
 
 
 def masks(tokens):
