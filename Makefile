@@ -10,7 +10,11 @@ OLD := .venv-oldest
 OLD_TESTS := tests/axkit/test_contract.py::test_family tests/axkit/test_families.py tests/axkit/test_saving.py \
 	tests/axkit/test_surgery.py tests/axkit/test_every_task.py
 
-.PHONY: demo demo-short test oldest lint types unit docs serve format clean
+# As on a processor of 2013: kernels sum in another order there, and torch would otherwise take the widest it finds.
+LOWERED := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 AXKIT_BFLOAT16=0
+TESTS :=
+
+.PHONY: demo demo-short test lowered oldest lint types unit docs serve format clean
 
 demo: $(VENV)/.demo  ## Set up, and make DistilBERT smaller and faster (some five minutes on two cores).
 	$(BIN)/axkit apply $(RECIPE) --force
@@ -19,6 +23,9 @@ demo-short: $(VENV)/.demo  ## The same job on fewer rows, in some two minutes; p
 	$(BIN)/axkit apply $(RECIPE) --force --out runs/short $(SHORT)
 
 test: $(VENV)/.dev lint types unit docs  ## Set up, lint, type-check, test, build the docs.
+
+lowered: $(VENV)/.dev  ## All tests as on a processor with AVX2 and no bfloat16; some of them: make lowered TESTS=tests/axkit/test_search.py
+	$(LOWERED) $(BIN)/pytest $(TESTS)
 
 oldest: $(OLD)/.done  ## Some tests with the oldest transformers that is supported; modernbert needs a later one.
 	$(OLD)/bin/python -m pytest -W ignore::DeprecationWarning -k "not modernbert" $(OLD_TESTS)

@@ -9,6 +9,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 _GPU = Path("/proc/driver/nvidia")
 _BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # x86, x86, Arm
 _PRIMITIVES = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+_OFF = "AXKIT_BFLOAT16"  # "0": nothing is computed in bfloat16 of axkit's own accord, whatever the processor can do
 
 
 def keep_primitives() -> None:
@@ -21,8 +22,11 @@ def keep_primitives() -> None:
 
 
 def has_bfloat16() -> bool:
-    """True where matrix products in bfloat16 run in hardware."""
+    """True where matrix products in bfloat16 run in hardware; never with ``AXKIT_BFLOAT16=0`` in the environment."""
     import torch
+
+    if os.environ.get(_OFF) == "0":
+        return False
 
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
@@ -31,6 +35,8 @@ def has_bfloat16() -> bool:
 
 def expects_bfloat16() -> bool | None:
     """:func:`has_bfloat16` foretold without torch, for plans; None where the processor's own list does not tell."""
+    if os.environ.get(_OFF) == "0":
+        return False
     if _GPU.exists():
         return None
     try:
