@@ -15,11 +15,13 @@ from filelock import FileLock, Timeout
 
 from axkit.keys import stage_name
 from axkit.progress import Progress
-from axkit.saving.folder import atomic_folder, load_subject, save
+from axkit.saving.atomic import atomic_folder
+from axkit.saving.folder import load_subject, save
 from axkit.subject import Subject
 
 STAGE = "stage.json"
 JOURNAL = "journal.jsonl"
+SCRATCH = "scratch"
 
 
 class FileJournal:
@@ -84,9 +86,25 @@ class StageStore:
         """Where a stage is, or would be."""
         return self.root / stage_name(index, name, key)
 
-    def journal(self, index: int, name: str, key: str) -> FileJournal:
-        """The journal of a stage that is being made."""
-        return FileJournal(self.root / f"{stage_name(index, name, key)}.{JOURNAL}")
+    def journal(self, folder: Path) -> FileJournal:
+        """The journal of a stage."""
+        return FileJournal(folder.with_name(f"{folder.name}.{JOURNAL}"))
+
+    def scratch(self, folder: Path) -> Path:
+        """The place of a stage that is being made, for what its pass wants to find again after an interruption."""
+        return folder.with_name(f"{folder.name}.{SCRATCH}")
+
+    def begin(self, folder: Path, fresh: bool) -> None:
+        """Make a stage's scratch folder, with what an interrupted run left there.
+
+        Args:
+            folder: of the stage.
+            fresh: without that; the journal starts anew too.
+        """
+        if fresh:
+            self.journal(folder).path.unlink(missing_ok=True)
+            shutil.rmtree(self.scratch(folder), ignore_errors=True)
+        self.scratch(folder).mkdir(parents=True, exist_ok=True)
 
     def find(self, folder: Path) -> tuple[Subject, dict[str, Any]] | None:
         """A finished stage, or None."""
@@ -104,11 +122,12 @@ class StageStore:
     def put(
         self, folder: Path, subject: Subject, tokenizer: Any, record: Mapping[str, Any], about: Mapping[str, Any]
     ) -> None:
-        """Write a stage, whole or not at all, its record with ``bytes``."""
+        """Write a stage, whole or not at all, its record with ``bytes``; its scratch folder goes."""
         with atomic_folder(folder) as partial:
             size = save(subject, tokenizer, partial, about)
             full = {**record, "bytes": size}
             (partial / STAGE).write_text(json.dumps(full, indent=1, allow_nan=False), encoding="utf-8")
+        shutil.rmtree(self.scratch(folder), ignore_errors=True)
 
     def keep_only(self, folders: set[Path]) -> None:
         """Drop all other stages, of earlier versions of a recipe say, and their journals."""

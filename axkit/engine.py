@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from axkit import measure
 from axkit.anatomy.surgery import dense_structure
-from axkit.cache import FileJournal, StageStore
+from axkit.cache import StageStore
 from axkit.keys import stage_keys
-from axkit.passes import Tools
 from axkit.planning import Plan, PlannedStep, plan
 from axkit.processes import current
 from axkit.progress import Progress, Silent
 from axkit.recipe import Recipe, Source
-from axkit.record import Stage, line, nothing_gained, stage_record, undo
+from axkit.record import Stage, line, nothing_gained
 from axkit.saving.opening import open_for_task, open_reader, token_limit
-from axkit.subject import Subject, TrailStep
+from axkit.stages import Workbench
+from axkit.subject import Subject
 from axkit.summary import compare
 from axkit.tasks.kinds import KINDS
-from axkit.tasks.split import Evaluation, Split
-
-STAGE_ROUNDS = 3  # of the interleaved timing after each stage; the final comparison takes measure.ROUNDS
+from axkit.tasks.split import Evaluation
 
 
 @dataclass(frozen=True)
@@ -82,11 +80,9 @@ class _Engine:
         self.store = store
         self.kind = KINDS[made.task.spec.kind]
         self.used: set[Path] = set()
-        self.dense: Subject | None = None
         self.dense_bytes = 0
         self.dense_search: tuple[float, float] | None = None  # metric and loss on the search split
         self.stages: list[Stage] = []
-        self.memo: dict[str, Any] = {}
         self.processes = current()
 
     def run(self) -> Run:
@@ -94,162 +90,81 @@ class _Engine:
         subject = self.initial
         before: Evaluation | None = None
         if not self.plan.baseline:
-            self.dense, self.dense_bytes = subject, self._measure_bytes(subject)
-            before = self._on_search(subject)
+            self.bench.dense, self.dense_bytes = subject, self._measure_bytes(subject)
+            before = self.bench.on_search(subject)
             self.dense_search = before.score, before.loss
         for step in self.plan.steps:
             subject, before = self._stage(step, subject, before)
             if step.index + 1 == self.plan.baseline:
                 record = self.stages[-1].record
-                self.dense, self.dense_bytes = subject, record["bytes"]
+                self.bench.dense, self.dense_bytes = subject, record["bytes"]
                 self.dense_search = record["metric_search"], record["loss_search_nats"]
         summary = self._summary(subject) if self.processes.is_main else {}
         if self.processes.is_main and not self.store.shared:
             self.store.keep_only(self.used)
         self.processes.wait()
-        return Run(self.plan, subject, self.tokenizer, self.stages, summary, self.about, self.keys[-1])
+        return Run(self.plan, subject, self.bench.tokenizer, self.stages, summary, self.about, self.keys[-1])
 
     def _load(self) -> None:
         made = self.plan
         rows = made.rows
         self.progress.say(f"Loading {made.recipe.model} and {made.task.name}")
-        self.tokenizer = open_reader(made.model_folder, made.family)
+        tokenizer = open_reader(made.model_folder, made.family)
         outputs = self.kind.outputs(rows.label_names)
         module = open_for_task(made.model_folder, self.kind, outputs, rows.label_names, made.recipe.seed)
-        self.limit = token_limit(self.tokenizer, module.config, made.family)
-        self._tokenize()
-        self.dense_test = self.splits["test"]
+        limit = token_limit(tokenizer, module.config, made.family)
+        self.bench = Workbench(made, tokenizer, limit, self.progress, self.processes)
+        self.dense_test = self.bench.splits["test"]
         self.about = {
             "recipe": made.recipe.name,
             "task": made.recipe.task,
             "samples": made.recipe.samples.model_dump(exclude_none=True),
             "label_names": list(rows.label_names),
-            "token_lengths": self.splits["test"].lengths[:96].tolist(),  # for timing where the data is not at hand
+            "token_lengths": self.dense_test.lengths[:96].tolist(),  # for timing where the data is not at hand
         }
         self.initial = Subject(module, made.family, dense_structure(module, made.family))
         self.keys = stage_keys(made)
-
-    def _tokenize(self, tokenizer: Any = None) -> None:
-        """The splits for the run's tokenizer, or for the one that a pass left."""
-        self.tokenizer = tokenizer or self.tokenizer
-        spec = self.plan.task.spec
-        self.splits = {
-            name: Split(part, spec, self.kind, self.tokenizer, self.limit)
-            for name, part in self.plan.rows.splits.items()
-        }
 
     def _stage(
         self, step: PlannedStep, subject: Subject, before: Evaluation | None
     ) -> tuple[Subject, Evaluation | None]:
         where = step.index, step.name, self.keys[step.index + 1]
-        folder, journal = self.store.folder(*where), self.store.journal(*where)
+        folder = self.store.folder(*where)
         self.used.add(folder)
         self.processes.wait()  # all see the same finished stages
         with self.store.alone(folder, self.progress):
-            subject, record, evaluation = self._find_or_make(step, subject, before, folder, journal)
-            written = journal.read()
+            subject, record, evaluation = self._find_or_make(step, subject, before, folder)
+            written = self.store.journal(folder).read()
         record["note"] = record["note"] or nothing_gained(record, self._previous(), step.runner.trains)
         self.progress.say(f"   {line(record)}")
         self.stages.append(Stage(record, written))
         return subject, evaluation
 
     def _find_or_make(
-        self, step: PlannedStep, subject: Subject, before: Evaluation | None, folder: Path, journal: FileJournal
+        self, step: PlannedStep, subject: Subject, before: Evaluation | None, folder: Path
     ) -> tuple[Subject, dict[str, Any], Evaluation | None]:
         found = None if self.fresh else self.store.find(folder)
         if found is not None:
             subject, record = found
             record["reused"] = True
             if record.get("new_tokenizer"):
-                self._tokenize(open_reader(folder, self.plan.family))
+                self.bench.tokenize(open_reader(folder, self.plan.family))
             self.progress.say(f"{step.index + 1}. {step.name}: finished earlier, reused")
             return subject, record, None
         self.progress.say(f"{step.index + 1}. {step.name}")
-        if self.fresh and self.processes.is_main:
-            journal.path.unlink(missing_ok=True)
+        if self.processes.is_main:
+            self.store.begin(folder, self.fresh)
         self.processes.wait()
-        config = step.config.model_dump(mode="json")
-        subject, record, evaluation = self._apply(step, config, subject, before, journal)
+        journal, scratch = self.store.journal(folder), self.store.scratch(folder)
+        subject, record, evaluation = self.bench.make(step, subject, before, journal, scratch)
         return subject, self._put(folder, subject, record), evaluation
-
-    def _apply(
-        self, step: PlannedStep, config: Mapping[str, Any], subject: Subject, before: Evaluation | None, journal: Any
-    ) -> tuple[Subject, dict[str, Any], Evaluation]:
-        import torch
-
-        start = time.perf_counter()
-        torch.manual_seed(self.plan.recipe.seed + step.index)
-        worked = subject.copy()
-        result = step.runner.apply(worked, step.config, self._tools(journal, step))
-        seconds = time.perf_counter() - start
-        worked.module.eval()
-        trail = TrailStep(step.name, step.distribution, config, result.state, result.facts)
-        worked.trail = (*subject.trail, trail)
-        if step.budget is not None:
-            before = before or self._on_search(subject)
-        tokenizer = self.tokenizer
-        if result.tokenizer is not None:
-            self._tokenize(result.tokenizer)
-        after = self._on_search(worked)
-        record = stage_record(step, config, result, seconds)
-        if step.budget is not None and before is not None and before.score - after.score > step.budget.max_drop:
-            undo(record, before.score - after.score, step.budget.max_drop)
-            worked, after = subject, before
-            if result.tokenizer is not None:
-                self._tokenize(tokenizer)
-        record |= {
-            "metric_search": after.score,
-            "loss_search_nats": after.loss,
-            "parameters": measure.count_values(worked.module),
-            "structure": worked.structure.to_json(),
-        }
-        record |= self._stage_speed(worked)
-        record["peak_memory_bytes"] = measure.peak_memory_bytes()
-        return worked, record, after
 
     def _put(self, folder: Path, subject: Subject, record: Mapping[str, Any]) -> dict[str, Any]:
         """Keep a stage; one process writes, all read what it wrote."""
         if self.processes.is_main:
-            self.store.put(folder, subject, self.tokenizer, record, self.about)
+            self.store.put(folder, subject, self.bench.tokenizer, record, self.about)
         self.processes.wait()
         return self.store.record(folder)
-
-    def _tools(self, journal: Any, step: PlannedStep) -> Tools:
-        tools = Tools(
-            train=self.splits["train"],
-            search=self.splits["search"],
-            teacher=self.dense.module if self.dense is not None else None,
-            tokenizer=self.tokenizer,
-            model_folder=str(self.plan.model_folder),
-            seed=self.plan.recipe.seed,
-            progress=self.progress,
-            journal=journal,
-            memo=self.memo,
-            processes=self.processes,
-        )
-
-        def run(subject: Subject, setting: str) -> Mapping[str, float]:
-            inner = step.inner[setting]
-            return inner.runner.apply(subject, inner.config, tools).facts
-
-        return replace(tools, run=run)
-
-    def _on_search(self, subject: Subject) -> Evaluation:
-        return self.splits["search"].evaluate(subject.module, progress=self.progress)
-
-    def _stage_speed(self, subject: Subject) -> dict[str, float]:
-        """Beside the dense model, in turn; alone as long as there is none. Other processes wait meanwhile."""
-        if not self.processes.is_main:
-            return {}
-        dense = {"dense": self.dense.module} if self.dense is not None else {}
-        inputs = measure.Inputs.of(self.splits["search"])
-        speeds = measure.speed({**dense, "stage": subject.module}, inputs, STAGE_ROUNDS, self.progress)
-        found = speeds["stage"].to_json()
-        if dense:
-            found["latency_b1_ms_p50_dense"] = speeds["dense"].latency_b1_ms_p50
-            found["throughput_b32_per_s_dense"] = speeds["dense"].throughput_b32_per_s
-            found["throughput_ratio"] = found["throughput_b32_per_s"] / speeds["dense"].throughput_b32_per_s
-        return found
 
     def _previous(self) -> Mapping[str, Any]:
         """The record that a stage is compared with: of the stage before, or of the dense model."""
@@ -266,12 +181,12 @@ class _Engine:
             return int(self._put(folder, subject, {})["bytes"])
 
     def _summary(self, subject: Subject) -> dict[str, Any]:
-        assert self.dense is not None, "set before or by the leading passes"
+        assert self.bench.dense is not None, "set before or by the leading passes"
         assert self.dense_search is not None, "set with it"
         self.progress.say("Measuring on the test split, which nothing has seen")
         labels = self.plan.rows.splits["train"].labels
-        tests = (self.dense_test, self.splits["test"])
-        summary = compare(self.dense.module, subject.module, *tests, labels, self.progress)
+        tests = (self.dense_test, self.bench.splits["test"])
+        summary = compare(self.bench.dense.module, subject.module, *tests, labels, self.progress)
         here = time.perf_counter() - self.start
         reused = sum(stage.record["wall_s"] for stage in self.stages if stage.record["reused"])
         return {
@@ -285,8 +200,8 @@ class _Engine:
             "wall_s": here + reused,
             "wall_this_run_s": here,
             "peak_memory_bytes": measure.peak_memory_bytes(),
-            "rows": {name: len(split) for name, split in self.splits.items()},
-            "rows_truncated": {name: split.at_limit for name, split in self.splits.items()},
+            "rows": {name: len(split) for name, split in self.bench.splits.items()},
+            "rows_truncated": {name: split.at_limit for name, split in self.bench.splits.items()},
             "test_rows_also_in_train_or_search": self.plan.rows.overlap,
             "rows_also_in_another_split": {
                 f"{there} in {here}": count for (here, there), count in self.plan.rows.overlaps.items()

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -89,6 +90,10 @@ class Tools:
         memo: lives as long as the run: what a pass leaves here may spare a later one work; nobody may need it.
         run: runs the pass that a setting of this one names (:class:`InnerStep`) on a subject; returns its facts.
         processes: this one, or those started together by ``accelerate launch``.
+        scratch: a folder of this stage alone, for what the pass wants to find again after an interruption, such as
+            checkpoints of a training; it is kept when the run is killed and removed when the stage is finished. What
+            is found there was written by the same pass with the same settings on the same model and rows, perhaps not
+            to its end. The processes of a run share it. None where nothing is kept.
     """
 
     train: Split
@@ -102,6 +107,7 @@ class Tools:
     memo: dict[str, Any] = field(default_factory=dict)
     run: Callable[[Subject, str], Mapping[str, float]] = _runs_nothing
     processes: Processes = field(default_factory=Processes)
+    scratch: Path | None = None
 
 
 @dataclass(frozen=True)

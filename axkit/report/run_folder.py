@@ -16,7 +16,8 @@ from axkit.engine import Run
 from axkit.record import journal_lines
 from axkit.report.plot import frontier_svg
 from axkit.report.text import FRONTIER, frontier_name, report_text
-from axkit.saving.folder import atomic_folder, save
+from axkit.saving.atomic import atomic_folder
+from axkit.saving.folder import save
 from axkit.tasks.images import ImageReader
 from axkit.tasks.kinds import KINDS
 

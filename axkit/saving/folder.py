@@ -1,4 +1,4 @@
-"""Model folders: written whole or not at all, checked before they load."""
+"""Model folders: what is in them, checked before they load."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import errno
 import hashlib
 import json
 import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from axkit.anatomy.family import family_of
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import dense_structure
-from axkit.errors import CheckpointError, as_storage_error
+from axkit.errors import CheckpointError
 from axkit.models import check_folder, read_config
 from axkit.quiet import quiet, quiet_quantizers
 from axkit.saving import classes
@@ -28,47 +26,8 @@ _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_m
 _READER_FILES = (*_TOKENIZER_FILES, "preprocessor_config.json")
 
 
-@contextmanager
-def atomic_folder(target: Path) -> Iterator[Path]:
-    """Yield an empty folder beside ``target``; it takes the target's place when the block ends without an error.
-
-    Raises:
-        StorageError: the disk is full or not writable; the target is as before.
-    """
-    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        yield partial
-        for path in partial.rglob("*"):
-            if path.is_file():
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
-        _swap(partial, target)
-    except OSError as error:
-        told = as_storage_error(error, target)
-        if told is not None:
-            raise told from error
-        raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _swap(partial: Path, target: Path) -> None:
-    old = target.with_name(f".{target.name}.old-{os.getpid()}")
-    if target.exists():
-        target.rename(old)
-    try:
-        partial.rename(target)
-    except OSError:
-        if old.exists():
-            old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
 def save(subject: Subject, tokenizer: Any, folder: Path, about: Mapping[str, Any] | None = None) -> int:
-    """Write a model into an existing folder (see :func:`atomic_folder`).
+    """Write a model into an existing folder (see :func:`axkit.saving.atomic.atomic_folder`).
 
     Args:
         subject: what to save.

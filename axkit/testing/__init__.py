@@ -42,6 +42,8 @@ TOLERANCE = 1e-5
 def tiny_tools(folder: Path, teacher: Any = None, rows: int = 40, family: Family | None = None) -> Tools:
     """What the engine would lend a pass, on tiny data; the journal is in ``folder``."""
     tokenizer = tiny_reader(family) if family is not None else tiny_tokenizer()
+    scratch = folder / "scratch"
+    scratch.mkdir(parents=True, exist_ok=True)
     return Tools(
         train=tiny_split(rows, 1, tokenizer, family),
         search=tiny_split(rows, 2, tokenizer, family),
@@ -51,6 +53,7 @@ def tiny_tools(folder: Path, teacher: Any = None, rows: int = 40, family: Family
         seed=7,
         progress=Silent(),
         journal=FileJournal(folder / "journal.jsonl"),
+        scratch=scratch,
     )
 
 

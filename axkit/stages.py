@@ -1,0 +1,138 @@
+"""One stage of a run: a pass is applied, what it made is measured and judged by its budget."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from axkit import measure
+from axkit.passes import Journal, Tools
+from axkit.planning import Plan, PlannedStep
+from axkit.processes import Processes
+from axkit.progress import Progress
+from axkit.record import stage_record, undo
+from axkit.subject import Subject, TrailStep
+from axkit.tasks.kinds import KINDS
+from axkit.tasks.split import Evaluation, Split
+
+STAGE_ROUNDS = 3  # of the interleaved timing after each stage; the final comparison takes measure.ROUNDS
+
+
+class Workbench:
+    """What the stages of a run share.
+
+    Attributes:
+        plan: what is run.
+        tokenizer: of the model as it is now; its image reader where it reads pixels.
+        splits: the rows, as that tokenizer makes them.
+        limit: tokens that the model takes.
+        dense: the model that the run is measured against; None until there is one.
+        memo: what passes leave for later ones (``Tools.memo``).
+    """
+
+    def __init__(self, plan: Plan, tokenizer: Any, limit: int, progress: Progress, processes: Processes) -> None:
+        self.plan, self.limit, self.progress, self.processes = plan, limit, progress, processes
+        self.dense: Subject | None = None
+        self.memo: dict[str, Any] = {}
+        self.tokenize(tokenizer)
+
+    def tokenize(self, tokenizer: Any) -> None:
+        """The splits for the model's tokenizer, or for the one that a pass left."""
+        self.tokenizer = tokenizer
+        spec = self.plan.task.spec
+        self.splits = {
+            name: Split(part, spec, KINDS[spec.kind], tokenizer, self.limit)
+            for name, part in self.plan.rows.splits.items()
+        }
+
+    def on_search(self, subject: Subject) -> Evaluation:
+        """The subject's answers on the search split."""
+        return self.splits["search"].evaluate(subject.module, progress=self.progress)
+
+    def make(
+        self, step: PlannedStep, subject: Subject, before: Evaluation | None, journal: Journal, scratch: Path
+    ) -> tuple[Subject, dict[str, Any], Evaluation]:
+        """Apply a pass to a copy.
+
+        Args:
+            step: the pass.
+            subject: left as it is.
+            before: its answers on the search split, where they are known.
+            journal: of the stage.
+            scratch: of the stage (``Tools.scratch``).
+
+        Returns:
+            What it made (the subject itself where the stage was undone), its record without ``bytes``, its answers.
+        """
+        import torch
+
+        config = step.config.model_dump(mode="json")
+        start = time.perf_counter()
+        torch.manual_seed(self.plan.recipe.seed + step.index)
+        worked = subject.copy()
+        result = step.runner.apply(worked, step.config, self._tools(step, journal, scratch))
+        seconds = time.perf_counter() - start
+        worked.module.eval()
+        trail = TrailStep(step.name, step.distribution, config, result.state, result.facts)
+        worked.trail = (*subject.trail, trail)
+        if step.budget is not None:
+            before = before or self.on_search(subject)
+        tokenizer = self.tokenizer
+        if result.tokenizer is not None:
+            self.tokenize(result.tokenizer)
+        after = self.on_search(worked)
+        record = stage_record(step, config, result, seconds)
+        if step.budget is not None and before is not None and before.score - after.score > step.budget.max_drop:
+            undo(record, before.score - after.score, step.budget.max_drop)
+            worked, after = subject, before
+            if result.tokenizer is not None:
+                self.tokenize(tokenizer)
+        return worked, record | self._measured(worked, after), after
+
+    def _tools(self, step: PlannedStep, journal: Journal, scratch: Path) -> Tools:
+        tools = Tools(
+            train=self.splits["train"],
+            search=self.splits["search"],
+            teacher=self.dense.module if self.dense is not None else None,
+            tokenizer=self.tokenizer,
+            model_folder=str(self.plan.model_folder),
+            seed=self.plan.recipe.seed,
+            progress=self.progress,
+            journal=journal,
+            memo=self.memo,
+            processes=self.processes,
+            scratch=scratch,
+        )
+
+        def run(subject: Subject, setting: str) -> Mapping[str, float]:
+            inner = step.inner[setting]
+            return inner.runner.apply(subject, inner.config, tools).facts
+
+        return replace(tools, run=run)
+
+    def _measured(self, subject: Subject, after: Evaluation) -> dict[str, Any]:
+        return {
+            "metric_search": after.score,
+            "loss_search_nats": after.loss,
+            "parameters": measure.count_values(subject.module),
+            "structure": subject.structure.to_json(),
+            **self._speed(subject),
+            "peak_memory_bytes": measure.peak_memory_bytes(),
+        }
+
+    def _speed(self, subject: Subject) -> dict[str, float]:
+        """Beside the dense model, in turn; alone as long as there is none. Other processes wait meanwhile."""
+        if not self.processes.is_main:
+            return {}
+        dense = {"dense": self.dense.module} if self.dense is not None else {}
+        inputs = measure.Inputs.of(self.splits["search"])
+        speeds = measure.speed({**dense, "stage": subject.module}, inputs, STAGE_ROUNDS, self.progress)
+        found = speeds["stage"].to_json()
+        if dense:
+            found["latency_b1_ms_p50_dense"] = speeds["dense"].latency_b1_ms_p50
+            found["throughput_b32_per_s_dense"] = speeds["dense"].throughput_b32_per_s
+            found["throughput_ratio"] = found["throughput_b32_per_s"] / speeds["dense"].throughput_b32_per_s
+        return found
