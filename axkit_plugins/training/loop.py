@@ -16,6 +16,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from axkit import NotApplicable, has_bfloat16
 from axkit_plugins.training import TrainingConfig
+from axkit_plugins.training.marks import left_as_found
 
 if TYPE_CHECKING:
     from axkit import Subject, Tools
@@ -118,7 +119,7 @@ def train(
     """
     for name, parameter in model.base_model.named_parameters():
         parameter.requires_grad_(not name.startswith(_FROZEN[config.freeze]))
-    with tempfile.TemporaryDirectory() as scratch:
+    with left_as_found(model), tempfile.TemporaryDirectory() as scratch:
         arguments = _arguments(config, tools, scratch)
         rows = Rows(tools.train, columns, targets)
         trainer = make_trainer(model=model, args=arguments, train_dataset=rows, data_collator=rows.batch)
@@ -134,9 +135,6 @@ def train(
             done = trainer.train()
         for _ in bar:  # a last epoch that ends early closes the bar
             pass
-    # accelerate leaves its autocast wrapped around forward: the model would go on computing in bfloat16
-    for name in ("forward", "_original_forward"):
-        model.__dict__.pop(name, None)
     for parameter in model.parameters():
         parameter.requires_grad_(True)
     model.to("cpu").eval()
