@@ -134,13 +134,13 @@ class Pass(ABC, Generic[C]):
 
     Class attributes:
         Config: the settings.
-        needs: what it must be lent: any of "train", "search", "teacher".
+        needs: what it must be lent: any of "train", "search", "teacher"; :meth:`needs_of` may need less.
         requires: traits that the subject must still have.
         ends: traits that it takes away.
         holds_budget: its own setting, points on the search split, by which it keeps within a recipe's ``budget``. The
             engine fills it in where the recipe does not, and undoes the stage only where the pass did not keep it.
         trains: True for a pass that changes weights only. The dense model that a run is measured against is what
-            the recipe's leading training passes leave.
+            the recipe's leading training passes leave, up to the first that learns from that very model.
         extra: the extra of the distribution that brings its optional packages.
         packages: the importable names of those packages.
         install: how to get them, where the extra alone does not bring them all.
@@ -174,6 +174,10 @@ class Pass(ABC, Generic[C]):
         Raises:
             NotApplicable: one sentence with the way out.
         """
+
+    def needs_of(self, config: C) -> frozenset[str]:  # an override is optional
+        """What it must be lent under these settings; ``needs``, unless a setting spares some of it."""
+        return self.needs
 
     def foresee(self, config: C) -> str:  # an override is optional
         """One sentence for the plan: what is known beforehand of how this will end here; touches no tensor."""

@@ -57,8 +57,13 @@ class PlannedStep:
 
     @property
     def needs(self) -> frozenset[str]:
-        """Of the pass and of those that it runs."""
-        return self.runner.needs.union(*(one.runner.needs for one in self.inner.values()))
+        """Of the pass and of those that it runs, under their settings."""
+        return self.runner.needs_of(self.config).union(*(one.needs for one in self.inner.values()))
+
+    @property
+    def trains_alone(self) -> bool:
+        """Whether it trains, and needs no dense model for it: such passes may come before there is one."""
+        return self.runner.trains and "teacher" not in self.needs
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,8 @@ class Plan:
         source: the recipe and its text.
         task: resolved.
         steps: the passes in order.
-        baseline: how many leading steps only train; what they leave is the dense model of the run.
+        baseline: how many leading steps only train, without a dense model to learn from; what they leave is the dense
+            model of the run.
     """
 
     source: Source
@@ -91,6 +97,12 @@ class Plan:
     def model_config(self) -> Mapping[str, Any]:
         """The model's config.json."""
         return models.read_config(self.model_folder)
+
+    @property
+    def brings_head(self) -> bool:
+        """Whether the model comes with a head for the kind of task."""
+        architecture = (self.model_config.get("architectures") or [""])[0]
+        return bool(architecture.endswith(f"For{HEADS[self.task.spec.kind]}"))
 
     @cached_property
     def family(self) -> Family:
@@ -199,18 +211,13 @@ def _check_order(source: Source, steps: tuple[PlannedStep, ...], faults: list[st
             )
         for trait in sorted(step.requires - INITIAL_TRAITS - ended.keys()):
             faults.append(f"{where}: '{step.name}' needs {trait}, which no earlier pass brings")
-        if "teacher" in step.needs and step.index < _baseline(steps):
-            faults.append(
-                f"{where}: '{step.name}' needs a teacher, the dense model of the run, and there is none before the "
-                f"leading training passes are done; put a pass such as finetune before it, or give a trained model"
-            )
         for trait in step.runner.ends:
             ended.setdefault(trait, step)
 
 
 def _baseline(steps: tuple[PlannedStep, ...]) -> int:
     count = 0
-    while count < len(steps) and steps[count].runner.trains:
+    while count < len(steps) and steps[count].trains_alone:
         count += 1
     return count
 
@@ -243,14 +250,14 @@ def _check_family(plan: Plan) -> None:
 def _check_head(plan: Plan) -> None:
     """A checkpoint that brings a head must bring the task's labels; one without needs a pass that trains."""
     config = plan.model_config
-    architecture = (config.get("architectures") or [""])[0]
     spec = plan.task.spec
-    if not architecture.endswith(f"For{HEADS[spec.kind]}"):
+    if not plan.brings_head:
         if not any(step.runner.trains for step in plan.steps):
             raise RecipeError(
                 f"{plan.source.place(('model',))}: '{plan.recipe.model}' has no trained head for the task; "
                 f"start the recipe with a pass that trains, such as finetune"
             )
+        _check_teacher(plan)
         return
     if spec.kind == "question_answering":  # start and end, whatever the config says of labels
         return
@@ -262,3 +269,14 @@ def _check_head(plan: Plan) -> None:
             f"model '{plan.recipe.model}' has a head for {outputs} labels, task '{plan.task.name}' has {classes}; "
             f"take a model without a head, or mend the task's 'label_names'"
         )
+
+
+def _check_teacher(plan: Plan) -> None:
+    """Without a head and without a leading training the dense model knows nothing that could be learned from it."""
+    for step in plan.steps:
+        if not plan.baseline and "teacher" in step.needs:
+            raise RecipeError(
+                f"{plan.source.place(('passes', step.index, 'pass'))}: '{step.name}' needs a teacher, the dense model "
+                f"of the run, and '{plan.recipe.model}' has no trained head for the task; start the recipe with a pass "
+                f"such as finetune, or with a model that is trained"
+            )

@@ -10,6 +10,7 @@ from axkit import (
     DIFFERENTIABLE,
     FLOAT_WEIGHTS,
     FULL_PRECISION,
+    TEACHER_TOKENS,
     TORCH_MODULE,
     NotApplicable,
     Pass,
@@ -70,7 +71,7 @@ class Distill(Pass[DistillConfig]):
     Config = DistillConfig
     purpose = "winning back what a structural pass lost, or learning from another trained model"
     needs = frozenset({"train", "teacher"})
-    requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION})
+    requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION, TEACHER_TOKENS})
     trains = True
     extra = "train"
     packages = ("accelerate",)
@@ -93,6 +94,10 @@ class Distill(Pass[DistillConfig]):
             raise NotApplicable(f"the attention scores of {family.model_type} cannot be seen; leave 'attention' at 0")
         if config.teacher != "dense":
             model_config(config.teacher)
+
+    def needs_of(self, config: DistillConfig) -> frozenset[str]:
+        """A teacher of its own spares the dense model."""
+        return self.needs if config.teacher == "dense" else self.needs - {"teacher"}
 
     def apply(self, subject: Subject, config: DistillConfig, tools: Tools) -> Result:
         """Train in place."""

@@ -72,6 +72,15 @@ def write_base_model(folder: Path, name: str = "distilbert") -> Path:
     return folder
 
 
+def write_trained_model(folder: Path, name: str = "distilbert") -> Path:
+    """The same with a head for the labels of :func:`write_rows`."""
+    model = tiny_model(family_of(name), id2label={0: "0", 1: "1"}, label2id={"0": 0, "1": 1})
+    with quiet():
+        model.save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
+
+
 def write_rows(path: Path, rows: int, seed: int = 0) -> Path:
     """Sentences whose label says whether 'good' or 'bad' stands in them."""
     import random

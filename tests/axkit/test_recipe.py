@@ -153,11 +153,57 @@ def test_axkit_error_is_the_root_of_all():
     assert issubclass(RecipeError, AxkitError)
 
 
-def test_a_pass_that_needs_a_teacher_before_there_is_one(monkeypatch):
-    from axkit_plugins.finetune import Finetune
+def passes(*lines):
+    """A recipe of these passes, on a model without a head."""
+    return GOOD[: GOOD.index("passes:")] + "passes:\n" + "".join(f"  - {line}\n" for line in lines)
 
-    monkeypatch.setattr(Finetune, "needs", frozenset({"train", "teacher"}))
-    assert any("needs a teacher" in fault for fault in faults(GOOD))
+
+FINETUNE, DISTILL, DROP = "{pass: finetune, epochs: 1}", "{pass: distill, hard: 1.0}", "{pass: drop_layers, drop: [1]}"
+
+
+@pytest.mark.parametrize(
+    ("lines", "baseline"),
+    [
+        ((FINETUNE, DISTILL), 1),  # self-distillation: what is measured against is what is learned from
+        ((FINETUNE, FINETUNE, DISTILL, DISTILL), 2),
+        ((FINETUNE, DROP, DISTILL), 1),
+    ],
+)
+def test_what_learns_from_the_dense_model_is_no_part_of_it(lines, baseline):
+    assert plan(read_source(passes(*lines), "r.yaml")).baseline == baseline
+
+
+def test_a_teacher_of_its_own_needs_no_dense_model(workplace, tmp_path):
+    source = (tmp_path / "recipe.yaml").read_text().partition("passes:")[0]
+    text = source + "passes:\n  - {pass: distill, teacher: ./model}\n  - {pass: finetune}\n  - {pass: int8}\n"
+    made = plan(read_source(text, "r.yaml"))
+    assert made.baseline == 2
+    assert made.steps[0].needs == {"train"}
+
+
+@pytest.mark.parametrize("teacher", ["dense", "./model"])
+def test_no_teacher_takes_other_tokens(teacher):
+    told = faults(passes(FINETUNE, "{pass: vocab}", f"{{pass: distill, teacher: {teacher}}}"))
+    assert told == [
+        "r.yaml, line 8: 'distill' needs teacher_tokens, which 'vocab' (pass 1) ends; put 'distill' before it"
+    ]
+
+
+@pytest.mark.parametrize("lines", [(DISTILL, FINETUNE), (DROP, DISTILL), (DROP, FINETUNE, DISTILL)])
+def test_a_teacher_that_nobody_has_trained_is_refused_with_a_way_that_works(lines):
+    at = 6 + lines.index(DISTILL)
+    (told,) = faults(passes(*lines))
+    assert told.startswith(f"r.yaml, line {at}: 'distill' needs a teacher, the dense model of the run")
+    assert "start the recipe with a pass such as finetune" in told
+    assert plan(read_source(passes(FINETUNE, *lines), "r.yaml")).baseline == 1
+
+
+def test_a_trained_model_is_a_teacher_without_any_pass(workplace, tmp_path):
+    from conftest import write_trained_model
+
+    write_trained_model(tmp_path / "trained")
+    source = (tmp_path / "recipe.yaml").read_text().partition("passes:")[0].replace("model: model", "model: trained")
+    assert plan(read_source(source + f"passes:\n  - {DISTILL}\n", "r.yaml")).baseline == 0
 
 
 def test_a_pass_whose_package_is_missing_names_the_extra(monkeypatch):

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from axkit import apply
 from axkit.anatomy.family import family_of
 from axkit.errors import CheckpointError, NotApplicable
 from axkit.quiet import quiet
+from axkit.recipe import read_source
 from axkit.testing import tiny_subject, tiny_tokenizer, tiny_tools
 from axkit_plugins.distill import Distill
 
@@ -158,3 +160,23 @@ def test_another_teacher_by_folder(tmp_path):
     before = distance(subject.module, teacher, tools.train)
     Distill().apply(subject, config, tools)
     assert distance(subject.module, teacher, tools.train) < before
+
+
+RECIPE = """\
+axkit: 1
+name: taught
+model: model
+task: {kind: classification, files: {train: train.jsonl, test: test.jsonl}, text: sentence, label: label}
+passes:
+"""
+
+
+@pytest.mark.parametrize("first", ["", "  - {pass: finetune, epochs: 0.1}\n"])
+def test_a_student_learns_from_a_folder_first_and_after_a_training(first, workplace, tmp_path):
+    from conftest import write_trained_model
+
+    write_trained_model(tmp_path / "teacher")
+    text = RECIPE + first + "  - {pass: distill, teacher: ./teacher, epochs: 0.5, precision: float32}\n"
+    run = apply(read_source(text, "r.yaml"), runs=tmp_path / "runs")
+    assert [stage.record["pass"] for stage in run.stages][-1] == "distill"
+    assert run.plan.baseline == len(run.plan.steps), "it trains, and needs nothing of the run"
