@@ -79,8 +79,7 @@ class Int8(Pass[Int8Config]):
         }
         note = _note(state, bool(int8_modules.kernel()))
         beside = others.beside(subject.module, float(after), config.sensitivity_rows)
-        if beside and beside[-1]["times_float32"] <= beside[1]["times_float32"]:
-            note = f"{note} A bfloat16 copy is as fast here: see the table of precisions.".strip()
+        note = f"{note} {precisions.which_is_faster(beside)}".strip()
         return Result(state=state, facts=facts, note=note, tables={"sensitivity": table, "precisions": beside})
 
     def restore(self, subject: Subject, config: Int8Config, state: Mapping[str, Any]) -> None:

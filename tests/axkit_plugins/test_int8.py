@@ -16,6 +16,7 @@ from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_toke
 from axkit_plugins.quantize import calibrate, int8_model
 from axkit_plugins.quantize.int8 import Int8
 from axkit_plugins.quantize.int8_modules import Int8Embedding, Int8Linear, to_int8, weight_bytes
+from axkit_plugins.quantize.precisions import which_is_faster
 from axkit_plugins.quantize.roles import linear_names, role_of
 
 
@@ -149,10 +150,29 @@ def test_a_bfloat16_copy_is_measured_beside_it(plain_family, tmp_path, monkeypat
     assert rows[1]["weights_bytes"] == rows[0]["weights_bytes"] / 2
     assert rows[2]["weights_bytes"] == result.facts["weights_after_bytes"]
     assert 0 < rows[1]["moves_nats"] < rows[2]["moves_nats"]
-    assert ("A bfloat16 copy is as fast" in result.note) == (rows[2]["times_float32"] <= rows[1]["times_float32"])
+    assert which_is_faster(rows) in result.note
     assert not run(tiny_subject(plain_family), tmp_path, beside_bfloat16=False).tables["precisions"]
     monkeypatch.setattr("axkit_plugins.quantize.precisions.has_bfloat16", lambda: False)
     assert not run(tiny_subject(plain_family), tmp_path).tables["precisions"]
+
+
+@pytest.mark.parametrize(
+    ("int8", "bfloat16", "said"),
+    [
+        (1.8, 2.2, "A bfloat16 copy is 1.22x as fast as int8 here (int8 1.80x float32, bfloat16 2.20x), in 2.00x the"),
+        (2.5, 1.25, "int8 is 2.00x as fast as a bfloat16 copy here (int8 2.50x float32, bfloat16 1.25x)."),
+        (2.0, 2.02, "int8 and a bfloat16 copy are equally fast here (int8 2.00x float32, bfloat16 2.02x)."),
+    ],
+)
+def test_the_note_says_which_is_faster_and_the_way_to_it(int8, bfloat16, said):
+    rows = [
+        {"stored_as": "float32", "times_float32": 1.0, "weights_bytes": 400.0},
+        {"stored_as": "bfloat16", "times_float32": bfloat16, "weights_bytes": 200.0},
+        {"stored_as": "int8", "times_float32": int8, "weights_bytes": 100.0},
+    ]
+    assert which_is_faster(rows).startswith(said)
+    assert ("`- pass: bf16`" in which_is_faster(rows)) == (bfloat16 > 1.03 * int8)
+    assert which_is_faster([]) == ""
 
 
 def test_one_of_query_key_and_value_spares_all_where_they_are_one(tmp_path):
