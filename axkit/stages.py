@@ -76,8 +76,7 @@ class Workbench:
         result = step.runner.apply(worked, step.config, self._tools(step, journal, scratch))
         seconds = time.perf_counter() - start
         worked.module.eval()
-        trail = TrailStep(step.name, step.distribution, config, result.state, result.facts)
-        worked.trail = (*subject.trail, trail)
+        worked.passed(TrailStep(step.name, step.distribution, config, result.state, result.facts))
         if step.budget is not None:
             before = before or self.on_search(subject)
         tokenizer = self.tokenizer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from axkit.anatomy.family import Family
@@ -22,6 +22,8 @@ class TrailStep:
         config: its settings, resolved.
         state: what ``Pass.restore`` needs to rebuild the module (JSON); None where the Structure says it all.
         facts: what the pass reported; each key ends in its unit.
+        structure: what the pass left of the model; None where that is what all passes together have left. A folder
+            is rebuilt in the order of its trail: carved to this, then restored, step by step.
     """
 
     name: str
@@ -29,21 +31,28 @@ class TrailStep:
     config: Mapping[str, Any] = field(default_factory=dict)
     state: Mapping[str, Any] | None = None
     facts: Mapping[str, float] = field(default_factory=dict)
+    structure: Structure | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON."""
+    def to_json(self, end: Structure) -> dict[str, Any]:
+        """Plain JSON; the structure stands there only if it is not ``end``, that of the whole model."""
         return {
             "name": self.name,
             "source": self.source,
             "config": dict(self.config),
             "state": None if self.state is None else dict(self.state),
             "facts": dict(self.facts),
+            **({} if self.structure in (None, end) else {"structure": self.structure.to_json()}),
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> TrailStep:
-        """The inverse of :meth:`to_json`."""
-        return cls(data["name"], data["source"], data["config"], data["state"], data["facts"])
+    def from_json(cls, data: Mapping[str, Any], end: Structure) -> TrailStep:
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            CheckpointError: the structure is damaged.
+        """
+        structure = Structure.from_json(data["structure"]) if "structure" in data else end
+        return cls(data["name"], data["source"], data["config"], data["state"], data["facts"], structure)
 
 
 @dataclass
@@ -85,6 +94,10 @@ class Subject:
         """
         carve(self.module, self.family, self.structure, structure)
         self.structure = structure
+
+    def passed(self, step: TrailStep) -> None:
+        """Note that a pass was applied; the step gets the structure that the model has now."""
+        self.trail = (*self.trail, replace(step, structure=self.structure))
 
     def copy(self) -> Subject:
         """An independent copy: own weights, same trail."""

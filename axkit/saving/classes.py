@@ -7,6 +7,7 @@ A pruned checkpoint under the stock model_type would reload removed blocks as ra
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -15,7 +16,7 @@ from typing import Any
 from axkit import registry
 from axkit.anatomy.family import family_of
 from axkit.anatomy.structure import Structure
-from axkit.anatomy.surgery import carve, dense_structure
+from axkit.anatomy.surgery import dense_structure
 from axkit.errors import AxkitError, CheckpointError
 from axkit.subject import Subject, TrailStep
 
@@ -57,12 +58,15 @@ def model_class(stock: Any) -> Any:
 
 def describe(subject: Subject) -> dict[str, Any]:
     """The config field: everything that :func:`rebuild` needs."""
-    steps = [step.to_json() for step in subject.trail if step.state is not None]
+    steps = [step.to_json(subject.structure) for step in subject.trail if step.state is not None]
     return {"structure": subject.structure.to_json(), "trail": steps}
 
 
 def rebuild(module: Any, described: Any) -> None:
     """Give a freshly made stock module the shapes that the config field describes; weights come after.
+
+    Passes are followed in their order, as a pass may be carved after it has put its own modules in, or before. A step
+    without a structure, as all were before axkit noted them, has the one that is left at the end.
 
     Raises:
         CheckpointError: the field is damaged, or needs a pass that is not installed.
@@ -70,19 +74,35 @@ def rebuild(module: Any, described: Any) -> None:
     if described is None:
         return
     family = family_of(str(module.config.model_type))
-    structure = Structure.from_json(described["structure"])
-    dense = dense_structure(module, family)
-    if len(structure.layers) != len(dense.layers) or structure.n_heads != dense.n_heads:
-        raise CheckpointError("the checkpoint's structure does not fit its own config; save the model again")
-    carve(module, family, dense, structure)
-    subject = Subject(module, family, structure)
-    for data in described["trail"]:
-        step = TrailStep.from_json(data)
-        try:
-            pass_class = registry.get(registry.PASSES, step.name)
-        except AxkitError as error:
-            raise CheckpointError(f"this model needs the pass '{step.name}' of {step.source}: {error}") from error
-        pass_class().restore(subject, pass_class.Config.model_validate(step.config), step.state)
+    end = Structure.from_json(described["structure"])
+    steps = [TrailStep.from_json(data, end) for data in described["trail"]]
+    subject = Subject(module, family, dense_structure(module, family))
+    _check_order(subject.structure, [*(step.structure or end for step in steps), end])
+    for step in steps:
+        subject.carve(step.structure or end)
+        _restore(subject, step)
+    subject.carve(end)
+
+
+def _check_order(dense: Structure, then: Sequence[Structure]) -> None:
+    """Each is what a step left of what the one before it had left."""
+    now = dense
+    for one in then:
+        if (len(one.layers), one.n_heads, one.ffn_width) != (len(now.layers), now.n_heads, now.ffn_width):
+            raise CheckpointError("the checkpoint's structure does not fit its own config; save the model again")
+        if not one.is_within(now):
+            raise CheckpointError(
+                "a step of the checkpoint's trail has what an earlier one removed; save the model again"
+            )
+        now = one
+
+
+def _restore(subject: Subject, step: TrailStep) -> None:
+    try:
+        pass_class = registry.get(registry.PASSES, step.name)
+    except AxkitError as error:
+        raise CheckpointError(f"this model needs the pass '{step.name}' of {step.source}: {error}") from error
+    pass_class().restore(subject, pass_class.Config.model_validate(step.config), step.state)
 
 
 def __getattr__(name: str) -> Any:

@@ -58,7 +58,7 @@ def save(subject: Subject, tokenizer: Any, folder: Path, about: Mapping[str, Any
         "format": FORMAT,
         "axkit": _version(),
         "structure": subject.structure.to_json(),
-        "trail": [step.to_json() for step in subject.trail],
+        "trail": [step.to_json(subject.structure) for step in subject.trail],
         "about": dict(about or {}),
         "sha256": {path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.is_file()},
     }
@@ -130,8 +130,8 @@ def load_subject(folder: str | Path) -> Subject:
     module = load_module(folder, config)
     if manifest is None:
         return Subject(module, family, dense_structure(module, family))
-    trail = tuple(TrailStep.from_json(step) for step in manifest["trail"])
-    return Subject(module, family, Structure.from_json(manifest["structure"]), trail)
+    structure = Structure.from_json(manifest["structure"])
+    return Subject(module, family, structure, tuple(TrailStep.from_json(step, structure) for step in manifest["trail"]))
 
 
 def load_module(folder: Path, config: Mapping[str, Any]) -> Any:

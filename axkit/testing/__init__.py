@@ -6,6 +6,7 @@ import json
 import math
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from axkit.anatomy.family import Family, family_of
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import check_first_token
 from axkit.cache import FileJournal
-from axkit.passes import Pass, Tools
+from axkit.errors import NotApplicable
+from axkit.passes import FLOAT_WEIGHTS, TORCH_MODULE, Pass, Tools
 from axkit.progress import Silent
 from axkit.quiet import quiet
 from axkit.saving.folder import load_subject, save
@@ -107,7 +109,7 @@ def check_pass(pass_class: type[Pass[Any]], family: str | Family, name: str | No
         tokenizer = result.tokenizer or tools.tokenizer
         search = tiny_split(len(tools.search), 2, tokenizer, known)
         step = TrailStep(name or pass_class.__name__, "test", config.model_dump(), result.state, result.facts)
-        subject.trail = (step,)
+        subject.passed(step)
         after = logits_of(subject.module, search)
         _say(bool(torch.isfinite(after).all()), "the result's logits are not finite")
         same = subject.is_stock and result.tokenizer is None and bool(torch.equal(before, after))
@@ -116,7 +118,55 @@ def check_pass(pass_class: type[Pass[Any]], family: str | Family, name: str | No
         gap = float((logits_of(again.module, search) - after).abs().max())
         _say(gap <= TOLERANCE, f"the reloaded model's logits differ by {gap:.2g}")
         _say(again.structure == subject.structure, "the structure changed on its way through a folder")
+        if result.state is not None:
+            _check_carved_after(runner, subject, tokenizer, search)
+            fresh = tiny_tools(Path(scratch) / "carved", teacher=dense.module, family=known)
+            _check_carved_before(runner, config, step, dense, fresh)
     return subject
+
+
+def _check_carved_after(runner: Pass[Any], subject: Subject, tokenizer: Any, search: Split) -> None:
+    """A pass with a state after which other passes may carve: the state must fit what is carved, too."""
+    if {TORCH_MODULE, FLOAT_WEIGHTS} & runner.ends:
+        return
+    carved = subject.copy()
+    try:
+        carved.carve(_less(carved.structure))
+        after = logits_of(carved.module, search)
+        gap = float((logits_of(reload(carved, tokenizer).module, search) - after).abs().max())
+    except Exception as error:  # what the author's modules and restore make of it
+        raise AssertionError(
+            f"the pass has a state and keeps float_weights, but what a later pass carves does not reload ({error}); "
+            f"mend restore, or put FLOAT_WEIGHTS in ends"
+        ) from error
+    _say(gap <= TOLERANCE, f"carved after the pass, the reloaded model's logits differ by {gap:.2g}")
+
+
+def _check_carved_before(runner: Pass[Any], config: Any, step: TrailStep, dense: Subject, tools: Tools) -> None:
+    """The same pass on a model that was carved before it, unless it refuses that."""
+    subject = dense.copy()
+    subject.carve(_less(subject.structure))
+    try:
+        result = runner.apply(subject, config, tools)
+    except NotApplicable:
+        return
+    subject.module.eval()
+    subject.passed(replace(step, state=result.state))
+    tokenizer = result.tokenizer or tools.tokenizer
+    search = tiny_split(len(tools.search), 2, tokenizer, dense.family)
+    after = logits_of(subject.module, search)
+    try:
+        gap = float((logits_of(reload(subject, tokenizer).module, search) - after).abs().max())
+    except Exception as error:  # likewise
+        raise AssertionError(f"what it makes of a carved model does not reload ({error}); mend restore") from error
+    _say(gap <= TOLERANCE, f"what it makes of a carved model, reloaded, has logits that differ by {gap:.2g}")
+
+
+def _less(structure: Structure) -> Structure:
+    """Without a head and some neurons of each layer that has them; of several layers the first loses a block."""
+    for index, layer in enumerate(structure.layers):
+        structure = structure.without_heads(index, layer.heads[:1]).without_neurons(index, layer.neurons[:8])
+    return structure.without_ffn(0) if len(structure.layers) > 1 and structure.layers[0].present else structure
 
 
 def check_family(family: Family) -> None:

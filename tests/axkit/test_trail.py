@@ -1,0 +1,211 @@
+"""What passes did is rebuilt in their order: carved and then given modules of another form, or the other way round."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from golden import write_0_1_0
+from torch import nn
+
+from axkit import registry
+from axkit.anatomy.family import family_of
+from axkit.errors import CheckpointError
+from axkit.passes import FLOAT_WEIGHTS, INITIAL_TRAITS, Pass, PassConfig, Result
+from axkit.saving.folder import load_subject, save
+from axkit.subject import TrailStep
+from axkit.testing import check_pass, logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
+
+
+class Gained(nn.Linear):
+    """A linear layer with a factor for each output; it can be carved, and is a plain one then."""
+
+    def __init__(self, linear):
+        super().__init__(linear.in_features, linear.out_features, linear.bias is not None, linear.weight.device)
+        self.weight, self.bias = linear.weight, linear.bias
+        self.register_buffer("gain", torch.full((linear.out_features,), 1.5, device=linear.weight.device))
+
+    def forward(self, x):
+        return super().forward(x) * self.gain
+
+
+class Sealed(nn.Module):
+    """A linear layer as nobody can carve it."""
+
+    def __init__(self, linear):
+        super().__init__()
+        self.inner = nn.Sequential(linear)
+
+    def forward(self, x):
+        return self.inner(x)
+
+
+class Gain(Pass[PassConfig]):
+    """A stranger's: weights stay float, linear layers get a buffer, and so does the model."""
+
+    Config = PassConfig
+    module = Gained
+
+    def apply(self, subject, config, tools):
+        names = [name for name, module in subject.module.named_modules() if isinstance(module, nn.Linear)]
+        state = {"names": [name for name in names if "classifier" not in name], "outputs": 24}
+        self.restore(subject, config, state)
+        return Result(state=state)
+
+    def restore(self, subject, config, state):
+        subject.module.register_buffer("temperature", torch.ones(1))
+        for name in state["names"]:
+            parent, _, last = name.rpartition(".")
+            linear = subject.module.get_submodule(name)
+            setattr(subject.module.get_submodule(parent), last, type(self).module(linear))
+
+
+class Seal(Gain):
+    module = Sealed
+
+
+class EndsIt(Seal):
+    ends = frozenset({FLOAT_WEIGHTS})
+
+
+class OnlyDense(Gain):
+    """Its restore takes every feed-forward block to be as wide as the dense model's."""
+
+    ends = frozenset({FLOAT_WEIGHTS})
+
+    def apply(self, subject, config, tools):
+        self.restore(subject, config, {"wide": len(subject.structure.layers[1].neurons)})
+        return Result(state={}, note="offsets of nothing")
+
+    def restore(self, subject, config, state):
+        wide = subject.family.size(subject.module.config, "ffn_width")
+        for layer in subject.layers:
+            if subject.structure.layers[layer.index].ffn:
+                layer.ffn_in.register_buffer("offset", torch.zeros(state.get("wide", wide)))
+
+
+STRANGERS = {"gain": Gain, "seal": Seal, "ends_it": EndsIt, "only_dense": OnlyDense}
+
+
+@pytest.fixture(autouse=True)
+def strangers(monkeypatch):
+    real = registry.get
+    monkeypatch.setattr(
+        registry, "get", lambda group, name: STRANGERS[name] if name in STRANGERS else real(group, name)
+    )
+
+
+def cut(subject, number):
+    """One of several cuts that can follow one another, and how it is told."""
+    now = subject.structure
+    then = [
+        lambda: now.without_heads(0, [1]).without_neurons(1, range(4)),
+        lambda: now.without_ffn(0).without_heads(2, [0, 3]).change(1, hard_k=4),
+        lambda: now.without_layer(1),
+    ][number]()
+    subject.carve(then)
+    subject.passed(TrailStep(f"cut {number}", "test"))
+
+
+def gained(subject, tmp_path):
+    config = PassConfig()
+    subject.passed(TrailStep("gain", "test", config.model_dump(), Gain().apply(subject, config, None).state))
+    with torch.no_grad():
+        for name, buffer in subject.module.named_buffers():
+            if name.endswith("gain"):
+                buffer.uniform_(0.5, 2)
+
+
+def quantized(subject, tmp_path):
+    runner = registry.get(registry.PASSES, "int8")()
+    config = runner.Config()
+    result = runner.apply(subject, config, tiny_tools(tmp_path))
+    subject.passed(TrailStep("int8", "test", config.model_dump(mode="json"), result.state, result.facts))
+
+
+ORDERS = ["0g", "g0", "0g1", "g01", "gg", "0g1g2", "g0q", "0g1q", "01q"]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("name", ["bert", "distilbert", "modernbert"])
+def test_any_order_of_carving_and_new_modules_reloads_exactly(name, order, tmp_path):
+    """g: modules of another form that can still be carved; q: int8; a number: a cut."""
+    subject, split = tiny_subject(family_of(name)), tiny_split()
+    for letter in order:
+        made = {"g": gained, "q": quantized}.get(letter)
+        if made is None:
+            cut(subject, int(letter))
+        else:
+            made(subject, tmp_path)
+    subject.module.eval()
+    once = reload(subject, tiny_tokenizer())
+    again = reload(once, tiny_tokenizer())
+    for one in (once, again):
+        assert torch.equal(logits_of(one.module, split), logits_of(subject.module, split))
+        assert one.structure == subject.structure
+        assert one.trail == subject.trail
+
+
+def test_only_what_differs_from_the_end_is_written(tmp_path):
+    subject = tiny_subject(family_of("bert"))
+    cut(subject, 0)
+    gained(subject, tmp_path)
+    cut(subject, 1)
+    quantized(subject, tmp_path)
+    save(subject, tiny_tokenizer(), tmp_path)
+    trail = json.loads((tmp_path / "axkit.json").read_text())["trail"]
+    assert ["structure" in step for step in trail] == [True, True, False, False]
+    described = json.loads((tmp_path / "config.json").read_text())["axkit"]
+    assert [(step["name"], "structure" in step) for step in described["trail"]] == [("gain", True), ("int8", False)]
+
+
+@pytest.mark.parametrize("order", ["0", "q", "0q", "01q", "0g", "01g"])
+def test_folders_of_0_1_0_load(order, tmp_path):
+    subject, split = tiny_subject(family_of("bert")), tiny_split()
+    for letter in order:
+        made = {"g": gained, "q": quantized}.get(letter)
+        if made is None:
+            cut(subject, int(letter))
+        else:
+            made(subject, tmp_path)
+    subject.module.eval()
+    write_0_1_0(subject, tiny_tokenizer(), tmp_path / "old")
+    old = load_subject(tmp_path / "old")
+    assert torch.equal(logits_of(old.module, split), logits_of(subject.module, split))
+    assert old.structure == subject.structure
+    if "q" not in order:  # what such a folder holds goes on to be carved, saved and loaded
+        cut(old, 2)
+        assert torch.equal(logits_of(reload(old, tiny_tokenizer()).module, split), logits_of(old.module, split))
+
+
+def test_a_trail_that_puts_back_what_was_removed_is_refused(tmp_path):
+    subject = tiny_subject(family_of("bert"))
+    gained(subject, tmp_path)
+    cut(subject, 0)
+    save(subject, tiny_tokenizer(), tmp_path)
+    (tmp_path / "axkit.json").unlink()
+    config = json.loads((tmp_path / "config.json").read_text())
+    less = subject.structure.without_ffn(2).to_json()
+    config["axkit"]["trail"][0]["structure"] = less
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="what an earlier one removed; save the model again"):
+        load_subject(tmp_path)
+
+
+def test_check_pass_takes_a_state_that_stands_being_carved():
+    check_pass(Gain, "bert", "gain")
+    check_pass(EndsIt, "bert", "ends_it")  # nobody may carve after it
+    assert FLOAT_WEIGHTS in INITIAL_TRAITS - Gain.ends
+
+
+def test_check_pass_refuses_a_state_that_does_not_stand_being_carved():
+    with pytest.raises(
+        AssertionError, match=r"keeps float_weights, but what a later pass carves.*put FLOAT_WEIGHTS in"
+    ):
+        check_pass(Seal, "bert", "seal")
+
+
+def test_check_pass_refuses_a_restore_that_fits_the_dense_model_only():
+    with pytest.raises(AssertionError, match=r"carved model does not reload .*; mend restore"):
+        check_pass(OnlyDense, "bert", "only_dense")
