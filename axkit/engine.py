@@ -17,7 +17,7 @@ from axkit.processes import current
 from axkit.progress import Progress, Silent
 from axkit.recipe import Recipe, Source
 from axkit.record import Stage, line, nothing_gained
-from axkit.saving.opening import open_for_task, open_reader, token_limit
+from axkit.saving.opening import fit_padding, open_for_task, open_reader, token_limit
 from axkit.stages import Workbench
 from axkit.subject import Subject
 from axkit.summary import compare
@@ -112,6 +112,7 @@ class _Engine:
         tokenizer = open_reader(made.model_folder, made.family)
         outputs = self.kind.outputs(rows.label_names)
         module = open_for_task(made.model_folder, self.kind, outputs, rows.label_names, made.recipe.seed)
+        fit_padding(module, tokenizer, made.family)
         limit = token_limit(tokenizer, module.config, made.family)
         self.bench = Workbench(made, tokenizer, limit, self.progress, self.processes)
         self.dense_test = self.bench.splits["test"]

@@ -13,7 +13,7 @@ from axkit.errors import CheckpointError, DataError
 from axkit.models import read_config
 from axkit.recipe import Samples
 from axkit.saving.folder import load, read_manifest
-from axkit.saving.opening import open_reader, token_limit
+from axkit.saving.opening import fit_padding, open_reader, token_limit
 from axkit.tasks import images
 from axkit.tasks.images import ImageReader
 from axkit.tasks.kinds import KINDS
@@ -78,6 +78,7 @@ def evaluate(folder: str | Path, task: str | Mapping[str, Any] | None = None, sp
         )
     family = _family(folder)
     reader = open_reader(folder, family)
+    fit_padding(model, reader, family)
     data = Split(rows.splits[split], resolved.spec, kind, reader, token_limit(reader, model.config, family))
     found = data.evaluate(model)
     low, high = measure.confidence_interval(data, found)

@@ -81,6 +81,7 @@ class Family(_Data):
         also_per_head: further projections with rows for each head; those that a checkpoint lacks are passed over.
         read_directly: modules whose weight is read, not called: it must stay a float tensor.
         first_token_heads: heads whose output depends on the first token's last state alone.
+        reads_last_token: a classifier reads the last token that is no padding, by the config's ``pad_token_id``.
         limits: what cannot be done, and why: ability -> half a sentence, for messages and the docs.
         since: the first release of transformers whose code of this architecture axkit can work on; None: any.
         tiny: config values that the tiny random model of the tests needs besides its sizes.
@@ -102,6 +103,7 @@ class Family(_Data):
     also_per_head: tuple[str, ...] = ()
     read_directly: tuple[str, ...] = ()
     first_token_heads: tuple[str, ...] = ()
+    reads_last_token: bool = False
     limits: dict[str, str] = {}
     since: str | None = None
     tiny: dict[str, Any] = {}

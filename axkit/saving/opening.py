@@ -21,6 +21,8 @@ from axkit.tasks.kind import TaskKind
 def open_tokenizer(folder: Path) -> Any:
     """The tokenizer of a checkpoint; one without a padding token (GPT-2's) pads with its end token.
 
+    It pads on the right, as the kinds of task do, whatever it did before: a result is saved as it was measured.
+
     Raises:
         CheckpointError: there is none that loads, it knows no words, or it cannot pad.
     """
@@ -37,6 +39,7 @@ def open_tokenizer(folder: Path) -> Any:
         if tokenizer.eos_token is None:
             raise CheckpointError(f"the tokenizer in {folder} has no padding token; give it one and save it again")
         tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "right"
     return tokenizer
 
 
@@ -68,6 +71,12 @@ def token_limit(reader: Any, config: Any, family: Family) -> int:
     said = int(reader.model_max_length)
     positions = int(getattr(config, "max_position_embeddings", 0) or 512)
     return said if said < 10**6 else positions
+
+
+def fit_padding(module: Any, reader: Any, family: Family) -> None:
+    """Tell a model that reads the last token which is no padding what its tokenizer pads with."""
+    if family.reads_last_token:
+        module.config.pad_token_id = reader.pad_token_id
 
 
 def open_for_task(folder: Path, kind: TaskKind, outputs: int, names: Sequence[str], seed: int) -> Any:

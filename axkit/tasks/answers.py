@@ -12,7 +12,7 @@ from torch import Tensor
 
 from axkit.errors import DataError
 from axkit.tasks import squad
-from axkit.tasks.kind import Encoded, TaskKind, column_type, divergence, input_names, objects
+from axkit.tasks.kind import Encoded, TaskKind, column_type, divergence, input_names, need_offsets, objects
 from axkit.tasks.prepare import Job, list_lengths, numbers, prepared
 from axkit.tasks.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
@@ -47,6 +47,7 @@ class QuestionAnswering(TaskKind):
 
     def encode(self, rows: SplitRows, job: Job) -> Encoded:
         """Windows of ``job.limit`` tokens that share ``spec.stride`` tokens of context."""
+        need_offsets(job.reader, self.name)
         _room(job)
         names = input_names(job.reader)
         columns = {name: column_type(name) for name in names} | {"from": "int32", "to": "int32"}

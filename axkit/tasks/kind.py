@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from axkit.errors import CheckpointError, DataError
 from axkit.tasks.prepare import Job, list_lengths, prepared
 from axkit.tasks.rows import SplitRows
 from axkit.tasks.spec import HEADS, Kind, TaskSpec
@@ -68,7 +69,7 @@ class TaskKind(ABC):
         """Tokenize; by default one example per row, truncated to ``job.limit`` tokens."""
         names = input_names(job.reader)
         examples = prepared(rows, self.examples, {name: column_type(name) for name in names}, job)
-        lengths = list_lengths(examples, "input_ids")
+        lengths = whole(list_lengths(examples, "input_ids"))
         return Encoded(examples, lengths, rows.labels, rows.labels, int((lengths >= job.limit).sum()))
 
     def examples(self, texts: list[tuple[Any, ...]], labels: Any, first: int, job: Job) -> dict[str, list[Any]]:
@@ -78,8 +79,13 @@ class TaskKind(ABC):
         return {name: encoded[name] for name in input_names(job.reader)}
 
     def inputs(self, examples: dict[str, list[Any]], reader: Any) -> dict[str, Tensor]:
-        """What the model's forward takes, of some examples; by default padded by the tokenizer."""
-        return dict(reader.pad(examples, return_tensors="pt"))
+        """What the model's forward takes, of some examples; by default padded by the tokenizer, with a mask.
+
+        Padded on the right, whichever side the tokenizer would take: positions count from the first token, heads read
+        that one, and labels stand beside it. On the left a row's answer would depend on the batch that it is in.
+        """
+        padded = reader.pad(examples, padding_side="right", return_attention_mask=True, return_tensors="pt")
+        return dict(padded)
 
     def collate(self, labels: Sequence[Any], tokens: int) -> Tensor:
         """Labels of some examples as one tensor, (batch, ...); ``tokens`` is the padded length."""
@@ -142,6 +148,34 @@ def divergence(logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
     there = theirs > float("-inf")
     apart = theirs.exp() * (theirs.where(there, 0.0) - ours.where(there, 0.0))
     return apart.sum(-1) * temperature**2
+
+
+def whole(lengths: Any) -> Any:
+    """Lengths of examples as given, where each has a token.
+
+    Raises:
+        DataError: the first that has none; a tokenizer without special tokens may drop all of a text.
+    """
+    empty = np.flatnonzero(lengths == 0)
+    if len(empty):
+        raise DataError(
+            f"{len(empty)} texts give the tokenizer no token (example {empty[0] + 1} first); drop those rows or take a "
+            f"tokenizer that has an unknown token"
+        )
+    return lengths
+
+
+def need_offsets(tokenizer: Any, kind: str) -> None:
+    """Refuse a tokenizer that cannot tell which characters a piece comes from.
+
+    Raises:
+        CheckpointError: it is written in Python ("slow").
+    """
+    if not getattr(tokenizer, "is_fast", False):
+        raise CheckpointError(
+            f"{kind} needs a tokenizer that tells the characters of each piece, and {type(tokenizer).__name__} is a "
+            f"slow one that does not; save the model with a fast tokenizer (tokenizer.json)"
+        )
 
 
 def input_names(tokenizer: Any) -> list[str]:

@@ -16,7 +16,7 @@ from axkit.tasks.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
 from axkit.tasks.table import BATCH, Texts
 
-VERSION = 1  # of what the kinds of task make of rows; counts into the fingerprint
+VERSION = 2  # of what the kinds of task make of rows; counts into the fingerprint
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ class Split:
         return part
 
     def batch(self, rows: Sequence[int]) -> Batch:
-        """These examples, padded on the side and with the ids that the tokenizer says."""
+        """These examples, padded on the right with the ids that the tokenizer says."""
         wanted = [int(i) for i in rows]
         inputs = self.kind.inputs(self.examples[wanted], self.tokenizer)
         labels = self.kind.collate(self.labels[wanted], int(self.lengths[wanted].max()))

@@ -10,7 +10,16 @@ import torch
 from torch import Tensor
 
 from axkit.tasks import metrics
-from axkit.tasks.kind import Encoded, TaskKind, column_type, divergence, input_names, objects
+from axkit.tasks.kind import (
+    Encoded,
+    TaskKind,
+    column_type,
+    divergence,
+    input_names,
+    need_offsets,
+    objects,
+    whole,
+)
 from axkit.tasks.prepare import Job, list_lengths, numbers, prepared
 from axkit.tasks.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
@@ -28,16 +37,17 @@ class TokenClassification(TaskKind):
 
     def encode(self, rows: SplitRows, job: Job) -> Encoded:
         """One example per row; pieces are matched to words by their characters, which any fast tokenizer tells."""
+        need_offsets(job.reader, self.name)
         names = input_names(job.reader)
         columns = {name: column_type(name) for name in names} | {"tags": "int32", "words": "int32", "cut": "=bool"}
         made = prepared(rows, self.examples, columns, job)
         notes = Column(made, ["words"], lambda words: (words, job.label_names))
         lost = int(numbers(made, "cut").sum())
         inputs = made.select_columns(names)
-        return Encoded(inputs, list_lengths(made, "tags"), Column(made, ["tags"]), rows.labels, lost, notes)
+        return Encoded(inputs, whole(list_lengths(made, "tags")), Column(made, ["tags"]), rows.labels, lost, notes)
 
     def examples(self, texts: list[tuple[Any, ...]], labels: Any, first: int, job: Job) -> dict[str, list[Any]]:
-        """Besides the inputs: the tag of each piece, the words that have one, and whether the last has none."""
+        """Besides the inputs: the tag of each piece, the words that have one, and whether pieces were cut off."""
         joined = [" ".join(words) for words in texts]
         encoded = job.reader(joined, truncation=True, max_length=job.limit, return_offsets_mapping=True)
         number = {name: index for index, name in enumerate(job.label_names)}
@@ -45,12 +55,15 @@ class TokenClassification(TaskKind):
         made |= {"tags": [], "words": [], "cut": []}
         for i, (words, tags) in enumerate(zip(texts, labels, strict=True)):
             first_pieces = _first_pieces(words, joined[i], encoded["offset_mapping"][i])
+            cut = bool(encoded.encodings[i].overflowing)
+            if cut and job.reader.truncation_side == "left":
+                _drop_rest_of_a_word(first_pieces, words, encoded["offset_mapping"][i])
             label = [IGNORED] * len(encoded["input_ids"][i])
             for word, piece in first_pieces.items():
                 label[piece] = number[tags[word]]
             made["tags"].append(label)
             made["words"].append(list(first_pieces))
-            made["cut"].append(len(words) - 1 not in first_pieces)
+            made["cut"].append(cut)
         return made
 
     def collate(self, labels: Sequence[Any], tokens: int) -> Tensor:
@@ -110,3 +123,11 @@ def _first_pieces(words: Sequence[str], text: str, offsets: Sequence[tuple[int, 
         if start < end:  # special tokens are empty
             first.setdefault(word_at[start], piece)
     return dict(sorted(first.items()))
+
+
+def _drop_rest_of_a_word(first: dict[int, int], words: Sequence[str], offsets: Sequence[tuple[int, int]]) -> None:
+    """Forget a first word that lost its beginning to truncation on the left: what is left is no first piece."""
+    if first:
+        word, piece = next(iter(first.items()))
+        if offsets[piece][0] > sum(len(before) + 1 for before in words[:word]):
+            del first[word]
