@@ -9,6 +9,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 _GPU = Path("/proc/driver/nvidia")
 _BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # x86, x86, Arm
 _PRIMITIVES = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+_CAPS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # the newest instructions that oneDNN may use
 _OFF = "AXKIT_BFLOAT16"  # "0": nothing is computed in bfloat16 of axkit's own accord, whatever the processor can do
 
 
@@ -30,14 +31,21 @@ def has_bfloat16() -> bool:
 
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
-    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)())
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()) and onednn_takes_bfloat16()
+
+
+def onednn_takes_bfloat16() -> bool:
+    """True where oneDNN multiplies in bfloat16, in hardware or not; it can be kept from newer instructions."""
+    import torch
+
+    return bool(getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", bool)()) if torch._C._has_mkldnn else False
 
 
 def expects_bfloat16() -> bool | None:
-    """:func:`has_bfloat16` foretold without torch, for plans; None where the processor's own list does not tell."""
+    """:func:`has_bfloat16` foretold without torch, for plans; None where the processor's own list does not tell all."""
     if os.environ.get(_OFF) == "0":
         return False
-    if _GPU.exists():
+    if _GPU.exists() or any(name in os.environ for name in _CAPS):
         return None
     try:
         lines = _CPUINFO.read_text(encoding="utf-8").splitlines()

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from axkit.processor import onednn_takes_bfloat16
+
 _ROWS = 512  # the layout is chosen for products of about this many rows
 
 
@@ -24,7 +26,8 @@ class PackedLinears:
     """
 
     def __init__(self) -> None:
-        self._packed: dict[torch.dtype, dict[int, _Packed]] = {torch.float32: {}, torch.bfloat16: {}}
+        dtypes = (torch.float32, torch.bfloat16) if onednn_takes_bfloat16() else (torch.float32,)
+        self._packed: dict[torch.dtype, dict[int, _Packed]] = {dtype: {} for dtype in dtypes}
         self._can = torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
     def linear(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor | None:

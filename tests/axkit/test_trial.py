@@ -12,6 +12,7 @@ from axkit.axformer.feeds import Feed
 from axkit.axformer.hidden import Shelf
 from axkit.axformer.kernels import Kernels
 from axkit.axformer.trial import Workbench
+from axkit.processor import onednn_takes_bfloat16
 from axkit.testing import tiny_split, tiny_subject
 
 LAYER = 1
@@ -82,6 +83,21 @@ def test_above_the_first_layer_nothing_is_embedded(family):
     assert asked
 
 
+@pytest.mark.parametrize("takes", [True, False])
+def test_a_product_in_bfloat16_is_packed_where_onednn_takes_it(takes, monkeypatch):
+    """It refuses to on processors with AVX2 alone, or kept to that."""
+    monkeypatch.setattr("axkit.axformer.packed.onednn_takes_bfloat16", lambda: takes)
+    kernels, linear, rows = Kernels(), nn.Linear(6, 4), torch.randn(3, 6)
+    if not takes:
+        monkeypatch.setattr("torch.ops.mkldnn._reorder_linear_weight", lambda *_: pytest.fail("packed"), raising=False)
+    elif not onednn_takes_bfloat16():
+        pytest.skip("this one does not")
+    with torch.no_grad(), kernels, torch.autocast("cpu", torch.bfloat16):
+        product = linear(rows)
+    assert product.dtype == torch.bfloat16
+    torch.testing.assert_close(product.float(), linear(rows), atol=0.05, rtol=0.05)
+
+
 def test_packed_weights_are_forgotten_with_their_tensor_and_follow_the_bias():
     kernels, linear, rows = Kernels(), nn.Linear(6, 4), torch.randn(3, 6)
     with torch.no_grad(), kernels:
@@ -89,6 +105,7 @@ def test_packed_weights_are_forgotten_with_their_tensor_and_follow_the_bias():
         with torch.autocast("cpu", torch.bfloat16):
             before = linear(rows)
             linear.bias.add_(1.0)
+        with torch.autocast("cpu", torch.bfloat16):  # torch itself keeps what it has cast to the end of a block
             assert (linear(rows) - before).mean() > 0.9
         wide = nn.Linear(6, 4).double()
         assert wide(rows.double()).dtype == torch.float64

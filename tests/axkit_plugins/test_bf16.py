@@ -58,7 +58,8 @@ def test_a_processor_without_bfloat16_is_told_of(plain_family, tmp_path, monkeyp
 
 def test_the_plan_says_where_it_would_be_slower(tmp_path, monkeypatch):
     flags = tmp_path / "cpuinfo"
-    monkeypatch.delenv("AXKIT_BFLOAT16", raising=False)
+    for name in ("AXKIT_BFLOAT16", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("axkit.processor._CPUINFO", flags)
     monkeypatch.setattr("axkit.processor._GPU", tmp_path / "no gpu")
     assert expects_bfloat16() is None
@@ -78,8 +79,12 @@ def test_what_the_plan_expects_is_what_there_is():
 def test_the_environment_can_turn_bfloat16_off(monkeypatch):
     monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: True)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("axkit.processor.onednn_takes_bfloat16", lambda: True)
     monkeypatch.setenv("AXKIT_BFLOAT16", "1")
     assert has_bfloat16()
+    monkeypatch.setattr("axkit.processor.onednn_takes_bfloat16", lambda: False)
+    assert not has_bfloat16()
+    monkeypatch.setattr("axkit.processor.onednn_takes_bfloat16", lambda: True)
     monkeypatch.setenv("AXKIT_BFLOAT16", "0")
     assert not has_bfloat16()
     assert expects_bfloat16() is False
