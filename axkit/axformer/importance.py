@@ -22,7 +22,7 @@ def importance(subject: Subject, split: Split, head_size: int) -> tuple[dict[int
 
     Args:
         subject: left as it is.
-        split: rows with labels; at most 256 are used.
+        split: rows with labels; the first 256 are used.
         head_size: values per head.
 
     Returns:
@@ -45,8 +45,9 @@ def importance(subject: Subject, split: Split, head_size: int) -> tuple[dict[int
             if there:
                 handles.append(getattr(layer, role).register_forward_pre_hook(keep(role, layer.index)))
     totals: dict[tuple[str, int], Tensor] = {}
+    some = split.first(_ROWS)
     try:
-        for batch in split.first(_ROWS).batches(32):
+        for batch in some.batches(32):
             seen.clear()
             with torch.enable_grad():
                 loss: Any = split.kind.losses(split.kind.logits(subject.module(**batch.inputs)), batch.labels).sum()
@@ -61,8 +62,7 @@ def importance(subject: Subject, split: Split, head_size: int) -> tuple[dict[int
         subject.module.zero_grad(set_to_none=True)
         for handle in handles:
             handle.remove()
-    rows = min(_ROWS, len(split))
-    found = {role: {key[1]: total / rows for key, total in totals.items() if key[0] == role} for role in _ROLES}
+    found = {role: {key[1]: total / len(some) for key, total in totals.items() if key[0] == role} for role in _ROLES}
     return found["attention_out"], found["ffn_out"]
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from axkit.errors import DataError
 from axkit.tasks import squad
-from axkit.tasks.kind import Encoded, TaskKind, column_type, divergence, input_names, need_offsets, objects
+from axkit.tasks.kind import Encoded, TaskKind, column_type, divergence, input_names, need_offsets, objects, part_of
 from axkit.tasks.prepare import Job, list_lengths, numbers, prepared
 from axkit.tasks.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
@@ -140,6 +140,13 @@ class QuestionAnswering(TaskKind):
                 for row, (score, text) in enumerate(best)
             ]
         )
+
+    def first(self, encoded: Encoded, examples: int) -> Encoded:
+        """Windows of whole questions: the last one's are all there, so it may be some more than asked for."""
+        row = encoded.notes[examples - 1].row
+        while examples < len(encoded.lengths) and encoded.notes[examples].row == row:
+            examples += 1
+        return part_of(encoded, examples, row + 1)
 
     def outputs(self, label_names: tuple[str, ...]) -> int:
         """Two: start and end."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -130,6 +130,13 @@ class TaskKind(ABC):
         """Predictions of all examples, in order -> an array with one per row."""
         return np.array(found, dtype=encoded.golds.dtype)
 
+    def first(self, encoded: Encoded, examples: int) -> Encoded:
+        """The part with the first examples of a split that has more of them; by default each is a row.
+
+        ``at_limit`` stays that of the whole split.
+        """
+        return part_of(encoded, examples, examples)
+
     @abstractmethod
     def outputs(self, label_names: tuple[str, ...]) -> int:
         """The number of outputs the head has."""
@@ -137,6 +144,18 @@ class TaskKind(ABC):
     @abstractmethod
     def majority(self, train_labels: Any, golds: Any) -> Any:
         """What a model would predict that has only seen the training labels; one per gold."""
+
+
+def part_of(encoded: Encoded, examples: int, rows: int) -> Encoded:
+    """The first examples, which are those of the first rows."""
+    return replace(
+        encoded,
+        examples=encoded.examples.select(range(examples)),
+        lengths=encoded.lengths[:examples],
+        labels=encoded.labels[:examples],
+        golds=encoded.golds[:rows],
+        notes=encoded.notes[:examples],
+    )
 
 
 def divergence(logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:

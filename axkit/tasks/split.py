@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from axkit.progress import Progress, Silent
-from axkit.tasks.kind import TaskKind
+from axkit.tasks.kind import Encoded, TaskKind
 from axkit.tasks.prepare import Job
 from axkit.tasks.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
@@ -82,21 +82,27 @@ class Split:
     def __init__(self, rows: SplitRows, spec: TaskSpec, kind: TaskKind, tokenizer: Any, max_tokens: int) -> None:
         self.kind, self.spec, self.tokenizer = kind, spec, tokenizer
         job = Job(spec, tokenizer, kind.limit(spec, max_tokens), rows.label_names)
-        self.encoded = kind.encode(rows, job)
+        self._take(kind.encode(rows, job))
         self.parts = np.array(rows.parts, dtype=object)
-        self.examples, self.labels, self.golds = self.encoded.examples, self.encoded.labels, self.encoded.golds
-        self.lengths, self.at_limit = self.encoded.lengths, self.encoded.at_limit
+
+    def _take(self, encoded: Encoded) -> None:
+        self.encoded = encoded
+        self.examples, self.labels, self.golds = encoded.examples, encoded.labels, encoded.golds
+        self.lengths, self.at_limit = encoded.lengths, encoded.at_limit
 
     def __len__(self) -> int:
         return len(self.examples)
 
     def first(self, rows: int) -> Split:
-        """Its first examples, which are a random part of it, to decide on; itself where it has no more."""
+        """Its first examples, which are a random part of it, to decide on; itself where it has no more.
+
+        Rows stay whole: where the last one has several examples, all of them are there.
+        """
         if len(self) <= rows:
             return self
         part = copy.copy(self)
-        part.examples = self.examples.select(range(rows))
-        part.labels, part.lengths = self.labels[:rows], self.lengths[:rows]
+        part._take(self.kind.first(self.encoded, rows))
+        part.parts = self.parts[: len(part.golds)]
         return part
 
     def batch(self, rows: Sequence[int]) -> Batch:
