@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +32,9 @@ def _with_overrides(command: Any) -> Any:
 
 
 def _planned(recipe: str, settings: Sequence[str], model: str | None, task: str | None) -> Plan:
-    extra = [f"{key}={value}" for key, value in (("model", model), ("task", task)) if value is not None]
+    extra = [] if model is None else [f"model={json.dumps(model)}"]
+    if task is not None:  # a name, or a mapping as in a recipe
+        extra.append(f"task={task if task.lstrip().startswith('{') else json.dumps(task)}")
     return plan(load_source(recipe, (*settings, *extra)))
 
 
@@ -128,7 +131,7 @@ def sweep_command(
 
     runner = runner_of(on, {name: value for name, value in of_ray.items() if value is not None})
     click.echo("Checking every combination, its model and its data", err=True)
-    settings = (*settings, *((f"model={model}",) if model else ()))
+    settings = (*settings, *((f"model={json.dumps(model)}",) if model else ()))
     outcomes = sweep(Wanted(recipes, tasks, seeds, settings, out), runner, Shown(), force)
     click.echo(f"Written to {Path(out)} (sweep.md, sweep.json, a plot per task).")
     fault = failure(outcomes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ def check_name(model: str) -> None:
         CheckpointError: with the nearest registered name.
     """
     known = registry.entries(registry.MODELS)
-    if model not in known and ":" in model and not Path(model).exists():
+    if model not in known and ":" in model and not os.path.exists(model):
         raise CheckpointError(f"unknown model '{model}'{did_you_mean(model, list(known))}")
 
 
@@ -52,9 +53,9 @@ def local_folder(model: str) -> Path:
     if model in known:
         source: ModelSource = known[model].load()
         return check_folder(source.prepare())
-    if Path(model).is_dir():
+    if os.path.isdir(model):  # os.path: False, not an error, for a name that no file system takes
         return check_folder(Path(model))
-    if Path(model).exists() or model.startswith((".", "/", "~")):
+    if os.path.exists(model) or model.startswith((".", "/", "~")):
         raise CheckpointError(
             f"model '{model}' is no folder with a checkpoint; give one, a hub id or a registered name"
         )

@@ -35,7 +35,7 @@ INITIAL_TRAITS = frozenset(
 class PassConfig(BaseModel):
     """Settings of a pass: the YAML keys, the Python signature and the table in the docs, in one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class InnerStep(BaseModel):
@@ -44,7 +44,7 @@ class InnerStep(BaseModel):
     A setting of this type is planned with the recipe; ``Tools.run`` runs it by the setting's name.
     """
 
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True, serialize_by_alias=True)
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True, serialize_by_alias=True, allow_inf_nan=False)
     name: str = Field(alias="pass")
 
     @property

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError
 
-from axkit.errors import RecipeError, did_you_mean
+from axkit.errors import RecipeError, did_you_mean, shown
+from axkit.plain.files import read_file
+from axkit.plain.tree import DEEPEST, parse
+from axkit.plain.tree import Location as Location
 
-Location = tuple[str | int, ...]
+Lines = Mapping[Location, int | str]  # the 1-based line of a key or item, or the words for another place
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Budget(_Frozen):
@@ -41,7 +40,7 @@ class Samples(_Frozen):
 class Step(BaseModel):
     """One pass and its settings; keys other than these two belong to the pass."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True, allow_inf_nan=False)
     name: str = Field(alias="pass")
     budget: Budget | None = None
 
@@ -65,7 +64,7 @@ class Recipe(_Frozen):
     """
 
     axkit: Literal[1]
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
     model: str = Field(min_length=1)
     task: str | dict[str, Any]
     seed: int = Field(42, ge=0, lt=2**31)
@@ -101,14 +100,14 @@ class Source:
         recipe: parsed, overrides applied.
         text: word for word.
         label: the file's name, for messages.
-        lines: location of a key or item -> 1-based line.
+        lines: location of a key or item -> 1-based line, or ``--set ...`` where it comes from there.
         overrides: the ``--set`` values, as given.
     """
 
     recipe: Recipe
     text: str
     label: str
-    lines: Mapping[Location, int] = field(default_factory=dict)
+    lines: Lines = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
 
     def place(self, location: Location) -> str:
@@ -116,11 +115,12 @@ class Source:
         return place(self.label, self.lines, location)
 
 
-def place(label: str, lines: Mapping[Location, int], location: Location) -> str:
+def place(label: str, lines: Lines, location: Location) -> str:
     """Name the file and line of a location, or of what encloses it."""
     while location not in lines and location:
         location = location[:-1]
-    return f"{label}, line {lines[location]}" if location in lines else label
+    found = lines.get(location)
+    return found if isinstance(found, str) else f"{label}, line {found}" if found else label
 
 
 def load_source(path: str | Path, overrides: Sequence[str] = ()) -> Source:
@@ -129,10 +129,10 @@ def load_source(path: str | Path, overrides: Sequence[str] = ()) -> Source:
     Raises:
         RecipeError: all faults at once.
     """
-    return read_source(_read_text(path, "recipe"), Path(path).name, overrides)
+    return read_source(read_file(path, "recipe"), Path(path).name, overrides)
 
 
-def load_mapping(path: str | Path, what: str) -> tuple[dict[str, Any], Mapping[Location, int]]:
+def load_mapping(path: str | Path, what: str) -> tuple[dict[str, Any], Lines]:
     """A YAML file that holds something else than a recipe: its mapping, and the line of every key and item.
 
     Args:
@@ -142,23 +142,14 @@ def load_mapping(path: str | Path, what: str) -> tuple[dict[str, Any], Mapping[L
     Raises:
         RecipeError: no such file, not UTF-8, not YAML, or no mapping.
     """
-    return _parse(_read_text(path, what), Path(path).name, f"a {what} file is a mapping of keys to values")
-
-
-def _read_text(path: str | Path, what: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise RecipeError(f"no {what} at {path}: give the path of a YAML file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{what} {path} cannot be read as UTF-8 text ({error})") from error
+    return _parse(read_file(path, what), Path(path).name, f"a {what} file is a mapping of keys to values")
 
 
 def read_source(text: str, label: str, overrides: Sequence[str] = ()) -> Source:
     """As :func:`load_source`, from text."""
     tree, lines = _parse(text, label, "a recipe is a mapping that starts with 'axkit: 1'")
     for override in overrides:
-        _override(tree, override)
+        _override(tree, lines, override)
     try:
         recipe = Recipe.model_validate(tree)
     except ValidationError as error:
@@ -166,73 +157,57 @@ def read_source(text: str, label: str, overrides: Sequence[str] = ()) -> Source:
     return Source(recipe, text, label, lines, tuple(overrides))
 
 
-def _parse(text: str, label: str, expected: str) -> tuple[dict[str, Any], dict[Location, int]]:
-    try:
-        loaded = YAML(typ="rt").load(io.StringIO(text))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f", line {mark.line + 1}" if mark else ""
-        problem = str(error.problem or "not valid YAML").splitlines()[0]
-        raise RecipeError(f"{label}{where}: {problem}; mend the YAML there") from error
-    except Exception as error:  # ruamel raises plain errors for some broken inputs (control characters, bad tags)
-        raise RecipeError(f"{label}: not valid YAML ({str(error).splitlines()[0]})") from error
-    if not isinstance(loaded, CommentedMap):
+def _parse(text: str, label: str, expected: str) -> tuple[dict[str, Any], dict[Location, int | str]]:
+    tree, lines = parse(text, label)
+    if not isinstance(tree, dict):
         raise RecipeError(f"{label}: {expected}")
-    lines: dict[Location, int] = {}
-    return _plain(loaded, (), lines), lines
+    return tree, dict(lines)
 
 
-def _plain(node: Any, at: Location, lines: dict[Location, int]) -> Any:
-    """Turn ruamel's nodes into plain Python, and note the line of every key and item."""
-    if isinstance(node, CommentedMap):
-        for key in node:
-            lines[(*at, key)] = node.lc.key(key)[0] + 1
-        return {str(key): _plain(value, (*at, key), lines) for key, value in node.items()}
-    if isinstance(node, CommentedSeq):
-        for index in range(len(node)):
-            lines[(*at, index)] = node.lc.item(index)[0] + 1
-        return [_plain(value, (*at, index), lines) for index, value in enumerate(node)]
-    if isinstance(node, bool) or node is None:
-        return node
-    for kind in (int, float, str):
-        if isinstance(node, kind):
-            return kind(node)
-    return str(node)
-
-
-def _override(tree: dict[str, Any], override: str) -> None:
+def _override(tree: dict[str, Any], lines: dict[Location, int | str], override: str) -> None:
     """Put one ``path=value`` into the tree; the value is YAML."""
     path, equals, raw = override.partition("=")
-    if not equals or not path:
-        raise RecipeError(f"--set {override}: write it as path=value, for example passes.0.epochs=1")
+    keys, said = path.split("."), f"--set {shown(override)}"
+    if not equals or not path or len(keys) > DEEPEST:
+        raise RecipeError(f"{said}: write it as path=value, for example passes.0.epochs=1")
     node: Any = tree
-    keys = path.split(".")
-    for key in keys[:-1]:
-        if isinstance(node, list):
-            node = node[_index(node, key, override)]
-        elif isinstance(node, dict):
-            node = node.setdefault(key, {})
+    location: Location = ()
+    for index, key in enumerate(keys):
+        last = index + 1 == len(keys)
         if not isinstance(node, dict | list):
-            raise RecipeError(f"--set {override}: '{key}' holds a single value, nothing can be set inside it")
-    try:
-        value = _plain(YAML(typ="rt").load(raw), (), {})
-    except MarkedYAMLError as error:
-        raise RecipeError(f"--set {override}: '{raw}' is not a YAML value") from error
-    if isinstance(node, list):
-        node[_index(node, keys[-1], override)] = value
-    else:
-        node[keys[-1]] = value
+            raise RecipeError(f"{said}: '{shown(keys[index - 1])}' holds a single value, nothing can be set inside it")
+        at: Any = _index(node, key, said) if isinstance(node, list) else key
+        location = (*location, at)
+        if last:
+            node[at] = parse(raw, said)[0]
+        else:
+            node = node[at] if isinstance(node, list) else node.setdefault(at, {})
+    for inner in [one for one in lines if one[: len(location)] == location]:
+        del lines[inner]
+    lines[location] = f"--set {shown(path)}"
 
 
-def _index(node: list[Any], key: str, override: str) -> int:
-    if not key.isdigit() or int(key) >= len(node):
-        raise RecipeError(f"--set {override}: '{key}' is no index of a list with {len(node)} items (0 is the first)")
-    return int(key)
+def _index(node: list[Any], key: str, said: str) -> int:
+    """A place in a list, as its position from 0."""
+    index = int(key) if key.isascii() and key.isdigit() and len(key) < 9 else len(node)
+    if index >= len(node):
+        raise RecipeError(f"{said}: '{shown(key)}' is no index of a list with {len(node)} items (0 is the first)")
+    return index
 
 
-def _sentence(fault: Any, label: str, lines: Mapping[Location, int], model: type[BaseModel]) -> str:
+def _sentence(fault: Any, label: str, lines: Lines, model: type[BaseModel]) -> str:
     """One pydantic fault as one sentence."""
     return fault_sentence(fault, model, place(label, lines, tuple(fault["loc"])))
+
+
+_WORDS = (
+    ("Input should", "should"),
+    ("Value error, ", ""),
+    ("a valid dictionary or instance of Step", "a mapping"),
+    ("a valid dictionary", "a mapping"),
+    ("a valid tuple", "a list"),
+    ("a valid list", "a list"),
+)
 
 
 def fault_sentence(fault: Any, model: type[BaseModel], where: str, what: str = "") -> str:
@@ -245,7 +220,7 @@ def fault_sentence(fault: Any, model: type[BaseModel], where: str, what: str = "
         what: the thing that has the keys ("pass 'int8'"), or "".
     """
     location = tuple(fault["loc"])
-    key = ".".join(str(part) for part in location)
+    key = shown(".".join(str(part) for part in location))
     of = f" of {what}" if what else ""
     if fault["type"] == "extra_forbidden":
         inner = model
@@ -257,8 +232,10 @@ def fault_sentence(fault: Any, model: type[BaseModel], where: str, what: str = "
         return f"{where}: unknown key '{key}'{of}{did_you_mean(str(location[-1]), known)}"
     if fault["type"] == "missing":
         return f"{where}: '{key}'{of} is missing"
-    message = str(fault["msg"]).replace("Input should", "should").replace("Value error, ", "")
-    got = "" if isinstance(fault["input"], dict | list) else f" (got {fault['input']!r})"
+    message = str(fault["msg"])
+    for theirs, ours in _WORDS:
+        message = message.replace(theirs, ours)
+    got = "" if isinstance(fault["input"], dict | list) else f" (got {shown(repr(fault['input']))})"
     if not key:  # about several keys at once
         return f"{where}: {what or 'the recipe'}: {message}"
     return f"{where}: '{key}'{of} {message}{got}"

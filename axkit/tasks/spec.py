@@ -173,10 +173,7 @@ def resolve(wanted: str | Mapping[str, Any], place: Callable[[Location], str]) -
         spec = TaskSpec.model_validate(wanted)
     except ValidationError as error:
         raise RecipeError(
-            [
-                fault_sentence(f, TaskSpec, place((*at, *f["loc"])), "the task").replace("'' of", "")
-                for f in error.errors()
-            ]
+            [fault_sentence(f, TaskSpec, place((*at, *f["loc"])), "the task") for f in error.errors()]
         ) from error
     if (spec.files is None) == (spec.hub is None):
         raise RecipeError(f"{place(at)}: a task reads either 'files' or 'hub'; give exactly one of them")

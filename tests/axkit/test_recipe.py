@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from axkit.errors import AxkitError, RecipeError
@@ -118,9 +120,79 @@ def test_overrides():
     source = read_source(GOOD, "r.yaml", ["passes.0.epochs=1e-1", "samples.train=5", "task={kind: classification}"])
     assert source.recipe.passes[0].settings == {"epochs": 0.1}
     assert source.recipe.samples.train == 5
-    for bad in ("x", "=3", "passes.9.epochs=1", "name.x=1", "passes.x=1"):
-        with pytest.raises(RecipeError, match="--set"):
-            read_source(GOOD, "r.yaml", [bad])
+    assert source.place(("passes", 0, "epochs")) == "--set passes.0.epochs"
+    assert source.place(("passes", 1, "pass")) == "r.yaml, line 8"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *(
+            "x",
+            "=3",
+            "",
+            "=",
+            "passes.9.epochs=1",
+            "name.x=1",
+            "passes.x=1",
+            "passes.-1.x=1",
+            "passes.².x=1",
+            "passes.٣=1",
+        ),
+        *(
+            "passes.99999999999999999999=1",
+            "passes.0.epochs=[" + "[" * 100_000,
+            "name=!!set {a}",
+            "name=a\n---\nb",
+            "name=*a",
+        ),
+        *(
+            "name=1e999",
+            "seed=" + "9" * 5000,
+            "model=\0",
+            ".".join("ab" * 100) + "=1",
+            "passes.0.epochs.x=1",
+            "seed=a: b: c",
+        ),
+    ],
+)
+def test_overrides_that_are_none(bad):
+    with pytest.raises(RecipeError, match="--set") as caught:
+        read_source(GOOD, "r.yaml", [bad])
+    assert all(len(fault.splitlines()) == 1 and len(fault) < 400 for fault in caught.value.faults)
+
+
+def test_a_merge_key_in_a_recipe():
+    text = GOOD.replace("  - pass: finetune", "  - &base\n    pass: finetune") + "  - <<: *base\n    epochs: 1\n"
+    settings = [(step.name, step.settings) for step in read_source(text, "r.yaml").recipe.passes]
+    assert settings == [("finetune", {"epochs": 2}), ("int8", {}), ("finetune", {"epochs": 1})]
+    assert any("line 8: unknown key 'epoch'" in fault for fault in faults(text.replace("epochs: 2", "epoch: 2")))
+
+
+def test_a_sentence_stays_one_bearable_line():
+    told = faults(GOOD.replace("name: x", 'name: "a\\nb\\u2028c"').replace("movie-reviews", "x" * 100_000))
+    assert len(told) == 1
+    told = faults(GOOD.replace("embedded:movie-reviews", "x" * 100_000).replace("int8", '"a\\nb"'))
+    assert len(told) == 2
+    assert all(len(fault.splitlines()) == 1 and len(fault) <= 1000 for fault in told)
+    assert "unknown pass 'a\\nb'" in told[1]
+
+
+def test_faults_survive_a_process():
+    import pickle
+
+    error = pickle.loads(pickle.dumps(RecipeError(["a: b", "c: d"])))
+    assert error.faults == ("a: b", "c: d")
+
+
+@pytest.mark.parametrize(
+    "model", ["a\nb", "x" * 5000, "x" * 300, "a b", "a:b", "~/nowhere", "~", "../nowhere", "é/ü", "/dev/null"]
+)
+def test_odd_names_of_models(model):
+    text = GOOD.replace("model: embedded:distilbert", f"model: {json.dumps(model)}")
+    with pytest.raises(AxkitError) as caught:
+        plan(read_source(text, "r.yaml")).model_folder  # noqa: B018
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_a_missing_file():
