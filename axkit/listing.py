@@ -12,6 +12,7 @@ from axkit.errors import PluginError
 from axkit.models import count_parameters
 from axkit.passes import Pass, PassConfig, way_to_install
 from axkit.planning import Plan
+from axkit.tasks.shown import shortened, shown_labels, shown_rows
 
 
 def show_entries(group: str, console: Console) -> None:
@@ -89,9 +90,14 @@ def show_plan(plan: Plan, console: Console) -> None:
         f"model  {recipe.model}: {plan.model_config['model_type']}, {values / 1e6:.2f} M parameters\n"
         f"task   {plan.task.name}: {plan.task.spec.kind}, {plan.task.spec.metric_name}; "
         + ", ".join(f"{len(split)} {name}" for name, split in rows.splits.items())
-        + (f"; labels {', '.join(rows.label_names)}" if rows.label_names else ""),
+        + (f"; labels {shortened(', '.join(rows.label_names), 400)}" if rows.label_names else ""),
         highlight=False,
+        markup=False,
     )
+    for line in shown_rows(plan.task.spec, rows):
+        console.print(f"row    {line}", highlight=False, markup=False)
+    for name, counts in shown_labels(plan.task.spec, rows).items():
+        console.print(f"{name:<6} {counts}", highlight=False, markup=False)
     for (here, there), count in rows.overlaps.items():
         console.print(f"note   {count} {there} rows also stand in {here}", highlight=False)
     table = Table("", "pass", "settings", "budget", "ends")

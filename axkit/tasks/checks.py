@@ -13,7 +13,10 @@ import numpy as np
 
 from axkit.errors import DataError
 from axkit.tasks import images
-from axkit.tasks.labels import LABEL, listed
+from axkit.tasks.classes import kind_of_text
+from axkit.tasks.files.source import brief
+from axkit.tasks.labels import Meaning, listed
+from axkit.tasks.meaning import label_column, narrowed, place_of
 from axkit.tasks.spec import Kind, Row, SplitName, Task, TaskSpec
 from axkit.tasks.table import Table, Texts
 
@@ -28,37 +31,8 @@ def check_columns(task: Task, split: SplitName, rows: Sequence[Row]) -> None:
     named = (*task.spec.columns, *task.spec.label_columns, *((task.spec.id,) if task.spec.id else ()))
     for column in named:
         if column not in rows[0]:
-            raise DataError(
-                f"task '{task.name}', {split} split: no column '{column}'; the columns are {', '.join(rows[0])}"
-            )
-
-
-def label_names(task: Task, train: Sequence[Row]) -> tuple[str, ...]:
-    """The names of labels 0, 1, ...: as the task says, else read off train.
-
-    Raises:
-        DataError: tags that name no entities, where entities are to be scored.
-    """
-    spec = task.spec
-    if spec.kind in ("regression", "question_answering"):
-        return ()
-    if len(spec.label_columns) > 1:
-        return spec.label_columns
-    found = {label for row in narrowed(train, spec.label_columns) for label in _labels_of(spec, row)}
-    if spec.label_names is None:
-        numbers = [label for label in found if isinstance(label, int)]
-        whole = len(numbers) == len(found) and max(numbers, default=-1) < 10_000
-        names = tuple(map(str, range(max(numbers, default=-1) + 1))) if whole else tuple(sorted(map(str, found)))
-    else:
-        names = tuple(spec.label_names)
-    if spec.kind == "token_classification" and "entity_f1" in spec.metric_names:
-        strange = [name for name in names if name != "O" and not name.startswith(("B-", "I-", "E-", "S-"))]
-        if strange:
-            raise DataError(
-                f"task '{task.name}': '{strange[0]}' is no tag of an entity (B-PER, I-PER, O), which entity_f1 needs; "
-                f"set 'label_names', or 'metric: token_accuracy'"
-            )
-    return names
+            there = ", ".join(map(str, rows[0]))
+            raise DataError(f"task '{task.name}', {split} split: no column '{column}'; the columns are {there}")
 
 
 def check_variety(task: Task, train_labels: Any) -> None:
@@ -67,18 +41,6 @@ def check_variety(task: Task, train_labels: Any) -> None:
         raise DataError(
             f"task '{task.name}': a classification needs two labels or more, train has 1; give rows of another label"
         )
-
-
-def _labels_of(spec: TaskSpec, row: Row) -> Sequence[Any]:
-    value = row.get(spec.label_columns[0])
-    if spec.kind in STRATIFIED:
-        return () if value is None else (value,)
-    return listed(value) or ()
-
-
-def narrowed(rows: Sequence[Row], columns: Sequence[str]) -> Sequence[Row]:
-    """The rows with these columns, as far as they are on disk; rows in memory as they are."""
-    return rows.only(columns) if isinstance(rows, Table) else rows
 
 
 @dataclass(frozen=True)
@@ -98,7 +60,7 @@ class Checked:
     draws: Any
 
 
-def check_rows(task: Task, split: SplitName, rows: Sequence[Row], names: tuple[str, ...]) -> Checked:
+def check_rows(task: Task, split: SplitName, rows: Sequence[Row], meaning: Meaning) -> Checked:
     """Texts and labels of a split; rows on disk are passed over once, and stay there.
 
     Raises:
@@ -109,10 +71,11 @@ def check_rows(task: Task, split: SplitName, rows: Sequence[Row], names: tuple[s
     named = (*spec.columns, *spec.label_columns, *((spec.id,) if spec.id else ()))
     kept: list[tuple[Any, ...]] | None = None if isinstance(rows, Table) and rows.on_disk else []
     labels, keys, draws, ids = _Labels(spec.kind), array("Q"), array("d"), array("q")
+    column = label_column(task, split, rows, meaning)
     for number, row in enumerate(narrowed(rows, named), 1):
-        where = f"task '{task.name}', {split} split, row {number}"
+        where = place_of(task, split, rows, number)
         text = take(spec, row, where)
-        labels.append(LABEL[spec.kind](spec, row, names, where, text))
+        labels.append(column.label(row, where, text))
         if spec.kind == "image_classification":  # doubles are files of the same content
             hashed: tuple[Any, ...] = (_whole_image(text[0], where),)
         else:  # questions on one context stay together: a model that has seen the context has seen the answers
@@ -178,7 +141,7 @@ def _id_key(value: Any, column: str, where: str) -> int:
     try:
         return hash(value)
     except TypeError:
-        raise DataError(f"{where}: '{column}' is {value!r:.60}, which names no row; give a number or a word") from None
+        raise DataError(f"{where}: '{column}' is {brief(value)}, which names no row; give a number or a word") from None
 
 
 def _check_ids(where: str, column: str, rows: Sequence[Row], keys: Any) -> None:
@@ -200,18 +163,26 @@ def texts_of(spec: TaskSpec, row: Row, where: str) -> tuple[str, ...]:
     text = tuple(row.get(column) for column in spec.columns)
     for column, part in zip(spec.columns, text, strict=True):
         if not isinstance(part, str) or not part.strip():
-            raise DataError(f"{where}: '{column}' holds no text ({part!r}); fill it or drop the row")
+            raise DataError(f"{where}: '{column}' holds no text ({brief(part)}); fill it or drop the row")
         if not _is_unicode(part):
             raise DataError(f"{where}: '{column}' holds half a character ({part!r:.60}); mend or drop the row")
     return text  # type: ignore[return-value]  # checked just above
 
 
 def words_of(spec: TaskSpec, row: Row, where: str) -> tuple[str, ...]:
-    """The words of a row."""
-    value = row.get(spec.columns[0])
+    """The words of a row; a word may hold spaces, but not be one."""
+    value, column = row.get(spec.columns[0]), spec.columns[0]
+    what = kind_of_text(value) if isinstance(value, str) else ""
+    if what:
+        raise DataError(f"{where}: '{column}' is {brief(value)}, the text of {what}; write JSONL")
     words = listed(value)
-    if not words or not all(isinstance(word, str) and word and not any(map(str.isspace, word)) for word in words):
-        raise DataError(f"{where}: '{spec.columns[0]}' is no list of words ({value!r:.60}); mend or drop the row")
+    if not words or not all(isinstance(word, str) for word in words):
+        raise DataError(f"{where}: '{column}' is no list of words ({brief(value)}); mend or drop the row")
+    for number, word in enumerate(words, 1):
+        if not word.strip(" \t\r\n"):
+            raise DataError(f"{where}: word {number} of '{column}' is empty; fill it in or take it out, with its tag")
+        if not _is_unicode(word):
+            raise DataError(f"{where}: '{column}' holds half a character ({brief(word)}); mend or drop the row")
     return tuple(words)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from axkit.errors import DataError
 from axkit.recipe import Samples
 from axkit.tasks import checks
+from axkit.tasks.meaning import decided
 from axkit.tasks.readers import read_split, splits_of
 from axkit.tasks.spec import SPLITS, Row, SplitName, Task
 from axkit.tasks.table import Texts
@@ -80,8 +81,14 @@ class _Checked:
         return _Checked(rows, self.keys[keep], self.draws[keep])
 
 
-def load_rows(task: Task, samples: Samples) -> TaskRows:
+def load_rows(task: Task, samples: Samples, order: Sequence[str] | None = None) -> TaskRows:
     """Read, check and split the rows of a task.
+
+    Args:
+        task: where its rows come from, and what they mean.
+        samples: how many of each split.
+        order: names of labels, as a checkpoint has them; their order is taken where the task gives no names and these
+            are the same (see ``meaning.decided``).
 
     Raises:
         DataError: a file that cannot be read, a missing column, a bad label, an empty split.
@@ -95,10 +102,11 @@ def load_rows(task: Task, samples: Samples) -> TaskRows:
             raw[name], parts[name] = read_split(task.spec, name)
     for name, rows in raw.items():
         checks.check_columns(task, name, rows)
-    names = checks.label_names(task, raw["train"])
+    meaning = decided(task, raw["train"], order)
+    names = meaning.names
     splits: dict[SplitName, _Checked] = {}
     for name in (found for found in SPLITS if found in raw):
-        found = checks.check_rows(task, name, raw[name], names)
+        found = checks.check_rows(task, name, raw[name], meaning)
         if name == "train":
             checks.check_variety(task, found.labels)
         made = SplitRows(found.texts, found.labels, names, parts.get(name, ()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -75,7 +76,22 @@ class TaskSpec(BaseModel):
         description="Split -> JSONL, CSV, TSV, Parquet, SQuAD JSON or CoNLL file, or several; for images also a "
         "folder with a folder for each label.",
     )
-    header: list[str] | None = Field(None, description="Names of the columns of a CoNLL file.")
+    header: bool | list[str] | None = Field(
+        None,
+        description="Names of the columns of a CSV, TSV or CoNLL file whose first line is a row; true or false where "
+        "the first line names them, or nothing does and they are called 0, 1, ... True for CSV and TSV where missing.",
+    )
+    sep: str | None = Field(
+        None,
+        description="What parts the columns of a CSV, TSV or CoNLL file; by the suffix where missing: a comma, a tab, "
+        "tabs where a CoNLL file has any and white space where not.",
+    )
+    quoting: Literal["minimal", "none"] | None = Field(
+        None,
+        description="Whether fields of a CSV or TSV file may stand in quotes (minimal), or quotes are characters of "
+        "the text (none); by the suffix where missing: minimal for CSV, none for TSV.",
+    )
+    label_sep: str | None = Field(None, description="multi_label: what parts the labels, where they are one text.")
     hub: str | None = Field(None, description="Hub data set, 'name' or 'name:configuration'.")
     hub_splits: dict[SplitName, str | list[str]] | None = Field(
         None, description="Split -> its name on the hub, or several."
@@ -109,7 +125,22 @@ class TaskSpec(BaseModel):
             raise ValueError(f"takes {' or '.join(('one', 'two')[n - 1] for n in wanted)} text columns")
         if not isinstance(self.label, str) and self.kind != "multi_label":
             raise ValueError("takes one label column; only multi_label takes several")
+        self._check_reading()
         return self
+
+    def _check_reading(self) -> None:
+        """Refuse settings that name something twice, or part columns by what is none."""
+        for setting in ("header", "label_names", "text", "label"):
+            names = getattr(self, setting)
+            doubles = [name for name, count in Counter(names if isinstance(names, list) else ()).items() if count > 1]
+            if doubles:
+                raise ValueError(f"names '{doubles[0]}' twice in '{setting}'; each may stand there once")
+        if self.sep is not None and self.sep != "\\t" and (len(self.sep) != 1 or self.sep in '"\r\n\0'):
+            raise ValueError("takes one character as 'sep', and no quote or line end")
+        if self.label_names is not None and not all(name.strip() for name in self.label_names):
+            raise ValueError("has an empty name in 'label_names'; a label needs one")
+        if self.label_sep is not None and (self.kind != "multi_label" or not self.label_sep):
+            raise ValueError("has 'label_sep', which multi_label takes, and which is not empty")
 
     @property
     def columns(self) -> tuple[str, ...]:

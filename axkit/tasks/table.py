@@ -8,6 +8,7 @@ from typing import Any, overload
 import numpy as np
 
 from axkit.errors import DataError
+from axkit.tasks.files.cells import from_cell
 from axkit.tasks.spec import Row
 
 BATCH = 1000  # rows that are in memory at once
@@ -18,10 +19,12 @@ class Table(Sequence[Row]):
 
     Args:
         parts: ``datasets.Dataset`` or lists of rows.
+        names: of the parts, for messages.
     """
 
-    def __init__(self, parts: Sequence[Any]) -> None:
+    def __init__(self, parts: Sequence[Any], names: Sequence[str] = ()) -> None:
         self.parts = [part for part in parts if len(part)]
+        self.names = [name for name, part in zip(names, parts, strict=bool(names)) if len(part)]
 
     def __len__(self) -> int:
         return sum(len(part) for part in self.parts)
@@ -36,7 +39,7 @@ class Table(Sequence[Row]):
         place = index
         for part in self.parts:
             if place < len(part):
-                return part[place]  # type: ignore[no-any-return]  # a dict
+                return {name: from_cell(value) for name, value in part[place].items()}
             place -= len(part)
         raise IndexError(index)
 
@@ -47,8 +50,18 @@ class Table(Sequence[Row]):
                 continue
             for batch in part.iter(BATCH):
                 names = list(batch)
-                for values in zip(*batch.values(), strict=True):
+                for values in zip(*(map(from_cell, column) for column in batch.values()), strict=True):
                     yield dict(zip(names, values, strict=True))
+
+    def place(self, number: int) -> str:
+        """Words for a row, from 1: its number, in its part where there are several."""
+        if len(self.names) < 2:
+            return f"row {number}"
+        for name, part in zip(self.names, self.parts, strict=True):
+            if number <= len(part):
+                return f"row {number} of {name}"
+            number -= len(part)
+        raise IndexError(number)
 
     def only(self, columns: Sequence[str]) -> Table:
         """The same rows with these columns alone, where a part has them; reading passes over the others."""
@@ -56,7 +69,8 @@ class Table(Sequence[Row]):
             [
                 part if isinstance(part, list) else part.select_columns([c for c in columns if c in part.column_names])
                 for part in self.parts
-            ]
+            ],
+            self.names,
         )
 
     @property
@@ -119,7 +133,7 @@ class Texts(Sequence[tuple[Any, ...]]):
     def __getitem__(self, index: int | slice) -> tuple[Any, ...] | Texts:
         if isinstance(index, slice):
             return self.pick(np.arange(len(self))[index])
-        return self.take(self.data[int(self.order[index])])
+        return self.take({name: from_cell(value) for name, value in self.data[int(self.order[index])].items()})
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         for start in range(0, len(self), BATCH):
@@ -133,7 +147,8 @@ class Texts(Sequence[tuple[Any, ...]]):
     def of(self, batch: dict[str, list[Any]]) -> list[tuple[Any, ...]]:
         """The texts of a batch of columns."""
         names = list(batch)
-        return [self.take(dict(zip(names, values, strict=True))) for values in zip(*batch.values(), strict=True)]
+        columns = [map(from_cell, column) for column in batch.values()]
+        return [self.take(dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)]
 
     def pick(self, rows: Any) -> Texts:
         """These rows (an integer array), in this order."""

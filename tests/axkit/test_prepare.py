@@ -14,7 +14,7 @@ from axkit.tasks.kinds import KINDS
 from axkit.tasks.rows import load_rows
 from axkit.tasks.spec import Task, TaskSpec
 from axkit.tasks.split import Split
-from axkit.tasks.table import BATCH, Texts
+from axkit.tasks.table import BATCH, Table, Texts
 from axkit.testing import tiny_tokenizer
 
 WORDS = "the film play story dull bright is was very and so good bad".split()
@@ -150,8 +150,19 @@ def test_parts_in_different_forms(tmp_path):
     fields = {"kind": "token_classification", "text": "words", "label": "tags"}
     alike = load_rows(Task("t", TaskSpec(**fields, files={"train": [lists, other], "test": strings})), Samples())
     assert sum(len(alike.splits[name]) for name in ("train", "search")) == 60
-    with pytest.raises(DataError, match=r"test split: its files hold the columns words in different forms .*alike"):
-        load_rows(Task("t", TaskSpec(**fields, files={"train": lists, "test": [lists, strings]})), Samples())
+    both = load_rows(Task("t", TaskSpec(**fields, files={"train": lists, "test": [lists, strings]})), Samples())
+    texts, parts = both.splits["test"].texts, both.splits["test"].parts
+    assert set(parts) == {"lists", "strings"}
+    assert len(texts) == 60
+    assert set(texts) == {("good", "film", str(i)) for i in range(30)}
+
+
+def test_data_sets_in_different_forms_do_not_join():
+    import datasets
+
+    parts = [datasets.Dataset.from_dict({"words": words}) for words in ([["a", "b"]], ["a b"])]
+    with pytest.raises(DataError, match=r"here: its files hold the columns words in different forms .*alike"):
+        Table(parts).joined("here")
 
 
 def test_text_columns_of_parquet_join_those_of_csv(tmp_path):

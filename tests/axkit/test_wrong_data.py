@@ -41,7 +41,7 @@ REFUSED = {
     "missing column": (
         "classification",
         lambda kind: {"train.jsonl": lines({"id": row["id"], "text": row["text"]} for row in rows(kind))},
-        "task 'files', train split: no column 'label'; the columns are id, text",
+        "train file train.jsonl: no column 'label'; the columns are id, text",
     ),
     "label outside the range": (
         "classification",
@@ -59,7 +59,7 @@ REFUSED = {
     "half a character": (
         "classification",
         lambda kind: {"train.jsonl": lines(rows(kind)) + b'{"id": 40, "text": "\\ud800", "label": 1}\n'},
-        "train file train.jsonl is not valid jsonl",
+        "train file train.jsonl, row 41, column 'text': it holds half a character",
     ),
     "duplicate ids": ("classification", with_row(id=3), "train split, row 41: 'id' is 3, as in row 4"),
     "one class only": (

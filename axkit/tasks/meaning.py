@@ -1,0 +1,104 @@
+"""What a task's label column means, decided once, by train; and the column of each split read so. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from axkit.errors import DataError
+from axkit.tasks.classes import Survey, read_off, whole_number
+from axkit.tasks.labels import LabelColumn, Meaning, column_type
+from axkit.tasks.spec import Row, SplitName, Task, TaskSpec
+from axkit.tasks.table import Table
+
+_ENTITY = ("B-", "I-", "E-", "S-")
+
+
+def narrowed(rows: Sequence[Row], columns: Sequence[str]) -> Sequence[Row]:
+    """The rows with these columns, as far as they are on disk; rows in memory as they are."""
+    return rows.only(columns) if isinstance(rows, Table) else rows
+
+
+def place_of(task: Task, split: SplitName, rows: Sequence[Row], number: int) -> str:
+    """Words for a row, from 1."""
+    place = rows.place(number) if isinstance(rows, Table) else f"row {number}"
+    return f"task '{task.name}', {split} split, {place}"
+
+
+def decided(task: Task, train: Sequence[Row], order: Sequence[str] | None = None) -> Meaning:
+    """What the label column of a task means, and the names of its labels.
+
+    Args:
+        task: whose ``label_names`` are the names, where it has any.
+        train: its rows.
+        order: names in the order that somebody else gives them, such as a checkpoint; taken where they are the same
+            names.
+
+    Raises:
+        DataError: a cell that is no label, or that can be read in several ways; tags that name no entities, where
+            entities are to be scored.
+    """
+    spec = task.spec
+    if not column_type(spec).has_names:
+        return Meaning(spec.label_columns if len(spec.label_columns) > 1 else ())
+    found = _survey(task, "train", train)
+    try:
+        indicators = spec.kind == "multi_label" and _are_indicators(spec, found)
+        names = tuple(spec.label_names) if spec.label_names is not None else read_off(found)
+    except DataError as error:
+        at = f"task '{task.name}'"
+        raise error if str(error).startswith(at) else DataError(f"{at}: {error}") from None
+    if order is not None and spec.label_names is None and sorted(order) == sorted(names):
+        names = tuple(order)
+    if spec.kind == "token_classification" and "entity_f1" in spec.metric_names:
+        strange = [name for name in names if name != "O" and not name.startswith(_ENTITY)]
+        if strange:
+            raise DataError(
+                f"task '{task.name}': '{strange[0]}' is no tag of an entity (B-PER, I-PER, O), which entity_f1 needs; "
+                f"set 'label_names', or 'metric: token_accuracy'"
+            )
+    return Meaning(names, indicators)
+
+
+def label_column(task: Task, split: SplitName, rows: Sequence[Row], meaning: Meaning) -> LabelColumn:
+    """The label column of a split, to be read row by row.
+
+    Raises:
+        DataError: a cell that is no label.
+    """
+    spec, of_kind = task.spec, column_type(task.spec)
+    worded = spec.label_names is not None and not any(whole_number(name.strip()) for name in spec.label_names)
+    survey = _survey(task, split, rows) if of_kind.has_names and worded else Survey()
+    return of_kind(spec, meaning, survey)
+
+
+def _survey(task: Task, split: SplitName, rows: Sequence[Row]) -> Survey:
+    spec, of_kind, found = task.spec, column_type(task.spec), Survey()
+    (column,) = spec.label_columns
+    for number, row in enumerate(narrowed(rows, spec.label_columns), 1):
+        where = place_of(task, split, rows, number)
+        found.add(of_kind.pieces(spec, row.get(column), where), where)
+    return found
+
+
+def _are_indicators(spec: TaskSpec, found: Survey) -> bool:
+    """True where every list is a 0 or 1 for each label: as labels, some would stand in a list twice.
+
+    Raises:
+        DataError: two labels, and lists that can be read in both ways; more labels than have names.
+    """
+    if not found.are_bits or len(found.widths) != 1 or found.widths & {0}:
+        return False
+    (width,) = found.widths
+    names = spec.label_names
+    if names is None and found.doubled:
+        raise DataError(
+            f"'{spec.label}' holds lists of {width} times 0 or 1; name the labels that they stand for in 'label_names'"
+        )
+    if names is None or len(names) != width:
+        return False
+    if width == 2 and not found.doubled:
+        raise DataError(
+            f"'{spec.label}' holds lists of 0 and 1, which may be a 0 or 1 for each label, or the labels' numbers; "
+            f"write names"
+        )
+    return found.doubled or width == 1
