@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -106,9 +107,13 @@ class Workbench:
             scratch=scratch,
         )
 
+        runs: Counter[str] = Counter()
+
         def run(subject: Subject, setting: str) -> Mapping[str, float]:
             inner = step.inner[setting]
-            return inner.runner.apply(subject, inner.config, tools).facts
+            runs[setting] += 1
+            place = scratch / f"{setting}-{runs[setting]}"
+            return inner.runner.apply(subject, inner.config, replace(tools, scratch=place)).facts
 
         return replace(tools, run=run)
 

@@ -50,7 +50,7 @@ class Q8bert(Pass[Q8bertConfig]):
 
         names = linear_names(subject, config.skip)
         with fake_quantized(subject.module, names, config.embeddings, config.ema_decay) as largest:
-            facts = loop.train(subject.module, config, tools)
+            facts = loop.train(subject.module, config, tools, numbers=largest)
             rounded = tools.search.evaluate(subject.module)
         facts |= {"search_score_rounded_points": rounded.score, "search_loss_rounded_nats": rounded.loss}
         return Result(state={LEARNED: {name: [-high, high] for name, high in largest.items()}}, facts=facts)

@@ -23,3 +23,9 @@ class TrainingConfig(PassConfig):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Of the matrix products in training; auto is bfloat16 where the processor has it."
     )
+    checkpoint: float = Field(
+        60.0,
+        ge=0,
+        le=86400,
+        description="Seconds between checkpoints, from which a training goes on when its run was killed; 0 for none.",
+    )

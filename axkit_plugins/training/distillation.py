@@ -32,7 +32,9 @@ def distill(subject: Subject, config: DistillConfig, tools: Tools) -> dict[str, 
     pairs = None
     if config.cosine or config.hidden or config.attention:
         layers = layer_map(subject.structure, teacher.structure, config.layers)
-        tools.journal.write(layers=[[student, other] for student, other in layers.items()])
+        pairing = {"layers": [[student, other] for student, other in layers.items()]}
+        if tools.processes.is_main and pairing not in tools.journal.read():  # an interrupted training wrote it already
+            tools.journal.write(**pairing)
         pairs = Pairs(subject, teacher, layers, bool(config.cosine or config.hidden), bool(config.attention))
     columns = {}
     kind = tools.train.kind

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -16,6 +15,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from axkit import NotApplicable, has_bfloat16
 from axkit_plugins.training import TrainingConfig
+from axkit_plugins.training.going_on import GoingOn
 from axkit_plugins.training.marks import left_as_found
 
 if TYPE_CHECKING:
@@ -103,8 +103,11 @@ def train(
     make_trainer: Callable[..., Any] = Trainer,
     columns: Mapping[str, Tensor] = MappingProxyType({}),
     targets: Targets | None = None,
+    numbers: dict[str, float] | None = None,
 ) -> dict[str, float]:
     """Train a model in place; afterwards it is in eval mode and no parameter is frozen.
+
+    A training that was killed goes on from its last checkpoint, where ``tools.scratch`` kept one.
 
     Args:
         model: a transformers model with a task head.
@@ -113,37 +116,42 @@ def train(
         make_trainer: makes a Trainer with another loss, for distillation.
         columns: more values for each training row, (rows, ...) each, among the inputs of that loss.
         targets: collated labels -> what that loss wants of them.
+        numbers: what changes in training beside the weights, and is kept with them.
 
     Returns:
-        Facts: steps, train_s, train_loss.
+        Facts: steps, train_s (with the time before an interruption), train_loss.
     """
     for name, parameter in model.base_model.named_parameters():
         parameter.requires_grad_(not name.startswith(_FROZEN[config.freeze]))
+    rows = Rows(tools.train, columns, targets)
     with left_as_found(model), tempfile.TemporaryDirectory() as scratch:
         arguments = _arguments(config, tools, scratch)
-        rows = Rows(tools.train, columns, targets)
+        going_on = GoingOn(model, config, tools, {} if numbers is None else numbers, len(rows), arguments.bf16)
         trainer = make_trainer(model=model, args=arguments, train_dataset=rows, data_collator=rows.batch)
-        steps_per_epoch = -(-len(rows) // config.batch_size)
-        total = max(1, int(steps_per_epoch * config.epochs + 0.999))
-        bar = iter(tools.progress.track(range(total), "training", total))
-        next(bar, None)
+        trainer.training_step = going_on.steps(trainer.training_step)
         trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(_Bar(bar))
-        start = time.perf_counter()
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
-            done = trainer.train()
-        for _ in bar:  # a last epoch that ends early closes the bar
-            pass
+        trainer.add_callback(going_on)
+        steps = _run(trainer, config, tools, len(rows))
+        going_on.finish(steps)
     for parameter in model.parameters():
         parameter.requires_grad_(True)
     model.to("cpu").eval()
     model.zero_grad(set_to_none=True)
-    return {
-        "steps": float(done.global_step),
-        "train_s": time.perf_counter() - start,
-        "train_loss": float(done.training_loss),
-    }
+    return {"steps": float(steps), "train_s": going_on.seconds, "train_loss": float(going_on.loss) / max(1, steps)}
+
+
+def _run(trainer: Any, config: TrainingConfig, tools: Tools, rows: int) -> int:
+    """Train, behind a bar; the steps of the whole training."""
+    total = max(1, int(-(-rows // config.batch_size) * config.epochs + 0.999))
+    bar = iter(tools.progress.track(range(total), "training", total))
+    next(bar, None)
+    trainer.add_callback(_Bar(bar))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
+        done = trainer.train()
+    for _ in bar:  # a last epoch that ends early closes the bar
+        pass
+    return int(done.global_step)
 
 
 def refit(subject: Subject, folder: str) -> None:
