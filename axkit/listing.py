@@ -98,6 +98,8 @@ def show_plan(plan: Plan, console: Console) -> None:
         console.print(f"row    {line}", highlight=False, markup=False)
     for name, counts in shown_labels(plan.task.spec, rows).items():
         console.print(f"{name:<6} {counts}", highlight=False, markup=False)
+    if rows.naming:
+        console.print(f"labels {rows.naming}", highlight=False, markup=False)
     for (here, there), count in rows.overlaps.items():
         console.print(f"note   {count} {there} rows also stand in {here}", highlight=False)
     table = Table("", "pass", "settings", "budget", "ends")

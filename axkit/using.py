@@ -15,6 +15,7 @@ from axkit.recipe import Samples
 from axkit.saving.folder import load, read_manifest
 from axkit.saving.opening import fit_padding, open_reader, token_limit
 from axkit.tasks import images
+from axkit.tasks.head import head_of
 from axkit.tasks.images import ImageReader
 from axkit.tasks.kinds import KINDS
 from axkit.tasks.rows import load_rows
@@ -62,20 +63,15 @@ def evaluate(folder: str | Path, task: str | Mapping[str, Any] | None = None, sp
         raise DataError(f"{folder} says nothing of a task; name one with --task")
     said_by = "--task" if task is not None else str(folder)
     resolved = resolve(chosen, lambda _: said_by)
-    samples = Samples.model_validate(about.get("samples", {})) if task is None else Samples()
-    rows = load_rows(resolved, samples)
     kind = KINDS[resolved.spec.kind]
-    outputs = kind.outputs(rows.label_names)
-    if not type(model).__name__.endswith(f"For{kind.head}"):
+    head = head_of(read_config(folder), kind.name, str(folder))
+    if head is None:
         raise DataError(
             f"{folder} holds a {type(model).__name__}, task '{resolved.name}' is one of {resolved.spec.kind}; "
             f"name a task that fits"
         )
-    if outputs != model.config.num_labels:
-        raise DataError(
-            f"{folder} has a head for {model.config.num_labels} labels, task '{resolved.name}' has {outputs}; "
-            f"name a task that fits"
-        )
+    samples = Samples.model_validate(about.get("samples", {})) if task is None else Samples()
+    rows = load_rows(resolved, samples, head)
     family = _family(folder)
     reader = open_reader(folder, family)
     fit_padding(model, reader, family)

@@ -13,6 +13,7 @@ from axkit.errors import CheckpointError
 from axkit.models import local_folder, read_config
 from axkit.quiet import quiet
 from axkit.saving.folder import load_subject
+from axkit.saving.ordered import answer_in_order
 from axkit.subject import Subject
 from axkit.tasks.images import ImageReader
 from axkit.tasks.kind import TaskKind
@@ -114,15 +115,17 @@ def open_for_task(folder: Path, kind: TaskKind, outputs: int, names: Sequence[st
     return module.eval()
 
 
-def open_subject(name: str, tokenizer: Any, kind: TaskKind) -> Subject:
+def open_subject(name: str, tokenizer: Any, kind: TaskKind, names: Sequence[str] = ()) -> Subject:
     """A trained model by folder, registered name or hub id, in eval mode; a teacher, say.
 
     Args:
         name: as in a recipe.
         tokenizer: of the rows that it will be asked about.
         kind: of their task.
+        names: of the labels, in the order in which the model is to answer; as it has them where empty.
 
     Raises:
+        NotApplicable: its labels are others.
         CheckpointError: there is none, it is damaged, its head is of another kind, or its word pieces are others.
     """
     folder = local_folder(name)
@@ -135,4 +138,6 @@ def open_subject(name: str, tokenizer: Any, kind: TaskKind) -> Subject:
     subject = load_subject(folder)
     if not type(subject.module).__name__.endswith(f"For{kind.head}"):
         raise CheckpointError(f"model '{name}' has no trained head for {kind.name}; take one fine-tuned for the task")
+    if names and kind.names_outputs:
+        answer_in_order(subject.module, names, f"teacher '{name}'")
     return subject

@@ -43,6 +43,7 @@ class QuestionAnswering(TaskKind):
     """Start and end of an answer. An example is a window, a row a question."""
 
     name = "question_answering"
+    names_outputs = False
     metrics: ClassVar = {"f1": squad.f1, "exact_match": squad.exact_match}
 
     def encode(self, rows: SplitRows, job: Job) -> Encoded:

@@ -47,12 +47,14 @@ class TaskKind(ABC):
         metrics: name -> function of (predictions, golds) of rows, in points.
         problem_type: of the transformers config.
         can_calibrate: True where ``calibrated`` is there.
+        names_outputs: True where each output of the head stands for a label.
         predicts_numbers: True where an example's prediction is one number.
     """
 
     name: ClassVar[Kind]
     problem_type: ClassVar[str | None] = None
     can_calibrate: ClassVar[bool] = False
+    names_outputs: ClassVar[bool] = True
     predicts_numbers: ClassVar[bool] = False
     metrics: ClassVar[dict[str, Callable[[Any, Any], float]]]
 
@@ -136,6 +138,10 @@ class TaskKind(ABC):
         ``at_limit`` stays that of the whole split.
         """
         return part_of(encoded, examples, examples)
+
+    def score(self, metric: str, predictions: Any, golds: Any, positive: int = 1) -> float:
+        """A metric of rows, in points; ``positive`` is the class that F1 is of, where there are classes."""
+        return self.metrics[metric](predictions, golds)
 
     @abstractmethod
     def outputs(self, label_names: tuple[str, ...]) -> int:

@@ -6,7 +6,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from axkit.errors import DataError
 from axkit.tasks.classes import Classes, Survey, cell_text, kind_of_text, whole_number
 from axkit.tasks.files.source import brief
+from axkit.tasks.naming import Naming
 from axkit.tasks.spec import Kind, Row, TaskSpec
 
 _WORD = re.compile(r"[^ \t\r\n]+")  # U+00A0 and its like are characters of words
@@ -34,11 +35,11 @@ class Meaning:
     """What a label column says, as train decides it.
 
     Attributes:
-        names: of classes 0, 1, ...; empty for scores and answers.
+        naming: what the cells call the labels, and which class each is; empty for scores and answers.
         indicators: the lists of several labels are a 0 or 1 for each label, not the labels.
     """
 
-    names: tuple[str, ...] = ()
+    naming: Naming = field(default_factory=Naming)
     indicators: bool = False
 
 
@@ -55,7 +56,7 @@ class LabelColumn(ABC):
 
     def __init__(self, spec: TaskSpec, meaning: Meaning, survey: Survey) -> None:
         self.spec, self.meaning = spec, meaning
-        self.classes = Classes(meaning.names, spec.label_names is not None, survey)
+        self.classes = Classes(meaning.naming.read, meaning.naming.by_place, survey)
 
     @classmethod
     def pieces(cls, spec: TaskSpec, value: Any, where: str) -> Sequence[Any]:
@@ -142,7 +143,7 @@ class LabelSet(LabelColumn):
 
     def label(self, row: Row, where: str, text: Any) -> list[int]:
         """0 or 1 for each label; a row may have none."""
-        values, names = self.pieces(self.spec, self.value(row), where), self.meaning.names
+        values, names = self.pieces(self.spec, self.value(row), where), self.meaning.naming.read
         if self.meaning.indicators:
             bits = [_bit(value) for value in values]
             if len(bits) != len(names) or None in bits:
@@ -203,7 +204,7 @@ class Tags(LabelColumn):
             raise DataError(
                 f"{where}: {len(text)} words have {len(tags)} tags ('{self.spec.label}'); give each word one"
             )
-        return tuple(self.meaning.names[self.classes.of(tag, where)] for tag in tags)
+        return tuple(self.meaning.naming.read[self.classes.of(tag, where)] for tag in tags)
 
 
 class Answers(LabelColumn):

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from axkit.errors import DataError
 from axkit.tasks.classes import Survey, read_off, whole_number
+from axkit.tasks.head import Head
 from axkit.tasks.labels import LabelColumn, Meaning, column_type
+from axkit.tasks.naming import agree
 from axkit.tasks.spec import Row, SplitName, Task, TaskSpec
 from axkit.tasks.table import Table
 
@@ -24,39 +26,45 @@ def place_of(task: Task, split: SplitName, rows: Sequence[Row], number: int) -> 
     return f"task '{task.name}', {split} split, {place}"
 
 
-def decided(task: Task, train: Sequence[Row], order: Sequence[str] | None = None) -> Meaning:
+def decided(task: Task, train: Sequence[Row], head: Head | None = None) -> Meaning:
     """What the label column of a task means, and the names of its labels.
 
     Args:
         task: whose ``label_names`` are the names, where it has any.
         train: its rows.
-        order: names in the order that somebody else gives them, such as a checkpoint; taken where they are the same
-            names.
+        head: of the checkpoint; its names are those of the labels.
 
     Raises:
-        DataError: a cell that is no label, or that can be read in several ways; tags that name no entities, where
-            entities are to be scored.
+        DataError: a cell that is no label, or that can be read in several ways; names that do not fit the head; tags
+            that name no entities, where entities are to be scored.
     """
     spec = task.spec
     if not column_type(spec).has_names:
-        return Meaning(spec.label_columns if len(spec.label_columns) > 1 else ())
-    found = _survey(task, "train", train)
+        return Meaning(agree(task, (), head, tuple))
+    found, at = _survey(task, "train", train), f"task '{task.name}'"
+
+    def placed(error: DataError) -> DataError:
+        return error if str(error).startswith(at) else DataError(f"{at}: {error}")
+
+    def names_of_train() -> tuple[str, ...]:
+        try:
+            return read_off(found)
+        except DataError as error:
+            raise placed(error) from None
+
     try:
         indicators = spec.kind == "multi_label" and _are_indicators(spec, found)
-        names = tuple(spec.label_names) if spec.label_names is not None else read_off(found)
     except DataError as error:
-        at = f"task '{task.name}'"
-        raise error if str(error).startswith(at) else DataError(f"{at}: {error}") from None
-    if order is not None and spec.label_names is None and sorted(order) == sorted(names):
-        names = tuple(order)
+        raise placed(error) from None
+    naming = agree(task, {whole_number(text) or text for text in found.rows}, head, names_of_train)
     if spec.kind == "token_classification" and "entity_f1" in spec.metric_names:
-        strange = [name for name in names if name != "O" and not name.startswith(_ENTITY)]
+        strange = [name for name in naming.names if name != "O" and not name.startswith(_ENTITY)]
         if strange:
             raise DataError(
-                f"task '{task.name}': '{strange[0]}' is no tag of an entity (B-PER, I-PER, O), which entity_f1 needs; "
+                f"{at}: '{strange[0]}' is no tag of an entity (B-PER, I-PER, O), which entity_f1 needs; "
                 f"set 'label_names', or 'metric: token_accuracy'"
             )
-    return Meaning(names, indicators)
+    return Meaning(naming, indicators)
 
 
 def label_column(task: Task, split: SplitName, rows: Sequence[Row], meaning: Meaning) -> LabelColumn:
@@ -65,8 +73,8 @@ def label_column(task: Task, split: SplitName, rows: Sequence[Row], meaning: Mea
     Raises:
         DataError: a cell that is no label.
     """
-    spec, of_kind = task.spec, column_type(task.spec)
-    worded = spec.label_names is not None and not any(whole_number(name.strip()) for name in spec.label_names)
+    spec, of_kind, naming = task.spec, column_type(task.spec), meaning.naming
+    worded = naming.by_place and not any(whole_number(name.strip()) for name in naming.read)
     survey = _survey(task, split, rows) if of_kind.has_names and worded else Survey()
     return of_kind(spec, meaning, survey)
 

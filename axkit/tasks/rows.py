@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from axkit.errors import DataError
 from axkit.recipe import Samples
 from axkit.tasks import checks
+from axkit.tasks.head import Head
 from axkit.tasks.meaning import decided
 from axkit.tasks.readers import read_split, splits_of
 from axkit.tasks.spec import SPLITS, Row, SplitName, Task
@@ -32,6 +33,7 @@ class SplitRows:
             tags, or (first character, text) of each answer.
         label_names: of classes 0, 1, ...
         parts: name of the file or hub split that each row came from; empty where there is one.
+        positive: the class that F1 is of.
         digest: hash of every text and label, in order; empty where nobody asked for it.
     """
 
@@ -39,6 +41,7 @@ class SplitRows:
     labels: Any
     label_names: tuple[str, ...] = ()
     parts: Sequence[str] = ()
+    positive: int = 1
     digest: str = ""
 
     def __len__(self) -> int:
@@ -54,6 +57,7 @@ class TaskRows:
         label_names: of classes 0, 1, ...; empty for regression and question answering.
         overlap: rows of test whose text also stands in train or search.
         fingerprint: hash of every text and label that is used.
+        naming: where the names and their order come from, in words.
         overlaps: (one split, another) -> rows of the other whose text also stands in the one; where there are any.
     """
 
@@ -62,6 +66,7 @@ class TaskRows:
     overlap: int
     fingerprint: str
     overlaps: Mapping[tuple[SplitName, SplitName], int] = field(default_factory=dict)
+    naming: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,18 +82,17 @@ class _Checked:
         old = self.rows
         texts = old.texts.pick(keep) if isinstance(old.texts, Texts) else [old.texts[i] for i in keep.tolist()]
         parts = [old.parts[i] for i in keep.tolist()] if old.parts else ()
-        rows = SplitRows(texts, old.labels[keep], old.label_names, parts)
+        rows = replace(old, texts=texts, labels=old.labels[keep], parts=parts)
         return _Checked(rows, self.keys[keep], self.draws[keep])
 
 
-def load_rows(task: Task, samples: Samples, order: Sequence[str] | None = None) -> TaskRows:
+def load_rows(task: Task, samples: Samples, head: Head | None = None) -> TaskRows:
     """Read, check and split the rows of a task.
 
     Args:
         task: where its rows come from, and what they mean.
         samples: how many of each split.
-        order: names of labels, as a checkpoint has them; their order is taken where the task gives no names and these
-            are the same (see ``meaning.decided``).
+        head: of the model that is to read them; its labels are theirs.
 
     Raises:
         DataError: a file that cannot be read, a missing column, a bad label, an empty split.
@@ -102,14 +106,15 @@ def load_rows(task: Task, samples: Samples, order: Sequence[str] | None = None) 
             raw[name], parts[name] = read_split(task.spec, name)
     for name, rows in raw.items():
         checks.check_columns(task, name, rows)
-    meaning = decided(task, raw["train"], order)
-    names = meaning.names
+    meaning = decided(task, raw["train"], head)
+    naming = meaning.naming
     splits: dict[SplitName, _Checked] = {}
     for name in (found for found in SPLITS if found in raw):
         found = checks.check_rows(task, name, raw[name], meaning)
+        labels = naming.relabelled(found.labels)
         if name == "train":
-            checks.check_variety(task, found.labels)
-        made = SplitRows(found.texts, found.labels, names, parts.get(name, ()))
+            checks.check_variety(task, labels)
+        made = SplitRows(found.texts, labels, naming.names, parts.get(name, ()), naming.positive)
         splits[name] = _Checked(made, found.keys, found.draws)
     if "search" not in splits:
         splits["train"], splits["search"] = _hold_out(task, splits["train"])
@@ -120,7 +125,8 @@ def load_rows(task: Task, samples: Samples, order: Sequence[str] | None = None) 
     pairs = {(a, b): int(np.isin(splits[b].keys, splits[a].keys).sum()) for a, b in combinations(SPLITS, 2)}
     done = {name: _with_digest(split) for name, split in splits.items()}
     whole = hashlib.sha256("".join(done[name].digest for name in SPLITS).encode()).hexdigest()
-    return TaskRows(done, names, overlap, whole, {pair: count for pair, count in pairs.items() if count})
+    some = {pair: count for pair, count in pairs.items() if count}
+    return TaskRows(done, naming.names, overlap, whole, some, naming.why)
 
 
 def row_hash(text: Sequence[str], purpose: str) -> float:
@@ -180,4 +186,4 @@ def _with_digest(split: _Checked) -> SplitRows:
             digest.update(repr(label).encode("utf-8", "surrogatepass"))
     else:
         digest.update(rows.labels.tobytes())
-    return SplitRows(rows.texts, rows.labels, rows.label_names, rows.parts, digest.hexdigest())
+    return replace(rows, digest=digest.hexdigest())

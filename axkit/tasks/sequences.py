@@ -49,6 +49,12 @@ class Classification(TaskKind):
         """The class with the largest logit."""
         return logits.argmax(-1).tolist()
 
+    def score(self, metric: str, predictions: Any, golds: Any, positive: int = 1) -> float:
+        """A metric, in points; F1 is of the class that the data calls 1, wherever the model has it."""
+        if metric == "f1":
+            predictions, golds = predictions == positive, golds == positive
+        return self.metrics[metric](predictions, golds)
+
     def outputs(self, label_names: tuple[str, ...]) -> int:
         """One per label."""
         return len(label_names)
@@ -63,6 +69,7 @@ class Regression(TaskKind):
 
     name = "regression"
     problem_type = "regression"
+    names_outputs = False
     can_calibrate = predicts_numbers = True
     metrics: ClassVar = {"pearson": metrics.pearson, "spearman": metrics.spearman}
 

@@ -97,6 +97,11 @@ class TaskSpec(BaseModel):
         None, description="Split -> its name on the hub, or several."
     )
     label_names: list[str] | None = Field(None, description="Names of labels 0, 1, ...; read off train where missing.")
+    label_map: dict[str, str | int] | None = Field(
+        None,
+        description="Label of the data -> what the model's head calls it (id2label of its config.json), where the two "
+        "differ; several may become one. Without a head, the new name.",
+    )
     metric: str | list[str] | None = Field(
         None,
         description="What decisions are made on, or a list of which the first is; the kind's first where missing.",
@@ -152,6 +157,10 @@ class TaskSpec(BaseModel):
     def label_columns(self) -> tuple[str, ...]:
         """The label column; several for a multi-label task whose labels have a column each."""
         return (self.label,) if isinstance(self.label, str) else tuple(self.label)
+
+    def renamed(self, label: str) -> str:
+        """What a label of the data is called by the model."""
+        return str((self.label_map or {}).get(label, label))
 
     @property
     def metric_names(self) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ class Split:
         self.kind, self.spec, self.tokenizer = kind, spec, tokenizer
         job = Job(spec, tokenizer, kind.limit(spec, max_tokens), rows.label_names)
         self._take(kind.encode(rows, job))
-        self.parts = np.array(rows.parts, dtype=object)
+        self.parts, self.positive = np.array(rows.parts, dtype=object), rows.positive
 
     def _take(self, encoded: Encoded) -> None:
         self.encoded = encoded
@@ -120,14 +120,14 @@ class Split:
 
     def score(self, predictions: Any, golds: Any) -> float:
         """The task's metric on any rows, in points."""
-        return self.kind.metrics[self.spec.metric_name](predictions, golds)
+        return self.kind.score(self.spec.metric_name, predictions, golds, self.positive)
 
     def scores(self, predictions: Any) -> dict[str, float]:
         """Every metric that the task names, on all rows, and on each part where there are several; in points."""
         parts = {"": np.ones(len(self.golds), dtype=bool)}
         parts |= {f" on {part}": self.parts == part for part in dict.fromkeys(self.parts.tolist())}
         return {
-            f"{name}{part}": self.kind.metrics[name](predictions[chosen], self.golds[chosen])
+            f"{name}{part}": self.kind.score(name, predictions[chosen], self.golds[chosen], self.positive)
             for name in self.spec.metric_names
             for part, chosen in parts.items()
         }

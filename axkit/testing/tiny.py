@@ -128,4 +128,4 @@ class TinyImages(Split):
         self.labels = self.golds = random.integers(0, 2, rows)
         self.examples = Dataset.from_dict({"pixels": [image.tobytes() for image in pixels]})
         self.encoded = Encoded(self.examples, self.lengths, self.labels, self.golds, 0)
-        self.parts, self.at_limit = np.array([], dtype=object), 0
+        self.parts, self.positive, self.at_limit = np.array([], dtype=object), 1, 0

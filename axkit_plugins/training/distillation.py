@@ -58,18 +58,12 @@ def _teacher(name: str, student: Subject, tools: Tools) -> Subject:
         dense = Structure.dense(len(now.layers), now.n_heads, now.ffn_width)
         teacher = Subject(tools.teacher, student.family, dense)
     else:
-        teacher = open_subject(name, tools.tokenizer, tools.train.kind)
-    ours, theirs = (one.module.config for one in (student, teacher))
-    if ours.num_labels != theirs.num_labels:
+        names = tuple(student.module.config.id2label.values())
+        teacher = open_subject(name, tools.tokenizer, tools.train.kind, names)
+    ours, theirs = (one.module.config.num_labels for one in (student, teacher))
+    if ours != theirs:
         raise NotApplicable(
-            f"teacher '{name}' has {theirs.num_labels} outputs, the model {ours.num_labels}: take a teacher trained on "
-            f"this task"
-        )
-    labels = [list(config.id2label.values()) for config in (ours, theirs)]
-    if labels[0] != labels[1] and set(labels[0]) == set(labels[1]):
-        raise NotApplicable(
-            f"teacher '{name}' has the labels in the order {', '.join(labels[1])}, the model {', '.join(labels[0])}: "
-            f"set the task's 'label_names' in the teacher's order"
+            f"teacher '{name}' has {theirs} outputs, the model {ours}: take a teacher trained on this task"
         )
     teacher.module.eval()
     return teacher

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import pytest
 import torch
 
-from axkit import apply
+from axkit import apply, open_subject
 from axkit.anatomy.family import family_of
 from axkit.errors import CheckpointError, NotApplicable
 from axkit.quiet import quiet
@@ -144,6 +145,17 @@ def test_a_teacher_that_does_not_fit_is_refused(made, settings, error, words, tm
     config = Distill.Config(teacher=str(tmp_path / "teacher"), **settings)
     with pytest.raises(error, match=words):
         Distill().apply(tiny_subject(family_of("bert")), config, tiny_tools(tmp_path))
+
+
+def test_a_teacher_with_the_same_labels_answers_in_the_models_order(tmp_path):
+    teacher = kept_teacher(tmp_path / "teacher", id2label={0: "POSITIVE", 1: "NEGATIVE"})
+    tools = tiny_tools(tmp_path)
+    ordered = open_subject(str(tmp_path / "teacher"), tools.tokenizer, tools.train.kind, ("negative", "positive"))
+    inputs = tools.train.batch([0, 1]).inputs
+    assert torch.equal(ordered.module(**inputs).logits, teacher(**inputs).logits[:, [1, 0]])
+    assert torch.equal(copy.deepcopy(ordered.module)(**inputs).logits, ordered.module(**inputs).logits)
+    with pytest.raises(NotApplicable, match="has the labels POSITIVE, NEGATIVE, the model good, bad"):
+        open_subject(str(tmp_path / "teacher"), tools.tokenizer, tools.train.kind, ("good", "bad"))
 
 
 def test_another_teacher_by_folder(tmp_path):

@@ -1,0 +1,289 @@
+"""Label names of a checkpoint's head against those of the data: matched by name, told, or refused with both."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from axkit import using
+from axkit.anatomy.family import family_of
+from axkit.engine import apply
+from axkit.errors import CheckpointError, DataError
+from axkit.planning import plan
+from axkit.recipe import Samples, read_source
+from axkit.report.run_folder import write_run
+from axkit.saving.folder import save
+from axkit.tasks.head import Head, head_of
+from axkit.tasks.kinds import KINDS
+from axkit.tasks.naming import order_for
+from axkit.tasks.rows import load_rows
+from axkit.tasks.spec import Task, TaskSpec
+from axkit.testing import tiny_subject, tiny_tokenizer
+
+NLI = ("entailment", "neutral", "contradiction")
+LABELS = tuple(f"LABEL_{i}" for i in range(3))
+
+
+def load(labels, head, test=None, column="y", **fields):
+    """The rows of a task whose column holds these labels; 20 of each in train, in turn."""
+    spec = TaskSpec(**({"kind": "classification", "text": "s", "label": column} | fields))
+
+    def rows(values, times):
+        return [{"s": f"text {i} {v}", "y": v} for i, v in enumerate([*values] * times)]
+
+    source = {"train": rows(labels, 20), "test": rows(test if test is not None else labels, 1)}
+    names = None if head is None else Head(tuple(head), "model 'm'")
+    return load_rows(Task("files", spec, lambda: source), Samples(), names)
+
+
+def many(letter, count):
+    return [f"{letter}{i}" for i in range(count)]
+
+
+def told(loaded):
+    """The label of each test row, by name."""
+    split = loaded.splits["test"]
+    return {
+        text[0].split()[-1]: loaded.label_names[label] for text, label in zip(split.texts, split.labels, strict=True)
+    }
+
+
+def test_the_same_names_take_the_models_order():
+    loaded = load(sorted(NLI), NLI)
+    assert loaded.label_names == NLI
+    assert told(loaded) == {name: name for name in NLI}
+    assert load(sorted(NLI), None).label_names == tuple(sorted(NLI)), "without a head they are sorted"
+    assert "the model's names" in loaded.naming
+
+
+@pytest.mark.parametrize("declared", [NLI, tuple(reversed(NLI))])
+def test_names_that_the_task_fixes_are_matched_by_name_and_its_numbers_are_its_own(declared):
+    head = ("CONTRADICTION", "NEUTRAL", "ENTAILMENT")  # as published MNLI heads have them
+    loaded = load([0, 1, 2], head, label_names=list(declared))
+    assert loaded.label_names == head, "the model keeps its names"
+    assert told(loaded) == {str(i): name.upper() for i, name in enumerate(declared)}
+    assert "entailment = ENTAILMENT" in loaded.naming
+
+
+def test_case_spaces_and_hyphens_tell_no_names_apart():
+    loaded = load(["Not Entailment", "entailment"], ["ENTAILMENT", "not_entailment"])
+    assert told(loaded)["Entailment"] == "not_entailment"
+    with pytest.raises(DataError, match="has the labels a b, a_b, task 'files' has a-b, c"):
+        load(["a-b", "c"], ["a b", "a_b"])
+
+
+def test_numbers_are_places_of_the_models_names():
+    loaded = load([0, 1, 2], NLI)
+    assert told(loaded) == dict(zip("012", NLI, strict=True))
+    assert "number i of the data is its label i" in loaded.naming
+    with pytest.raises(DataError, match=r"has a head for 3 labels .* has 2 .*'label_map'"):
+        load([0, 1], NLI)
+    assert told(load([0, 1], NLI, label_map={"0": "contradiction", "1": "neutral"})) == {
+        "0": "contradiction", "1": "neutral",
+    }  # fmt: skip
+
+
+def test_a_number_that_is_the_text_of_a_name_is_that_label():
+    stars = [*"12345"]
+    assert told(load([5, 1, 3], stars)) == {"5": "5", "1": "1", "3": "3"}
+    assert told(load(["0", "1", "2"], NLI)) == dict(zip("012", NLI, strict=True)), "as CSV has numbers"
+    assert told(load([2, 0, 2], NLI)) == {"2": "contradiction", "0": "entailment"}, "none of 1 here"
+    assert told(load([2, 7], None, label_map={"2": "good", "7": "bad"})) == {"2": "good", "7": "bad"}
+
+
+def test_a_rare_label_may_be_missing_anywhere():
+    loaded = load(["neutral", "entailment"], NLI, test=["contradiction", "neutral"])
+    assert loaded.label_names == NLI
+    assert told(loaded)["contradiction"] == "contradiction"
+    assert "none of contradiction" in loaded.naming
+    assert load(["neutral", "entailment"], NLI, test=["neutral"]).label_names == NLI
+
+
+@pytest.mark.parametrize(
+    ("labels", "head", "words"),
+    [
+        (["yes", "no"], ("good", "bad"), "has the labels good, bad, task 'files' has no, yes; say which .*label_map"),
+        (["a", "b", "c", "d"], ("a", "b", "c"), "has the labels a, b, c, task 'files' has a, b, c, d"),
+        (many("n", 30), many("m", 40), r"m7 and 32 more, task 'files' has n0.* and 22 more"),
+        (["a", "b"], LABELS, r"has a head for 3 labels, task 'files' has 2 \(a, b\)"),
+        ([0, 1], LABELS, "has a head for 3 labels, task 'files' has 2"),
+        ([0, 1, 2, 3], LABELS, "has a head for 3 labels, task 'files' has 4"),
+        ([*"01234"], [*"12345"], "has the labels 1, 2, 3, 4, 5, task 'files' has 0, 1, 2"),
+        (["x", "y"], ("LABEL_1", "LABEL_0"), "has the labels LABEL_1, LABEL_0"),
+    ],
+)  # fmt: skip
+def test_another_set_is_one_sentence_with_both(labels, head, words):
+    with pytest.raises(DataError, match=words) as caught:
+        load(labels, head)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_map_says_what_the_model_calls_a_label_and_may_join_some():
+    mapped = {"hate": "toxic", "insult": "toxic", "fine": "ok"}
+    loaded = load(["fine", "hate", "insult"], ["ok", "spam", "toxic"], label_map=mapped)
+    assert told(loaded) == {"fine": "ok", "hate": "toxic", "insult": "toxic"}
+    assert "hate = toxic" in loaded.naming
+    loaded = load(["fine", "hate", "insult"], None, label_map=mapped)
+    assert loaded.label_names == ("ok", "toxic")
+    assert told(loaded)["insult"] == "toxic"
+    with pytest.raises(DataError, match=r"'label_map' names 'toxi', which is no label of .*did you mean 'toxic'"):
+        load(["fine", "hate", "insult"], ["ok", "spam", "toxic"], label_map={**mapped, "hate": "toxi"})
+    by_default = load(["neg", "pos"], ["LABEL_0", "LABEL_1"], label_map={"neg": "LABEL_1", "pos": "LABEL_0"})
+    assert told(by_default) == {"neg": "LABEL_1", "pos": "LABEL_0"}
+
+
+def test_a_head_without_names_keeps_its_places_and_the_plan_says_so():
+    loaded = load([0, 1, 2], LABELS)
+    assert told(loaded) == dict(zip("012", LABELS, strict=True)), "its names are kept"
+    loaded = load(["c", "a", "b"], LABELS)
+    assert loaded.label_names == ("a", "b", "c")
+    assert "no names" in loaded.naming
+    assert "set 'label_names'" in loaded.naming
+    assert load([0, 1, 2], LABELS, label_names=["c", "a", "b"]).label_names == ("c", "a", "b")
+
+
+def test_f1_is_of_the_class_that_the_data_calls_one():
+    loaded = load(
+        [0, 1, 1], ["equivalent", "not_equivalent"], label_names=["not_equivalent", "equivalent"], metric="f1"
+    )
+    assert loaded.label_names == ("equivalent", "not_equivalent")
+    assert loaded.splits["test"].positive == 0
+    kind, golds, guess = KINDS["classification"], np.array([1, 1, 1, 0]), np.array([1, 1, 0, 0])
+    assert kind.score("f1", guess, golds) == kind.score("f1", 1 - guess, 1 - golds, 0) == pytest.approx(80)
+    assert kind.score("f1", guess, golds, 0) == pytest.approx(200 / 3)
+
+
+def test_several_labels_and_tags_are_matched_alike():
+    lists = [["b"], ["a", "c"], []]
+    loaded = load(lists, ["c", "b", "a"], kind="multi_label")
+    labels = {text[0].split()[1]: row.tolist() for text, row in zip(*_test_of(loaded), strict=True)}
+    assert labels == {"0": [0, 1, 0], "1": [1, 0, 1], "2": [0, 0, 0]}
+    spec = TaskSpec(kind="multi_label", text="s", label=["one", "two"])
+    rows = [{"s": f"t {i}", "one": 1, "two": 0} for i in range(20)]
+    task = Task("files", spec, lambda: {"train": rows, "test": rows[:2]})
+    loaded = load_rows(task, Samples(), Head(("three", "Two", "one"), "model 'm'"))
+    assert loaded.splits["test"].labels.tolist() == [[0, 0, 1]] * 2
+    spec = TaskSpec(kind="token_classification", text="s", label="y")
+    rows = [{"s": ["ada", "ran", str(i)], "y": ["B-PER", "O", "O"]} for i in range(20)]
+    task = Task("files", spec, lambda: {"train": rows, "test": rows[:2]})
+    loaded = load_rows(task, Samples(), Head(("O", "B-MISC", "B-PER"), "model 'm'"))
+    assert loaded.label_names == ("O", "B-MISC", "B-PER")
+    assert loaded.splits["test"].labels[0] == ("B-PER", "O", "O")
+    with pytest.raises(DataError, match="'b-per' is no tag of an entity"):
+        load_rows(task, Samples(), Head(("O", "b-per"), "model 'm'"))
+
+
+def _test_of(loaded):
+    split = loaded.splits["test"]
+    return split.texts, split.labels
+
+
+def test_a_score_has_one_output():
+    spec = TaskSpec(kind="regression", text="s", label="y")
+    rows = [{"s": f"t {i}", "y": i / 10} for i in range(20)]
+    task = Task("files", spec, lambda: {"train": rows, "test": rows[:3]})
+    assert load_rows(task, Samples(), Head(("likeness",), "model 'm'")).label_names == ()
+    with pytest.raises(DataError, match="has a head for 2 labels, task 'files' has one score"):
+        load_rows(task, Samples(), Head(("a", "b"), "model 'm'"))
+
+
+def config(**fields):
+    return {"architectures": ["BertForSequenceClassification"], **fields}
+
+
+def test_what_a_config_says_of_its_head():
+    def names(**fields):
+        return head_of(config(**fields), "classification", "model 'm'").names
+
+    assert names() == ("LABEL_0", "LABEL_1")
+    assert names(num_labels=3) == LABELS
+    assert names(id2label={"1": "b", "0": "a", "2": "c"}) == ("a", "b", "c")
+    assert names(id2label={0: "a", 1: "b"}, label2id={"LABEL_0": 0, "LABEL_1": 1}) == ("a", "b")
+    assert names(id2label={"0": 7, "1": 9}, label2id={"7": "0", "9": "1"}) == ("7", "9")
+    assert head_of(config(), "token_classification", "m") is None
+    assert head_of({}, "classification", "m") is None
+    assert head_of({"architectures": []}, "classification", "m") is None
+    assert head_of({"architectures": ["AxkitBertForQuestionAnswering"]}, "question_answering", "m") == Head((), "m")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"id2label": ["a", "b"]}, "is no object of number -> name"),
+        ({"id2label": {}}, "is no object of number -> name"),
+        ({"id2label": {"0": "a", "2": "b"}}, "has the numbers 0, 2, and 2 labels are numbered 0 to 1"),
+        ({"id2label": {"a": 0, "b": 1}}, "has the numbers a, b"),
+        ({"id2label": {"0": "a", "1": "a"}}, "has the name 'a' twice"),
+        ({"id2label": {"0": "a", "1": "b"}, "label2id": {"a": 1, "b": 0}}, "'a' is label 0 by id2label .* and 1 by"),
+        ({"num_labels": "2"}, "num_labels in config.json is '2'"),
+    ],
+)
+def test_a_damaged_head_is_refused(fields, words):
+    with pytest.raises(CheckpointError, match=words):
+        head_of(config(**fields), "classification", "model 'm'")
+
+
+@pytest.mark.parametrize(
+    ("names", "head", "order"),
+    [
+        (("a", "b"), ("a", "b"), (0, 1)),
+        (("a", "b"), ("B", "A"), (1, 0)),
+        (("a", "b"), ("LABEL_0", "LABEL_1"), (0, 1)),
+        (("LABEL_0", "LABEL_1"), ("a", "b"), (0, 1)),
+        (("LABEL_0", "LABEL_1"), ("LABEL_1", "LABEL_0"), None),
+        (("a", "b"), ("a", "c"), None),
+        (("a", "b"), ("a", "b", "c"), None),
+    ],
+)
+def test_the_order_of_another_heads_outputs(names, head, order):
+    assert order_for(names, Head(head, "teacher")) == order
+
+
+RECIPE = """\
+axkit: 1
+name: named
+model: model
+task: {kind: classification, files: {train: train.jsonl, test: test.jsonl}, text: s, label: y}
+passes:
+  - pass: hard_attention
+    k: 5
+"""
+
+
+@pytest.fixture
+def named(tmp_path, monkeypatch):
+    """A head with names, and data that says what it answers."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "hf"))
+    subject = tiny_subject(family_of("bert"), num_labels=3, id2label=dict(enumerate(NLI)))
+    (tmp_path / "model").mkdir()
+    save(subject, tiny_tokenizer(), tmp_path / "model")
+    (tmp_path / "model" / "axkit.json").unlink()
+    tokenizer, draw = tiny_tokenizer(), np.random.default_rng(0)
+    words = [word for word in tokenizer.get_vocab() if word.isalpha() and word.islower()]
+    for name, count in (("train", 200), ("test", 60)):
+        rows = []
+        for _ in range(count):
+            text = " ".join(draw.choice(words, draw.integers(2, 5)))
+            best = int(subject.module(**tokenizer(text, return_tensors="pt")).logits.argmax())
+            rows.append(json.dumps({"s": text, "y": NLI[best]}))
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(rows))
+    return tmp_path
+
+
+def test_a_model_that_is_right_scores_so_and_keeps_its_names(named):
+    made = plan(read_source(RECIPE, "recipe"))
+    assert set(made.rows.label_names) == set(NLI), "premise: names in the data"
+    run = apply(made, named / "runs")
+    write_run(run, named / "out")
+    assert run.summary["metric_dense"] == 100
+    saved = json.loads((named / "out" / "config.json").read_text())
+    assert saved["id2label"] == {str(i): name for i, name in enumerate(NLI)}
+    assert saved["label2id"] == {name: i for i, name in enumerate(NLI)}
+    assert using.evaluate(named / "out").score == run.summary["metric_result"]
+    task = {"kind": "classification", "files": {n: f"{n}.jsonl" for n in ("train", "test")}, "text": "s", "label": "y"}
+    assert using.evaluate(named / "model", task).score == 100
+    with pytest.raises(DataError, match="'label_map' names 'x'"):
+        using.evaluate(named / "model", task | {"label_map": {"neutral": "x"}})
