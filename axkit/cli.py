@@ -14,6 +14,7 @@ from rich.table import Table
 
 from axkit import __version__, listing, processes
 from axkit.errors import AxkitError, RecipeError, as_storage_error
+from axkit.figures import quantity, ratio, times
 from axkit.planning import Plan, plan
 from axkit.processor import keep_primitives
 from axkit.recipe import load_source
@@ -90,7 +91,7 @@ def _show_report(report: dict[str, Any], target: Path) -> None:
     console.print(stages, figures)
     console.print(headline(report["summary"]), highlight=False)
     console.print(
-        f"{report['summary']['wall_s']:.0f} s. Written to {target} (report.md, report.json).", highlight=False
+        f"{quantity(report['summary']['wall_s'])} s. Written to {target} (report.md, report.json).", highlight=False
     )
 
 
@@ -196,16 +197,17 @@ def bench_command(folder: str, against: str | None) -> None:
     table = Table("model", "latency b1, ms (p50)", "(p90)", "throughput b32, inputs/s", "slowest to fastest round")
     names = {"result": folder, "against": against or ""}
     for name, one in speeds.items():
-        spread = f"{one.throughput_b32_per_s_low:.0f} to {one.throughput_b32_per_s_high:.0f}"
-        figures = (one.latency_b1_ms_p50, one.latency_b1_ms_p90)
-        table.add_row(names[name], *(f"{f:.2f}" for f in figures), f"{one.throughput_b32_per_s:.0f}", spread)
+        spread = " to ".join(map(quantity, (one.throughput_b32_per_s_low, one.throughput_b32_per_s_high)))
+        latencies = (quantity(value, 2) for value in (one.latency_b1_ms_p50, one.latency_b1_ms_p90))
+        table.add_row(names[name], *latencies, quantity(one.throughput_b32_per_s), spread)
     console = Console()
     console.print(table)
     if against:
         a, b = speeds["result"], speeds["against"]
         console.print(
-            f"{a.throughput_b32_per_s / b.throughput_b32_per_s:.2f}x the throughput, latency "
-            f"{b.latency_b1_ms_p50 / a.latency_b1_ms_p50:.2f}x shorter than {against}.",
+            f"{ratio(a.throughput_b32_per_s / b.throughput_b32_per_s)} the throughput, "
+            f"{times(b.latency_b1_ms_p50 / a.latency_b1_ms_p50, 'quicker', 'slower', 'as quick')} on one input, beside "
+            f"{against}.",
             highlight=False,
         )
 

@@ -171,7 +171,8 @@ class _Engine:
         """The record that a stage is compared with: of the stage before, or of the dense model."""
         if self.stages:
             return self.stages[-1].record
-        return {"bytes": self.dense_bytes, "metric_search": self.dense_search and self.dense_search[0]}
+        metric, loss = self.dense_search or (None, None)
+        return {"bytes": self.dense_bytes, "metric_search": metric, "loss_search_nats": loss}
 
     def _measure_bytes(self, subject: Subject) -> int:
         folder = self.store.folder(-1, "dense", self.keys[0])
@@ -187,11 +188,13 @@ class _Engine:
         self.progress.say("Measuring on the test split, which nothing has seen")
         labels = self.plan.rows.splits["train"].labels
         tests = (self.dense_test, self.bench.splits["test"])
-        summary = compare(self.bench.dense.module, subject.module, *tests, labels, self.progress)
+        compared = compare(self.bench.dense.module, subject.module, *tests, labels, self.progress)
         here = time.perf_counter() - self.start
         reused = sum(stage.record["wall_s"] for stage in self.stages if stage.record["reused"])
         return {
-            **summary,
+            **compared.figures,
+            "dense_is_untrained": not self.plan.baseline and not self.plan.brings_head,
+            "dense_is_result": self.plan.baseline == len(self.plan.steps),
             "metric_search_dense": self.dense_search[0],
             "metric_search_result": self.stages[-1].record["metric_search"],
             "loss_search_dense_nats": self.dense_search[1],

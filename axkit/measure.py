@@ -1,4 +1,4 @@
-"""Quality with its uncertainty, speed by interleaved runs, memory. Every name carries its unit."""
+"""Speed by interleaved runs, sizes, memory. Every name carries its unit."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ import numpy as np
 import torch
 
 from axkit.progress import Progress, Silent
-from axkit.tasks.split import Evaluation, Split
+from axkit.tasks.split import Split
 
-RESAMPLES = 2000
 ROUNDS = 9
 BATCH = 32
 
@@ -163,54 +162,6 @@ def _seconds(model: Any, inputs: Mapping[str, Any]) -> float:
     start = time.perf_counter()
     model(**inputs)
     return time.perf_counter() - start
-
-
-def confidence_interval(split: Split, evaluation: Evaluation, seed: int = 0) -> tuple[float, float]:
-    """95 % percentile bootstrap over rows, in points (Efron 1979)."""
-    random = np.random.default_rng(seed)
-    n = len(evaluation.labels)
-    scores = []
-    for _ in range(RESAMPLES):
-        rows = random.integers(0, n, n)
-        scores.append(split.score(evaluation.predictions[rows], evaluation.labels[rows]))
-    low, high = np.percentile(scores, [2.5, 97.5])
-    return float(low), float(high)
-
-
-def paired_p_value(split: Split, one: Evaluation, other: Evaluation, seed: int = 0) -> float:
-    """Two-sided p of the difference of two models on the same rows.
-
-    A permutation test: under the null hypothesis it does not matter which model gave which of a row's two
-    predictions (Noreen 1989). Exact ties count as at least as extreme, so identical models give 1.
-    """
-    random = np.random.default_rng(seed)
-    observed = abs(one.score - other.score)
-    hits = 0
-    for _ in range(RESAMPLES):
-        swap = random.random(len(one.labels)) < 0.5
-        if one.predictions.ndim > 1:  # several labels a row: a row is swapped as a whole
-            swap = swap[:, None]
-        a = np.where(swap, other.predictions, one.predictions)
-        b = np.where(swap, one.predictions, other.predictions)
-        hits += abs(split.score(a, one.labels) - split.score(b, one.labels)) >= observed - 1e-9
-    return (hits + 1) / (RESAMPLES + 1)
-
-
-def drop_bound(split: Split, before: Evaluation, after: Evaluation, confidence: float, seed: int = 0) -> float:
-    """Upper bound of the points lost, one-sided at ``confidence`` (0..1): paired percentile bootstrap over rows."""
-    random = np.random.default_rng(seed)
-    n = len(before.labels)
-    drops = []
-    for _ in range(RESAMPLES):
-        rows = random.integers(0, n, n)
-        scores = [split.score(one.predictions[rows], one.labels[rows]) for one in (before, after)]
-        drops.append(scores[0] - scores[1])
-    return float(np.percentile(drops, 100 * confidence))
-
-
-def majority_score(split: Split, train_labels: Any) -> float:
-    """The metric of a model that has only seen the training labels, in points."""
-    return split.score(split.kind.majority(train_labels, split.golds), split.golds)
 
 
 def count_values(model: Any) -> int:

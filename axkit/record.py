@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from axkit.figures import quantity, ratio, score
 from axkit.passes import Result
 from axkit.planning import PlannedStep
+
+_LEAST = 1e-3  # share of a loss; less is rounding
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,10 @@ class Stage:
 
 def line(record: Mapping[str, Any]) -> str:
     """A stage in one line, for the terminal."""
-    parts = [f"search {record['metric_search']:.2f}", f"{record['bytes'] / 1e6:.1f} MB"]
+    parts = [f"search {score(record['metric_search'])}", f"{quantity(record['bytes'] / 1e6, 1)} MB"]
     if "throughput_ratio" in record:
-        parts.append(f"{record['throughput_ratio']:.2f}x throughput")
-    parts.append(f"{record['wall_s']:.1f} s")
+        parts.append(f"{ratio(record['throughput_ratio'])} throughput")
+    parts.append(f"{quantity(record['wall_s'], 1)} s")
     return ", ".join(parts) + (f". {record['note']}" if record["note"] else "")
 
 
@@ -56,16 +59,43 @@ def stage_record(step: PlannedStep, config: Mapping[str, Any], result: Result, s
 
 def undo(record: dict[str, Any], drop: float, allowed: float) -> None:
     """Note that a stage went over its budget, in points, and was undone."""
-    said = f"Undone: it cost {drop:.2f} points on the search split, the budget allows {allowed:g}. {record['note']}"
+    said = f"Undone: it cost {score(drop)} points on the search split, the budget allows {allowed:g}. {record['note']}"
     record |= {"undone": True, "new_tokenizer": False, "note": said.strip()}
 
 
 def nothing_gained(record: Mapping[str, Any], before: Mapping[str, Any], trains: bool) -> str:
-    """One sentence for a stage that made nothing smaller, faster or better; else nothing."""
+    """One sentence for a stage that made nothing smaller, faster or better; else nothing.
+
+    A stage that lowered what it went by, or the loss on the search split, did make something better: it is told how
+    much, and that the metric does not show it.
+    """
     smaller = record["bytes"] < 0.995 * before["bytes"]
-    faster = record.get("throughput_ratio", 1.0) > 1.03 * before.get("throughput_ratio", 1.0)
+    faster = any(_speed(record, key) > 1.03 * _speed(before, key) for key in ("throughput", "latency"))
     metric = before.get("metric_search")
-    better = metric is None or record["metric_search"] > metric
-    if smaller or faster or better:
+    if smaller or faster or metric is None or record["metric_search"] > metric:
         return ""
+    lowered = _lowered(record, before)
+    if lowered:
+        return f"The search metric did not rise by it; {lowered}."
     return "It did not make the model better." if trains else "It made nothing smaller, faster or better."
+
+
+def _speed(record: Mapping[str, Any], which: str) -> float:
+    """As a multiple of the dense model's, timed in turn; 1 where it was not."""
+    if which == "throughput":
+        return float(record.get("throughput_ratio", 1.0))
+    dense = record.get("latency_b1_ms_p50_dense")
+    return float(dense / record["latency_b1_ms_p50"]) if dense else 1.0
+
+
+def _lowered(record: Mapping[str, Any], before: Mapping[str, Any]) -> str:
+    """By how much the stage's own criterion fell, or else the loss on the search split."""
+    facts = record["facts"]
+    pairs = (
+        ("the loss that it went by", facts.get("search_loss_before_nats"), facts.get("search_loss_after_nats")),
+        ("the loss on the search split", before.get("loss_search_nats"), record["loss_search_nats"]),
+    )
+    for what, was, now in pairs:
+        if was and now is not None and was - now > _LEAST * was:
+            return f"{what} fell by {quantity(100 * (was - now) / was)} %"
+    return ""

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from axkit import measure
+from axkit import certainty, measure
 from axkit.progress import Progress
-from axkit.tasks.split import Split
+from axkit.tasks.split import Evaluation, Split
 
 
-def compare(
-    dense: Any, result: Any, dense_test: Split, test: Split, train_labels: Any, progress: Progress
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Compared:
+    """Two models on the test split.
+
+    Attributes:
+        figures: keys of the report's summary; each speed ends in ``_dense`` or ``_result``.
+        dense: the dense model's answers.
+        result: the result's.
+    """
+
+    figures: dict[str, Any]
+    dense: Evaluation
+    result: Evaluation
+
+
+def compare(dense: Any, result: Any, dense_test: Split, test: Split, train_labels: Any, progress: Progress) -> Compared:
     """Quality with its uncertainty, size in values, and speed of two models.
 
     Args:
@@ -21,35 +35,49 @@ def compare(
         test: the same rows for the result; both are timed on these.
         train_labels: for the score of the most frequent label.
         progress: told what is going on.
-
-    Returns:
-        Keys of the report's summary; each speed ends in ``_dense`` or ``_result``.
     """
     before = dense_test.evaluate(dense, progress=progress)
     after = test.evaluate(result, progress=progress)
-    low, high = measure.confidence_interval(test, after)
-    dense_low, dense_high = measure.confidence_interval(test, before)
-    summary: dict[str, Any] = {
-        "metric_name": before.metric,
-        "metric_dense": before.score,
-        "metric_dense_low": dense_low,
-        "metric_dense_high": dense_high,
-        "metric_result": after.score,
-        "metric_result_low": low,
-        "metric_result_high": high,
-        "loss_test_dense_nats": before.loss,
-        "loss_test_result_nats": after.loss,
-        "p_value_paired": measure.paired_p_value(test, before, after),
-        "metrics_dense": dict(before.scores),
-        "metrics_result": dict(after.scores),
-        "metric_majority": measure.majority_score(test, train_labels),
+    figures: dict[str, Any] = {
+        **quality(test, before, after),
+        "metric_majority": certainty.majority_score(test, train_labels),
         "parameters_dense": measure.count_values(dense),
         "parameters_result": measure.count_values(result),
     }
     models = {"dense": dense, "result": result}
     for name, speed in measure.speed(models, measure.Inputs.of(test), progress=progress).items():
-        summary |= {_suffixed(key, name): value for key, value in speed.to_json().items()}
-    return summary
+        figures |= {_suffixed(key, name): value for key, value in speed.to_json().items()}
+    return Compared(figures, before, after)
+
+
+def quality(test: Split, before: Evaluation, after: Evaluation) -> dict[str, Any]:
+    """What each scores, whether they differ, and what luck would score."""
+    scores = certainty.resampled(test, before, after)
+    dense, result = (certainty.Interval.of(column) for column in scores.T)
+    paired, luck = certainty.paired(test, before, after, scores), certainty.best_constant(test)
+    return {
+        "metric_name": before.metric,
+        "metric_dense": before.score,
+        "metric_dense_low": dense.low,
+        "metric_dense_high": dense.high,
+        "metric_result": after.score,
+        "metric_result_low": result.low,
+        "metric_result_high": result.high,
+        "metric_change_low": paired.low,
+        "metric_change_high": paired.high,
+        "metric_resolution": paired.resolution,
+        "p_value_paired": paired.p,
+        "loss_test_dense_nats": before.loss,
+        "loss_test_result_nats": after.loss,
+        "metrics_dense": dict(before.scores),
+        "metrics_result": dict(after.scores),
+        "metric_constant": luck.evaluation.score,
+        "metric_constant_answer": luck.answer,
+        "metrics_constant": luck.scores,
+        "p_value_constant": certainty.paired_p_value(test, luck.evaluation, after),
+        "dense_answers_only": test.kind.repeated(before.predictions, test.label_names),
+        "result_answers_only": test.kind.repeated(after.predictions, test.label_names),
+    }
 
 
 def _suffixed(key: str, name: str) -> str:

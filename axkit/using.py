@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from axkit import measure
+from axkit import certainty, measure
 from axkit.anatomy.family import Family, family_of
 from axkit.errors import CheckpointError, DataError
 from axkit.models import read_config
@@ -77,7 +77,7 @@ def evaluate(folder: str | Path, task: str | Mapping[str, Any] | None = None, sp
     fit_padding(model, reader, family)
     data = Split(rows.splits[split], resolved.spec, kind, reader, token_limit(reader, model.config, family))
     found = data.evaluate(model)
-    low, high = measure.confidence_interval(data, found)
+    low, high = certainty.confidence_interval(data, found)
     others = {name: score for name, score in found.scores.items() if name != found.metric}
     return Scored(found.metric, found.score, low, high, len(found.labels), others)
 

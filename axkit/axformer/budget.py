@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from axkit import measure
+from axkit import certainty, measure
 from axkit.anatomy.structure import Structure
 from axkit.axformer.clock import Clock
 from axkit.axformer.evaluate import Evaluator
@@ -101,7 +101,7 @@ class BudgetSearch:
         """Points below the dense model, or the upper bound of that at the asked confidence."""
         if self.config.confidence is None:
             return self.dense.score - now.score
-        return measure.drop_bound(self.tools.search, self.dense, now, self.config.confidence)
+        return certainty.drop_bound(self.tools.search, self.dense, now, self.config.confidence)
 
     def _ratio_now(self) -> float:
         inputs = measure.Inputs.of(self.tools.search, batches=2)

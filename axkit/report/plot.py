@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from axkit.figures import quantity, ratio, score
+
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _BOTTOM, _TOP = 640, 320, 64, 24, 44, 24
 _LINE = 18  # between lines of the legend
 _LARGEST = 16  # radius of the largest model
@@ -83,12 +85,12 @@ def frontier_svg(points: Sequence[Mapping[str, Any]], dense_score: float, metric
     drawn = [(float(p["speedup"]), float(p["metric_search"])) for p in points if "metric_search" in p]
     axes = _Axes([px for px, _ in drawn], [dense_score, *(py for _, py in drawn)])
     titles = "throughput at batch 32, as a multiple of dense", f"{metric} on the search split, points"
-    lines = [*axes.frame(*titles), *axes.level(dense_score, f"dense {dense_score:.2f}")]
+    lines = [*axes.frame(*titles), *axes.level(dense_score, f"dense {score(dense_score)}")]
     path = " ".join(f"{axes.x(px):.1f},{axes.y(py):.1f}" for px, py in drawn)
     lines.append(f'<polyline points="{path}" fill="none" stroke="steelblue"/>')
     for px, py in drawn:
         lines.append(f'<circle cx="{axes.x(px):.1f}" cy="{axes.y(py):.1f}" r="4" fill="steelblue"/>')
-        lines.append(_text(axes.x(px), axes.y(py) + 18, f"{px:.2f}x {py:.2f}"))
+        lines.append(_text(axes.x(px), axes.y(py) + 18, f"{ratio(px)} {score(py)}"))
     return "\n".join([*lines, "</svg>", ""])
 
 
@@ -104,7 +106,7 @@ def comparison_svg(points: Sequence[Point], metric: str, reference: str, dense_s
     axes = _Axes([one.speedup for one in points], [dense_score, *(one.score for one in points)])
     height = _HEIGHT + _LINE * len(points) + 8
     titles = f"throughput at batch 32, as a multiple of dense {reference}", f"{metric} on the test split, points"
-    lines = [*axes.frame(*titles, height), *axes.level(dense_score, f"dense {dense_score:.2f}")]
+    lines = [*axes.frame(*titles, height), *axes.level(dense_score, f"dense {score(dense_score)}")]
     largest = max(one.size_bytes for one in points)
     for number, one in enumerate(points, 1):
         px, py, radius = axes.x(one.speedup), axes.y(one.score), _LARGEST * (one.size_bytes / largest) ** 0.5
@@ -114,6 +116,8 @@ def comparison_svg(points: Sequence[Point], metric: str, reference: str, dense_s
             f'stroke="steelblue"/>'
         )
         lines.append(_text(px, py + 4, str(number)))
-        words = f"{number}  {one.label}: {one.score:.2f}, {one.speedup:.2f}x, {one.size_bytes / 1e6:.1f} MB"
+        words = (
+            f"{number}  {one.label}: {score(one.score)}, {ratio(one.speedup)}, {quantity(one.size_bytes / 1e6, 1)} MB"
+        )
         lines.append(_text(8, _HEIGHT + _LINE * number, words + ("" if one.on_frontier else " (behind)"), "start"))
     return "\n".join([*lines, "</svg>", ""])

@@ -7,6 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 from axkit.anatomy.structure import Structure
+from axkit.figures import change, quantity, ratio, score, times
+from axkit.verdict import change_cell, judge, mark, sentences
 
 MIB = 1e6
 FRONTIER = "frontier"  # the name of a table with speedup and metric_search, drawn as well
@@ -18,20 +20,14 @@ def headline(summary: Mapping[str, Any]) -> str:
     smaller = summary["bytes_dense"] / summary["bytes_result"]
     faster = summary["throughput_b32_per_s_result"] / summary["throughput_b32_per_s_dense"]
     quicker = summary["latency_b1_ms_p50_dense"] / summary["latency_b1_ms_p50_result"]
-    change = summary["metric_result"] - summary["metric_dense"]
-    p = summary["p_value_paired"]
-    sure = "a difference that chance does not explain" if p < 0.05 else "a difference that chance can explain"
     lines = [
-        f"{_times(smaller, 'smaller', 'larger')} on disk, {_times(faster, 'the throughput', 'the throughput')} "
-        f"at batch 32, {_times(quicker, 'quicker', 'slower')} on one input.",
-        f"Test {summary['metric_name']} {summary['metric_dense']:.2f} -> {summary['metric_result']:.2f} "
-        f"({change:+.2f} points, 95 % interval {summary['metric_result_low']:.2f} to "
-        f"{summary['metric_result_high']:.2f}; paired p = {p:.3f}: {sure}).",
+        f"{times(smaller, 'smaller', 'larger', 'As large')} on disk, "
+        f"{times(faster, 'the throughput', 'slower', 'the same throughput')} at batch 32, "
+        f"{times(quicker, 'quicker', 'slower', 'as quick')} on one input.",
+        *sentences(summary),
     ]
-    if summary["metric_result"] <= summary["metric_majority"] + 1e-9:
-        lines.append("The result is no better than always answering the most frequent label: do not use it.")
-    if smaller <= 1.01 and faster <= 1.03 and change <= 0:
-        lines.append("Nothing became smaller, faster or better.")
+    if max(smaller, faster, quicker) <= 1.03 and judge(summary) not in ("gain", "itself"):
+        lines.append("Nothing became smaller or faster, and nothing better by more than chance.")
     return "\n".join(lines)
 
 
@@ -42,11 +38,11 @@ def gain_lines(summary: Mapping[str, Any]) -> list[str]:
     loss_search = summary["loss_search_dense_nats"] - summary["loss_search_result_nats"]
     loss_test = summary["loss_test_dense_nats"] - summary["loss_test_result_nats"]
     lines = [
-        f"On the search split, which decided: {search:+.2f} points, loss {-loss_search:+.4f}. On the untouched test "
-        f"split: {test:+.2f} points, loss {-loss_test:+.4f}."
+        f"On the search split, which decided: {change(search)} points, loss {change(-loss_search, 4)}. On the "
+        f"untouched test split: {change(test)} points{mark([judge(summary)])}, loss {change(-loss_test, 4)}."
     ]
     parted = [
-        f"{name} gain {there:.{digits}f} there, {here:.{digits}f} here"
+        f"{name} gain {change(there, digits)} there, {change(here, digits)} here"
         for name, there, here, digits in (
             (summary["metric_name"], search, test, 2),
             ("loss", loss_search, loss_test, 4),
@@ -81,33 +77,26 @@ def frontier_name(stage: Mapping[str, Any]) -> str:
     return f"{FRONTIER}-{stage['index']}.svg"
 
 
-def _times(ratio: float, more: str, less: str) -> str:
-    if more == less:
-        return f"{ratio:.2f}x {more}"
-    return f"{ratio:.2f}x {more}" if ratio >= 1 else f"{1 / ratio:.2f}x {less}"
-
-
 def summary_rows(summary: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     """(figure, dense, result, ratio or change), as text."""
 
-    def row(name: str, key: str, form: str, scale: float = 1.0) -> tuple[str, str, str, str]:
+    def row(name: str, key: str, decimals: int, scale: float = 1.0) -> tuple[str, str, str, str]:
         dense, result = summary[f"{key}_dense"] / scale, summary[f"{key}_result"] / scale
-        ratio = dense / result if "latency" in key or key in ("bytes", "parameters") else result / dense
-        return name, format(dense, form), format(result, form), f"{ratio:.2f}x"
+        better = dense / result if "latency" in key or key in ("bytes", "parameters") else result / dense
+        return name, quantity(dense, decimals), quantity(result, decimals), ratio(better)
 
-    change = summary["metric_result"] - summary["metric_dense"]
     return [
         (
             f"test {summary['metric_name']}, points",
-            f"{summary['metric_dense']:.2f}",
-            f"{summary['metric_result']:.2f}",
-            f"{change:+.2f}",
+            score(summary["metric_dense"]),
+            score(summary["metric_result"]),
+            change_cell(summary),
         ),
-        row("on disk, MB", "bytes", ".1f", MIB),
-        row("values, millions", "parameters", ".2f", 1e6),
-        row("latency at batch 1, ms (median)", "latency_b1_ms_p50", ".2f"),
-        row("latency at batch 1, ms (90 %)", "latency_b1_ms_p90", ".2f"),
-        row("throughput at batch 32, inputs/s", "throughput_b32_per_s", ".0f"),
+        row("on disk, MB", "bytes", 1, MIB),
+        row("values, millions", "parameters", 2, 1e6),
+        row("latency at batch 1, ms (median)", "latency_b1_ms_p50", 2),
+        row("latency at batch 1, ms (90 %)", "latency_b1_ms_p90", 2),
+        row("throughput at batch 32, inputs/s", "throughput_b32_per_s", 0),
     ]
 
 
@@ -116,10 +105,10 @@ def stage_rows(stages: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     return [
         (
             stage["pass"] + (" (undone)" if stage["undone"] else "") + (" (reused)" if stage["reused"] else ""),
-            f"{stage['metric_search']:.2f}",
-            f"{stage['bytes'] / MIB:.1f}",
-            f"{stage['throughput_ratio']:.2f}x" if "throughput_ratio" in stage else "dense",
-            f"{stage['wall_s']:.1f}",
+            score(stage["metric_search"]),
+            quantity(stage["bytes"] / MIB, 1),
+            ratio(stage["throughput_ratio"]) if "throughput_ratio" in stage else "dense",
+            quantity(stage["wall_s"], 1),
             stage["note"],
         )
         for stage in stages
@@ -168,15 +157,32 @@ def _doubles(summary: Mapping[str, Any]) -> str:
     return f"Rows whose input also stands in another split: {', '.join(pairs)}."
 
 
+def how_measured(summary: Mapping[str, Any]) -> str:
+    """On which rows, against what, how surely, and how noisy the machine was."""
+    rows = summary["rows"]
+    spread = [
+        f"{name} {' to '.join(quantity(summary[f'throughput_b32_per_s_{name}_{end}']) for end in ('low', 'high'))}"
+        for name in ("dense", "result")
+    ]
+    intervals = [
+        f"{name} {' to '.join(score(summary[f'metric_{name}_{end}']) for end in ('low', 'high'))}"
+        for name in ("dense", "result")
+    ]
+    return (
+        f"Dense is the model that the recipe's leading training passes left, in float32. Decisions were made on "
+        f"{rows['search']} search rows, the figures above on {rows['test']} test rows that no decision used (95 % "
+        f"intervals: {', '.join(intervals)}); two models that differ as these do can be told apart there from about "
+        f"{score(summary['metric_resolution'])} points on. The best that one and the same answer to every row scores "
+        f"there is {score(summary['metric_constant'])} ({summary['metric_constant_answer']}); train's most frequent "
+        f"label scores {score(summary['metric_majority'])}. Speed: the two models in turn, in one process, on inputs "
+        f"of real lengths; throughput of the rounds: {', '.join(spread)} inputs/s."
+    )
+
+
 def report_text(report: Mapping[str, Any]) -> str:
     """The whole report as Markdown."""
     summary, stages, machine = report["summary"], report["stages"], report["machine"]
     rows = summary["rows"]
-    spread = (
-        f"throughput of the rounds: dense {summary['throughput_b32_per_s_dense_low']:.0f} to "
-        f"{summary['throughput_b32_per_s_dense_high']:.0f}, result {summary['throughput_b32_per_s_result_low']:.0f} to "
-        f"{summary['throughput_b32_per_s_result_high']:.0f} inputs/s"
-    )
     lines = [
         f"# {report['name']}",
         "",
@@ -184,10 +190,7 @@ def report_text(report: Mapping[str, Any]) -> str:
         "",
         *table_lines(("figure", "dense", "result", "change"), summary_rows(summary)),
         "",
-        f"Dense is the model that the recipe's leading training passes left, in float32. Decisions were made on "
-        f"{rows['search']} search rows, the figures above on {rows['test']} test rows that no decision used. A model "
-        f"that knows only the most frequent label scores {summary['metric_majority']:.2f}. Speed: the two models in "
-        f"turn, in one process, on inputs of real lengths; {spread}.",
+        how_measured(summary),
         "",
         *gain_lines(summary),
         "",
@@ -211,7 +214,7 @@ def report_text(report: Mapping[str, Any]) -> str:
         "",
         f"{machine['processor']}, {machine['threads']} threads, {machine['cpu_capability']}; {machine['system']}, "
         f"Python {machine['python']}; " + ", ".join(f"{k} {v}" for k, v in machine["packages"].items()) + ". "
-        f"Peak memory {summary['peak_memory_bytes'] / 2**30:.2f} GiB, {summary['wall_s']:.0f} s.",
+        f"Peak memory {summary['peak_memory_bytes'] / 2**30:.2f} GiB, {quantity(summary['wall_s'])} s.",
         "",
         "## Recipe",
         "",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from axkit.sweep.run import Outcome
+from axkit.verdict import Kind, judge
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Row:
         runs: planned ones.
         figures: by name, see :func:`figures_of`; empty where no run finished.
         speedup: throughput of the result as a multiple of the task's reference (see :func:`rows_of`).
+        verdicts: of the finished runs, each by itself (see ``axkit.verdict``).
     """
 
     task: str
@@ -56,6 +58,7 @@ class Row:
     runs: int
     figures: Mapping[str, Figure]
     speedup: float = 0.0
+    verdicts: tuple[Kind, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -96,7 +99,8 @@ def _row(task: str, recipe: str, group: Sequence[Outcome]) -> Row:
     each = [figures_of(summary) for summary in summaries]
     figures = {name: Figure.of([one[name] for one in each]) for name in (each[0] if each else ())}
     metric = summaries[0]["metric_name"] if summaries else ""
-    return Row(task, recipe, group[0].run.model, metric, len(summaries), len(group), figures)
+    verdicts = tuple(judge(summary) for summary in summaries)
+    return Row(task, recipe, group[0].run.model, metric, len(summaries), len(group), figures, verdicts=verdicts)
 
 
 def _with_speedup(row: Row, rivals: Sequence[Row]) -> Row:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from axkit.figures import change, quantity, ratio, score
 from axkit.report.text import MIB, table_lines
 from axkit.sweep.run import Outcome
 from axkit.sweep.table import Figure, Row, dominated_by, figures_of, reference
+from axkit.verdict import change_cell, mark
 
 _HEAD = ("recipe", "n", "{metric} dense", "result", "change", "bytes", "MB", "throughput b32", "latency b1")
 _RUN_HEAD = ("recipe", "task", "seed", "dense", "result", "change", "bytes", "throughput b32", "latency b1", "state")
+
+_MARKED = (
+    " A change that chance would explain (paired test of each run, 5 %) is marked, and so is one up to what one and "
+    "the same answer to every row scores."
+)
 
 
 def plot_name(task: str) -> str:
@@ -56,7 +63,7 @@ def _task_lines(rows: Sequence[Row]) -> list[str]:
     lines += table_lines([cell.format(metric=metric) for cell in _HEAD], [_cells(row) for row in rows])
     note = "Test split, which no decision used; ratios are to the run's own dense model, timed in turn with it."
     spread = " Means over n seeds (lowest to highest)." if any(row.n > 1 for row in done) else ""
-    lines += ["", note + spread]
+    lines += ["", note + spread + _MARKED]
     if done:
         lines += ["", f"![frontier]({plot_name(task)})", "", *frontier_lines(done)]
     return [*lines, ""]
@@ -86,19 +93,19 @@ def _cells(row: Row) -> list[str]:
     return [
         row.recipe,
         str(row.n) if row.n == row.runs else f"{row.n} of {row.runs}",
-        _spread(figures["metric_dense"], ".2f"),
-        _spread(figures["metric_result"], ".2f"),
-        _spread(figures["metric_change"], "+.2f"),
-        _spread(figures["bytes_ratio"], ".2f", "x"),
-        f"{figures['bytes_result'].mean / MIB:.1f}",
-        _spread(figures["throughput_b32_ratio"], ".2f", "x"),
-        _spread(figures["latency_b1_ratio"], ".2f", "x"),
+        _spread(figures["metric_dense"], score),
+        _spread(figures["metric_result"], score),
+        _spread(figures["metric_change"], change) + mark(row.verdicts),
+        _spread(figures["bytes_ratio"], ratio),
+        quantity(figures["bytes_result"].mean / MIB, 1),
+        _spread(figures["throughput_b32_ratio"], ratio),
+        _spread(figures["latency_b1_ratio"], ratio),
     ]
 
 
-def _spread(figure: Figure, form: str, unit: str = "") -> str:
-    mean = f"{figure.mean:{form}}{unit}"
-    return mean if figure.low == figure.high else f"{mean} ({figure.low:{form}} to {figure.high:{form}})"
+def _spread(figure: Figure, form: Callable[[float], str]) -> str:
+    mean, low, high = (form(value) for value in (figure.mean, figure.low, figure.high))
+    return mean if low == high else f"{mean} ({low} to {high})"
 
 
 def _run_cells(outcome: Outcome) -> list[str]:
@@ -111,11 +118,9 @@ def _run_cells(outcome: Outcome) -> list[str]:
         f"[{run.recipe}]({run.recipe}/{run.task}/{run.seed}/report.md)",
         run.task,
         str(run.seed),
-        f"{one['metric_dense']:.2f}",
-        f"{one['metric_result']:.2f}",
-        f"{one['metric_change']:+.2f}",
-        f"{one['bytes_ratio']:.2f}x",
-        f"{one['throughput_b32_ratio']:.2f}x",
-        f"{one['latency_b1_ratio']:.2f}x",
+        score(one["metric_dense"]),
+        score(one["metric_result"]),
+        change_cell(outcome.report["summary"]),
+        *(ratio(one[name]) for name in ("bytes_ratio", "throughput_b32_ratio", "latency_b1_ratio")),
         state,
     ]

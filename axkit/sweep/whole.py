@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from axkit.errors import AxkitError, RecipeError
+from axkit.figures import quantity, ratio, score, times
 from axkit.processes import current
 from axkit.progress import Progress, Silent
 from axkit.sweep.plan import PlannedRun, Wanted, plan_sweep
 from axkit.sweep.run import Outcome, clean, finished_report, run_in_sequence
+from axkit.verdict import change_cell
 
 Runner = Callable[[list[PlannedRun], Progress, Callable[[Outcome], None]], list[Outcome]]
 
@@ -113,12 +115,11 @@ def line(outcome: Outcome) -> str:
     if outcome.report is None:
         return f"{name}: {outcome.state}: {outcome.error}"
     summary = outcome.report["summary"]
-    change = summary["metric_result"] - summary["metric_dense"]
     faster = summary["throughput_b32_per_s_result"] / summary["throughput_b32_per_s_dense"]
-    smaller = summary["bytes_dense"] / summary["bytes_result"]
+    smaller = times(summary["bytes_dense"] / summary["bytes_result"], "smaller", "larger", "as large")
     return (
-        f"{name}: {outcome.state}: {summary['metric_name']} {summary['metric_result']:.2f} ({change:+.2f}), "
-        f"{smaller:.2f}x smaller, {faster:.2f}x throughput, {outcome.wall_s:.0f} s"
+        f"{name}: {outcome.state}: {summary['metric_name']} {score(summary['metric_result'])}, "
+        f"{change_cell(summary)}, {smaller}, {ratio(faster)} throughput, {quantity(outcome.wall_s)} s"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,7 +13,17 @@ from torch import Tensor
 
 from axkit.errors import DataError
 from axkit.tasks import squad
-from axkit.tasks.kind import Encoded, TaskKind, column_type, divergence, input_names, need_offsets, objects, part_of
+from axkit.tasks.kind import (
+    Constant,
+    Encoded,
+    TaskKind,
+    column_type,
+    divergence,
+    input_names,
+    need_offsets,
+    objects,
+    part_of,
+)
 from axkit.tasks.prepare import Job, list_lengths, numbers, prepared
 from axkit.tasks.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
@@ -156,6 +167,21 @@ class QuestionAnswering(TaskKind):
     def majority(self, train_labels: Any, golds: Any) -> Any:
         """No answer, ever: all that can be said without reading."""
         return objects([""] * len(golds))
+
+    def constants(self, golds: Any, names: Sequence[str]) -> list[Constant]:
+        """No answer, and the text that is an answer most often."""
+        often = Counter(text for answers in golds for text in answers).most_common(1)
+        texts = ["", *(text for text, _ in often)]
+        return [Constant(_in_words(text), objects([text] * len(golds))) for text in texts]
+
+    def repeated(self, predictions: Any, names: Sequence[str]) -> str:
+        """The one text."""
+        one = len(predictions) > 1 and len(set(predictions)) == 1
+        return _in_words(predictions[0]) if one else ""
+
+
+def _in_words(text: str) -> str:
+    return f"'{text:.40}'" if text else "no answer"
 
 
 def _room(job: Job) -> int:

@@ -39,6 +39,19 @@ class Encoded:
     notes: Sequence[Any] = ()
 
 
+@dataclass(frozen=True)
+class Constant:
+    """One and the same answer to every row.
+
+    Attributes:
+        answer: in words: ``'0'``, ``no answer``.
+        predictions: that answer, once per row.
+    """
+
+    answer: str
+    predictions: Any
+
+
 class TaskKind(ABC):
     """A kind of task; stateless.
 
@@ -151,6 +164,19 @@ class TaskKind(ABC):
     def majority(self, train_labels: Any, golds: Any) -> Any:
         """What a model would predict that has only seen the training labels; one per gold."""
 
+    @abstractmethod
+    def constants(self, golds: Any, names: Sequence[str]) -> list[Constant]:
+        """Answers that need no look at a row; for each of the metrics, the best there is for these rows is among them.
+
+        Args:
+            golds: of the rows.
+            names: of the labels, where they have any.
+        """
+
+    @abstractmethod
+    def repeated(self, predictions: Any, names: Sequence[str]) -> str:
+        """The answer, in words, that all rows were given; empty where there are several, or one row."""
+
 
 def part_of(encoded: Encoded, examples: int, rows: int) -> Encoded:
     """The first examples, which are those of the first rows."""
@@ -219,3 +245,8 @@ def objects(values: Sequence[Any]) -> Any:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
+
+
+def named(label: int, names: Sequence[str]) -> str:
+    """A label in words."""
+    return f"'{names[label] if label < len(names) else label}'"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from axkit.tasks import metrics
-from axkit.tasks.kind import TaskKind, divergence
+from axkit.tasks.kind import Constant, TaskKind, divergence, named
 from axkit.tasks.spec import Kind
 
 
@@ -63,6 +63,15 @@ class Classification(TaskKind):
         """The most frequent label of train."""
         return np.full_like(golds, np.bincount(train_labels).argmax())
 
+    def constants(self, golds: Any, names: Sequence[str]) -> list[Constant]:
+        """Each label that a row has."""
+        return [Constant(named(int(label), names), np.full_like(golds, label)) for label in np.unique(golds)]
+
+    def repeated(self, predictions: Any, names: Sequence[str]) -> str:
+        """The one label."""
+        one = len(predictions) > 1 and bool((predictions == predictions[0]).all())
+        return named(int(predictions[0]), names) if one else ""
+
 
 class Regression(TaskKind):
     """One score."""
@@ -105,6 +114,15 @@ class Regression(TaskKind):
         """The mean score of train: correlates with nothing."""
         return np.full_like(golds, train_labels.mean())
 
+    def constants(self, golds: Any, names: Sequence[str]) -> list[Constant]:
+        """The mean; no score that is always the same correlates with anything."""
+        return [Constant("one and the same score", np.full_like(golds, golds.mean()))]
+
+    def repeated(self, predictions: Any, names: Sequence[str]) -> str:
+        """The one score, but for rounding."""
+        spread = float(np.ptp(predictions)) if len(predictions) > 1 else np.inf
+        return "one and the same score" if spread <= 1e-6 * max(1.0, float(np.abs(predictions).max())) else ""
+
 
 class MultiLabel(TaskKind):
     """Any number of labels."""
@@ -138,3 +156,35 @@ class MultiLabel(TaskKind):
     def majority(self, train_labels: Any, golds: Any) -> Any:
         """The labels that more than half of train has."""
         return np.broadcast_to(train_labels.mean(0) > 0.5, golds.shape).astype(golds.dtype)
+
+    def constants(self, golds: Any, names: Sequence[str]) -> list[Constant]:
+        """None, all (the best for f1_macro), the most frequent labels (f1_micro), and the most frequent set (exact)."""
+        counts = golds.sum(0)
+        order = np.argsort(-counts, kind="stable")
+        sizes = np.arange(1, len(counts) + 1)
+        micro = 2 * np.cumsum(counts[order]) / (sizes * len(golds) + counts.sum())
+        rows, often = np.unique(golds, axis=0, return_counts=True)
+        sets = [
+            np.zeros_like(counts),
+            np.ones_like(counts),
+            np.isin(np.arange(len(counts)), order[: micro.argmax() + 1]),
+        ]
+        return [
+            Constant(_set_in_words(one, names), np.broadcast_to(one, golds.shape).astype(golds.dtype))
+            for one in (*sets, rows[often.argmax()])
+        ]
+
+    def repeated(self, predictions: Any, names: Sequence[str]) -> str:
+        """The one set."""
+        one = len(predictions) > 1 and bool((predictions == predictions[0]).all())
+        return _set_in_words(predictions[0], names) if one else ""
+
+
+def _set_in_words(labels: Any, names: Sequence[str]) -> str:
+    there = np.flatnonzero(labels).tolist()
+    if not there:
+        return "no label"
+    if len(there) == len(labels):
+        return f"all {len(labels)} labels"
+    shown = ", ".join(named(label, names) for label in there[:3])
+    return shown + (f" and {len(there) - 3} more" if len(there) > 3 else "")

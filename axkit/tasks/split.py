@@ -80,7 +80,7 @@ class Split:
     """
 
     def __init__(self, rows: SplitRows, spec: TaskSpec, kind: TaskKind, tokenizer: Any, max_tokens: int) -> None:
-        self.kind, self.spec, self.tokenizer = kind, spec, tokenizer
+        self.kind, self.spec, self.tokenizer, self.label_names = kind, spec, tokenizer, rows.label_names
         job = Job(spec, tokenizer, kind.limit(spec, max_tokens), rows.label_names)
         self._take(kind.encode(rows, job))
         self.parts, self.positive = np.array(rows.parts, dtype=object), rows.positive

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from axkit.tasks import metrics
 from axkit.tasks.kind import (
+    Constant,
     Encoded,
     TaskKind,
     column_type,
@@ -111,6 +112,20 @@ class TokenClassification(TaskKind):
         """The most frequent tag of train, for every word."""
         (most, _), *_ = Counter(tag for tags in train_labels for tag in tags).most_common(1)
         return objects([(most,) * len(gold) for gold in golds])
+
+    def constants(self, golds: Any, names: Sequence[str]) -> list[Constant]:
+        """Each tag, for every word."""
+        tags = sorted({tag for gold in golds for tag in gold})
+        return [Constant(_for_every_word(tag), objects([(tag,) * len(gold) for gold in golds])) for tag in tags]
+
+    def repeated(self, predictions: Any, names: Sequence[str]) -> str:
+        """The one tag of all words of all rows."""
+        tags = {tag for row in predictions for tag in row}
+        return _for_every_word(tags.pop()) if len(tags) == 1 and len(predictions) > 1 else ""
+
+
+def _for_every_word(tag: str) -> str:
+    return f"'{tag}' for every word"
 
 
 def _first_pieces(words: Sequence[str], text: str, offsets: Sequence[tuple[int, int]]) -> dict[int, int]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from axkit import measure
+from axkit import certainty, measure
 from axkit.anatomy.family import family_of
 from axkit.axformer import budget, clock
 from axkit.axformer.evaluate import Evaluator
@@ -111,5 +111,5 @@ def test_the_bound_of_a_drop_is_above_the_drop(tmp_path):
     tools = tiny_tools(tmp_path, rows=40)
     one, other = (tools.search.evaluate(tiny_subject(family_of("bert"), seed).module) for seed in (0, 1))
     drop = one.score - other.score
-    assert measure.drop_bound(tools.search, one, other, 0.95) >= drop
-    assert measure.drop_bound(tools.search, one, one, 0.95) == 0
+    assert certainty.drop_bound(tools.search, one, other, 0.95) >= drop
+    assert certainty.drop_bound(tools.search, one, one, 0.95) == 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from axkit import measure
+from axkit import certainty, measure
 from axkit.tasks.kinds import KINDS
 from axkit.tasks.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
@@ -26,7 +26,7 @@ def flipped(share, seed=0):
 
 def test_interval_holds_the_score_and_is_about_as_wide_as_the_normal_one():
     found = evaluation(flipped(0.2))
-    low, high = measure.confidence_interval(SPLIT, found)
+    low, high = certainty.confidence_interval(SPLIT, found)
     assert low < found.score < high
     p = found.score / 100
     assert high - low == pytest.approx(2 * 1.96 * 100 * (p * (1 - p) / 200) ** 0.5, rel=0.15)
@@ -34,9 +34,9 @@ def test_interval_holds_the_score_and_is_about_as_wide_as_the_normal_one():
 
 def test_paired_p():
     good, same, bad = evaluation(flipped(0.1)), evaluation(flipped(0.1)), evaluation(flipped(0.4, 1))
-    assert measure.paired_p_value(SPLIT, good, same) == 1.0
-    assert measure.paired_p_value(SPLIT, good, bad) < 0.01
-    assert measure.paired_p_value(SPLIT, good, evaluation(flipped(0.12, 5))) > 0.2
+    assert certainty.paired_p_value(SPLIT, good, same) == 1.0
+    assert certainty.paired_p_value(SPLIT, good, bad) < 0.01
+    assert certainty.paired_p_value(SPLIT, good, evaluation(flipped(0.12, 5))) > 0.2
 
 
 def test_a_model_that_does_nothing_is_faster_than_one_that_sleeps():
@@ -85,12 +85,12 @@ def test_a_row_of_several_labels_is_swapped_as_a_whole():
     def made(predictions):
         return Evaluation(np.zeros(60), predictions, labels, split.score(predictions, labels), "f1_micro")
 
-    assert measure.paired_p_value(split, made(labels), made(labels)) == 1.0
-    assert measure.paired_p_value(split, made(labels), made(1 - labels)) < 0.01
-    low, high = measure.confidence_interval(split, made(labels))
+    assert certainty.paired_p_value(split, made(labels), made(labels)) == 1.0
+    assert certainty.paired_p_value(split, made(labels), made(1 - labels)) < 0.01
+    low, high = certainty.confidence_interval(split, made(labels))
     assert low == high == 100
 
 
 def test_majority():
     train = np.array([1, 1, 0])
-    assert measure.majority_score(SPLIT, train) == pytest.approx(100 * float((SPLIT.labels == 1).mean()))
+    assert certainty.majority_score(SPLIT, train) == pytest.approx(100 * float((SPLIT.labels == 1).mean()))

@@ -3,8 +3,9 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 
 from axkit.anatomy.structure import Structure
+from axkit.record import nothing_gained
 from axkit.report.plot import frontier_svg
-from axkit.report.text import gain_lines, stage_tables, what_is_left
+from axkit.report.text import gain_lines, stage_rows, stage_tables, what_is_left
 
 GAINS = {
     "metric_name": "accuracy",
@@ -12,6 +13,8 @@ GAINS = {
     "metric_search_result": 92.8,
     "metric_dense": 87.3,
     "metric_result": 87.3,
+    "metric_majority": 50.0,
+    "p_value_paired": 1.0,
     "loss_search_dense_nats": 0.327,
     "loss_search_result_nats": 0.229,
     "loss_test_dense_nats": 0.336,
@@ -27,6 +30,39 @@ def test_a_gain_that_does_not_survive_is_said_to_fit_the_search_split():
     assert "It fits" not in "\n".join(
         gain_lines(GAINS | {"metric_search_result": 88.0, "loss_search_result_nats": 0.4})
     )
+
+
+def test_a_gain_that_chance_explains_is_marked_wherever_it_is_told():
+    doubted = GAINS | {"metric_result": 87.9, "p_value_paired": 0.4}
+    assert "On the untouched test split: +0.60 points (chance), loss +0.0190." in gain_lines(doubted)[0]
+    assert "+0.60 points, loss" in gain_lines(doubted | {"p_value_paired": 0.01})[0]
+
+
+BEFORE = {"bytes": 1000, "metric_search": 80.0, "loss_search_nats": 0.5, "throughput_ratio": 1.2}
+AFTER = BEFORE | {"facts": {}, "latency_b1_ms_p50": 5.0, "latency_b1_ms_p50_dense": 5.0}
+
+
+def test_a_stage_that_gained_nothing_says_so():
+    assert nothing_gained(AFTER, BEFORE, trains=False) == "It made nothing smaller, faster or better."
+    assert nothing_gained(AFTER, BEFORE, trains=True) == "It did not make the model better."
+    for gained in ({"bytes": 900}, {"throughput_ratio": 1.3}, {"metric_search": 80.1}, {"latency_b1_ms_p50": 4.0}):
+        assert nothing_gained(AFTER | gained, BEFORE, trains=False) == "", gained
+
+
+def test_a_stage_that_lowered_what_it_went_by_did_gain_something():
+    searched = AFTER | {"facts": {"search_loss_before_nats": 0.4, "search_loss_after_nats": 0.372}}
+    said = "The search metric did not rise by it; the loss that it went by fell by 7.00 %."
+    assert nothing_gained(searched, BEFORE, trains=False) == said
+    said = nothing_gained(AFTER | {"loss_search_nats": 0.45}, BEFORE, trains=True)
+    assert said == "The search metric did not rise by it; the loss on the search split fell by 10.00 %."
+    raised = AFTER | {"facts": {"search_loss_before_nats": 0.4, "search_loss_after_nats": 0.4}}
+    assert nothing_gained(raised, BEFORE, trains=False) == "It made nothing smaller, faster or better."
+
+
+def test_a_few_per_second_are_not_rounded_to_whole_ones():
+    stage = {"pass": "int8", "undone": False, "reused": False, "metric_search": 99.999, "bytes": 40_000, "note": ""}
+    (row,) = stage_rows([stage | {"throughput_ratio": 0.004, "wall_s": 0.03}])
+    assert row == ("int8", "99.99", "0.0400", "0.0040x", "0.0300", "")
 
 
 def test_the_map_shows_groups_of_neurons():

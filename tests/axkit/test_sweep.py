@@ -16,7 +16,8 @@ from axkit.cache import StageStore
 from axkit.errors import AxkitError
 from axkit.sweep import Outcome, Wanted, failure, sweep
 from axkit.sweep.table import dominated_by, rows_of
-from axkit.sweep.text import frontier_lines
+from axkit.sweep.text import frontier_lines, sweep_text
+from axkit.sweep.whole import line
 
 RECIPE = """\
 axkit: 1
@@ -192,13 +193,15 @@ def test_two_makers_of_a_stage_take_turns(tmp_path):
         assert not (tmp_path / "own").exists()
 
 
-def outcome(recipe, seed, score, speed, size, model="m", dense_speed=100.0):
+def outcome(recipe, seed, score, speed, size, model="m", dense_speed=100.0, p=0.001):
     from axkit.sweep import PlannedRun
 
     summary = {
         "metric_name": "accuracy",
         "metric_dense": 90.0,
         "metric_result": score,
+        "metric_majority": 50.0,
+        "p_value_paired": p,
         "bytes_dense": 100,
         "bytes_result": size,
         "throughput_b32_per_s_dense": dense_speed,
@@ -228,6 +231,19 @@ def test_the_frontier_is_of_means():
     assert "by the means): fast, good." in text
     assert "Behind: poor, by good." in text
     assert "different models" not in text
+
+
+def test_a_change_that_chance_explains_is_marked_in_every_table(tmp_path):
+    outcomes = [outcome("luck", seed, 91.0, 300.0, 50, p=p) for seed, p in ((1, 0.5), (2, 0.01), (3, 0.2))]
+    (row,) = rows_of(outcomes)
+    assert row.verdicts == ("chance", "gain", "chance")
+    text = sweep_text(outcomes, [row], [])
+    assert "| +1.00 (chance: 2 of 3) |" in text
+    assert text.count("| +1.00 (chance) |") == 2, "each run by itself"
+    assert text.count("| +1.00 |") == 1
+    assert "accuracy 91.00, +1.00 (chance), 2.00x smaller, 3.00x throughput" in line(outcomes[0])
+    worse = rows_of([outcome("poor", 1, 45.0, 300.0, 50), outcome("poor", 2, 50.0, 300.0, 50)])
+    assert worse[0].verdicts == ("loss", "loss")
 
 
 def test_recipes_of_different_models_are_compared_with_the_slowest_dense_one():

@@ -1,0 +1,70 @@
+"""How figures are written: the one place that rounds. Imports no torch."""
+
+from __future__ import annotations
+
+import math
+
+
+def score(value: float) -> str:
+    """A score, two decimals; what is short of 100 never reads 100.00, what is not 0 never 0.00.
+
+    Args:
+        value: in points, -100..100.
+    """
+    text = _unsigned_zero(f"{value:.2f}")
+    if text in ("100.00", "-100.00") and abs(value) < 100 - 1e-9:
+        return text.replace("100.00", "99.99")
+    if text == "0.00" and abs(value) > 1e-9:
+        return "0.01" if value > 0 else "-0.01"
+    return text
+
+
+def change(value: float, decimals: int = 2) -> str:
+    """A difference with its sign; one that rounds to nothing has a plus and no minus."""
+    text = f"{value:+.{decimals}f}"
+    return text.replace("-", "+") if float(text) == 0 else text
+
+
+def ratio(value: float) -> str:
+    """``1.37x``; below 0.1 with two digits that count."""
+    return f"{value:.2f}x" if value >= 0.1 or value <= 0 else f"{value:.{1 - math.floor(math.log10(value))}f}x"
+
+
+def times(value: float, more: str, less: str, same: str) -> str:
+    """A ratio in words, ``1.37x smaller``; one that rounds to 1.00 is ``same``.
+
+    Args:
+        value: above 0.
+        more: the word above 1.
+        less: the word below 1, where its inverse is told.
+        same: the whole sentence part otherwise.
+    """
+    if ratio(value) == "1.00x" or ratio(1 / value) == "1.00x":
+        return same
+    return f"{ratio(value)} {more}" if value > 1 else f"{ratio(1 / value)} {less}"
+
+
+def quantity(value: float, decimals: int = 0) -> str:
+    """A measured size: at least so many decimals, and at least three significant digits (6.41 per second, not 6).
+
+    Args:
+        value: milliseconds, megabytes, inputs per second.
+        decimals: of a large value.
+    """
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    significant = 2 - math.floor(math.log10(abs(value)))
+    text = f"{value:.{max(decimals, min(significant, 12))}f}"
+    return _unsigned_zero(text)
+
+
+def p_value(value: float) -> str:
+    """``= 0.042`` or ``< 0.001``; one below 0.05 never reads 0.050."""
+    if value < 0.001:
+        return "< 0.001"
+    text = f"{value:.3f}"
+    return f"= {value:.4f}" if text == "0.050" and value < 0.05 else f"= {text}"
+
+
+def _unsigned_zero(text: str) -> str:
+    return text.removeprefix("-") if float(text) == 0 else text
