@@ -193,7 +193,7 @@ class _Engine:
         reused = sum(stage.record["wall_s"] for stage in self.stages if stage.record["reused"])
         return {
             **compared.figures,
-            "dense_is_untrained": not self.plan.baseline and not self.plan.brings_head,
+            "dense_is_untrained": not self.plan.baseline and self.plan.head is None,
             "dense_is_result": self.plan.baseline == len(self.plan.steps),
             "metric_search_dense": self.dense_search[0],
             "metric_search_result": self.stages[-1].record["metric_search"],
