@@ -89,33 +89,38 @@ class Inputs:
 
 
 def speed(
-    models: Mapping[str, Any], inputs: Inputs, rounds: int = ROUNDS, progress: Progress | None = None
+    models: Mapping[str, Any],
+    inputs: Inputs | Mapping[str, Inputs],
+    rounds: int = ROUNDS,
+    progress: Progress | None = None,
 ) -> dict[str, Speed]:
     """Time several models on the same inputs, in turn: what the machine does meanwhile hits all alike.
 
     Args:
         models: name -> model, in eval mode.
-        inputs: of real lengths.
+        inputs: of real lengths; by name where models read the same rows by tokenizers of their own.
         rounds: each visits every model; the order alternates.
         progress: told of each round.
     """
     single_ms: dict[str, list[float]] = {name: [] for name in models}
     per_s: dict[str, list[float]] = {name: [] for name in models}
+    own = {name: inputs if isinstance(inputs, Inputs) else inputs[name] for name in models}
     with torch.inference_mode():
-        for model in models.values():
-            model(**inputs.singles[0])
-            model(**inputs.batches[0])
+        for name, model in models.items():
+            model(**own[name].singles[0])
+            model(**own[name].batches[0])
         for turn in (progress or Silent()).track(range(rounds), "timing"):
             names = list(models) if turn % 2 == 0 else list(models)[::-1]
-            for one in inputs.singles:
-                for name in names:
+            for singles in zip(*(own[name].singles for name in names), strict=False):  # windows may differ in number
+                for name, one in zip(names, singles, strict=True):
                     single_ms[name].append(1e3 * _seconds(models[name], one))
-            spent = dict.fromkeys(names, 0.0)
-            for batch in inputs.batches:
-                for name in names:
+            spent, done = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0)
+            for batches in zip(*(own[name].batches for name in names), strict=False):
+                for name, batch in zip(names, batches, strict=True):
                     spent[name] += _seconds(models[name], batch)
+                    done[name] += _rows(batch)
             for name in names:
-                per_s[name].append(inputs.rows / spent[name])
+                per_s[name].append(done[name] / spent[name])
     return {
         name: Speed(
             float(np.median(single_ms[name])),
@@ -128,22 +133,32 @@ def speed(
     }
 
 
-def speedup(model: Any, dense: Any, inputs: Inputs, rounds: int = 7) -> float:
+def speedup(model: Any, dense: Any, inputs: Inputs, rounds: int = 7, dense_inputs: Inputs | None = None) -> float:
     """Throughput of a model in batches, as a multiple of the dense model's; the shortest of several turns of each.
 
     For decisions on the way: what else the machine does can only make a turn longer.
+
+    Args:
+        model: in eval mode.
+        dense: likewise.
+        inputs: of the model.
+        rounds: turns of each.
+        dense_inputs: the same rows as the dense model takes them; None where that is no different.
     """
     shortest = []
     with torch.inference_mode():
-        for batch in inputs.batches:
-            turns = [(_seconds(dense, batch), _seconds(model, batch)) for _ in range(rounds)]
+        for batch, other in zip(inputs.batches, (dense_inputs or inputs).batches, strict=False):
+            share = _rows(batch) / _rows(other)  # 1, but where contexts are cut into windows at other places
+            turns = [(share * _seconds(dense, other), _seconds(model, batch)) for _ in range(rounds)]
             shortest.append([min(times) for times in zip(*turns, strict=True)])
     dense_s, model_s = (sum(times) for times in zip(*shortest, strict=True))
     ratio: float = dense_s / model_s
     return ratio
 
 
-def relative_speed(model: Any, other: Any, split: Split, rows: int = BATCH, rounds: int = 7) -> float:
+def relative_speed(
+    model: Any, other: Any, split: Split, rows: int = BATCH, rounds: int = 7, other_split: Split | None = None
+) -> float:
     """How many times as fast as another a model is, in turn, on real rows; for what a pass decides or tells.
 
     Args:
@@ -152,10 +167,20 @@ def relative_speed(model: Any, other: Any, split: Split, rows: int = BATCH, roun
         split: whose first rows are taken, in its own (random) order.
         rows: at a time: 32 for throughput, 1 for latency.
         rounds: turns of each, of which the shortest counts.
+        other_split: the same rows as the other model takes them, where its tokenizer is another (``dense_rows``).
     """
+    ours, its = (_first_rows(one, rows) for one in (split, other_split or split))
+    return speedup(model, other, ours, rounds, its)
+
+
+def _first_rows(split: Split, rows: int) -> Inputs:
     starts = range(0, min(len(split), BATCH), rows)
     batches = [split.batch(range(start, min(start + rows, len(split)))).inputs for start in starts]
-    return speedup(model, other, Inputs([], batches, min(len(split), BATCH)), rounds)
+    return Inputs([], batches, min(len(split), BATCH))
+
+
+def _rows(inputs: Mapping[str, Any]) -> int:
+    return len(next(iter(inputs.values())))
 
 
 def _seconds(model: Any, inputs: Mapping[str, Any]) -> float:

@@ -82,6 +82,7 @@ class Tools:
         train: rows to fit on.
         search: rows held out of train, to decide on.
         teacher: the dense model of the run, in eval mode; None until there is one.
+        dense_search: the search rows as the dense model's own tokenizer makes them (see ``dense_rows``).
         tokenizer: the model's.
         model_folder: where the run's model came from: config, safetensors, tokenizer (``refit`` starts from it).
         seed: of the recipe.
@@ -108,6 +109,12 @@ class Tools:
     run: Callable[[Subject, str], Mapping[str, float]] = _runs_nothing
     processes: Processes = field(default_factory=Processes)
     scratch: Path | None = None
+    dense_search: Split | None = None
+
+    @property
+    def dense_rows(self) -> Split:
+        """The search rows to score and time the dense model on: an earlier pass may have changed the model's ids."""
+        return self.search if self.dense_search is None else self.dense_search
 
 
 @dataclass(frozen=True)
@@ -134,7 +141,9 @@ class Pass(ABC, Generic[C]):
 
     Class attributes:
         Config: the settings.
-        needs: what it must be lent: any of "train", "search", "teacher"; :meth:`needs_of` may need less.
+        needs: what it must be lent: any of "train", "search", "teacher" (the dense model, asked about the rows of this
+            model: it must take the same ids) and "dense" (the dense model, to compare with on ``Tools.dense_rows``);
+            :meth:`needs_of` may need less.
         requires: traits that the subject must still have.
         ends: traits that it takes away.
         holds_budget: its own setting, points on the search split, by which it keeps within a recipe's ``budget``. The

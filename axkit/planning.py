@@ -27,6 +27,8 @@ from axkit.tasks.head import Head, head_of
 from axkit.tasks.rows import TaskRows, load_rows
 from axkit.tasks.spec import Task, inputs_of, resolve
 
+_DENSE = frozenset({"teacher", "dense"})  # both need that there is a dense model
+
 
 @dataclass(frozen=True)
 class PlannedStep:
@@ -64,7 +66,7 @@ class PlannedStep:
     @property
     def trains_alone(self) -> bool:
         """Whether it trains, and needs no dense model for it: such passes may come before there is one."""
-        return self.runner.trains and "teacher" not in self.needs
+        return self.runner.trains and not _DENSE & self.needs
 
 
 @dataclass(frozen=True)
@@ -263,9 +265,10 @@ def _check_head(plan: Plan) -> None:
 def _check_teacher(plan: Plan) -> None:
     """Without a head and without a leading training the dense model knows nothing that could be learned from it."""
     for step in plan.steps:
-        if not plan.baseline and "teacher" in step.needs:
+        if not plan.baseline and _DENSE & step.needs:
+            what = "a teacher, the dense model of the run" if "teacher" in step.needs else "the dense model of the run"
             raise RecipeError(
-                f"{plan.source.place(('passes', step.index, 'pass'))}: '{step.name}' needs a teacher, the dense model "
-                f"of the run, and '{plan.recipe.model}' has no trained head for the task; start the recipe with a pass "
+                f"{plan.source.place(('passes', step.index, 'pass'))}: '{step.name}' needs {what}, and "
+                f"'{plan.recipe.model}' has no trained head for the task; start the recipe with a pass "
                 f"such as finetune, or with a model that is trained"
             )

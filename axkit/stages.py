@@ -31,6 +31,7 @@ class Workbench:
         splits: the rows, as that tokenizer makes them.
         limit: tokens that the model takes.
         dense: the model that the run is measured against; None until there is one.
+        dense_search: the search rows as its tokenizer makes them, which is the one that the run starts with.
         memo: what passes leave for later ones (``Tools.memo``).
     """
 
@@ -39,6 +40,7 @@ class Workbench:
         self.dense: Subject | None = None
         self.memo: dict[str, Any] = {}
         self.tokenize(tokenizer)
+        self.dense_search = self.splits["search"]
 
     def tokenize(self, tokenizer: Any) -> None:
         """The splits for the model's tokenizer, or for the one that a pass left."""
@@ -97,6 +99,7 @@ class Workbench:
             train=self.splits["train"],
             search=self.splits["search"],
             teacher=self.dense.module if self.dense is not None else None,
+            dense_search=self.dense_search,
             tokenizer=self.tokenizer,
             model_folder=str(self.plan.model_folder),
             seed=self.plan.recipe.seed,
@@ -132,7 +135,7 @@ class Workbench:
         if not self.processes.is_main:
             return {}
         dense = {"dense": self.dense.module} if self.dense is not None else {}
-        inputs = measure.Inputs.of(self.splits["search"])
+        inputs = {"stage": measure.Inputs.of(self.splits["search"]), "dense": measure.Inputs.of(self.dense_search)}
         speeds = measure.speed({**dense, "stage": subject.module}, inputs, STAGE_ROUNDS, self.progress)
         found = speeds["stage"].to_json()
         if dense:

@@ -32,7 +32,7 @@ def compare(dense: Any, result: Any, dense_test: Split, test: Split, train_label
         dense: the model that the result is measured against.
         result: what the recipe made of it.
         dense_test: rows that no decision used, as the dense model's tokenizer splits them.
-        test: the same rows for the result; both are timed on these.
+        test: the same rows for the result; each is timed on its own.
         train_labels: for the score of the most frequent label.
         progress: told what is going on.
     """
@@ -45,7 +45,8 @@ def compare(dense: Any, result: Any, dense_test: Split, test: Split, train_label
         "parameters_result": measure.count_values(result),
     }
     models = {"dense": dense, "result": result}
-    for name, speed in measure.speed(models, measure.Inputs.of(test), progress=progress).items():
+    inputs = {"dense": measure.Inputs.of(dense_test), "result": measure.Inputs.of(test)}
+    for name, speed in measure.speed(models, inputs, progress=progress).items():
         figures |= {_suffixed(key, name): value for key, value in speed.to_json().items()}
     return Compared(figures, before, after)
 

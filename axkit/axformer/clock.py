@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
 from axkit.anatomy.structure import Structure
+from axkit.axformer.ledger import Ledger
 from axkit.axformer.trial import Workbench
+from axkit.passes import Tools
 from axkit.tasks.split import Split
 
 _BATCH = 32
@@ -27,28 +28,20 @@ class Clock:
 
     Args:
         bench: of the model that is being carved.
-        dense: the model that it is compared with.
-        split: real inputs.
-        known: ratios that an interrupted search measured, by name.
+        tools: the dense model, and real rows for both.
+        ledger: where timings are kept.
         name: of this clock, no other of the search has it.
-        tell: called with the name and the value of each new ratio.
     """
 
-    def __init__(
-        self,
-        bench: Workbench,
-        dense: Any,
-        split: Split,
-        known: dict[str, float],
-        tell: Callable[[str, float], None],
-        name: str = "",
-    ) -> None:
-        self._bench, self._known, self._tell = bench, dict(known), tell
-        self._inputs = split.batch(range(min(_BATCH, len(split)))).inputs
+    def __init__(self, bench: Workbench, tools: Tools, ledger: Ledger, name: str = "") -> None:
+        assert tools.teacher is not None, "planned: the dense model is what it compares with"
+        self._bench, self._ledger = bench, ledger
+        self._inputs, self._dense_inputs = (_first(rows) for rows in (tools.search, tools.dense_rows))
         self._calls = _captured(bench.subject.module, self._inputs, {x.index: x.module for x in bench.subject.layers})
+        dense = tools.teacher
         # always the same, as what was timed in one round is used in the next
         self._dense, self._reference = dense, dense.base_model.get_submodule(bench.subject.family.layers)[0]
-        self._start = _captured(dense, self._inputs, {0: self._reference})[0]
+        self._start = _captured(dense, self._dense_inputs, {0: self._reference})[0]
         self._layer, self._rest = 0.0, 0.0
         self._name, self._readings = name, 0
         self.set_right()
@@ -57,17 +50,13 @@ class Clock:
         """Time the whole model as it is now, and predict from there: sums of layers drift from what was measured."""
         name = f"{self._name}.{self._readings}"  # a reading that noise spoiled must not be taken for good
         self._readings += 1
-        if f"layer {name}" not in self._known:
-            for what, ratio in zip(("layer", "whole"), self._wholes(), strict=True):
-                self._known[f"{what} {name}"] = ratio
-                self._tell(f"{what} {name}", ratio)
-        self._layer = self._known[f"layer {name}"]
-        self._rest = self._known[f"whole {name}"] - self._layers(self._bench.subject.structure)
+        self._layer, whole = self._ledger.ratios([f"layer {name}", f"whole {name}"], self._wholes)
+        self._rest = whole - self._layers(self._bench.subject.structure)
 
     def _wholes(self) -> tuple[float, float]:
         """Time of the dense model's first layer, and of the carved model, as shares of the dense model's."""
         dense_s, layer_s, whole_s = _least(
-            (self._dense, (), self._inputs),
+            (self._dense, (), self._dense_inputs),
             (self._reference, *self._start),
             (self._bench.subject.module, (), self._inputs),
         )
@@ -90,14 +79,15 @@ class Clock:
         last = index == structure.last and self._bench.subject.structure.first_token_only
         shape = (len(layer.heads), len(layer.neurons), layer.attention, layer.ffn, layer.hard_k or 0, last)
         name = "/".join(f"{float(part):g}" for part in shape)
-        if name not in self._known:
-            self._known[name] = self._timed(self._bench.carved(index, structure), index)
-            self._tell(name, self._known[name])
-        return self._known[name]
+        return self._ledger.ratios([name], lambda: [self._timed(self._bench.carved(index, structure), index)])[0]
 
     def _timed(self, module: nn.Module, index: int) -> float:
         first_s, ours_s = _least((self._reference, *self._start), (module, *self._calls[index]))
         return ours_s / first_s
+
+
+def _first(split: Split) -> dict[str, Any]:
+    return split.batch(range(min(_BATCH, len(split)))).inputs
 
 
 def _captured(model: Any, inputs: dict[str, Any], modules: dict[int, nn.Module]) -> dict[int, tuple[Any, Any]]:

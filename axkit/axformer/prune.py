@@ -61,9 +61,13 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
 
     Config = AxformerPruneConfig
     purpose = "a smaller and faster model that answers as well as before, or better"
-    needs = frozenset({"search"})
+    needs = frozenset({"search", "dense"})
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS})
     paper = "Nagarajan et al. 2022, AxFormer, arXiv 2010.03688, accuracy-driven pruning"
+
+    def needs_of(self, config: AxformerPruneConfig) -> frozenset[str]:
+        """A budget is held, and time is bought, against the dense model."""
+        return self.needs if config.objective == "budget" else self.needs - {"dense"}
 
     def check(self, family: Family, config: AxformerPruneConfig) -> None:
         """A budget needs a target, and a target a budget."""
@@ -114,7 +118,7 @@ def _by_budget(subject: Subject, config: AxformerPruneConfig, tools: Tools) -> R
 
     search = BudgetSearch(subject, tools, config)
     search.run()
-    facts = {"evaluations": float(search.evaluations), "rounds": float(search.frontier[-1]["round"])}
+    facts = {"evaluations": float(search.ledger.evaluations), "rounds": float(search.frontier[-1]["round"])}
     return Result(facts=facts, note=search.note, tables={"frontier": search.frontier})
 
 

@@ -54,7 +54,7 @@ class Structured(Pass[StructuredConfig]):
 
     Config = StructuredConfig
     purpose = "a given size or speed at once, without a search"
-    needs = frozenset({"train", "search"})
+    needs = frozenset({"train", "search", "dense"})
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS})
     extra = "structured"
     packages = ("torch_pruning",)
@@ -63,6 +63,10 @@ class Structured(Pass[StructuredConfig]):
         "LeCun et al. 1989, Optimal Brain Damage, with the empirical Fisher matrix (fisher); "
         "Michel et al. 2019, arXiv 1905.10650 (heads)"
     )
+
+    def needs_of(self, config: StructuredConfig) -> frozenset[str]:
+        """Only speed is measured beside the dense model, on rows of the search split."""
+        return self.needs if config.speedup is not None else frozenset({"train"})
 
     def check(self, family: Family, config: StructuredConfig) -> None:
         """torch-pruning follows projections of their own only."""

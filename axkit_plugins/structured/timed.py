@@ -18,22 +18,40 @@ _STEPS = 7  # halvings of the share: to less than a hundredth of the layers
 
 
 class _Timing:
+    """Speeds of structures as multiples of the dense model's; each is timed once, by one process, and written down.
+
+    A run that goes on reads them in the journal, and so decides the same.
+    """
+
     def __init__(self, subject: Subject, config: StructuredConfig, tools: Tools) -> None:
         self.subject, self.config, self.tools = subject, config, tools
         self.known: dict[Structure, float] = {}
+        self.written = {line["share"]: line["speedup"] for line in tools.journal.read() if "share" in line}
+        tools.processes.wait()  # nobody writes before all have read
 
-    def of(self, structure: Structure) -> float:
-        """Speed of the subject with that structure, as a multiple of the dense model's; each is timed once."""
+    def of(self, structure: Structure, share: float) -> float:
+        """Speed of the subject with that structure, which has lost that share of its layers' parameters."""
         if structure not in self.known:
-            probe = self.subject.copy()
-            probe.carve(structure)
-            ratio = 0.0
-            if self.tools.processes.is_main:  # the others wait, and all go by what it found
-                ratio = relative_speed(
-                    probe.module.eval(), self.tools.teacher, self.tools.search, self.config.timed_rows
-                )
-            self.known[structure] = float(self.tools.processes.sum(np.array([ratio]))[0])
+            self.known[structure] = self.written[share] if share in self.written else self._timed(structure)
+        if share not in self.written:
+            self.written[share] = self.known[structure]
+            if self.tools.processes.is_main:
+                self.tools.journal.write(share=share, speedup=self.known[structure])
         return self.known[structure]
+
+    def _timed(self, structure: Structure) -> float:
+        probe = self.subject.copy()
+        probe.carve(structure)
+        ratio, tools = 0.0, self.tools
+        if tools.processes.is_main:  # the others wait, and all go by what it found
+            ratio = relative_speed(
+                probe.module.eval(),
+                tools.teacher,
+                tools.search,
+                self.config.timed_rows,
+                other_split=tools.dense_rows,
+            )
+        return float(tools.processes.sum(np.array([ratio]))[0])
 
 
 def choose_by_speed(
@@ -56,11 +74,11 @@ def choose_by_speed(
     """
     assert config.speedup is not None
     timing, low, high = _Timing(subject, config, tools), 0.0, 1.0
-    before = timing.of(subject.structure)
+    before = timing.of(subject.structure, low)
     best, reached = subject.structure, before
     if before < config.speedup:
         best = choose(subject.structure, scores, config, size, high * size.layers)
-        reached = timing.of(best)
+        reached = timing.of(best, high)
         if reached < config.speedup:
             raise NotApplicable(
                 f"with all that may go the model is {reached:.2f} times as fast as the dense one, short of "
@@ -69,9 +87,7 @@ def choose_by_speed(
         for _ in tools.progress.track(range(_STEPS), "timing candidates"):
             middle = (low + high) / 2
             structure = choose(subject.structure, scores, config, size, middle * size.layers)
-            ratio = timing.of(structure)
-            if tools.processes.is_main:
-                tools.journal.write(share=middle, speedup=round(ratio, 4))
+            ratio = timing.of(structure, middle)
             if ratio >= config.speedup:
                 high, best, reached = middle, structure, ratio
             else:

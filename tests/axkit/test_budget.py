@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+import dataclasses
+import json
+
+import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer
 
-from axkit import certainty, measure
+from axkit import certainty, measure, registry
 from axkit.anatomy.family import family_of
 from axkit.axformer import budget, clock
 from axkit.axformer.evaluate import Evaluator
+from axkit.axformer.ledger import Ledger
 from axkit.axformer.prune import AxformerPrune
 from axkit.errors import NotApplicable
-from axkit.testing import tiny_subject, tiny_tools
+from axkit.testing import tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
 
 
 @pytest.fixture
@@ -45,9 +51,10 @@ def test_the_size_target_is_reached_and_true(name, tmp_path):
 @pytest.mark.usefixtures("steady")
 def test_what_one_round_timed_holds_in_the_next(tmp_path):
     """Also when the first layer has shrunk in between."""
-    family, known = family_of("bert"), {}
+    family = family_of("bert")
     teacher = tiny_subject(family, 1).module
     tools = tiny_tools(tmp_path, teacher=teacher, rows=40)
+    ledger = Ledger(tools)
 
     def carved(structure):
         subject = tiny_subject(family, 1)
@@ -56,7 +63,7 @@ def test_what_one_round_timed_holds_in_the_next(tmp_path):
 
     def clock_of(structure, name):
         bench = Evaluator(carved(structure), tools, AxformerPrune.Config()).bench
-        return clock.Clock(bench, teacher, tools.search, known, known.__setitem__, name)
+        return clock.Clock(bench, tools, ledger, name)
 
     def price(structure):
         return sum(p.numel() for p in carved(structure).module.parameters()) / sum(
@@ -82,20 +89,124 @@ def test_a_round_that_is_too_dear_is_undone(tmp_path, monkeypatch):
     assert "undone" in result.note
 
 
-@pytest.mark.usefixtures("steady")
-def test_a_killed_walk_repeats_no_evaluation(tmp_path):
-    family = family_of("bert")
-    whole, tools, _ = made(family, tmp_path / "a", size=1.4)
+class Unsteady:
+    """A machine that takes another time for the same each time it is asked."""
+
+    def __init__(self):
+        self.random = np.random.default_rng(0)
+
+    def __call__(self, module, *_):
+        return sum(p.numel() for p in module.parameters()) / 1e6 * self.random.uniform(1, 1.3)
+
+
+def resumable(folder, lines=()):
+    tools = tiny_tools(folder, teacher=tiny_subject(family_of("bert"), 1).module, rows=40)
+    for line in lines:
+        tools.journal.write(**line)
+
+    def recover(subject, setting):
+        with torch.no_grad():
+            subject.module.classifier.weight.mul_(1.01)
+        return {}
+
+    return dataclasses.replace(tools, run=recover)
+
+
+def without_seconds(lines):
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+
+
+def test_a_killed_search_decides_as_if_undisturbed_whenever_it_was_killed(tmp_path, monkeypatch):
+    """Also where every timing comes out another way: what decided is in the journal, once."""
+    unsteady = Unsteady()
+    monkeypatch.setattr(clock, "_seconds", unsteady)
+    monkeypatch.setattr(measure, "_seconds", unsteady)
+    settings = {"speedup": 1.5, "size": 1.2, "rounds": 2, "recover": {"pass": "distill"}}
+    config = AxformerPrune.Config(objective="budget", max_drop=100.0, criterion="calibrated_loss", **settings)
+    whole, tools = tiny_subject(family_of("bert"), 1), resumable(tmp_path / "whole")
+    expected = AxformerPrune().apply(whole, config, tools)
     lines = tools.journal.read()
-    again = tiny_tools(tmp_path / "b", teacher=tiny_subject(family, 1).module, rows=40)
-    for line in lines[: len(lines) // 2]:
-        again.journal.write(**line)
-    looked = sum("at" in line for line in lines[: len(lines) // 2])
-    subject = tiny_subject(family, 1)
-    config = AxformerPrune.Config(objective="budget", max_drop=100.0, criterion="calibrated_loss", size=1.4)
-    result = AxformerPrune().apply(subject, config, again)
+    assert {"at", "shape", "accepted"} <= {name for line in lines for name in line}
+    evaluated = []
+    real = Evaluator.estimate
+    monkeypatch.setattr(Evaluator, "estimate", lambda self, run: (evaluated.append(1), real(self, run))[1])
+    for cut in (1, len(lines) // 3, 2 * len(lines) // 3, len(lines) - 1, len(lines)):
+        evaluated.clear()
+        subject, again = tiny_subject(family_of("bert"), 1), resumable(tmp_path / f"{cut}", lines[:cut])
+        result = AxformerPrune().apply(subject, config, again)
+        found = without_seconds(again.journal.read())
+        assert found[:cut] == without_seconds(lines[:cut])
+        assert not [line for line in found if found.count(line) > 1], "no line is doubled"
+        assert len(evaluated) == sum("at" in line for line in found[cut:]), "nothing is evaluated twice"
+        if cut == len(lines):  # what was not timed yet comes out another way here
+            assert (subject.structure, result, len(found)) == (whole.structure, expected, cut)
+
+
+@pytest.mark.usefixtures("steady")
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_a_killed_search_ends_as_the_undisturbed_one(share, tmp_path):
+    settings = {"speedup": 1.4, "size": 1.2, "rounds": 2, "recover": {"pass": "distill"}}
+    config = AxformerPrune.Config(objective="budget", max_drop=100.0, criterion="calibrated_loss", **settings)
+    whole, tools = tiny_subject(family_of("bert"), 1), resumable(tmp_path / "whole")
+    expected = AxformerPrune().apply(whole, config, tools)
+    lines = tools.journal.read()
+    subject, again = tiny_subject(family_of("bert"), 1), resumable(tmp_path / "cut", lines[: int(share * len(lines))])
+    assert AxformerPrune().apply(subject, config, again) == expected
     assert subject.structure == whole.structure
-    assert result.facts["evaluations"] == sum("at" in line for line in lines) - looked
+    assert without_seconds(again.journal.read()) == without_seconds(lines)
+    assert all(torch.equal(a, b) for a, b in zip(*map(values, (subject, whole)), strict=True))
+
+
+def values(subject):
+    return subject.module.state_dict().values()
+
+
+def renumbered(subject):
+    """A tokenizer that gives the words other ids, and a model that knows them by these."""
+    made = json.loads(tiny_tokenizer().backend_tokenizer.to_str())
+    words = made["model"]["vocab"]
+    last = max(words.values())
+    moved = {word: id if id < 4 else 4 + last - id for word, id in words.items()}
+    made["model"]["vocab"] = moved
+    tokenizer = tiny_tokenizer()
+    tokenizer._tokenizer = Tokenizer.from_str(json.dumps(made))
+    with torch.no_grad():
+        weight = subject.module.get_input_embeddings().weight
+        weight[list(moved.values())] = weight[list(words.values())].clone()
+    return tokenizer
+
+
+def test_the_dense_model_is_scored_and_timed_on_its_own_ids(tmp_path, monkeypatch):
+    """After a pass that changed the ids; asked with the new ones it would answer something else."""
+    family = family_of("bert")
+    dense, subject = tiny_subject(family, 1), tiny_subject(family, 1)
+    tools = tiny_tools(tmp_path, teacher=dense.module, rows=40)
+    new = renumbered(subject)
+    split = tiny_split(40, 2, new)
+    assert split.evaluate(subject.module).loss == pytest.approx(tools.search.evaluate(dense.module).loss, abs=1e-6)
+    own = tools.search.evaluate(dense.module)
+    assert abs(split.evaluate(dense.module).loss - own.loss) > 1e-3, "the new ids mean something else to it"
+    lent = dataclasses.replace(tools, search=split, tokenizer=new, dense_search=tools.search)
+    asked = []
+    embeddings = dense.module.get_input_embeddings()
+    embeddings.register_forward_pre_hook(lambda module, args: asked.append(args[0].clone()))
+    config = AxformerPrune.Config(objective="budget", max_drop=100.0, criterion="calibrated_loss", speedup=1.2)
+    found = []
+    real = budget.BudgetSearch.run
+    monkeypatch.setattr(budget.BudgetSearch, "run", lambda self: (found.append(self), real(self))[1])
+    AxformerPrune().apply(subject, config, lent)
+    assert found[0].dense.loss == pytest.approx(own.loss, abs=1e-6)
+    rows = {tuple(row[row != 0].tolist()) for ids in asked for row in ids}
+    assert rows
+    assert rows <= {tuple(one) for one in tools.search.examples["input_ids"]}
+
+
+def test_what_needs_the_dense_model_says_so():
+    prune, structured = AxformerPrune(), registry.get(registry.PASSES, "structured")()
+    assert prune.needs_of(AxformerPrune.Config()) == {"search"}
+    assert prune.needs_of(AxformerPrune.Config(objective="budget", speedup=2.0)) == {"search", "dense"}
+    assert structured.needs_of(structured.Config(ratio=0.3)) == {"train"}
+    assert "dense" in structured.needs_of(structured.Config(speedup=2.0))
 
 
 def test_targets_and_objective_go_together():

@@ -13,6 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 import axkit
 from axkit.anatomy.family import family_of
+from axkit.axformer.prune import AxformerPrune
 from axkit.errors import NotApplicable, RecipeError
 from axkit.planning import plan
 from axkit.recipe import read_source
@@ -177,6 +178,20 @@ def test_an_undone_stage_leaves_the_old_tokenizer(workplace):
     assert run.stages[1].record["undone"]
     assert not run.stages[1].record["new_tokenizer"]
     assert len(run.tokenizer) == len(tiny_tokenizer())
+
+
+def test_a_budget_after_it_is_held_against_the_dense_model_s_own_answers(workplace, monkeypatch):
+    lent = []
+    real = AxformerPrune.apply
+    monkeypatch.setattr(AxformerPrune, "apply", lambda *args: (lent.append(args[-1]), real(*args))[1])
+    text = RECIPE.replace(
+        "pass: int8", "pass: axformer_prune\n    objective: budget\n    size: 1.05\n    max_drop: 100"
+    )
+    run = axkit.apply(read_source(text, "r.yaml"), runs="runs")
+    (tools,) = lent
+    assert len(tools.tokenizer) < len(tools.dense_rows.tokenizer)
+    scored = tools.dense_rows.evaluate(tools.teacher)
+    assert scored.loss == pytest.approx(run.stages[0].record["loss_search_nats"], abs=1e-6)
 
 
 def test_what_needs_a_teacher_comes_before(monkeypatch):

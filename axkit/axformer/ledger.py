@@ -1,0 +1,75 @@
+"""What a search with a budget decides by, in its journal: a run that goes on reads it there and decides the same."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from axkit.anatomy.structure import Structure
+from axkit.axformer.evaluate import Evaluator
+from axkit.passes import Tools
+
+
+class Ledger:
+    """Values of candidates, timings, and what was taken; each is written once, whoever looks again.
+
+    Timings are what no run has twice. They are taken by the one process that writes, and all go by them.
+
+    Args:
+        tools: lent by the engine; the journal may have what an interrupted run left.
+    """
+
+    def __init__(self, tools: Tools) -> None:
+        self._journal, self._processes = tools.journal, tools.processes
+        lines = tools.journal.read()
+        tools.processes.wait()  # nobody writes before all have read
+        self._values: dict[str, float] = {line["at"]: line["loss"] for line in lines if "at" in line}
+        self._ratios: dict[str, float] = {line["shape"]: line["ratio"] for line in lines if "shape" in line}
+        self._taken = sum("accepted" in line for line in lines)  # written already, and to come again
+        self._looked: set[str] = set()
+
+    @property
+    def evaluations(self) -> int:
+        """Candidates that were looked at, those of an interrupted run too."""
+        return len(self._looked)
+
+    def ratios(self, names: Sequence[str], measure: Callable[[], Sequence[float]]) -> list[float]:
+        """Timings that are known by these names, or are taken now; ratios, so that they mean the same tomorrow."""
+        if any(name not in self._ratios for name in names):
+            mine = measure() if self._processes.is_main else [0.0] * len(names)
+            for name, ratio in zip(names, self._processes.sum(np.array(mine, float)), strict=True):
+                if name not in self._ratios:
+                    self._ratios[name] = float(ratio)
+                    self._write(shape=name, ratio=float(ratio))
+        return [self._ratios[name] for name in names]
+
+    def look(self, at: str, rows: Evaluator, layer: int, candidate: Structure) -> float:
+        """The criterion of a candidate; ``at`` names the round, the step and the element."""
+        start = time.perf_counter()
+        self._looked.add(at)
+        if at not in self._values:
+            with rows.bench.trying(layer, candidate) as run:
+                self._values[at] = rows.estimate(run)
+            self._write(
+                at=at,
+                element=at.split(":")[1],
+                loss=self._values[at],
+                seen=rows.samples,
+                samples=rows.samples,
+                seconds=round(time.perf_counter() - start, 4),
+            )
+        return self._values[at]
+
+    def took(self, **what: Any) -> None:
+        """Write down what was removed."""
+        if self._taken:
+            self._taken -= 1
+        else:
+            self._write(**what)
+
+    def _write(self, **entry: Any) -> None:
+        if self._processes.is_main:
+            self._journal.write(**entry)
