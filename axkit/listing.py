@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -114,3 +115,18 @@ def show_plan(plan: Plan, console: Console) -> None:
             console.print(f"note   {step.index} {step.name}: {foreseen}", highlight=False, markup=False)
     dense = f"the model after pass {plan.baseline - 1}" if plan.baseline else "the model as it comes"
     console.print(f"Measured against {dense}. Nothing was trained.", highlight=False)
+
+
+def said(found: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a model said (``axkit.using.predict``), in lines: the likeliest label first, or word by word."""
+    if not isinstance(found, Mapping):
+        return ["\t".join(_cell(value) for value in one.values()) for one in found]
+    if "answer" in found:
+        return [f"{found['answer'] or '(no answer)'}\t{found['score']:.4f}"]
+    return [f"{label}\t{value:.4f}" for label, value in sorted(found.items(), key=lambda item: -item[1])]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

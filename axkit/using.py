@@ -2,19 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from axkit import measure
+from axkit import certainty, measure
 from axkit.anatomy.family import Family, family_of
-from axkit.errors import CheckpointError, DataError
+from axkit.errors import DataError
 from axkit.models import read_config
-from axkit.saving.folder import load
-from axkit.saving.opening import open_reader, token_limit
-from axkit.scoring import Scored, about_of, evaluate
-from axkit.tasks import images
+from axkit.recipe import Samples
+from axkit.saving.folder import load, read_manifest
+from axkit.saving.opening import fit_padding, open_reader, token_limit
+from axkit.tasks.asking import asked
+from axkit.tasks.head import head_of
 from axkit.tasks.images import ImageReader
+from axkit.tasks.kind import Said
+from axkit.tasks.kinds import KINDS
+from axkit.tasks.rows import load_rows
+from axkit.tasks.spec import SplitName, resolve
+from axkit.tasks.split import Split
 
-__all__ = ["Scored", "bench", "evaluate", "predict"]
+
+def _about(folder: Path) -> Mapping[str, Any]:
+    manifest = read_manifest(folder)
+    return manifest["about"] if manifest else {}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A model's score on a split: points of the metric, with a 95 % bootstrap interval.
+
+    Attributes:
+        others: the task's other metrics, and all of them on each part of the split, in points.
+    """
+
+    metric: str
+    score: float
+    low: float
+    high: float
+    rows: int
+    others: Mapping[str, float] = field(default_factory=dict)
+
+
+def evaluate(folder: str | Path, task: str | Mapping[str, Any] | None = None, split: SplitName = "test") -> Scored:
+    """Score a saved model.
+
+    Args:
+        folder: a run folder, or any checkpoint with a head (then ``task`` must be given).
+        task: another task than the folder's own; a registered name or a mapping.
+        split: which one.
+
+    Raises:
+        AxkitError: no such folder, no task known, or labels that do not fit the head.
+    """
+    folder = Path(folder)
+    config, about = read_config(folder), _about(folder)
+    chosen = task if task is not None else about.get("task")
+    if chosen is None:
+        raise DataError(f"{folder} says nothing of a task; name one with --task")
+    said_by = "--task" if task is not None else str(folder)
+    resolved = resolve(chosen, lambda _: said_by)
+    kind = KINDS[resolved.spec.kind]
+    head = head_of(config, kind.name, str(folder))
+    if head is None:
+        holds = (config.get("architectures") or ["?"])[0]
+        raise DataError(
+            f"{folder} holds a {holds}, task '{resolved.name}' is one of {resolved.spec.kind}; name a task that fits"
+        )
+    samples = Samples.model_validate(about.get("samples", {})) if task is None else Samples()
+    rows = load_rows(resolved, samples, head)
+    model, reader, limit = _opened(folder)
+    data = Split(rows.splits[split], resolved.spec, kind, reader, limit)
+    found = data.evaluate(model)
+    low, high = certainty.confidence_interval(data, found)
+    others = {name: score for name, score in found.scores.items() if name != found.metric}
+    return Scored(found.metric, found.score, low, high, len(found.labels), others)
 
 
 def bench(folder: str | Path, against: str | Path | None = None) -> dict[str, measure.Speed]:
@@ -27,7 +90,7 @@ def bench(folder: str | Path, against: str | Path | None = None) -> dict[str, me
     """
     folders = {"result": Path(folder), **({"against": Path(against)} if against else {})}
     models = {name: load(path) for name, path in folders.items()}
-    lengths = about_of(Path(folder)).get("token_lengths") or [32] * 96
+    lengths = _about(Path(folder)).get("token_lengths") or [32] * 96
     reader = open_reader(Path(folder), _family(Path(folder)))
     if isinstance(reader, ImageReader):
         inputs = measure.Inputs.images(len(lengths), reader.shape)
@@ -41,38 +104,37 @@ def _family(folder: Path) -> Family:
     return family_of(read_config(folder)["model_type"])
 
 
-def predict(folder: str | Path, text: str, pair: str | None = None) -> dict[str, float]:
-    """Label -> probability (of several labels, each its own), or {"score": value} for regression.
+def predict(folder: str | Path, text: str, pair: str | None = None, say: Callable[[str], None] | None = None) -> Said:
+    """Ask a model about one input; what it says goes by its kind of task.
 
     Args:
-        folder: a run folder.
-        text: or the path of an image, for a model that classifies images.
-        pair: the other text, where the task is of pairs.
+        folder: a run folder, or any checkpoint with a head.
+        text: or the path of an image, words to be tagged, or a question.
+        pair: the other text, where the task is of pairs; the context of a question.
+        say: told where the text is longer than what is read.
+
+    Returns:
+        label -> probability; several labels: each its own; a score: {"score": value}. Tags: for each word "word", "tag"
+        and "probability". A question: "answer" ("" for none), "start", its first character, and "score", 0..1.
 
     Raises:
-        DataError: the path is none of an image.
-        CheckpointError: a folder that does not load, or a model without a classification head.
+        DataError: no image, no text, or another number of texts than the task has.
+        CheckpointError: a folder that does not load, or a model without a head that axkit knows.
     """
-    import torch
-
     folder = Path(folder)
-    architecture = (read_config(folder).get("architectures") or ["?"])[0]
-    if not architecture.endswith(("ForSequenceClassification", "ForImageClassification")):
-        raise CheckpointError(f"{folder} holds a {architecture}, which classifies nothing; give a run folder")
-    family = _family(folder)
-    model, reader = load(folder), open_reader(folder, family)
-    limit = token_limit(reader, model.config, family)
-    if isinstance(reader, ImageReader):
-        if pair is not None:
-            raise DataError(f"{folder} classifies one image at a time; leave the second argument off")
-        pixels = reader.pixels(images.content(text, "axkit predict"), text)[None]
-        inputs = {"pixel_values": torch.from_numpy(reader.values(pixels))}
-    else:
-        inputs = reader(text, pair, truncation=True, max_length=limit, return_tensors="pt")
-    with torch.inference_mode():
-        logits = model(**inputs).logits[0].float()
-    if model.config.problem_type == "regression":
-        return {"score": float(logits[0])}
-    several = model.config.problem_type == "multi_label_classification"
-    shares = logits.sigmoid() if several else logits.softmax(-1)
-    return {model.config.id2label[i]: p for i, p in enumerate(shares.tolist())}
+    how = asked(folder, read_config(folder), _about(folder))
+    texts = how.texts(folder, text, pair)
+    model, reader, limit = _opened(folder)
+    spec, rows = how.spec_for(limit), how.kind.asked(texts, how.names)
+    split = Split(rows, spec, how.kind, reader, limit)
+    if say is not None and how.kind.was_cut(texts, reader, how.kind.limit(spec, limit), split.encoded):
+        say(f"the text is longer than the {how.kind.limit(spec, limit)} tokens that are read; the rest was left out")
+    return how.voice.said(split.heard(model, how.voice), split.encoded, spec, rows)
+
+
+def _opened(folder: Path) -> tuple[Any, Any, int]:
+    """The model, what makes its inputs, and how many tokens it takes."""
+    family, model = _family(folder), load(folder)
+    reader = open_reader(folder, family)
+    fit_padding(model, reader, family)
+    return model, reader, token_limit(reader, model.config, family)

@@ -16,6 +16,7 @@ from axkit.tasks import squad
 from axkit.tasks.kind import (
     Constant,
     Encoded,
+    Said,
     TaskKind,
     column_type,
     divergence,
@@ -55,6 +56,7 @@ class QuestionAnswering(TaskKind):
 
     name = "question_answering"
     names_outputs = False
+    takes = (2,)
     metrics: ClassVar = {"f1": squad.f1, "exact_match": squad.exact_match}
 
     def encode(self, rows: SplitRows, job: Job) -> Encoded:
@@ -144,7 +146,9 @@ class QuestionAnswering(TaskKind):
         null = np.full(len(encoded.golds), np.inf)
         for logits, window in zip(found, encoded.notes, strict=True):
             null[window.row] = min(null[window.row], float(logits[window.null].sum()))
-            best[window.row] = max(best[window.row], _best_span(logits, window, spec.max_answer_tokens))
+            score, where = _best_span(logits, window, spec.max_answer_tokens)
+            text = _text_of(window, where)[0] if where else ""
+            best[window.row] = max(best[window.row], (score, text))
         threshold = spec.no_answer_threshold
         return objects(
             [
@@ -159,6 +163,31 @@ class QuestionAnswering(TaskKind):
         while examples < len(encoded.lengths) and encoded.notes[examples].row == row:
             examples += 1
         return part_of(encoded, examples, row + 1)
+
+    def asked(self, texts: tuple[str, ...], names: tuple[str, ...]) -> SplitRows:
+        """A question without an answer."""
+        return SplitRows([texts], objects([()]))
+
+    def heard(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
+        """The logits of each window's real tokens, (tokens, 2)."""
+        return self.predictions(logits, labels)
+
+    def said(self, heard: Sequence[Any], encoded: Encoded, spec: TaskSpec, rows: SplitRows) -> Said:
+        """The answer that :meth:`gather` gives, where it starts, and its probability in its window; "" for none."""
+        spans = [(_best_span(logits, w, spec.max_answer_tokens), i) for i, (logits, w) in _numbered(heard, encoded)]
+        (score, where), number = max(spans, key=lambda one: one[0][0])
+        null, silent = min((float(logits[w.null].sum()), i) for i, (logits, w) in _numbered(heard, encoded))
+        threshold = spec.no_answer_threshold
+        if where is None or (threshold is not None and null - score > threshold):
+            place = encoded.notes[silent].null
+            return {"answer": "", "start": None, "score": _share(heard[silent], place, place)}
+        window = encoded.notes[number]
+        text, start = _text_of(window, where)
+        return {"answer": text, "start": start, "score": _share(heard[number], *where)}
+
+    def was_cut(self, texts: tuple[str, ...], reader: Any, limit: int, encoded: Encoded) -> bool:
+        """Never: contexts are read in windows, and no question is as long as what is cut of one."""
+        return False
 
     def outputs(self, label_names: tuple[str, ...]) -> int:
         """Two: start and end."""
@@ -220,8 +249,8 @@ def _positions(window: Window, answers: Sequence[tuple[int, str]]) -> tuple[int,
     return window.null, window.null
 
 
-def _best_span(logits: Any, window: Window, longest: int) -> tuple[float, str]:
-    """(score, text) of the best span within the context; (-inf, "") where there is none."""
+def _best_span(logits: Any, window: Window, longest: int) -> tuple[float, tuple[int, int] | None]:
+    """Score, and first and last token, of the best span within the context; (-inf, None) where there is none."""
     inside = [i for i, span in enumerate(window.spans) if span]
     best, where = -np.inf, None
     starts, ends = (sorted(inside, key=lambda i: -logits[i, side])[:N_BEST] for side in (0, 1))
@@ -230,9 +259,24 @@ def _best_span(logits: Any, window: Window, longest: int) -> tuple[float, str]:
             score = float(logits[start, 0] + logits[end, 1])
             if start <= end < start + longest and score > best:
                 best, where = score, (start, end)
-    if where is None:
-        return best, ""
+    return best, where
+
+
+def _text_of(window: Window, where: tuple[int, int]) -> tuple[str, int]:
+    """The text from one token to another, without space around it, and its first character."""
     first, last = window.spans[where[0]], window.spans[where[1]]
     assert first is not None
     assert last is not None
-    return best, window.context[first[0] : last[1]].strip()
+    text = window.context[first[0] : last[1]]
+    return text.strip(), first[0] + len(text) - len(text.lstrip())
+
+
+def _numbered(heard: Sequence[Any], encoded: Encoded) -> list[tuple[int, tuple[Any, Window]]]:
+    return list(enumerate(zip(heard, encoded.notes, strict=True)))
+
+
+def _share(logits: Any, start: int, end: int) -> float:
+    """Probability of a start times that of an end, of (tokens, 2) logits."""
+    shares = np.exp(logits - logits.max(0))
+    shares /= shares.sum(0)
+    return float(shares[start, 0] * shares[end, 1])

@@ -16,6 +16,8 @@ from axkit.tasks.prepare import Job, list_lengths, prepared
 from axkit.tasks.rows import SplitRows
 from axkit.tasks.spec import HEADS, Kind, TaskSpec
 
+Said = dict[str, Any] | list[dict[str, Any]]  # of one input: label -> probability, an answer; a tag for each word
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -59,6 +61,7 @@ class TaskKind(ABC):
         name: as in a TaskSpec.
         metrics: name -> function of (predictions, golds) of rows, in points.
         problem_type: of the transformers config.
+        takes: how many texts a row may have.
         can_calibrate: True where ``calibrated`` is there.
         names_outputs: True where each output of the head stands for a label.
         predicts_numbers: True where an example's prediction is one number.
@@ -66,6 +69,7 @@ class TaskKind(ABC):
 
     name: ClassVar[Kind]
     problem_type: ClassVar[str | None] = None
+    takes: ClassVar[tuple[int, ...]] = (1, 2)
     can_calibrate: ClassVar[bool] = False
     names_outputs: ClassVar[bool] = True
     predicts_numbers: ClassVar[bool] = False
@@ -156,6 +160,33 @@ class TaskKind(ABC):
         """A metric of rows, in points; ``positive`` is the class that F1 is of, where there are classes."""
         return self.metrics[metric](predictions, golds)
 
+    def asked(self, texts: tuple[str, ...], names: tuple[str, ...]) -> SplitRows:
+        """A split with one row of which nobody knows the label; by default its label is 0.
+
+        Raises:
+            DataError: the texts are no row.
+        """
+        return SplitRows([texts], np.zeros(1, np.int64), names)
+
+    def heard(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
+        """What :meth:`said` needs, per example; by default its logits, (outputs,)."""
+        return list(logits.float())
+
+    @abstractmethod
+    def said(self, heard: Sequence[Any], encoded: Encoded, spec: TaskSpec, rows: SplitRows) -> Said:
+        """What a model says of one row (``axkit predict``).
+
+        Args:
+            heard: of its examples.
+            encoded: the split that :meth:`asked` made.
+            spec: of the task.
+            rows: that split before, with the names of the outputs.
+        """
+
+    def was_cut(self, texts: tuple[str, ...], reader: Any, limit: int, encoded: Encoded) -> bool:
+        """Whether some of the row that :meth:`asked` made is not read."""
+        return len(reader(*texts, verbose=False)["input_ids"]) > limit
+
     @abstractmethod
     def outputs(self, label_names: tuple[str, ...]) -> int:
         """The number of outputs the head has."""
@@ -163,10 +194,6 @@ class TaskKind(ABC):
     @abstractmethod
     def majority(self, train_labels: Any, golds: Any) -> Any:
         """What a model would predict that has only seen the training labels; one per gold."""
-
-    def renumbered(self, predictions: Any, order: Any) -> Any:
-        """Predictions of a model whose label ``i`` is label ``order[i]`` here; by default they hold no numbers."""
-        return predictions
 
     @abstractmethod
     def constants(self, golds: Any, names: Sequence[str]) -> list[Constant]:

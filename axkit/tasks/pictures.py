@@ -20,6 +20,7 @@ class ImageClassification(Classification):
     """One label of several; an example is kept as the pixels that the model's image reader leaves, 8 bits each."""
 
     name = "image_classification"
+    takes = (1,)
 
     def limit(self, spec: TaskSpec, model: int) -> int:
         """All images are of one size: as many tokens as the model makes of it."""
@@ -38,3 +39,11 @@ class ImageClassification(Classification):
         """(batch, channels, height, width), rescaled and normalised."""
         pixels = np.stack([np.frombuffer(one, np.uint8).reshape(reader.shape) for one in examples["pixels"]])
         return {"pixel_values": torch.from_numpy(reader.values(pixels))}
+
+    def asked(self, texts: tuple[str, ...], names: tuple[str, ...]) -> SplitRows:
+        """The image of a path, read at once."""
+        return SplitRows([({"bytes": images.content(texts[0], "axkit predict")},)], np.zeros(1, np.int64), names)
+
+    def was_cut(self, texts: tuple[str, ...], reader: Any, limit: int, encoded: Encoded) -> bool:
+        """Never: an image is resized."""
+        return False

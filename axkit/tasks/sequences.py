@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from axkit.tasks import metrics
-from axkit.tasks.kind import Constant, TaskKind, divergence, named
-from axkit.tasks.spec import Kind
+from axkit.tasks.kind import Constant, Encoded, Said, TaskKind, divergence, named
+from axkit.tasks.rows import SplitRows
+from axkit.tasks.spec import Kind, TaskSpec
 
 
 class Classification(TaskKind):
@@ -55,6 +56,10 @@ class Classification(TaskKind):
             predictions, golds = predictions == positive, golds == positive
         return self.metrics[metric](predictions, golds)
 
+    def said(self, heard: Sequence[Any], encoded: Encoded, spec: TaskSpec, rows: SplitRows) -> Said:
+        """Label -> probability; they add up to 1."""
+        return dict(zip(rows.label_names, heard[0].softmax(-1).tolist(), strict=True))
+
     def outputs(self, label_names: tuple[str, ...]) -> int:
         """One per label."""
         return len(label_names)
@@ -62,10 +67,6 @@ class Classification(TaskKind):
     def majority(self, train_labels: Any, golds: Any) -> Any:
         """The most frequent label of train."""
         return np.full_like(golds, np.bincount(train_labels).argmax())
-
-    def renumbered(self, predictions: Any, order: Any) -> Any:
-        """Number by number."""
-        return order[predictions]
 
     def constants(self, golds: Any, names: Sequence[str]) -> list[Constant]:
         """Each label that a row has."""
@@ -110,6 +111,11 @@ class Regression(TaskKind):
         """The score itself."""
         return logits.float().squeeze(-1).tolist()
 
+    def said(self, heard: Sequence[Any], encoded: Encoded, spec: TaskSpec, rows: SplitRows) -> Said:
+        """The score, as the model gives it; of several outputs each under its name."""
+        values = heard[0].tolist()
+        return {"score": values[0]} if len(values) == 1 else dict(zip(rows.label_names, values, strict=True))
+
     def outputs(self, label_names: tuple[str, ...]) -> int:
         """One."""
         return 1
@@ -153,17 +159,21 @@ class MultiLabel(TaskKind):
         """Every label whose probability exceeds one half."""
         return (logits > 0).long().tolist()
 
+    def said(self, heard: Sequence[Any], encoded: Encoded, spec: TaskSpec, rows: SplitRows) -> Said:
+        """Label -> probability, each its own."""
+        return dict(zip(rows.label_names, heard[0].sigmoid().tolist(), strict=True))
+
     def outputs(self, label_names: tuple[str, ...]) -> int:
         """One per label."""
         return len(label_names)
 
+    def asked(self, texts: tuple[str, ...], names: tuple[str, ...]) -> SplitRows:
+        """A row without labels."""
+        return SplitRows([texts], np.zeros((1, len(names)), np.int64), names)
+
     def majority(self, train_labels: Any, golds: Any) -> Any:
         """The labels that more than half of train has."""
         return np.broadcast_to(train_labels.mean(0) > 0.5, golds.shape).astype(golds.dtype)
-
-    def renumbered(self, predictions: Any, order: Any) -> Any:
-        """Column by column."""
-        return predictions[:, np.argsort(order)]
 
     def constants(self, golds: Any, names: Sequence[str]) -> list[Constant]:
         """None, all (the best for f1_macro), the most frequent labels (f1_micro), and the most frequent set (exact)."""

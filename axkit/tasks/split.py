@@ -149,3 +149,12 @@ class Split:
         scores = self.scores(predictions)
         metric = self.spec.metric_name
         return Evaluation(losses, predictions, self.golds, scores[metric], metric, scores)
+
+    @torch.inference_mode()
+    def heard(self, model: Any, voice: TaskKind, size: int = 16) -> list[Any]:
+        """What a model in eval mode says of each example, as :meth:`TaskKind.said` needs it."""
+        found: list[Any] = []
+        for start in range(0, len(self), size):
+            batch = self.batch(range(start, min(start + size, len(self))))
+            found += voice.heard(self.kind.logits(model(**batch.inputs)), batch.labels)
+        return found

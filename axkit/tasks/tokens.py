@@ -13,6 +13,7 @@ from axkit.tasks import metrics
 from axkit.tasks.kind import (
     Constant,
     Encoded,
+    Said,
     TaskKind,
     column_type,
     divergence,
@@ -34,6 +35,7 @@ class TokenClassification(TaskKind):
     """A tag for each word; the first piece of a word carries it, the others are ignored (Devlin et al. 2018)."""
 
     name = "token_classification"
+    takes = (1,)
     metrics: ClassVar = {"entity_f1": metrics.entity_f1, "token_accuracy": metrics.token_accuracy}
 
     def encode(self, rows: SplitRows, job: Job) -> Encoded:
@@ -103,6 +105,28 @@ class TokenClassification(TaskKind):
                 row[word] = names[tag]
             rows.append(tuple(row))
         return objects(rows)
+
+    def asked(self, texts: tuple[str, ...], names: tuple[str, ...]) -> SplitRows:
+        """The words of a text; each has some tag, so that its first piece is marked."""
+        words = tuple(texts[0].split())
+        return SplitRows([words], objects([(names[0],) * len(words)]), names)
+
+    def heard(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
+        """Probabilities of the tags, (words that have a piece, tags)."""
+        return [row[label != IGNORED] for row, label in zip(logits.float().softmax(-1), labels, strict=True)]
+
+    def said(self, heard: Sequence[Any], encoded: Encoded, spec: TaskSpec, rows: SplitRows) -> Said:
+        """For each word its tag and the probability of that; outside, and None, where a word has no piece."""
+        ((with_piece, names),) = encoded.notes
+        outside = OUTSIDE if OUTSIDE in names else names[0]
+        told: list[dict[str, Any]] = [{"word": word, "tag": outside, "probability": None} for word in rows.texts[0]]
+        for word, shares in zip(with_piece, heard[0], strict=True):
+            told[word] |= {"tag": names[int(shares.argmax())], "probability": float(shares.max())}
+        return told
+
+    def was_cut(self, texts: tuple[str, ...], reader: Any, limit: int, encoded: Encoded) -> bool:
+        """True where a word lost pieces."""
+        return encoded.at_limit > 0
 
     def outputs(self, label_names: tuple[str, ...]) -> int:
         """One per tag."""

@@ -1,0 +1,107 @@
+"""The kind of task that a model was made for: as its folder says, else by architecture and config. Imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from axkit.errors import AxkitError, CheckpointError, DataError
+from axkit.tasks.head import output_names
+from axkit.tasks.kind import TaskKind
+from axkit.tasks.kinds import KINDS
+from axkit.tasks.spec import TaskSpec, inputs_of, resolve
+
+LONGEST = 8192  # of TaskSpec.max_length
+_WINDOW, _STRIDE = 384, 128  # of SQuAD's models, where a folder says nothing of a task
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a model is asked.
+
+    Attributes:
+        kind: makes inputs of texts.
+        voice: says what comes out; another kind where an image model has several labels or gives a score.
+        spec: of the task; None where the folder tells of none.
+        names: of the outputs.
+    """
+
+    kind: TaskKind
+    voice: TaskKind
+    spec: TaskSpec | None
+    names: tuple[str, ...]
+
+    def spec_for(self, limit: int) -> TaskSpec:
+        """The task's spec, or one that takes as many tokens as the model."""
+        if self.spec is not None:
+            return self.spec
+        columns = ["text", "pair"][: max(self.kind.takes)]
+        of = {"image": "image"} if inputs_of(self.kind.name) == "pixels" else {"text": columns}
+        window = {"max_length": min(_WINDOW, limit), "stride": min(_STRIDE, limit // 4)}
+        longest = window if self.kind.takes == (2,) else {"max_length": min(LONGEST, limit)}
+        return TaskSpec(kind=self.kind.name, label="label", **of, **longest)  # type: ignore[arg-type]
+
+    def texts(self, folder: Path, text: str, pair: str | None) -> tuple[str, ...]:
+        """What was asked, as the texts of a row.
+
+        Raises:
+            DataError: too few texts, too many, or an empty one.
+        """
+        wanted = self.kind.takes if self.spec is None else (len(self.spec.columns),)
+        given = (text,) if pair is None else (text, pair)
+        what = "image" if inputs_of(self.kind.name) == "pixels" else "text"
+        if len(given) not in wanted and len(given) > 1:
+            raise DataError(f"{folder} is for one {what} at a time; leave the second argument off")
+        if len(given) not in wanted:
+            two = "a question and its context" if self.kind.takes == (2,) else "pairs of texts"
+            raise DataError(f"{folder} is for {two}; give two")
+        for one in given:
+            if not one.strip():
+                raise DataError(f"{folder}: an empty {what} says nothing; give one with words")
+        return given
+
+
+def asked(folder: Path, config: Mapping[str, Any], about: Mapping[str, Any]) -> Asked:
+    """How the model of a folder is asked.
+
+    Args:
+        folder: for messages.
+        config: its config.json.
+        about: of its axkit.json; empty where it has none.
+
+    Raises:
+        CheckpointError: its head is of no kind that axkit knows, or its config is damaged.
+    """
+    head, said = _by_config(folder, config)
+    spec = None
+    if about.get("task") is not None:
+        with suppress(AxkitError):  # a task of a package that is not here: its kind is enough to ask
+            spec = resolve(about["task"], lambda _: str(folder)).spec
+    kind = KINDS.get(str(spec.kind if spec else about.get("kind")))
+    if kind is None or kind.head != head.head:
+        spec, kind = None, None
+    names = output_names(config, str(folder)) if head.head != "QuestionAnswering" else ()
+    return Asked(kind or head, kind or said, spec, names)
+
+
+def _by_config(folder: Path, config: Mapping[str, Any]) -> tuple[TaskKind, TaskKind]:
+    """(kind, voice) by architecture, problem_type and the number of outputs, as transformers' own losses go by them."""
+    architectures = config.get("architectures")
+    architecture = str(architectures[0] if isinstance(architectures, list) and architectures else "?")
+    found = [kind for kind in KINDS.values() if architecture.endswith(f"For{kind.head}")]
+    if not found:
+        raise CheckpointError(
+            f"{folder} holds a {architecture}, which answers none of axkit's kinds of task; give a run folder or a "
+            f"model with a head"
+        )
+    if not any(kind.problem_type for kind in found):
+        return found[0], found[0]
+    problem = config.get("problem_type")
+    if len(output_names(config, str(folder))) == 1 and problem != "multi_label_classification":
+        problem = "regression"
+    voices = {kind.problem_type: kind for kind in reversed(KINDS.values()) if kind.problem_type}
+    voice = voices.get(str(problem), KINDS["classification"])
+    return (voice if voice in found else found[0]), voice
