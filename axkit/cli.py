@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from axkit import __version__, listing, processes
+from axkit import __version__, listing, processes, verdict
 from axkit.errors import AxkitError, RecipeError, as_storage_error
 from axkit.figures import quantity, ratio, times
 from axkit.planning import Plan, plan
@@ -173,17 +173,16 @@ def models_command() -> None:
 @click.argument("folder")
 @click.option("--task", help="Another task than the folder's own.")
 @click.option("--split", type=click.Choice(["train", "search", "test"]), default="test", show_default=True)
-def eval_command(folder: str, task: str | None, split: Any) -> None:
-    """Score a saved model."""
-    from axkit.using import evaluate
+@click.option("--against", metavar="FOLDER", help="Compare with another model.  [default: the run's dense model]")
+def eval_command(folder: str, task: str | None, split: Any, against: str | None) -> None:
+    """Score a saved model, and compare it with another on the same rows."""
+    from axkit.scoring import dense_of, evaluate
 
-    found = evaluate(folder, task, split)
-    click.echo(
-        f"{split} {found.metric} {found.score:.2f} "
-        f"(95 % interval {found.low:.2f} to {found.high:.2f}, {found.rows} rows)"
-    )
-    for name, score in found.others.items():
-        click.echo(f"{split} {name} {score:.2f}")
+    other = Path(against) if against else dense_of(Path(folder))
+    for line in verdict.scored_lines(evaluate(folder, task, split, other), split, str(other)):
+        click.echo(line)
+    if other is None:
+        click.echo("Its dense model is not at hand: compare with one by --against FOLDER.")
 
 
 @cli.command("bench")

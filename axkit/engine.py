@@ -11,7 +11,7 @@ from typing import Any
 from axkit import measure
 from axkit.anatomy.surgery import dense_structure
 from axkit.cache import StageStore
-from axkit.keys import stage_keys
+from axkit.keys import stage_keys, stage_names
 from axkit.planning import Plan, PlannedStep, plan
 from axkit.processes import current
 from axkit.progress import Progress, Silent
@@ -195,6 +195,7 @@ class _Engine:
         return {
             **compared.figures,
             "dense_is_untrained": not self.plan.baseline and self.plan.head is None,
+            "dense_stage": stage_names(self.plan, self.keys)[self.plan.baseline],
             "dense_is_result": self.plan.baseline == len(self.plan.steps),
             "metric_search_dense": self.dense_search[0],
             "metric_search_result": self.stages[-1].record["metric_search"],

@@ -2,82 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from axkit import certainty, measure
+from axkit import measure
 from axkit.anatomy.family import Family, family_of
-from axkit.errors import DataError
 from axkit.models import read_config
-from axkit.recipe import Samples
-from axkit.saving.folder import load, read_manifest
+from axkit.saving.folder import load
 from axkit.saving.opening import fit_padding, open_reader, token_limit
+from axkit.scoring import Scored, about_of, evaluate
 from axkit.tasks.asking import asked
-from axkit.tasks.head import head_of
 from axkit.tasks.images import ImageReader
 from axkit.tasks.kind import Said
-from axkit.tasks.kinds import KINDS
-from axkit.tasks.rows import load_rows
-from axkit.tasks.spec import SplitName, resolve
 from axkit.tasks.split import Split
 
-
-def _about(folder: Path) -> Mapping[str, Any]:
-    manifest = read_manifest(folder)
-    return manifest["about"] if manifest else {}
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A model's score on a split: points of the metric, with a 95 % bootstrap interval.
-
-    Attributes:
-        others: the task's other metrics, and all of them on each part of the split, in points.
-    """
-
-    metric: str
-    score: float
-    low: float
-    high: float
-    rows: int
-    others: Mapping[str, float] = field(default_factory=dict)
-
-
-def evaluate(folder: str | Path, task: str | Mapping[str, Any] | None = None, split: SplitName = "test") -> Scored:
-    """Score a saved model.
-
-    Args:
-        folder: a run folder, or any checkpoint with a head (then ``task`` must be given).
-        task: another task than the folder's own; a registered name or a mapping.
-        split: which one.
-
-    Raises:
-        AxkitError: no such folder, no task known, or labels that do not fit the head.
-    """
-    folder = Path(folder)
-    config, about = read_config(folder), _about(folder)
-    chosen = task if task is not None else about.get("task")
-    if chosen is None:
-        raise DataError(f"{folder} says nothing of a task; name one with --task")
-    said_by = "--task" if task is not None else str(folder)
-    resolved = resolve(chosen, lambda _: said_by)
-    kind = KINDS[resolved.spec.kind]
-    head = head_of(config, kind.name, str(folder))
-    if head is None:
-        holds = (config.get("architectures") or ["?"])[0]
-        raise DataError(
-            f"{folder} holds a {holds}, task '{resolved.name}' is one of {resolved.spec.kind}; name a task that fits"
-        )
-    samples = Samples.model_validate(about.get("samples", {})) if task is None else Samples()
-    rows = load_rows(resolved, samples, head)
-    model, reader, limit = _opened(folder)
-    data = Split(rows.splits[split], resolved.spec, kind, reader, limit)
-    found = data.evaluate(model)
-    low, high = certainty.confidence_interval(data, found)
-    others = {name: score for name, score in found.scores.items() if name != found.metric}
-    return Scored(found.metric, found.score, low, high, len(found.labels), others)
+__all__ = ["Scored", "bench", "evaluate", "predict"]
 
 
 def bench(folder: str | Path, against: str | Path | None = None) -> dict[str, measure.Speed]:
@@ -90,7 +30,7 @@ def bench(folder: str | Path, against: str | Path | None = None) -> dict[str, me
     """
     folders = {"result": Path(folder), **({"against": Path(against)} if against else {})}
     models = {name: load(path) for name, path in folders.items()}
-    lengths = _about(Path(folder)).get("token_lengths") or [32] * 96
+    lengths = about_of(Path(folder)).get("token_lengths") or [32] * 96
     reader = open_reader(Path(folder), _family(Path(folder)))
     if isinstance(reader, ImageReader):
         inputs = measure.Inputs.images(len(lengths), reader.shape)
@@ -122,7 +62,7 @@ def predict(folder: str | Path, text: str, pair: str | None = None, say: Callabl
         CheckpointError: a folder that does not load, or a model without a head that axkit knows.
     """
     folder = Path(folder)
-    how = asked(folder, read_config(folder), _about(folder))
+    how = asked(folder, read_config(folder), about_of(folder))
     texts = how.texts(folder, text, pair)
     model, reader, limit = _opened(folder)
     spec, rows = how.spec_for(limit), how.kind.asked(texts, how.names)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from axkit.figures import change, p_value, score
+
+if TYPE_CHECKING:
+    from axkit.scoring import Scored
 
 LEVEL = 0.05  # of every test
 Kind = Literal["gain", "loss", "same", "chance", "constant", "untrained", "itself"]
@@ -60,6 +63,33 @@ def sentences(summary: Mapping[str, Any]) -> list[str]:
             f"{score(summary['metric_resolution'])} points on."
         )
     return told
+
+
+def scored_lines(found: Scored, split: str, other: str) -> list[str]:
+    """What ``axkit eval`` says of a model, and of it beside another.
+
+    Args:
+        found: its score.
+        split: the rows.
+        other: words for the other model, if any.
+    """
+    interval = f"95 % interval {score(found.low)} to {score(found.high)}, {found.rows} rows"
+    lines = [f"{split} {found.metric} {score(found.score)} ({interval})"]
+    lines += [f"{split} {name} {score(value)}" for name, value in found.others.items()]
+    lines.append(
+        f"One and the same answer to every row scores {score(found.constant)} at best: {found.constant_answer}."
+    )
+    if found.answers_only:
+        lines.append(f"The model gives all {found.rows} rows the same answer: {found.answers_only}.")
+    pair = found.paired
+    if pair is None or found.against is None:
+        return lines
+    kind = _of_pair(pair.change, pair.low, pair.high, pair.p)
+    told = {"chance": CHANCE, "same": "no difference"}.get(kind, f"{change(pair.change)} points")
+    tested = (
+        f"{_paired(pair.low, pair.high, pair.p)}; these rows tell differences from about {score(pair.resolution)} on"
+    )
+    return [*lines, f"Against {other} ({score(found.against)}): {told} ({tested})."]
 
 
 def _of_pair(moved: float, low: float | None, high: float | None, p: float) -> Kind:

@@ -195,6 +195,10 @@ class TaskKind(ABC):
     def majority(self, train_labels: Any, golds: Any) -> Any:
         """What a model would predict that has only seen the training labels; one per gold."""
 
+    def renumbered(self, predictions: Any, order: Any) -> Any:
+        """Predictions of a model whose label ``i`` is label ``order[i]`` here; by default they hold no numbers."""
+        return predictions
+
     @abstractmethod
     def constants(self, golds: Any, names: Sequence[str]) -> list[Constant]:
         """Answers that need no look at a row; for each of the metrics, the best there is for these rows is among them.

@@ -68,6 +68,10 @@ class Classification(TaskKind):
         """The most frequent label of train."""
         return np.full_like(golds, np.bincount(train_labels).argmax())
 
+    def renumbered(self, predictions: Any, order: Any) -> Any:
+        """Number by number."""
+        return order[predictions]
+
     def constants(self, golds: Any, names: Sequence[str]) -> list[Constant]:
         """Each label that a row has."""
         return [Constant(named(int(label), names), np.full_like(golds, label)) for label in np.unique(golds)]
@@ -174,6 +178,10 @@ class MultiLabel(TaskKind):
     def majority(self, train_labels: Any, golds: Any) -> Any:
         """The labels that more than half of train has."""
         return np.broadcast_to(train_labels.mean(0) > 0.5, golds.shape).astype(golds.dtype)
+
+    def renumbered(self, predictions: Any, order: Any) -> Any:
+        """Column by column."""
+        return predictions[:, np.argsort(order)]
 
     def constants(self, golds: Any, names: Sequence[str]) -> list[Constant]:
         """None, all (the best for f1_macro), the most frequent labels (f1_micro), and the most frequent set (exact)."""

@@ -107,6 +107,7 @@ def test_the_main_job(run, workplace):
     code, again, _ = run("eval", str(folder))
     assert code == 0
     assert f"{summary['metric_result']:.2f}" in again
+    assert f"/.stages/tiny/{summary['dense_stage']} ({summary['metric_dense']:.2f}): " in again
     code, out, _ = run("bench", str(folder), "--against", str(folder))
     assert code == 0
     assert "the throughput" in out
