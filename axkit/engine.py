@@ -11,6 +11,8 @@ from typing import Any
 from axkit import measure
 from axkit.anatomy.surgery import dense_structure
 from axkit.cache import StageStore
+from axkit.control import Control, control_of, wanted
+from axkit.errors import NotApplicable
 from axkit.keys import stage_keys, stage_names
 from axkit.planning import Plan, PlannedStep, plan
 from axkit.processes import current
@@ -20,7 +22,7 @@ from axkit.record import Stage, line, nothing_gained
 from axkit.saving.opening import fit_padding, open_for_task, open_reader, token_limit
 from axkit.stages import Workbench
 from axkit.subject import Subject
-from axkit.summary import compare
+from axkit.summary import Compared, beside_control, compare
 from axkit.tasks.kinds import KINDS
 from axkit.tasks.split import Evaluation
 
@@ -80,12 +82,24 @@ class _Engine:
         self.store = store
         self.kind = KINDS[made.task.spec.kind]
         self.used: set[Path] = set()
+        self.made: set[Path] = set()  # in this call: fresh enough for its control
         self.dense_bytes = 0
         self.dense_search: tuple[float, float] | None = None  # metric and loss on the search split
         self.stages: list[Stage] = []
         self.processes = current()
 
     def run(self) -> Run:
+        subject = self.walk()
+        compared = self._compare(subject) if self.processes.is_main else None
+        control = self._control(compared)
+        summary = {**self._summary(compared), "control": control} if compared else {}
+        if self.processes.is_main and not self.store.shared:
+            self.store.keep_only(self.used)
+        self.processes.wait()
+        return Run(self.plan, subject, self.bench.tokenizer, self.stages, summary, self.about, self.keys[-1])
+
+    def walk(self) -> Subject:
+        """All stages, made or found."""
         self._load()
         subject = self.initial
         before: Evaluation | None = None
@@ -99,11 +113,27 @@ class _Engine:
                 record = self.stages[-1].record
                 self.bench.dense, self.dense_bytes = subject, record["bytes"]
                 self.dense_search = record["metric_search"], record["loss_search_nats"]
-        summary = self._summary(subject) if self.processes.is_main else {}
-        if self.processes.is_main and not self.store.shared:
-            self.store.keep_only(self.used)
-        self.processes.wait()
-        return Run(self.plan, subject, self.bench.tokenizer, self.stages, summary, self.about, self.keys[-1])
+        return subject
+
+    def _control(self, compared: Compared | None) -> dict[str, Any]:
+        """The same training without the cuts, through the same store: the stages that the two share are made once."""
+        found = control_of(self.plan)
+        if found.plan is None:
+            return found.to_json()
+        asked = wanted(found, self.plan.recipe.control, compared.figures) if compared else Control()
+        if not self.processes.largest(int(asked.plan is not None)):  # the process that measured decides for all
+            return asked.to_json()
+        self.progress.say("Control: the same training without the cuts")
+        other = _Engine(found.plan, self.store, self.progress, self.fresh)
+        other.used, other.made = self.used, self.made
+        try:
+            subject = other.walk()
+        except NotApplicable as error:
+            return Control(why=f"the training does not apply without the cuts ({error})").to_json()
+        if compared is None:
+            return {}
+        figures = beside_control(subject.module, other.bench.splits["test"], compared)
+        return {**found.to_json(), **figures, "wall_s": time.perf_counter() - other.start}
 
     def _load(self) -> None:
         made = self.plan
@@ -145,7 +175,7 @@ class _Engine:
     def _find_or_make(
         self, step: PlannedStep, subject: Subject, before: Evaluation | None, folder: Path
     ) -> tuple[Subject, dict[str, Any], Evaluation | None]:
-        found = None if self.fresh else self.store.find(folder)
+        found = None if self.fresh and folder not in self.made else self.store.find(folder)
         if found is not None:
             subject, record = found
             record["reused"] = True
@@ -159,6 +189,7 @@ class _Engine:
         self.processes.wait()
         journal, scratch = self.store.journal(folder), self.store.scratch(folder)
         subject, record, evaluation = self.bench.make(step, subject, before, journal, scratch)
+        self.made.add(folder)
         return subject, self._put(folder, subject, record), evaluation
 
     def _put(self, folder: Path, subject: Subject, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,13 +214,15 @@ class _Engine:
                 return int(self.store.record(folder)["bytes"])
             return int(self._put(folder, subject, {})["bytes"])
 
-    def _summary(self, subject: Subject) -> dict[str, Any]:
+    def _compare(self, subject: Subject) -> Compared:
         assert self.bench.dense is not None, "set before or by the leading passes"
-        assert self.dense_search is not None, "set with it"
         self.progress.say("Measuring on the test split, which nothing has seen")
         labels = self.plan.rows.splits["train"].labels
         tests = (self.dense_test, self.bench.splits["test"])
-        compared = compare(self.bench.dense.module, subject.module, *tests, labels, self.progress)
+        return compare(self.bench.dense.module, subject.module, *tests, labels, self.progress)
+
+    def _summary(self, compared: Compared) -> dict[str, Any]:
+        assert self.dense_search is not None, "set before or by the leading passes"
         here = time.perf_counter() - self.start
         reused = sum(stage.record["wall_s"] for stage in self.stages if stage.record["reused"])
         return {

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from axkit import registry
+from axkit.control import foreseen as foreseen_of
 from axkit.errors import PluginError
 from axkit.models import count_parameters
 from axkit.passes import Pass, PassConfig, way_to_install
@@ -113,6 +114,8 @@ def show_plan(plan: Plan, console: Console) -> None:
         foreseen = step.runner.foresee(step.config)
         if foreseen:
             console.print(f"note   {step.index} {step.name}: {foreseen}", highlight=False, markup=False)
+    if foreseen_of(plan):
+        console.print(f"note   {foreseen_of(plan)}", highlight=False, markup=False)
     dense = f"the model after pass {plan.baseline - 1}" if plan.baseline else "the model as it comes"
     console.print(f"Measured against {dense}. Nothing was trained.", highlight=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -90,6 +91,12 @@ class Plan:
     def recipe(self) -> Recipe:
         """The recipe that was planned."""
         return self.source.recipe
+
+    def with_steps(self, steps: tuple[PlannedStep, ...]) -> Plan:
+        """The same model, data and dense model under other passes; what was read is not read again."""
+        made = copy.copy(self)
+        object.__setattr__(made, "steps", steps)
+        return made
 
     @cached_property
     def model_folder(self) -> Path:

@@ -60,6 +60,8 @@ class Recipe(_Frozen):
         task: a registered task, ``glue/...``, or a mapping that describes one (see ``axkit.tasks.spec``).
         seed: of everything random, 0 .. 2**31 - 1.
         samples: rows to use of each split.
+        control: whether the same training without the cuts is run and measured too (``axkit/control.py``); auto: where
+            the result is better than the dense model by more than chance.
         passes: applied in order.
     """
 
@@ -69,6 +71,7 @@ class Recipe(_Frozen):
     task: str | dict[str, Any]
     seed: int = Field(42, ge=0, lt=2**31)
     samples: Samples = Samples()
+    control: Literal["auto", True, False] = "auto"
     passes: Annotated[tuple[Step, ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)] = Field(
         min_length=1
     )

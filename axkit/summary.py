@@ -81,6 +81,33 @@ def quality(test: Split, before: Evaluation, after: Evaluation) -> dict[str, Any
     }
 
 
+def beside_control(module: Any, test: Split, compared: Compared) -> dict[str, float]:
+    """A control (``axkit/control.py``) on the test split, by itself and beside the two others.
+
+    Args:
+        module: what the same training without the cuts came to.
+        test: the rows, as its tokenizer splits them.
+        compared: the dense model and the result on the same rows.
+
+    Returns:
+        ``metric`` and its interval, the loss; ``dense_change`` and the like of it against the dense model,
+        ``result_change`` and the like of the result against it (:class:`axkit.certainty.Paired`).
+    """
+    found = test.evaluate(module)
+    low, high = certainty.confidence_interval(test, found)
+    pairs = {
+        "dense": certainty.paired(test, compared.dense, found),
+        "result": certainty.paired(test, found, compared.result),
+    }
+    return {
+        "metric": found.score,
+        "metric_low": low,
+        "metric_high": high,
+        "loss_test_nats": found.loss,
+        **{f"{name}_{key}": value for name, pair in pairs.items() for key, value in pair.to_json().items()},
+    }
+
+
 def _suffixed(key: str, name: str) -> str:
     for end in ("_low", "_high"):
         if key.endswith(end):

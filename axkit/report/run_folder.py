@@ -96,6 +96,7 @@ def resolved_recipe(run: Run) -> str:
     samples = recipe.samples.model_dump(exclude_none=True)
     if samples:
         tree["samples"] = samples
+    tree["control"] = recipe.control
     tree["passes"] = [
         {
             "pass": step.name,

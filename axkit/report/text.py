@@ -54,6 +54,23 @@ def gain_lines(summary: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def control_lines(summary: Mapping[str, Any]) -> list[str]:
+    """What the control was, or why there was none; nothing where no pass behind the dense model trains."""
+    control = summary.get("control")
+    if not control or not control["trains"]:
+        return []
+    if not control["run"]:
+        return ["", f"No control was run: {control['why']}."]
+    interval = f"{score(control['metric_low'])} to {score(control['metric_high'])}"
+    without = f" What {', '.join(control['left_out'])} trains inside is not in it." if control["left_out"] else ""
+    return [
+        "",
+        f"Control, the same training without the cuts ({', '.join(control['passes'])}): {score(control['metric'])} "
+        f"(95 % interval {interval}), loss {control['loss_test_nats']:.4f}; {quantity(control['wall_s'])} s of the run."
+        f"{without}",
+    ]
+
+
 def _cells(row: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
     return [f"{row[key]:g}" if isinstance(row.get(key), float) else str(row.get(key, "")) for key in keys]
 
@@ -193,6 +210,7 @@ def report_text(report: Mapping[str, Any]) -> str:
         how_measured(summary),
         "",
         *gain_lines(summary),
+        *control_lines(summary),
         "",
         "## Stages",
         "",

@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from axkit.control import control_of
 from axkit.errors import AxkitError, RecipeError
 from axkit.keys import stage_keys, stage_names
-from axkit.planning import plan
+from axkit.planning import Plan, plan
 from axkit.recipe import load_mapping, load_source, place
 from axkit.tasks.spec import resolve
 
@@ -163,10 +164,18 @@ def _plan_pair(recipe: str, task: _Task | None, wanted: Wanted) -> list[PlannedR
             folder=str(Path(wanted.out) / source.recipe.name / task_name / str(seed)),
             store=str(Path(wanted.out) / STAGES),
             key=found[-1],
-            stages=tuple(stage_names(made, found)),
+            stages=(*stage_names(made, found), *_of_control(made, seed)),
         )
         for seed, found in keys.items()
     ]
+
+
+def _of_control(made: Plan, seed: int) -> list[str]:
+    """The stages of a control that the recipe asks for, beyond those that it shares."""
+    control = control_of(made).plan
+    if control is None or made.recipe.control is not True:
+        return []
+    return stage_names(control, stage_keys(control, seed))[1 + made.baseline :]
 
 
 def _refuse_same_folders(runs: Sequence[PlannedRun], faults: list[str]) -> None:
