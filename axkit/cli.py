@@ -55,7 +55,9 @@ def apply_command(
     recipe: str, settings: tuple[str, ...], model: str | None, task: str | None, out: str, force: bool, fresh: bool
 ) -> None:
     """Run a recipe and write the run folder."""
-    together = processes.current()  # accelerate launch starts several
+    together = processes.current()  # torchrun starts several
+    if together.is_main and processes.note():
+        click.echo(processes.note(), err=True)
     if together.is_main:
         click.echo(f"Checking {recipe}, its model and its data", err=True)  # a first use downloads the data
     made = _planned(recipe, settings, model, task)

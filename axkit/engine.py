@@ -239,6 +239,7 @@ class _Engine:
             "wall_s": here + reused,
             "wall_this_run_s": here,
             "peak_memory_bytes": measure.peak_memory_bytes(),
+            "processes": self.processes.count,
             "rows": {name: len(split) for name, split in self.bench.splits.items()},
             "rows_truncated": {name: split.at_limit for name, split in self.bench.splits.items()},
             "test_rows_also_in_train_or_search": self.plan.rows.overlap,

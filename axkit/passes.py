@@ -90,7 +90,7 @@ class Tools:
         journal: of this stage.
         memo: lives as long as the run: what a pass leaves here may spare a later one work; nobody may need it.
         run: runs the pass that a setting of this one names (:class:`InnerStep`) on a subject; returns its facts.
-        processes: this one, or those started together by ``accelerate launch``.
+        processes: this one, or those started together by ``torchrun``.
         scratch: a folder of this stage alone, for what the pass wants to find again after an interruption, such as
             checkpoints of a training; it is kept when the run is killed and removed when the stage is finished. What
             is found there was written by the same pass with the same settings on the same model and rows, perhaps not

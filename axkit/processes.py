@@ -1,9 +1,21 @@
-"""The processes of one run: alone, or started together by ``accelerate launch``."""
+"""The processes of one run: alone, or started together by ``torchrun``."""
 
 from __future__ import annotations
 
+import atexit
+import json
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
+
+from axkit.errors import AxkitError
+
+_LONGEST = timedelta(days=30)  # that processes wait for the one that measures; torch's half an hour ends long runs
+_UNAWARE = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")  # of launchers that start copies
+_ACCELERATE = "ACCELERATE_DYNAMO_MODE"  # of accelerate's launcher, whatever it is told
+_WAY = "start several with: torchrun --nproc-per-node N -m axkit apply RECIPE"
 
 
 class Processes:
@@ -37,32 +49,120 @@ class Processes:
     def wait(self) -> None:
         """Go on when all processes have come here."""
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Where others than these methods may wait for the other processes.
+
+        Raises:
+            AxkitError: another process has ended.
+        """
+        yield
+
 
 class _Together(Processes):
     def __init__(self) -> None:
-        from accelerate import PartialState
+        from torch import distributed
 
-        self._state = PartialState(cpu=True)
-        self.rank, self.count = self._state.process_index, self._state.num_processes
+        if not distributed.is_initialized():
+            distributed.init_process_group(_backend())
+            atexit.register(_leave)
+        self.rank, self.count = distributed.get_rank(), distributed.get_world_size()
+        # rendezvous and gradients keep torch's timeout; what waits for one process alone has a group of its own
+        self._group = distributed.new_group(timeout=_LONGEST, backend="gloo")
 
     def sum(self, values: Any) -> Any:
         import torch
 
         total = torch.from_numpy(values.copy())
-        torch.distributed.all_reduce(total)
+        with self.together():
+            torch.distributed.all_reduce(total, group=self._group)
         return total.numpy()
 
     def largest(self, value: int) -> int:
         import torch
 
         most = torch.tensor(value)
-        torch.distributed.all_reduce(most, torch.distributed.ReduceOp.MAX)
+        with self.together():
+            torch.distributed.all_reduce(most, torch.distributed.ReduceOp.MAX, group=self._group)
         return int(most)
 
+    def gather(self, value: Any) -> list[Any]:
+        import numpy as np
+
+        mine = np.frombuffer(json.dumps(value).encode(), np.uint8)
+        own = np.zeros(self.count)
+        own[self.rank] = len(mine)
+        lengths = self.sum(own).astype(int)
+        text = np.zeros(lengths.sum())
+        start = lengths[: self.rank].sum()
+        text[start : start + len(mine)] = mine
+        whole = self.sum(text).astype(np.uint8).tobytes()
+        ends = lengths.cumsum()
+        return [json.loads(whole[end - length : end]) for end, length in zip(ends, lengths, strict=True)]
+
     def wait(self) -> None:
-        self._state.wait_for_everyone()
+        self.largest(0)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            if not _by_another(error):
+                raise
+            raise AxkitError(
+                f"process {self.rank} of {self.count} ends because another one has ended, whose own message says why; "
+                f"finished stages are kept"
+            ) from error
 
 
-def current() -> Processes:
-    """The processes that the launcher's environment names."""
-    return _Together() if int(os.environ.get("WORLD_SIZE", "1")) > 1 else Processes()
+def _by_another(error: RuntimeError) -> bool:
+    """Whether it is gloo's word for a process that is no longer there; it has no class of its own."""
+    said = str(error)
+    return "gloo" in said.lower() and any(
+        word in said for word in ("Connection closed", "Connection reset", "Broken pipe", "Timed out", "refused")
+    )
+
+
+def _leave() -> None:
+    """End gloo's threads before the interpreter does: where another process has ended, it aborts otherwise."""
+    from torch import distributed
+
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+def _backend() -> str:
+    import torch
+
+    return "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+
+
+_started: dict[str, Processes] = {}
+
+
+def current(environment: Mapping[str, str] = os.environ) -> Processes:
+    """The processes that the launcher's environment names; the same object for the life of this one.
+
+    Raises:
+        AxkitError: the launcher started copies that know nothing of each other.
+    """
+    if int(environment.get("WORLD_SIZE", "1")) > 1:
+        if "" not in _started:
+            _started[""] = _Together()
+        return _started[""]
+    for name in _UNAWARE:
+        if environment.get(name, "1") not in ("1", "0", ""):
+            raise AxkitError(
+                f"{environment[name]} processes were started ({name}) that know nothing of each other and would write "
+                f"the same files; {_WAY}"
+            )
+    return Processes()
+
+
+def note(environment: Mapping[str, str] = os.environ) -> str:
+    """One sentence for whoever may have wanted more processes than there are; or nothing."""
+    alone = int(environment.get("WORLD_SIZE", "1")) == 1
+    if not alone or _ACCELERATE not in environment:
+        return ""
+    return f"accelerate launch started one process, whatever --num_processes says; {_WAY}"

@@ -196,6 +196,12 @@ def how_measured(summary: Mapping[str, Any]) -> str:
     )
 
 
+def _threads(summary: Mapping[str, Any], machine: Mapping[str, Any]) -> str:
+    """What worked; speed was measured by one of the processes while the others waited."""
+    each, count = f"{machine['threads']} threads", summary.get("processes", 1)
+    return f"{count} processes of {each}" if count > 1 else each
+
+
 def report_text(report: Mapping[str, Any]) -> str:
     """The whole report as Markdown."""
     summary, stages, machine = report["summary"], report["stages"], report["machine"]
@@ -230,7 +236,7 @@ def report_text(report: Mapping[str, Any]) -> str:
         "",
         "## Machine",
         "",
-        f"{machine['processor']}, {machine['threads']} threads, {machine['cpu_capability']}; {machine['system']}, "
+        f"{machine['processor']}, {_threads(summary, machine)}, {machine['cpu_capability']}; {machine['system']}, "
         f"Python {machine['python']}; " + ", ".join(f"{k} {v}" for k, v in machine["packages"].items()) + ". "
         f"Peak memory {summary['peak_memory_bytes'] / 2**30:.2f} GiB, {quantity(summary['wall_s'])} s.",
         "",

@@ -146,7 +146,7 @@ def _run(trainer: Any, config: TrainingConfig, tools: Tools, rows: int) -> int:
     bar = iter(tools.progress.track(range(total), "training", total))
     next(bar, None)
     trainer.add_callback(_Bar(bar))
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), tools.processes.together():
         warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
         done = trainer.train()
     for _ in bar:  # a last epoch that ends early closes the bar
