@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from rich.console import Console
@@ -12,7 +13,7 @@ from axkit import registry
 from axkit.control import foreseen as foreseen_of
 from axkit.errors import PluginError
 from axkit.models import count_parameters
-from axkit.passes import Pass, PassConfig, way_to_install
+from axkit.passes import Pass, PassConfig, Workload, way_to_install
 from axkit.planning import Plan
 from axkit.tasks.shown import shortened, shown_labels, shown_rows
 
@@ -83,6 +84,20 @@ def show_pass(name: str, console: Console) -> None:
     console.print(table)
 
 
+def workload(plan: Plan) -> Workload | None:
+    """How much there is to do; None where the model's config leaves its sizes to defaults."""
+    family, config, spec = plan.family, SimpleNamespace(**plan.model_config), plan.task.spec
+    try:
+        layers, hidden, width = (family.size(config, what) for what in ("layers", "hidden", "ffn_width"))
+        tokens = family.image_tokens(config) if family.inputs == "pixels" else spec.max_length
+    except (AttributeError, TypeError):
+        return None
+    limits = [plan.model_config.get(name) for name in ("max_position_embeddings", "n_positions")]
+    tokens = min([tokens, *(limit for limit in limits if isinstance(limit, int) and limit > 0)])
+    rows: dict[str, int] = {name: len(split) for name, split in plan.rows.splits.items()}
+    return Workload(rows, tokens, spec.kind == "question_answering", layers, hidden, width)
+
+
 def show_plan(plan: Plan, console: Console) -> None:
     """What would run: model, data, stages; nothing is trained."""
     rows = plan.rows
@@ -111,9 +126,10 @@ def show_plan(plan: Plan, console: Console) -> None:
         table.add_row(str(step.index), step.name, settings, budget, ", ".join(sorted(step.runner.ends)))
     console.print(table)
     for step in plan.steps:
-        foreseen = step.runner.foresee(step.config)
-        if foreseen:
-            console.print(f"note   {step.index} {step.name}: {foreseen}", highlight=False, markup=False)
+        work = workload(plan)
+        for foreseen in (step.runner.foresee(step.config), work and step.runner.foresee_work(step.config, work)):
+            if foreseen:
+                console.print(f"note   {step.index} {step.name}: {foreseen}", highlight=False, markup=False)
     if foreseen_of(plan):
         console.print(f"note   {foreseen_of(plan)}", highlight=False, markup=False)
     dense = f"the model after pass {plan.baseline - 1}" if plan.baseline else "the model as it comes"

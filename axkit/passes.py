@@ -60,6 +60,27 @@ def _runs_nothing(subject: Subject, setting: str) -> Mapping[str, float]:
     raise NotApplicable(f"there is no engine here to run '{setting}'")
 
 
+@dataclass(frozen=True)
+class Workload:
+    """What a plan knows of the work before anything is loaded.
+
+    Attributes:
+        rows: of each split, by its name.
+        tokens: of a row, at most.
+        windows: True where a row may take several inputs of so many tokens.
+        layers: of the model as it comes, counted once where they are shared.
+        hidden: values per token between layers.
+        ffn_width: feed-forward neurons per layer.
+    """
+
+    rows: Mapping[str, int]
+    tokens: int
+    windows: bool
+    layers: int
+    hidden: int
+    ffn_width: int
+
+
 class Journal(Protocol):
     """One JSON line per decision; kept in the run folder."""
 
@@ -190,6 +211,10 @@ class Pass(ABC, Generic[C]):
 
     def foresee(self, config: C) -> str:  # an override is optional
         """One sentence for the plan: what is known beforehand of how this will end here; touches no tensor."""
+        return ""
+
+    def foresee_work(self, config: C, work: Workload) -> str:  # an override is optional
+        """One more sentence for the plan, of what depends on rows and sizes: memory, disk; imports no torch."""
         return ""
 
     @abstractmethod

@@ -14,6 +14,7 @@ from axkit.axformer.clock import Clock
 from axkit.axformer.evaluate import Evaluator
 from axkit.axformer.importance import importance
 from axkit.axformer.ledger import Ledger
+from axkit.axformer.settings import BUDGET_ROWS
 from axkit.axformer.walk import Goals, Walk, bytes_of, in_order
 from axkit.passes import Tools
 from axkit.subject import Subject
@@ -22,7 +23,6 @@ from axkit.tasks.split import Evaluation
 if TYPE_CHECKING:
     from axkit.axformer.prune import AxformerPruneConfig
 
-_ROWS = 512  # of the search split that a candidate is looked at on; rounds are judged on all
 _EXTRA = 3  # rounds more, at most, where the measured model is slower than was predicted
 _NEAR = 0.99  # of the wanted speed-up counts as reached
 
@@ -103,7 +103,7 @@ class BudgetSearch:
 
     def _round(self, number: int, speedup: float | None, size: float | None) -> bool:
         """Remove until both targets are predicted to be reached; False where nothing is left to remove."""
-        part = replace(self.tools, search=self.tools.search.first(_ROWS))
+        part = replace(self.tools, search=self.tools.search.first(BUDGET_ROWS))
         rows = Evaluator(self.subject, part, self.config, rehearse=False)
         clock = Clock(rows.bench, part, self.ledger, f"{number}")
         heads, neurons = importance(rows.bench.subject, part.search, rows.bench.head_size)

@@ -15,6 +15,7 @@ from axkit.axformer.criteria import CRITERIA, Criterion, Floats
 from axkit.axformer.hidden import Shelf
 from axkit.axformer.order import Order
 from axkit.axformer.rehearsal import rehearsed, rehearses
+from axkit.axformer.room import FOLDER, folder, is_memory
 from axkit.axformer.settings import SearchConfig
 from axkit.axformer.sheet import Outcome, Patience, Rows, Screen, Sheet, Stakes
 from axkit.axformer.trial import Run, Workbench
@@ -61,6 +62,10 @@ class Evaluator:
         self._processes, self._progress = tools.processes, tools.progress
         self.criterion: Criterion = CRITERIA[config.criterion](tools.search)
         self.bench = Workbench(subject, tools.search, Shelf(config.cache_gib * 2**30), rehearse)
+        if self.bench.shelf.disk_bytes and is_memory(folder()):
+            tools.progress.say(
+                f"   Hidden states go to {folder()}, which is memory, past cache_gib ({FOLDER} moves them)"
+            )
         by_length = np.argsort(tools.search.lengths, kind="stable")
         self._mine: Rows = by_length[tools.processes.rank :: tools.processes.count]
         self._order = Order(tools.search, self._mine, size, cuts)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from axkit.axformer.room import foreseen
 from axkit.axformer.settings import SearchConfig
-from axkit.passes import FLOAT_WEIGHTS, SOFT_ATTENTION, TORCH_MODULE, Pass, Result, Tools
+from axkit.passes import FLOAT_WEIGHTS, SOFT_ATTENTION, TORCH_MODULE, Pass, Result, Tools, Workload
 
 if TYPE_CHECKING:
     from axkit.subject import Subject
@@ -39,6 +40,10 @@ class HardAttention(Pass[HardAttentionConfig]):
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, SOFT_ATTENTION})
     ends = frozenset({SOFT_ATTENTION})
     paper = "Nagarajan et al. 2022, AxFormer, arXiv 2010.03688, selective hard attention"
+
+    def foresee_work(self, config: HardAttentionConfig, work: Workload) -> str:
+        """What the cached hidden states will take."""
+        return foreseen(config, work, work.rows["search"], opens=False)
 
     def apply(self, subject: Subject, config: HardAttentionConfig, tools: Tools) -> Result:
         """Search, and leave the accepted layers hard."""

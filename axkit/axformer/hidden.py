@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import weakref
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from axkit.axformer.room import reserved
 from axkit.tasks.split import Batch
 
 
 class Shelf:
-    """Gives float32 tensors: in memory up to a limit, past it mapped from files that go with this object.
+    """Gives float32 tensors: in memory up to a limit, past it mapped from files that go with the tensor.
 
     Args:
         limit_bytes: of all tensors in memory together.
@@ -25,22 +22,24 @@ class Shelf:
 
     def __init__(self, limit_bytes: float) -> None:
         self.limit_bytes, self.memory_bytes, self.disk_bytes = limit_bytes, 0, 0
-        self._folder: Path | None = None
-        self._files = 0
 
     def empty(self, *shape: int) -> Tensor:
-        """An uninitialised float32 tensor."""
+        """An uninitialised float32 tensor.
+
+        Raises:
+            StorageError: the disk has no room for it.
+        """
         size = 4 * int(np.prod(shape))
         if self.memory_bytes + size <= self.limit_bytes:
             self.memory_bytes += size
             return torch.empty(shape)
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="axkit-"))
-            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        path = reserved(size)
+        try:
+            kept = torch.from_file(str(path), shared=True, size=size // 4, dtype=torch.float32).view(shape)
+        finally:
+            path.unlink()  # the system gives the space back with the last tensor on it, however the process ends
         self.disk_bytes += size
-        self._files += 1
-        path = self._folder / f"{self._files}.bin"
-        return torch.from_file(str(path), shared=True, size=size // 4, dtype=torch.float32).view(shape)
+        return kept
 
     def spares(self, rows: int, tokens: int, width: int) -> bool:
         """Whether hidden states of that size would leave half of the memory free."""

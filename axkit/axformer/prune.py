@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from axkit.axformer.settings import SearchConfig
+from axkit.axformer.room import foreseen
+from axkit.axformer.settings import BUDGET_ROWS, SearchConfig
 from axkit.errors import NotApplicable
-from axkit.passes import FLOAT_WEIGHTS, TORCH_MODULE, InnerStep, Pass, Result, Tools
+from axkit.passes import FLOAT_WEIGHTS, TORCH_MODULE, InnerStep, Pass, Result, Tools, Workload
 
 if TYPE_CHECKING:
     from axkit.anatomy.family import Family
@@ -76,6 +77,11 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
             raise NotApplicable("objective budget has no target: give 'speedup' or 'size', or both")
         if config.objective == "accuracy" and targets:
             raise NotApplicable(f"'{targets[0]}' is for objective budget: add 'objective: budget', or take it out")
+
+    def foresee_work(self, config: AxformerPruneConfig, work: Workload) -> str:
+        """What the cached hidden states will take."""
+        rows, by_rule = work.rows["search"], config.objective == "accuracy"
+        return foreseen(config, work, rows if by_rule else min(rows, BUDGET_ROWS), opens=by_rule)
 
     def apply(self, subject: Subject, config: AxformerPruneConfig, tools: Tools) -> Result:
         """Search and carve."""

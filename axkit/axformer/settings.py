@@ -8,6 +8,8 @@ from pydantic import Field
 
 from axkit.passes import PassConfig
 
+BUDGET_ROWS = 512  # of the search split that a candidate of a budget search is looked at on; rounds are judged on all
+
 
 class SearchConfig(PassConfig):
     """How candidates are judged; the defaults are the paper's."""
@@ -32,5 +34,9 @@ class SearchConfig(PassConfig):
         "evaluated in float32.",
     )
     cache_gib: float = Field(
-        2.0, ge=0, le=4096, description="Memory for cached hidden states, in GiB; past it they go to a file."
+        2.0,
+        ge=0,
+        le=4096,
+        description="Memory for cached hidden states, in GiB; past it they go to files in "
+        "the folder for temporary files, or in AXKIT_TEMP.",
     )

@@ -1,0 +1,129 @@
+"""Room for cached hidden states: where files of them go, how much there will be, and taking it before it is needed.
+
+Imports no torch: plans ask too.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from axkit.axformer.settings import SearchConfig
+from axkit.errors import StorageError
+from axkit.passes import Workload
+
+FOLDER = "AXKIT_TEMP"
+_MOUNTS = Path("/proc/mounts")
+_NOT_HERE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # what a file system says that cannot reserve
+_CHUNK = bytes(2**20)
+
+
+def folder() -> Path:
+    """Where files go: ``AXKIT_TEMP``, or the system's folder for temporary files."""
+    return Path(os.environ.get(FOLDER) or tempfile.gettempdir())
+
+
+def is_memory(place: Path) -> bool:
+    """True where a folder is a file system in memory, as far as the system tells."""
+    try:
+        lines = _MOUNTS.read_text(encoding="utf-8").splitlines()
+        where = place.resolve()
+    except OSError:
+        return False
+    kinds = {Path(mount.replace("\\040", " ")): kind for _, mount, kind, *_ in map(str.split, lines)}
+    nearest = next((one for one in (where, *where.parents) if one in kinds), None)
+    return nearest is not None and kinds[nearest] in ("tmpfs", "ramfs")
+
+
+def reserved(size: int) -> Path:
+    """A new file of ``size`` bytes that the disk has really given; the caller removes it.
+
+    A file that is only as long as that would end the process without a word where the disk is full: it is mapped, and
+    there is no answer to a write but a signal.
+
+    Raises:
+        StorageError: the disk has not that much, or the folder is not there.
+    """
+    place, path = folder(), None
+    try:
+        handle, name = tempfile.mkstemp(prefix="axkit-", suffix=".bin", dir=place)
+        path = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            _reserve(file.fileno(), size)
+    except OSError as error:
+        if path is not None:
+            path.unlink(missing_ok=True)
+        raise StorageError(
+            f"no room for {in_gib(size)} of cached hidden states in {place} ({error.strerror}; {_free(place)}): free "
+            f"space there, name another folder in {FOLDER}, or raise cache_gib to keep more in memory; finished stages "
+            f"are kept"
+        ) from error
+    return path
+
+
+def _reserve(handle: int, size: int) -> None:
+    try:
+        os.posix_fallocate(handle, 0, size)
+        return
+    except AttributeError:  # no such call on this system
+        pass
+    except OSError as error:
+        if error.errno not in _NOT_HERE:
+            raise
+    for start in range(0, size, len(_CHUNK)):
+        os.write(handle, _CHUNK[: size - start])
+
+
+def _free(place: Path) -> str:
+    try:
+        return f"{in_gib(shutil.disk_usage(place).free)} free"
+    except OSError:
+        return "no such folder"
+
+
+def in_gib(size: float) -> str:
+    """Bytes, for a sentence."""
+    return f"{size / 2**30:.2f} GiB"
+
+
+def sizes(work: Workload, rows: int, opens: bool) -> tuple[list[int], int]:
+    """Bytes of each layer's cached input, and of what an opened block keeps besides, at most; 0 if none is opened."""
+    tokens = 4 * (rows * work.tokens + 1)
+    return [tokens * work.hidden] * (work.layers - 1), tokens * (work.ffn_width + 2 * work.hidden if opens else 0)
+
+
+def on_disk(inputs: Sequence[int], block: int, limit: float) -> int:
+    """How much of it goes past the limit of memory, as a shelf fills it."""
+    memory = disk = 0
+    for size in inputs:
+        if memory + size <= limit:
+            memory += size
+        else:
+            disk += size
+    return disk + (block if memory + block > limit / 2 else 0)  # what attention adds may have the rest of a half
+
+
+def foreseen(config: SearchConfig, work: Workload, rows: int, opens: bool) -> str:
+    """One sentence for the plan: what the cache will take, at most.
+
+    Args:
+        config: of the search.
+        work: of the plan.
+        rows: that it looks at.
+        opens: whether it opens blocks and tries their parts.
+    """
+    inputs, block = sizes(work, rows, opens)
+    limit = config.cache_gib * 2**30
+    disk, place = on_disk(inputs, block, limit), folder()
+    more = "; more where a context takes several windows" if work.windows else ""
+    said = f"the search caches at most {in_gib(sum(inputs) + block)} of hidden states{more}"
+    if not disk:
+        return f"{said}, in memory"
+    memory = ", which is memory itself (tmpfs)" if is_memory(place) else ""
+    return (
+        f"{said}: past cache_gib {in_gib(disk)} in files in {place}{memory}, with {_free(place)} ({FOLDER} moves them)"
+    )
