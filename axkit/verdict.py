@@ -147,7 +147,7 @@ def _answers(kind: Kind, summary: Mapping[str, Any]) -> list[str]:
         f"The {name} gives all {summary['rows']['test']} test rows the same answer: {answer}."
         for name, answer in (
             ("result", summary.get("result_answers_only")),
-            ("dense model", summary.get("dense_answers_only")),
+            ("dense model", kind != "itself" and summary.get("dense_answers_only")),
         )
         if answer
     ]

@@ -17,6 +17,9 @@ _GROUPS = 12  # cells of the map for the feed-forward neurons of a layer
 
 def headline(summary: Mapping[str, Any]) -> str:
     """What came out, in sentences that claim no more than was measured."""
+    kind = judge(summary)
+    if kind == "itself":  # timed twice, and what differs is the machine
+        return "\n".join(sentences(summary))
     smaller = summary["bytes_dense"] / summary["bytes_result"]
     faster = summary["throughput_b32_per_s_result"] / summary["throughput_b32_per_s_dense"]
     quicker = summary["latency_b1_ms_p50_dense"] / summary["latency_b1_ms_p50_result"]
@@ -26,9 +29,17 @@ def headline(summary: Mapping[str, Any]) -> str:
         f"{times(quicker, 'quicker', 'slower', 'as quick')} on one input.",
         *sentences(summary),
     ]
-    if max(smaller, faster, quicker) <= 1.03 and judge(summary) not in ("gain", "itself"):
-        lines.append("Nothing became smaller or faster, and nothing better by more than chance.")
+    if max(smaller, faster, quicker) <= 1.03 and kind != "gain":
+        lines.append(f"Nothing became smaller or faster, and nothing better by more than chance.{_loss_fell(summary)}")
     return "\n".join(lines)
+
+
+def _loss_fell(summary: Mapping[str, Any]) -> str:
+    """That the loss got better all the same, where it did by one in a hundred."""
+    dense, result = summary.get("loss_test_dense_nats"), summary.get("loss_test_result_nats")
+    if not dense or result is None or dense - result < 0.01 * dense:
+        return ""
+    return f" The loss on the test split fell by {quantity(100 * (dense - result) / dense)} %."
 
 
 def gain_lines(summary: Mapping[str, Any]) -> list[str]:
