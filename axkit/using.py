@@ -29,9 +29,10 @@ def bench(folder: str | Path, against: str | Path | None = None) -> dict[str, me
         CheckpointError: a folder that does not load.
     """
     folders = {"result": Path(folder), **({"against": Path(against)} if against else {})}
-    models = {name: load(path) for name, path in folders.items()}
+    opened = {name: _opened(path) for name, path in folders.items()}
+    models = {name: model for name, (model, _, _) in opened.items()}
     lengths = about_of(Path(folder)).get("token_lengths") or [32] * 96
-    reader = open_reader(Path(folder), _family(Path(folder)))
+    reader = opened["result"][1]
     if isinstance(reader, ImageReader):
         inputs = measure.Inputs.images(len(lengths), reader.shape)
     else:

@@ -129,7 +129,8 @@ def open_subject(name: str, tokenizer: Any, kind: TaskKind, names: Sequence[str]
         CheckpointError: there is none, it is damaged, its head is of another kind, or its word pieces are others.
     """
     folder = local_folder(name)
-    other = open_reader(folder, family_of(read_config(folder)["model_type"]))
+    family = family_of(read_config(folder)["model_type"])
+    other = open_reader(folder, family)
     if hasattr(tokenizer, "get_vocab"):
         if not hasattr(other, "get_vocab") or other.get_vocab() != tokenizer.get_vocab():
             raise CheckpointError(f"model '{name}' splits text into other pieces; take one with the same vocabulary")
@@ -138,6 +139,7 @@ def open_subject(name: str, tokenizer: Any, kind: TaskKind, names: Sequence[str]
     subject = load_subject(folder)
     if not type(subject.module).__name__.endswith(f"For{kind.head}"):
         raise CheckpointError(f"model '{name}' has no trained head for {kind.name}; take one fine-tuned for the task")
+    fit_padding(subject.module, tokenizer, family)
     if names and kind.names_outputs:
         answer_in_order(subject.module, names, f"teacher '{name}'")
     return subject

@@ -22,6 +22,7 @@ from axkit.tasks.kind import (
     objects,
     whole,
 )
+from axkit.tasks.labels import listed
 from axkit.tasks.prepare import Job, list_lengths, numbers, prepared
 from axkit.tasks.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
@@ -108,7 +109,7 @@ class TokenClassification(TaskKind):
 
     def asked(self, texts: tuple[str, ...], names: tuple[str, ...]) -> SplitRows:
         """The words of a text; each has some tag, so that its first piece is marked."""
-        words = tuple(texts[0].split())
+        words = tuple(listed(texts[0]) or ())
         return SplitRows([words], objects([(names[0],) * len(words)]), names)
 
     def heard(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:

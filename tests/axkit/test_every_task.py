@@ -80,6 +80,19 @@ KINDS = {
 }  # fmt: skip
 
 
+ASKED = {
+    "classification": (("so the film was good",), lambda found: set(found) == {"good", "bad"}),
+    "regression": (("good good good",), lambda found: set(found) == {"score"}),
+    "image_classification": (("test/light/1.png",), lambda found: set(found) == {"dark", "light"}),
+    "token_classification": (("good film",), lambda found: [one["word"] for one in found] == ["good", "film"]),
+    "multi_label": (("the film was good",), lambda found: set(found) == {"good", "weak"}),
+    "question_answering": (
+        ("not poor", "the film is great but dull"),
+        lambda found: found["answer"] in "the film is great but dull",
+    ),
+}
+
+
 def write_vit(folder):
     shutil.rmtree(folder, ignore_errors=True)
     with quiet():
@@ -114,6 +127,8 @@ def test_a_kind_of_task_through_the_whole_house(workplace, kind):
     assert set(summary["metrics_dense"]) == set(summary["metrics_result"]) == set(made.task.spec.metric_names)
     scored = using.evaluate(workplace / "out")
     assert scored.score == pytest.approx(summary["metric_result"]), "reloaded it scores as it did"
+    assert json.loads((workplace / "out" / "axkit.json").read_text())["about"]["kind"] == kind
+    assert ASKED[kind][1](using.predict(workplace / "out", *ASKED[kind][0])), "asked, it answers in its kind"
     assert [stage["pass"] for stage in report["stages"]] == ["finetune", "hard_attention", "axformer_prune", "int8"]
     assert summary["bytes_result"] < summary["bytes_dense"]
     assert "whose input also stands in another split" in text or "No row of one split also stands in another." in text

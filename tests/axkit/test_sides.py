@@ -11,9 +11,11 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import PreTrainedTokenizerFast
 from transformers.tokenization_python import PreTrainedTokenizer
 
+from axkit import using
 from axkit.anatomy.family import family_of
 from axkit.errors import CheckpointError, DataError
-from axkit.saving.opening import fit_padding, open_tokenizer
+from axkit.quiet import quiet
+from axkit.saving.opening import fit_padding, open_subject, open_tokenizer
 from axkit.tasks.kinds import KINDS
 from axkit.tasks.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
@@ -169,6 +171,19 @@ def test_a_causal_classifier_reads_the_last_token_before_the_padding():
     assert others.config.pad_token_id == 1, "positions count from it"
 
 
+def test_a_causal_model_that_knows_no_padding_is_scored_timed_and_asked(tmp_path):
+    module = tiny_model(family_of("gpt2"), pad_token_id=None, eos_token_id=None)
+    with quiet():
+        module.save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="batch sizes > 1"):  # premise
+        module(**sentences(tiny_tokenizer()).batch([0, 1]).inputs)
+    teacher = open_subject(str(tmp_path), tiny_tokenizer(), KINDS["classification"])
+    assert teacher.module(**sentences(tiny_tokenizer()).batch([0, 1]).inputs).logits.shape == (2, 2)
+    assert using.bench(tmp_path)["result"].throughput_b32_per_s > 0
+    assert sum(using.predict(tmp_path, "good film").values()) == pytest.approx(1)
+
+
 def test_what_is_opened_pads_on_the_right_and_is_saved_so(tmp_path):
     sided("left").save_pretrained(tmp_path / "one")
     tokenizer = open_tokenizer(tmp_path / "one")
@@ -222,9 +237,10 @@ def test_texts_of_no_token_are_refused():
 
 
 @pytest.mark.parametrize(("kind", "side", "truncation"), [*itertools.product(KINDS_OF_TOKENIZERS, SIDES, SIDES)])
-def test_answers_are_found_where_they_stand(kind, side, truncation):
+@pytest.mark.parametrize("special", [True, False])
+def test_answers_are_found_where_they_stand(kind, side, truncation, special):
     context = "Ada ran in paris and \u00c9a won it . ada was in rome ."
-    tokenizer = tokenizer_of(kind, side=side, truncation=truncation)
+    tokenizer = tokenizer_of(kind, special, side, truncation)
     labels = np.empty(2, dtype=object)
     labels[:] = [((context.index("\u00c9a"), "\u00c9a"),), ((0, "Ada"),)]
     spec = TaskSpec(kind="question_answering", text=["q", "c"], label="a", max_length=38, stride=8)
