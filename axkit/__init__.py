@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from axkit import telemetry as _telemetry
 from axkit.errors import (
     AxkitError,
     CheckpointError,
@@ -110,4 +111,5 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_LAZY[name]), name)
 
 
+_telemetry.switch_off()  # before anything has imported datasets
 _hook.install()
