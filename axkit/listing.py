@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from axkit import registry
+from axkit import fence, registry
 from axkit.control import foreseen as foreseen_of
 from axkit.errors import PluginError
 from axkit.models import count_parameters
@@ -19,14 +21,16 @@ from axkit.tasks.shown import shortened, shown_labels, shown_rows
 
 
 def show_entries(group: str, console: Console) -> None:
-    """A table of a group's names; nothing is imported."""
+    """A table of a group's names; nothing is imported. What is damaged is told on standard error."""
     table = Table("name", "from", "object")
     for entry in registry.entries(group).values():
         origin = entry.distribution
         if entry.rivals:
             origin = f"COLLISION: {' and '.join((entry.distribution, *entry.rivals))}; uninstall one"
-        table.add_row(entry.name, origin, entry.target)
+        table.add_row(escape(entry.name), escape(origin), escape(entry.target))
     console.print(table)
+    for fault in registry.faults(group):
+        print(f"warning: {fault}", file=sys.stderr)
 
 
 def settings_of(config: type[PassConfig]) -> list[tuple[str, str, str, str, str]]:
@@ -53,13 +57,19 @@ def show_pass(name: str, console: Console) -> None:
         PluginError: unknown, or it fails to import.
     """
     entry = registry.entries(registry.PASSES).get(name)
-    pass_class: type[Pass[Any]] = registry.get(registry.PASSES, name)
-    if not (isinstance(pass_class, type) and issubclass(pass_class, Pass)):
-        raise PluginError(f"pass '{name}' ({entry.target if entry else name}) is no subclass of axkit.Pass; mend that")
-    console.print(f"[bold]{name}[/bold]  {(pass_class.__doc__ or '').strip().splitlines()[0]}", highlight=False)
+    if entry is None:
+        raise PluginError(registry.unknown(registry.PASSES, name))
+    pass_class: type[Pass[Any]] = entry.load_as(Pass, "a subclass of axkit.Pass")
+    with fence.answering(entry.who, "cannot be described", entry.is_ours):
+        _show_pass(entry, pass_class, console)
+
+
+def _show_pass(entry: registry.Entry, pass_class: type[Pass[Any]], console: Console) -> None:
+    about = (pass_class.__doc__ or "").strip().split("\n")[0]
+    console.print(f"[bold]{entry.name}[/bold]  {escape(about)}", highlight=False)
     facts = {
         "for": pass_class.purpose,
-        "from": f"{entry.distribution} ({entry.target})" if entry else "",
+        "from": f"{entry.distribution} ({entry.target})",
         "paper": pass_class.paper,
         "is lent": ", ".join(sorted(pass_class.needs)) or "nothing",
         "requires": ", ".join(sorted(pass_class.requires)) or "nothing",
@@ -67,7 +77,7 @@ def show_pass(name: str, console: Console) -> None:
         "extra": f"axkit[{pass_class.extra}]" if pass_class.extra else "",
     }
     missing = pass_class.missing_packages()
-    if missing and entry:
+    if missing:
         facts["missing"] = f"{', '.join(missing)}: {way_to_install(pass_class, entry.distribution)}"
     elif pass_class.install:
         facts["installed by"] = pass_class.install
@@ -126,10 +136,8 @@ def show_plan(plan: Plan, console: Console) -> None:
         table.add_row(str(step.index), step.name, settings, budget, ", ".join(sorted(step.runner.ends)))
     console.print(table)
     for step in plan.steps:
-        work = workload(plan)
-        for foreseen in (step.runner.foresee(step.config), work and step.runner.foresee_work(step.config, work)):
-            if foreseen:
-                console.print(f"note   {step.index} {step.name}: {foreseen}", highlight=False, markup=False)
+        for foreseen in step.foresee(workload(plan)):
+            console.print(f"note   {step.index} {step.name}: {foreseen}", highlight=False, markup=False)
     if foreseen_of(plan):
         console.print(f"note   {foreseen_of(plan)}", highlight=False, markup=False)
     dense = f"the model after pass {plan.baseline - 1}" if plan.baseline else "the model as it comes"

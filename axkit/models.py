@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from axkit import registry
+from axkit import fence, registry
 from axkit.errors import CheckpointError, did_you_mean
 
 _PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
@@ -51,8 +51,11 @@ def local_folder(model: str) -> Path:
     """
     known = registry.entries(registry.MODELS)
     if model in known:
-        source: ModelSource = known[model].load()
-        return check_folder(source.prepare())
+        entry = known[model]
+        source: ModelSource = entry.load_as(ModelSource, "an axkit.ModelSource")
+        with fence.answering(entry.who, "could not be prepared", entry.is_ours, limited=False):
+            folder = Path(source.prepare())
+        return check_folder(folder)
     if os.path.isdir(model):  # os.path: False, not an error, for a name that no file system takes
         return check_folder(Path(model))
     if os.path.exists(model) or model.startswith((".", "/", "~")):

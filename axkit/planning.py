@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from axkit import models, registry
+from axkit import fence, models, registry
 from axkit.anatomy.family import Family, family_of
-from axkit.errors import AxkitError, RecipeError, did_you_mean
+from axkit.errors import AxkitError, RecipeError
 from axkit.passes import (
     INITIAL_TRAITS,
     TEACHER_TOKENS,
@@ -21,6 +21,7 @@ from axkit.passes import (
     Pass,
     PassConfig,
     Trait,
+    Workload,
     refuse_if_missing,
 )
 from axkit.recipe import Budget, Location, Recipe, Source, fault_sentence
@@ -52,6 +53,22 @@ class PlannedStep:
     config: PassConfig
     budget: Budget | None
     inner: Mapping[str, PlannedStep] = field(default_factory=dict)
+
+    @property
+    def who(self) -> str:
+        """What and whose it is, for messages."""
+        return fence.whose("pass", self.name, self.distribution)
+
+    @property
+    def is_ours(self) -> bool:
+        """True for a pass that axkit itself brings."""
+        return self.distribution.split(" ")[0] == "axkit"
+
+    def foresee(self, work: Workload | None = None) -> list[str]:
+        """The sentences that the pass knows beforehand (``Pass.foresee``, ``Pass.foresee_work``)."""
+        with fence.answering(self.who, "failed in foresee", self.is_ours):
+            told = (self.runner.foresee(self.config), work and self.runner.foresee_work(self.config, work))
+            return [str(sentence) for sentence in told if sentence]
 
     @property
     def requires(self) -> frozenset[Trait]:
@@ -173,16 +190,13 @@ def _planned(
     known = registry.entries(registry.PASSES)
     if name not in known:
         where = source.place((*at, "pass"))
-        faults.append(f"{where}: unknown pass '{name}'{did_you_mean(name, list(known))}")
+        faults.append(f"{where}: {registry.unknown(registry.PASSES, name)}")
         return None
     entry = known[name]
     try:
-        pass_class: type[Pass[Any]] = entry.load()
-        refuse_if_missing(name, pass_class, entry.distribution)
-        own = pass_class.holds_budget
-        if budget is not None and own is not None and settings.get(own) is None:
-            settings = {**settings, own: budget.max_drop}
-        config = pass_class.Config.model_validate(settings)
+        pass_class: type[Pass[Any]] = entry.load_as(Pass, "a subclass of axkit.Pass")
+        with fence.answering(entry.who, "cannot be planned", entry.is_ours, passing=(ValidationError,)):
+            step = _configured(index, entry, pass_class, settings, budget)
     except ValidationError as error:
         for fault in error.errors():
             where = source.place((*at, *fault["loc"]))
@@ -192,7 +206,7 @@ def _planned(
         faults.append(f"{source.place((*at, 'pass'))}: {error}")
         return None
     inner: dict[str, PlannedStep] = {}
-    for setting, value in config:
+    for setting, value in step.config:
         if not isinstance(value, InnerStep):
             continue
         found = _planned(source, index, (*at, setting), value.name, value.settings, None, faults)
@@ -202,7 +216,23 @@ def _planned(
             )
         elif found is not None:
             inner[setting] = found
-    return PlannedStep(index, name, entry.distribution, pass_class(), config, budget, inner)
+    return replace(step, inner=inner)
+
+
+def _configured(
+    index: int, entry: registry.Entry, pass_class: type[Pass[Any]], settings: Mapping[str, Any], budget: Budget | None
+) -> PlannedStep:
+    """The step without what it runs itself; asks the class all that planning will ask of it."""
+    refuse_if_missing(entry.name, pass_class, entry.distribution)
+    own = pass_class.holds_budget
+    if budget is not None and own is not None and settings.get(own) is None:
+        settings = {**settings, own: budget.max_drop}
+    config = pass_class.Config.model_validate(settings)
+    step = PlannedStep(index, entry.name, entry.distribution, pass_class(), config, budget)
+    for named in (step.requires, step.needs, step.runner.ends):
+        if not isinstance(named, frozenset | set) or not all(isinstance(one, str) for one in named):
+            raise TypeError(f"needs, requires and ends are sets of words, not {named!r}")
+    return step
 
 
 def _check_order(source: Source, steps: tuple[PlannedStep, ...], faults: list[str]) -> None:
@@ -249,7 +279,8 @@ def _check_family(plan: Plan) -> None:
     for step in plan.steps:
         try:
             for one in (step, *step.inner.values()):
-                one.runner.check(family, one.config)
+                with fence.answering(one.who, "failed in its check", one.is_ours):
+                    one.runner.check(family, one.config)
         except AxkitError as error:
             faults.append(f"{plan.source.place(('passes', step.index, 'pass'))}: '{step.name}': {error}")
     if faults:

@@ -19,8 +19,8 @@ _READ_ALREADY = (  # the same, of packages that have read their environment: mod
 def switch_off() -> None:
     """Switch it off for this process and those that it starts; who has set a variable himself keeps it."""
     chosen = set(os.environ)
-    for module, attribute, variable, value in _READ_ALREADY:
+    for module, attribute, variable, off in _READ_ALREADY:
         if module in sys.modules and variable not in chosen:
-            setattr(sys.modules[module], attribute, value)
+            setattr(sys.modules[module], attribute, off)
     for variable, value in _OFF.items():
         os.environ.setdefault(variable, value)

@@ -222,7 +222,7 @@ def family_of(model_type: str) -> Family:
             f"axkit knows no family '{base}' (it knows {', '.join(known)}); "
             f"describe it in a TOML file and register that under '{registry.FAMILIES}'"
         )
-    family: Family = known[base].load()
+    family: Family = known[base].load_as(Family, "an axkit.Family")
     have = version("transformers")
     if family.since is not None and _release(have) < _release(family.since):
         raise NotApplicable(

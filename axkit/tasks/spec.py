@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from axkit import registry
+from axkit import fence, registry
 from axkit.errors import RecipeError, did_you_mean
 from axkit.recipe import Location, fault_sentence
 
@@ -191,6 +192,12 @@ class Task:
     description: str = ""
 
 
+def _fenced(entry: registry.Entry, rows: Callable[[], Mapping[SplitName, list[Row]]]) -> Mapping[SplitName, list[Row]]:
+    """The rows of a registered task; what goes wrong in a stranger's is told by distribution."""
+    with fence.answering(entry.who, "could not read its rows", entry.is_ours, limited=False):
+        return dict(rows())
+
+
 def resolve(wanted: str | Mapping[str, Any], place: Callable[[Location], str]) -> Task:
     """The task that a recipe names or describes. Reads no data.
 
@@ -205,10 +212,10 @@ def resolve(wanted: str | Mapping[str, Any], place: Callable[[Location], str]) -
     if isinstance(wanted, str):
         known = registry.entries(registry.TASKS)
         if wanted not in known:
-            hint = did_you_mean(wanted, list(known))
-            raise RecipeError(f"{place(at)}: unknown task '{wanted}'{hint}")
-        task: Task = known[wanted].load()
-        return task
+            raise RecipeError(f"{place(at)}: {registry.unknown(registry.TASKS, wanted)}")
+        entry = known[wanted]
+        task: Task = entry.load_as(Task, "an axkit.Task")
+        return task if task.rows is None else replace(task, rows=partial(_fenced, entry, task.rows))
     try:
         spec = TaskSpec.model_validate(wanted)
     except ValidationError as error:

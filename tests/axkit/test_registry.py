@@ -20,11 +20,11 @@ def install(tmp_path, monkeypatch):
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text(entry_points)
         (tmp_path / f"{name}.py").write_text(module)
-        registry.entries.cache_clear()
+        registry.forget()
 
     monkeypatch.syspath_prepend(tmp_path)
     yield put
-    registry.entries.cache_clear()
+    registry.forget()
     for name in ("stranger", "rival", "broken"):
         sys.modules.pop(name, None)
 

@@ -285,10 +285,10 @@ def die_once(workplace, monkeypatch):
     (meta / "entry_points.txt").write_text("[axkit.passes]\ndie_once = die_once:DieOnce\n")
     monkeypatch.setenv("PYTHONPATH", str(folder))
     monkeypatch.syspath_prepend(folder)
-    registry.entries.cache_clear()
+    registry.forget()
     yield "pass: die_once"
     monkeypatch.undo()
-    registry.entries.cache_clear()
+    registry.forget()
 
 
 @pytest.mark.loopback
