@@ -25,6 +25,15 @@ class Q8bertConfig(TrainingConfig):
     skip: list[SkipRole] = Field(default=[], description=SKIP_HELP)
 
 
+def _mean_of_all(largest: Mapping[str, float], tools: Tools) -> dict[str, float]:
+    """Each process saw rows of its own."""
+    import numpy as np
+
+    names = sorted(largest)
+    mean = tools.processes.sum(np.array([largest[name] for name in names])) / tools.processes.count
+    return dict(zip(names, mean.tolist(), strict=True))
+
+
 class Q8bert(Pass[Q8bertConfig]):
     """Quantization-aware training: symmetric 8 bits in the forward pass, gradients straight through the rounding.
 
@@ -51,6 +60,7 @@ class Q8bert(Pass[Q8bertConfig]):
         names = linear_names(subject, config.skip)
         with fake_quantized(subject.module, names, config.embeddings, config.ema_decay) as largest:
             facts = loop.train(subject.module, config, tools, numbers=largest)
+            largest.update(_mean_of_all(largest, tools))
             rounded = tools.search.evaluate(subject.module)
         facts |= {"search_score_rounded_points": rounded.score, "search_loss_rounded_nats": rounded.loss}
         return Result(state={LEARNED: {name: [-high, high] for name, high in largest.items()}}, facts=facts)

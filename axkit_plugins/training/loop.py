@@ -74,7 +74,7 @@ class _Bar(TrainerCallback):  # type: ignore[misc]
 
 def _arguments(config: TrainingConfig, tools: Tools, scratch: str) -> TrainingArguments:
     """What transformers' Trainer is told: our settings; nothing saved, logged or reported."""
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=scratch,
         num_train_epochs=config.epochs,
         learning_rate=config.learning_rate,
@@ -94,6 +94,9 @@ def _arguments(config: TrainingConfig, tools: Tools, scratch: str) -> TrainingAr
         dataloader_pin_memory=torch.cuda.is_available(),
         remove_unused_columns=False,
     )
+    if arguments.n_gpu > 1:  # unasked, the Trainer would spread each batch over all devices that it finds
+        arguments._n_gpu = 1
+    return arguments
 
 
 def train(

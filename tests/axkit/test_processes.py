@@ -191,6 +191,50 @@ def test_a_process_that_dies_in_a_training_ends_the_others_too(tmp_path):
     assert "Traceback" not in said[0]
 
 
+TRAINS = """
+import json, os, sys
+from dataclasses import replace
+from pathlib import Path
+import torch
+from transformers import Trainer
+from axkit.anatomy.family import family_of
+from axkit.processes import current
+from axkit.testing import tiny_subject, tiny_tools
+from axkit_plugins.quantize.q8bert import Q8bert
+from axkit_plugins.training import checkpoints, going_on
+going_on._COST, here, left, compute = 0, current(), int(sys.argv[2]), Trainer.training_step
+def step(*args, **kwargs):
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), 9)
+    return compute(*args, **kwargs)
+Trainer.training_step = step
+folder = Path(sys.argv[1])
+tools = replace(tiny_tools(folder), processes=here, scratch=folder / "kept")
+subject = tiny_subject(family_of("bert"))
+config = Q8bert.Config(epochs=3, batch_size=8, learning_rate=1e-3, checkpoint=1e-6)
+result = Q8bert().apply(subject, config, tools)
+print(json.dumps([checkpoints.fingerprint(subject.module), result.facts["steps"], result.state]))
+"""
+
+
+@pytest.mark.slow
+def test_a_training_of_two_processes_goes_on_where_both_were_killed(tmp_path):
+    """40 rows, 4 of them in each process's batch: 5 steps an epoch; killed within the second."""
+    kept = tmp_path / "killed"
+    codes, said = started(TRAINS, str(tmp_path / "undisturbed"), "0")
+    assert codes == [0, 0], said
+    wanted = [json.loads(text.splitlines()[-1]) for text in said]
+    assert wanted[0] == wanted[1]  # the same weights and ranges in both
+    assert wanted[0][1] == 15
+    assert started(TRAINS, str(kept), "8")[0] == [-9, -9]
+    assert (kept / "kept" / "training.safetensors").is_file()
+    codes, said = started(TRAINS, str(kept), "0")
+    assert codes == [0, 0], said
+    assert [json.loads(text.splitlines()[-1]) for text in said] == wanted
+
+
 def test_a_launcher_of_copies_is_refused_and_accelerates_is_told():
     assert processes.current({}).count == 1
     assert not processes.note({})

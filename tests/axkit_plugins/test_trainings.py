@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 
 import pytest
 import torch
 from torch import nn
+from transformers import TrainingArguments
 
 from axkit import measure
 from axkit.anatomy.family import family_of
@@ -18,6 +20,7 @@ from axkit.testing import reload, tiny_subject, tiny_tools
 from axkit_plugins.distill import Distill
 from axkit_plugins.finetune import Finetune
 from axkit_plugins.quantize.q8bert import Q8bert
+from axkit_plugins.training import loop
 from axkit_plugins.training.marks import left_as_found
 
 SETTINGS = {"epochs": 1.0, "learning_rate": 1e-3, "precision": "bfloat16"}  # forced: not every processor has it
@@ -127,3 +130,18 @@ def test_a_training_is_the_same_after_others(tmp_path, monkeypatch):
     trained(first, tmp_path, monkeypatch)
     for name, tensor in first.module.state_dict().items():
         assert torch.equal(tensor, fresh.module.state_dict()[name]), name
+
+
+def test_one_of_two_gpus_is_used(tmp_path, monkeypatch):
+    """A machine is faked: transformers counts its devices where it sets them up."""
+
+    class Two(TrainingArguments):
+        @cached_property
+        def _setup_devices(self):
+            self._n_gpu = 2
+            return torch.device("cpu")
+
+    monkeypatch.setattr(loop, "TrainingArguments", Two)
+    made = loop._arguments(Finetune.Config(batch_size=8), tiny_tools(tmp_path), str(tmp_path))
+    assert Two(str(tmp_path)).n_gpu == 2, "the fake does not fake"
+    assert (made.n_gpu, made.train_batch_size) == (1, 8)
