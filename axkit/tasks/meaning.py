@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from axkit.errors import DataError
+from axkit.tasks.class_names import class_names
 from axkit.tasks.classes import Survey, read_off, whole_number
 from axkit.tasks.head import Head
 from axkit.tasks.labels import LabelColumn, Meaning, column_type
@@ -56,7 +57,8 @@ def decided(task: Task, train: Sequence[Row], head: Head | None = None) -> Meani
         indicators = spec.kind == "multi_label" and _are_indicators(spec, found)
     except DataError as error:
         raise placed(error) from None
-    naming = agree(task, {whole_number(text) or text for text in found.rows}, head, names_of_train)
+    own = class_names(spec, train) if spec.label_names is None and found.are_numbers else None
+    naming = agree(task, {whole_number(text) or text for text in found.rows}, head, names_of_train, own)
     if spec.kind == "token_classification" and "entity_f1" in spec.metric_names:
         strange = [name for name in naming.names if name != "O" and not name.startswith(_ENTITY)]
         if strange:

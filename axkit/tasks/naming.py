@@ -58,7 +58,13 @@ class Naming:
         return places[labels]
 
 
-def agree(task: Task, found: Collection[str], head: Head | None, read_off: Callable[[], tuple[str, ...]]) -> Naming:
+def agree(
+    task: Task,
+    found: Collection[str],
+    head: Head | None,
+    read_off: Callable[[], tuple[str, ...]],
+    own: Sequence[str] | None = None,
+) -> Naming:
     """Settle names and order of a task's labels.
 
     A head that has names is right about them: its order is taken, and a label of the data is the output of that name.
@@ -70,6 +76,7 @@ def agree(task: Task, found: Collection[str], head: Head | None, read_off: Calla
         found: the labels in train, as texts; empty where a label has a column of its own.
         head: of the checkpoint; None where it brings none.
         read_off: the names that train alone suggests.
+        own: names that the data set has for its numbers; as good as ``label_names``, where the task has none.
 
     Raises:
         DataError: the names, or how many there are, do not fit the head; says both, and the setting that maps them.
@@ -79,19 +86,24 @@ def agree(task: Task, found: Collection[str], head: Head | None, read_off: Calla
         if head is not None and spec.kind == "regression" and len(head.names) != 1:
             raise DataError(f"{_count(head)}, task '{task.name}' has one score; take a model without a head")
         return Naming()
-    said = spec.label_columns if len(spec.label_columns) > 1 else spec.label_names
+    said: Sequence[str] | None = spec.label_columns if len(spec.label_columns) > 1 else spec.label_names
+    why = (
+        "read off train"
+        if said is None and own is None
+        else f"as the {'data set' if said is None else 'task'} has them"
+    )
+    said = own if said is None else said
     if head is None:
         if said is None and found and spec.label_map and set(found) <= set(spec.label_map):
-            return _of_data(spec, tuple(sorted(found)), said=False)  # the map names them, with whatever gaps
-        return _of_data(spec, read_off() if said is None else tuple(said), said is not None)
+            return _of_data(spec, tuple(sorted(found)), said=False, why=why)  # the map names them, with whatever gaps
+        return _of_data(spec, read_off() if said is None else tuple(said), said is not None, why)
     wanted = tuple(sorted(found) if said is None else said)
     if not head.is_named and not spec.label_map and not set(wanted) <= set(head.names):
         return _by_place(task, head, wanted, said is not None)
     return _by_name(task, head, wanted, said is not None)
 
 
-def _of_data(spec: TaskSpec, read: tuple[str, ...], said: bool) -> Naming:
-    why = "as the task names them" if said else "read off train"
+def _of_data(spec: TaskSpec, read: tuple[str, ...], said: bool, why: str) -> Naming:
     if not spec.label_map:
         return Naming(read, read, tuple(range(len(read))), said, why)
     new = [spec.renamed(name) for name in read]

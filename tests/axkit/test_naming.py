@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import datasets
 import numpy as np
 import pytest
 
@@ -187,6 +188,39 @@ def test_a_score_has_one_output():
     assert load_rows(task, Samples(), Head(("likeness",), "model 'm'")).label_names == ()
     with pytest.raises(DataError, match="has a head for 2 labels, task 'files' has one score"):
         load_rows(task, Samples(), Head(("a", "b"), "model 'm'"))
+
+
+@pytest.mark.parametrize("lists", [False, True])
+def test_names_that_a_data_set_has_for_its_numbers_are_names(lists, tmp_path, monkeypatch):
+    """As in conll2003 or a GLUE of one's own: numbers in the rows, names beside them, and a head in another order."""
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "hf"))
+    names = ["O", "B-PER"] if lists else ["negative", "neutral", "positive"]
+    label = datasets.ClassLabel(names=names)
+    many = [[0, 1], [1, 0]] * 15 if lists else [0, 1, 2] * 10
+    text = [["ada", str(i)] for i in range(30)] if lists else [f"text {i}" for i in range(30)]
+    made = datasets.Dataset.from_dict(
+        {"s": text, "y": many}, datasets.Features({"s": datasets.List(datasets.Value("string")) if lists
+        else datasets.Value("string"), "y": datasets.List(label) if lists else label})
+    )  # fmt: skip
+    made.to_parquet(tmp_path / "rows.parquet")
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_: {"train": made, "test": made})
+    kind = {"kind": "token_classification" if lists else "classification", "text": "s", "label": "y"}
+    head = Head(("B-PER", "B-MISC", "O") if lists else ("POSITIVE", "NEUTRAL", "NEGATIVE"), "model 'm'")
+    files = {"files": dict.fromkeys(("train", "test"), str(tmp_path / "rows.parquet"))}
+    for source in ({"hub": "some/set"}, files):
+        task = Task("files", TaskSpec(**kind, **source))
+        assert load_rows(task, Samples()).label_names == tuple(names), "no head: its names are known"
+        loaded = load_rows(task, Samples(), head)
+        assert loaded.label_names == head.names
+        split = loaded.splits["test"]
+        for words, found in zip(split.texts, split.labels, strict=True):
+            number = int(words[-1].split()[-1])
+            if lists:
+                assert list(found) == [names[one] for one in many[number]]
+            else:
+                assert head.names[found].lower() == names[many[number]]
+        renamed = TaskSpec(**kind, **source, label_names=[f"B-{i}" for i in range(len(names))])
+        assert load_rows(Task("files", renamed), Samples()).label_names[0] == "B-0", "label_names go before them"
 
 
 def config(**fields):
