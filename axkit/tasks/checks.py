@@ -14,7 +14,7 @@ import numpy as np
 from axkit.errors import DataError
 from axkit.tasks import images
 from axkit.tasks.classes import kind_of_text
-from axkit.tasks.files.source import brief
+from axkit.tasks.files.source import brief, some_of
 from axkit.tasks.labels import Meaning, listed
 from axkit.tasks.meaning import label_column, narrowed, place_of
 from axkit.tasks.spec import Kind, Row, SplitName, Task, TaskSpec
@@ -31,7 +31,7 @@ def check_columns(task: Task, split: SplitName, rows: Sequence[Row]) -> None:
     named = (*task.spec.columns, *task.spec.label_columns, *((task.spec.id,) if task.spec.id else ()))
     for column in named:
         if column not in rows[0]:
-            there = ", ".join(map(str, rows[0]))
+            there = some_of(list(rows[0]))
             raise DataError(f"task '{task.name}', {split} split: no column '{column}'; the columns are {there}")
 
 

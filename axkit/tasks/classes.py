@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from axkit.errors import DataError
-from axkit.tasks.files.source import brief
+from axkit.tasks.files.source import brief, some_of
 
 _FRACTION = re.compile(r"-?[0-9]+\.[0-9]+(?:e[+-]?[0-9]+)?")
 _WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]{0,17}))(?:\.0*)?")  # 3, -1, 4.0; 007 is a name
-_ITEM = r"""(?:'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+"|-?\d++(?:\.\d*+)?|True|False|true|false|None|null|nan)"""
+_ITEM = r"""(?:'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+"|-?\d++(?:\.\d*+)?|True|False|true|false|None|null|nan|\.\.\.)"""
 _LIST = re.compile(
     rf"\s*+(?:array\()?[\[(]\s*+(?:{_ITEM}(?:\s*+,\s*+|\s++|(?=[\])])))*+[\])](?:,\s*+dtype=\w++\))?\s*+", re.DOTALL
 )
@@ -106,7 +106,9 @@ class Survey:
         for text, value in zip(texts, values, strict=True):
             self.rows.setdefault(text, where)
             if isinstance(value, str) and self.spelled.setdefault(text, value) != value and not self.alike:
-                self.alike = f"{where}: label '{value}' differs from '{self.spelled[text]}' ({self.rows[text]})"
+                self.alike = (
+                    f"{where}: label {brief(value)} differs from {brief(self.spelled[text])} ({self.rows[text]})"
+                )
         self.doubled |= len(set(texts)) < len(texts)
         self.widths.add(len(texts))
 
@@ -117,8 +119,8 @@ class Survey:
 
     @property
     def are_bits(self) -> bool:
-        """True where every label is 0 or 1."""
-        return {whole_number(text) for text in self.rows} <= {"0", "1"}
+        """True where every label is 0 or 1, or every one is true or false."""
+        return {whole_number(text) for text in self.rows} <= {"0", "1"} or set(self.rows) <= {"True", "False"}
 
 
 _ALIKE = "{} in case or spaces only; write them alike, or name both in 'label_names'"
@@ -144,7 +146,9 @@ def read_off(survey: Survey) -> tuple[str, ...]:
     for text, where in survey.rows.items():
         other = alike.setdefault(folded(text), text)
         if other != text:
-            raise DataError(_ALIKE.format(f"{where}: label '{text}' differs from '{other}' ({survey.rows[other]})"))
+            raise DataError(
+                _ALIKE.format(f"{where}: label {brief(text)} differs from {brief(other)} ({survey.rows[other]})")
+            )
     if survey.alike:
         raise DataError(_ALIKE.format(survey.alike))
     return tuple(sorted({whole_number(text) or text for text in survey.rows}))
@@ -220,7 +224,7 @@ class Classes:
         raise DataError(f"{where}: {self._unknown(text, number)}")
 
     def _unknown(self, text: str, number: str | None) -> str:
-        shown = ", ".join(self.names[:_SHOWN]) + (", ..." if len(self.names) > _SHOWN else "")
+        shown = some_of(self.names, _SHOWN)
         if number is not None and (self.positions or self.names == tuple(map(str, range(len(self.names))))):
             return (
                 f"label {brief(text)[1:-1]} is outside 0..{len(self.names) - 1} ({len(self.names)} labels in train); "
@@ -228,7 +232,7 @@ class Classes:
             )
         near = next((name for name in self.names if folded(name) == folded(text)), None)
         if near is not None:
-            return f"label '{text}' differs from '{near}' in case or spaces only; write them alike"
+            return f"label {brief(text)} differs from '{near}' in case or spaces only; write them alike"
         if number is not None:
             return (
                 f"label {number} is none of {shown}; a column holds names, or numbers alone for the positions of "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from axkit.errors import DataError
 from axkit.tasks.class_names import class_names
@@ -13,6 +14,7 @@ from axkit.tasks.naming import agree
 from axkit.tasks.spec import Row, SplitName, Task, TaskSpec
 from axkit.tasks.table import Table
 
+_REMEMBERED = 10_000  # cells that need no second look
 _ENTITY = ("B-", "I-", "E-", "S-")
 
 
@@ -83,10 +85,14 @@ def label_column(task: Task, split: SplitName, rows: Sequence[Row], meaning: Mea
 
 def _survey(task: Task, split: SplitName, rows: Sequence[Row]) -> Survey:
     spec, of_kind, found = task.spec, column_type(task.spec), Survey()
-    (column,) = spec.label_columns
+    (column,), seen = spec.label_columns, set[tuple[type, Any]]()
     for number, row in enumerate(narrowed(rows, spec.label_columns), 1):
-        where = place_of(task, split, rows, number)
-        found.add(of_kind.pieces(spec, row.get(column), where), where)
+        value = row.get(column)
+        if not isinstance(value, str | int | float) or (type(value), value) not in seen:
+            where = place_of(task, split, rows, number)
+            found.add(of_kind.pieces(spec, value, where), where)
+            if isinstance(value, str | int | float) and len(seen) < _REMEMBERED:
+                seen.add((type(value), value))
     return found
 
 

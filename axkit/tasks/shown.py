@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from axkit.tasks.files.source import one_line
 from axkit.tasks.rows import SplitRows, TaskRows
 from axkit.tasks.spec import Kind, TaskSpec
 
@@ -32,8 +33,7 @@ def shown_labels(spec: TaskSpec, rows: TaskRows) -> dict[str, str]:
 
 def shortened(text: str, width: int = _WIDTH) -> str:
     """A text on one line, without characters that a terminal would obey."""
-    cut = text if len(text) <= width else f"{text[: width - 3]}..."
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in cut)
+    return one_line(text, width)
 
 
 def _text(spec: TaskSpec, text: Sequence[Any]) -> str:

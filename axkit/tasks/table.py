@@ -8,7 +8,7 @@ from typing import Any, overload
 import numpy as np
 
 from axkit.errors import DataError
-from axkit.tasks.files.cells import from_cell
+from axkit.tasks.files.cells import from_cell, from_cells
 from axkit.tasks.spec import Row
 
 BATCH = 1000  # rows that are in memory at once
@@ -50,7 +50,7 @@ class Table(Sequence[Row]):
                 continue
             for batch in part.iter(BATCH):
                 names = list(batch)
-                for values in zip(*(map(from_cell, column) for column in batch.values()), strict=True):
+                for values in zip(*map(from_cells, batch.values()), strict=True):
                     yield dict(zip(names, values, strict=True))
 
     def place(self, number: int) -> str:
@@ -147,7 +147,7 @@ class Texts(Sequence[tuple[Any, ...]]):
     def of(self, batch: dict[str, list[Any]]) -> list[tuple[Any, ...]]:
         """The texts of a batch of columns."""
         names = list(batch)
-        columns = [map(from_cell, column) for column in batch.values()]
+        columns = map(from_cells, batch.values())
         return [self.take(dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)]
 
     def pick(self, rows: Any) -> Texts:

@@ -75,7 +75,7 @@ def test_comments_are_passed_over(read, sep):
 
 
 def test_a_comment_that_may_be_a_word_is_refused(read):
-    with pytest.raises(DataError, match=r"line 1: it may be a comment, or the word # with the tag seven; take the"):
+    with pytest.raises(DataError, match=r"line 1: it may be a comment, or the word # with the tag seven; take it"):
         read("# id seven\nEU NN B-ORG\n")
 
 

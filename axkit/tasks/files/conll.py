@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from axkit.tasks.files.lines import text_lines
-from axkit.tasks.files.source import Source
+from axkit.tasks.files.source import Source, one_line
 
 _BLANKS = re.compile(r"[ \t]+")  # U+00A0 and its like are characters of words
 _MARKS = ("-DOCSTART-", "#begin document", "#end document")
@@ -84,9 +84,9 @@ def _is_comment(source: Source, form: _Form, number: int, line: str, fields: Seq
     if len(fields) != form.width:
         return True
     if not form.tabbed and fields[0].strip("#") == "" and fields[-1] not in form.lasts:
+        word, tag = one_line(fields[0]), one_line(fields[-1])
         raise source.fault(
-            f"it may be a comment, or the word {fields[0]} with the tag {fields[-1]}; take the line out, or part the "
-            f"columns by tabs",
+            f"it may be a comment, or the word {word} with the tag {tag}; take it out, or part the columns by tabs",
             number,
         )
     return False

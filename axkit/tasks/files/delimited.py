@@ -11,6 +11,8 @@ from axkit.tasks.files.lines import LONGEST, text_lines
 from axkit.tasks.files.source import Source
 
 _EXCEL = re.compile(r'"?sep=(.)"?\s*')  # Excel's own first line
+_MANY = 1000  # labels that are remembered
+_NUMBER = re.compile(r"\s*[-+]?[0-9.]+\s*")
 _RIVALS = ";,\t|"
 
 
@@ -21,6 +23,7 @@ def read_delimited(source: Source) -> Iterator[dict[str, Any]]:
         DataError: a row of another width, a quote that never ends, a column that is not there or there twice.
     """
     width, chosen = 0, None
+    labels = _Labels(source) if source.spec.quoting is None else None
     names = source.header
     for number, fields in _fields(source):
         if chosen is None:
@@ -33,7 +36,45 @@ def read_delimited(source: Source) -> Iterator[dict[str, Any]]:
             raise source.fault(
                 f"{len(fields)} columns where {width} are wanted; mend the line, or the task's {ways}", number
             )
+        if labels is not None:
+            labels.check(fields, dict(chosen)[source.spec.label_columns[0]], number)
         yield {name: fields[place] or None for name, place in chosen}
+
+
+class _Labels:
+    """Watches for quotes that nobody meant as such: between two of them, rows would become one text.
+
+    Lines of a text are told from rows by their width, and by what stands where the label would be: a label that other
+    rows have, or a number where all have numbers.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source, self.seen, self.are_numbers = source, set[str](), True
+        self.sep = source.sep or ","
+
+    def check(self, fields: list[str], place: int, line: int) -> None:
+        """Note a row's label, which stands at a place.
+
+        Raises:
+            DataError: a field holds what seem to be rows.
+        """
+        if len(self.seen) < _MANY:
+            self.seen.add(fields[place])
+        self.are_numbers &= bool(_NUMBER.fullmatch(fields[place]))
+        for index, field in enumerate(fields):
+            if "\n" not in field:
+                continue
+            first, *inner, last = [one.rstrip("\r").split(self.sep) for one in field.split("\n")]
+            rows = [fields[:index] + first, *inner, last + fields[index + 1 :]]
+            if all(len(row) == len(fields) and self._is_label(row[place]) for row in rows):
+                raise self.source.fault(
+                    f"a field in quotes holds {len(rows)} lines that look like rows; set the task's 'quoting: none' "
+                    f"if the quotes are characters of texts, 'minimal' if it is one text",
+                    line,
+                )
+
+    def _is_label(self, field: str) -> bool:
+        return field in self.seen or (self.are_numbers and _NUMBER.fullmatch(field) is not None)
 
 
 def _names(source: Source, first: list[str]) -> tuple[list[str], bool]:

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from axkit.tasks.files.nested import questions_of
-from axkit.tasks.files.source import Source, brief
+from axkit.tasks.files.source import Source, brief, some_of
 
 
 def document_rows(source: Source, value: Any) -> Iterable[Mapping[str, Any]]:
     """The rows of a document.
 
-    Besides a list of objects: pandas' orients split, index, columns and table; a list for each column; SQuAD's nesting;
-    a list of lists, where the task's ``header`` names the columns; one object, which is a row.
+    Besides a list of objects, also under a key of one: pandas' orients split, index, columns and table; a list for each
+    column; SQuAD's nesting; a list of lists, where the task's ``header`` names the columns; one object, which is a row.
 
     Raises:
         DataError: another shape.
@@ -55,10 +55,13 @@ def _of_object(source: Source, whole: dict[str, Any]) -> Iterable[Mapping[str, A
     inner = list(whole.values())
     if inner and all(isinstance(row, dict) and wanted <= set(row) for row in inner):
         return inner  # orient index
+    lists = [part for part in inner if isinstance(part, list) and part and isinstance(part[0], dict)]
+    if len(lists) == 1 and wanted <= set(lists[0][0]):
+        return _objects(source, lists[0], None)  # rows beside a version or a comment
     if not any(isinstance(part, dict | list) for part in inner):
         return [whole]  # a row, which lacks a column
-    keys = ", ".join(list(whole)[:10])
-    raise source.fault(f"it is one object with the keys {keys or 'none'}; write an object a line, or a list of objects")
+    keys = some_of(list(whole))
+    raise source.fault(f"it is one object with the keys {keys}; write an object a line, or a list of objects")
 
 
 def _columns(source: Source, whole: dict[str, Any]) -> Iterable[Mapping[str, Any]]:

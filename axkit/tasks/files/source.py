@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from axkit.errors import DataError, did_you_mean
+from axkit.errors import DataError
 from axkit.tasks.spec import SplitName, TaskSpec
 
 
@@ -57,11 +57,23 @@ class Source:
         """The sentence for a column that the file lacks."""
         there = list(found)
         missing = next(column for column in self.columns if column not in there)
-        names = ", ".join(there[:30]) + (f" and {len(there) - 30} more" if len(there) > 30 else "")
-        if not hint:
-            near = did_you_mean(missing, there)
-            hint = near if "did you mean" in near else "; mend the task's columns, or the file"
-        return self.fault(f"no column '{missing}'; the columns are {names or 'none'}{hint}", line)
+        near = next((name for name in there if name.strip().casefold() == missing.strip().casefold()), None)
+        if near is not None:
+            hint = f"; did you mean '{one_line(near)}'?"
+        hint = hint or "; mend the task's columns, or the file"
+        return self.fault(f"no column '{missing}'; the columns are {some_of(there)}{hint}", line)
+
+
+def some_of(names: Sequence[Any], most: int = 20) -> str:
+    """Names for a message: on one line, and not too many."""
+    told = ", ".join(one_line(str(name)) for name in names[:most]) or "none"
+    return told + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def one_line(text: str, size: int = 40) -> str:
+    """A text, shortened, without characters that end a line or that a terminal would obey."""
+    cut = text if len(text) <= size else f"{text[: size - 3]}..."
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in cut)
 
 
 def brief(value: Any, size: int = 60) -> str:
