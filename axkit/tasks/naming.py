@@ -95,9 +95,11 @@ def agree(
     said = own if said is None else said
     if head is None:
         if said is None and found and spec.label_map and set(found) <= set(spec.label_map):
-            return _of_data(spec, tuple(sorted(found)), said=False, why=why)  # the map names them, with whatever gaps
+            return _of_data(
+                spec, tuple(sorted(spec.label_map)), said=False, why=why
+            )  # the map names them, with whatever gaps
         return _of_data(spec, read_off() if said is None else tuple(said), said is not None, why)
-    wanted = tuple(sorted(found) if said is None else said)
+    wanted = tuple(sorted({*found, *(spec.label_map or ())}) if said is None else said)
     if not head.is_named and not spec.label_map and not set(wanted) <= set(head.names):
         return _by_place(task, head, wanted, said is not None)
     return _by_name(task, head, wanted, said is not None)
@@ -128,22 +130,16 @@ def _by_place(task: Task, head: Head, wanted: tuple[str, ...], said: bool) -> Na
 
 def _by_name(task: Task, head: Head, wanted: tuple[str, ...], said: bool) -> Naming:
     """A head with names: each label of the data is the output of that name, or of the one that ``label_map`` says."""
-    spec = task.spec
-    for name in map(str, (spec.label_map or {}).values()):
-        if name not in head.names:
+    exact = {name: place for place, name in enumerate(head.names)}
+    exact |= {} if any(map(_NUMBER.fullmatch, head.names)) else {str(i): i for i in range(len(head.names))}
+    for name in map(str, (task.spec.label_map or {}).values()):
+        if name not in exact:
             raise DataError(
                 f"task '{task.name}': 'label_map' names '{name}', which is no label of {head.whose}"
                 f"{did_you_mean(name, head.names)}"
             )
-    exact = {name: place for place, name in enumerate(head.names)}
-    alike = _folded(head.names)
-    found: dict[str, int] = {}
-    for name in wanted:
-        target = spec.renamed(name)
-        place = exact.get(target, alike.get(fold(target)))
-        if place is not None:
-            found[name] = place
-    mapped = spec.label_map or {}
+    found = _places(task.spec, wanted, head, exact)
+    mapped = task.spec.label_map or {}
     doubled = [place for place, n in Counter(p for name, p in found.items() if name not in mapped).items() if n > 1]
     if len(found) < len(wanted) or doubled:
         if not said and not mapped and all(_NUMBER.fullmatch(name) for name in wanted):
@@ -153,6 +149,19 @@ def _by_name(task: Task, head: Head, wanted: tuple[str, ...], said: bool) -> Nam
     read = wanted if said else (*wanted, *(head.names[place] for place in free if head.names[place] not in found))
     places = tuple(found[name] if name in found else exact[name] for name in read)
     return Naming(read, head.names, places, said, _why(head, wanted, said, found, mapped, free))
+
+
+def _places(spec: TaskSpec, wanted: Sequence[str], head: Head, exact: Mapping[str, int]) -> dict[str, int]:
+    """Label of the data -> output; what has none is left out."""
+    alike, mapped, found = _folded(head.names), spec.label_map or {}, {}
+    for name in wanted:
+        if name in mapped:
+            found[name] = exact[spec.renamed(name)]
+        elif name in head.names:
+            found[name] = head.names.index(name)
+        elif fold(name) in alike:
+            found[name] = alike[fold(name)]
+    return found
 
 
 def _by_number(task: Task, head: Head, wanted: tuple[str, ...]) -> Naming:

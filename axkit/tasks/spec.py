@@ -100,8 +100,8 @@ class TaskSpec(BaseModel):
     label_names: list[str] | None = Field(None, description="Names of labels 0, 1, ...; read off train where missing.")
     label_map: dict[str, str | int] | None = Field(
         None,
-        description="Label of the data -> what the model's head calls it (id2label of its config.json), where the two "
-        "differ; several may become one. Without a head, the new name.",
+        description="Label of the data -> what the model's head calls it (id2label in config.json), or an output"
+        "'s number, where the two differ; several may become one. Without a head, the new name.",
     )
     metric: str | list[str] | None = Field(
         None,

@@ -131,6 +131,10 @@ def test_a_map_says_what_the_model_calls_a_label_and_may_join_some():
     assert told(loaded)["insult"] == "toxic"
     with pytest.raises(DataError, match=r"'label_map' names 'toxi', which is no label of .*did you mean 'toxic'"):
         load(["fine", "hate", "insult"], ["ok", "spam", "toxic"], label_map={**mapped, "hate": "toxi"})
+    by_output = load(["neg", "pos"], ["good", "bad"], label_map={"neg": 1, "pos": 0})
+    assert told(by_output) == {"neg": "bad", "pos": "good"}
+    rare = load(["neg", "pos"], ["x", "y", "z"], ["neu"], label_map={"neg": "z", "neu": "y", "pos": "x"})
+    assert told(rare) == {"neu": "y"}, "not in train"
     by_default = load(["neg", "pos"], ["LABEL_0", "LABEL_1"], label_map={"neg": "LABEL_1", "pos": "LABEL_0"})
     assert told(by_default) == {"neg": "LABEL_1", "pos": "LABEL_0"}
 
