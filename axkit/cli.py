@@ -14,7 +14,7 @@ from rich.table import Table
 
 from axkit import __version__, listing, processes, verdict
 from axkit.errors import AxkitError, RecipeError, as_storage_error
-from axkit.figures import quantity, ratio, times
+from axkit.figures import quantity
 from axkit.planning import Plan, plan
 from axkit.processor import keep_primitives
 from axkit.recipe import load_source
@@ -205,10 +205,11 @@ def bench_command(folder: str, against: str | None) -> None:
     console.print(table)
     if against:
         a, b = speeds["result"], speeds["against"]
+        timed = {"rounds": len(a.rounds_ms), **{f"rounds_ahead_{k}": n for k, n in a.rounds_ahead(b).items()}}
         console.print(
-            f"{ratio(a.throughput_b32_per_s / b.throughput_b32_per_s)} the throughput, "
-            f"{times(b.latency_b1_ms_p50 / a.latency_b1_ms_p50, 'quicker', 'slower', 'as quick')} on one input, beside "
-            f"{against}.",
+            f"{verdict.speed_cell(timed, 'b32', a.throughput_b32_per_s / b.throughput_b32_per_s)} the throughput, "
+            f"{verdict.speed_cell(timed, 'b1', b.latency_b1_ms_p50 / a.latency_b1_ms_p50)} as quick on one input, "
+            f"beside {against}.",
             highlight=False,
         )
 

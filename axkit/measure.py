@@ -29,6 +29,8 @@ class Speed:
         throughput_b32_per_s: inputs per second in batches of 32, padded to the longest; median over rounds.
         throughput_b32_per_s_low: the slowest round.
         throughput_b32_per_s_high: the fastest round.
+        rounds_ms: of each round, the median of one input's milliseconds.
+        rounds_per_s: of each round, inputs per second in batches.
     """
 
     latency_b1_ms_p50: float
@@ -36,10 +38,17 @@ class Speed:
     throughput_b32_per_s: float
     throughput_b32_per_s_low: float
     throughput_b32_per_s_high: float
+    rounds_ms: tuple[float, ...] = ()
+    rounds_per_s: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, float]:
-        """Plain JSON."""
-        return asdict(self)
+        """Plain JSON; the rounds are left out."""
+        return {name: value for name, value in asdict(self).items() if not name.startswith("rounds")}
+
+    def rounds_ahead(self, other: Speed) -> dict[str, int]:
+        """In how many of the rounds that both were timed in this one was the faster: at batch 1, at batch 32."""
+        single = sum(a < b for a, b in zip(self.rounds_ms, other.rounds_ms, strict=True))
+        return {"b1": single, "b32": sum(a > b for a, b in zip(self.rounds_per_s, other.rounds_per_s, strict=True))}
 
 
 @dataclass(frozen=True)
@@ -103,6 +112,7 @@ def speed(
         progress: told of each round.
     """
     single_ms: dict[str, list[float]] = {name: [] for name in models}
+    rounds_ms: dict[str, list[float]] = {name: [] for name in models}
     per_s: dict[str, list[float]] = {name: [] for name in models}
     own = {name: inputs if isinstance(inputs, Inputs) else inputs[name] for name in models}
     with torch.inference_mode():
@@ -111,9 +121,12 @@ def speed(
             model(**own[name].batches[0])
         for turn in (progress or Silent()).track(range(rounds), "timing"):
             names = list(models) if turn % 2 == 0 else list(models)[::-1]
+            begun = len(single_ms[names[0]])
             for singles in zip(*(own[name].singles for name in names), strict=False):  # windows may differ in number
                 for name, one in zip(names, singles, strict=True):
                     single_ms[name].append(1e3 * _seconds(models[name], one))
+            for name in names:
+                rounds_ms[name].append(float(np.median(single_ms[name][begun:])))
             spent, done = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0)
             for batches in zip(*(own[name].batches for name in names), strict=False):
                 for name, batch in zip(names, batches, strict=True):
@@ -128,6 +141,8 @@ def speed(
             float(np.median(per_s[name])),
             min(per_s[name]),
             max(per_s[name]),
+            tuple(rounds_ms[name]),
+            tuple(per_s[name]),
         )
         for name in models
     }

@@ -46,8 +46,11 @@ def compare(dense: Any, result: Any, dense_test: Split, test: Split, train_label
     }
     models = {"dense": dense, "result": result}
     inputs = {"dense": measure.Inputs.of(dense_test), "result": measure.Inputs.of(test)}
-    for name, speed in measure.speed(models, inputs, progress=progress).items():
+    speeds = measure.speed(models, inputs, progress=progress)
+    for name, speed in speeds.items():
         figures |= {_suffixed(key, name): value for key, value in speed.to_json().items()}
+    ahead = speeds["result"].rounds_ahead(speeds["dense"])
+    figures |= {"rounds": measure.ROUNDS, **{f"rounds_ahead_{batch}": count for batch, count in ahead.items()}}
     return Compared(figures, before, after)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from axkit.figures import change, p_value, score
+from axkit.figures import change, p_value, ratio, score
 
 if TYPE_CHECKING:
     from axkit.scoring import Scored
@@ -51,6 +52,26 @@ def mark(kinds: Sequence[Kind]) -> str:
 def change_cell(summary: Mapping[str, Any]) -> str:
     """The change in points, as a table has it."""
     return change(summary["metric_result"] - summary["metric_dense"]) + mark([judge(summary)])
+
+
+def speed_is_sure(summary: Mapping[str, Any], batch: Literal["b1", "b32"]) -> bool:
+    """Whether the faster of two models was so in more of the rounds than a coin would give (sign test, 5 %).
+
+    Args:
+        summary: of a report; one that an earlier axkit wrote says nothing of rounds, and is believed.
+        batch: one input at a time, or 32.
+    """
+    ahead = summary.get(f"rounds_ahead_{batch}")
+    if ahead is None:
+        return True
+    rounds = int(summary["rounds"])
+    tail = sum(math.comb(rounds, count) for count in range(min(ahead, rounds - ahead) + 1)) / 2**rounds
+    return bool(2 * tail < LEVEL)
+
+
+def speed_cell(summary: Mapping[str, Any], batch: Literal["b1", "b32"], value: float) -> str:
+    """How many times as fast, as a table has it; what the noise of the machine would explain is marked."""
+    return ratio(value) + ("" if speed_is_sure(summary, batch) else " (noise)")
 
 
 def sentences(summary: Mapping[str, Any]) -> list[str]:
@@ -169,8 +190,10 @@ def _control(kind: Kind, summary: Mapping[str, Any]) -> list[str]:
     beyond = _of_pair(*(control[f"result_{name}"] for name in ("change", "low", "high", "p")))
     lead = f"Of {change(total)} points the" if kind == "gain" else "The"
     tested = _paired(control["result_low"], control["result_high"], control["result_p"])
+    own = _of_pair(*(control[f"dense_{name}"] for name in ("change", "low", "high", "p")))
+    luck = " (which chance would explain)" if own == "chance" else ""
     told = (
-        f"{lead} same training without the cuts gives {change(alone)}; against that control the result is "
+        f"{lead} same training without the cuts gives {change(alone)}{luck}; against that control the result is "
         f"{change(control['result_change'])} ({tested})"
     )
     words = {"chance": f": {CHANCE}", "same": ": no difference"}

@@ -22,13 +22,15 @@ from axkit.report.text import table_lines
 from axkit.sweep.table import figures_of, rows_of
 from axkit.sweep.text import frontier_lines, machine_text
 from axkit.using import evaluate
+from axkit.verdict import judge, mark
 
 HEAD = """# Results
 
 Written by `benchmarks/results.py` from the runs' own reports. Each figure is the mean over seeds, with the least and
 the largest in brackets; metric and loss are of the test split, which no decision used, unless it says search; ratios
 are to the run's own dense model in float32, timed in turn with it in one process. `p` is of a paired test of result
-against dense. Recipes that are not in `recipes/` are in `benchmarks/recipes/`: single passes, to compare with. `n`
+against dense; a change that chance or a constant answer would explain in some of its runs is marked so, with their
+number. Recipes that are not in `recipes/` are in `benchmarks/recipes/`: single passes, to compare with. `n`
 counts runs of seeds 1, 2 and 3; where it is more, seeds were run twice: a budget's walk goes by timings, so that two
 runs of a seed differ.
 
@@ -61,7 +63,7 @@ def quality_row(recipe, summaries):
         recipe,
         str(len(summaries)),
         *levels,
-        spread(change(summaries, ("metric", ""))),
+        spread(change(summaries, ("metric", ""))) + mark([judge(one) for one in summaries]),
         spread(change(summaries, ("metric_search", ""))),
         *(spread(change(summaries, key), "{:+.4f}") for key in loss),
     ]
@@ -71,6 +73,16 @@ def cost_row(recipe, summaries):
     figures = [figures_of(s) for s in summaries]
     ratios = [spread([one[name] for one in figures], "{:.2f}x") for name in RATIOS]
     return [recipe, str(len(summaries)), *ratios, ", ".join(f"{s['p_value_paired']:.2f}" for s in summaries)]
+
+
+def control_line(recipe, summaries):
+    """What the same training without the cuts gives, and the result against it; empty where none ran."""
+    found = [s["control"] for s in summaries if s.get("control", {}).get("run")]
+    if not found:
+        return ""
+    alone, beyond = (spread([one[f"{name}_change"] for one in found]) for name in ("dense", "result"))
+    tested = ", ".join(f"{one['result_p']:.2f}" for one in found)
+    return f"{recipe}: the same training without the cuts gives {alone}; the result against that {beyond} (p {tested})."
 
 
 def stored_row(recipe, reports):
@@ -144,6 +156,8 @@ def task_lines(task, recipes, reload):
     own = [f"- {', '.join(found)} with {settings}" for settings, found in overridden(recipes).items()]
     lines += [*own, ""] if own else []
     lines += [*table_lines(COLUMNS, quality), "", *table_lines(COSTS, costs), ""]
+    told = [control_line(recipe, found) for recipe, found in summaries.items()]
+    lines += [part for line in told if line for part in (line, "")]
     if stored:
         lines += [*table_lines(STORED, stored), ""]
     outcomes = [

@@ -8,10 +8,11 @@ from typing import Any
 
 from axkit.anatomy.structure import Structure
 from axkit.figures import change, quantity, ratio, score, times
-from axkit.verdict import change_cell, judge, mark, sentences
+from axkit.verdict import change_cell, judge, mark, sentences, speed_cell, speed_is_sure
 
 MIB = 1e6
 FRONTIER = "frontier"  # the name of a table with speedup and metric_search, drawn as well
+_NOISE = " within the noise of this machine"
 _GROUPS = 12  # cells of the map for the feed-forward neurons of a layer
 
 
@@ -23,13 +24,15 @@ def headline(summary: Mapping[str, Any]) -> str:
     smaller = summary["bytes_dense"] / summary["bytes_result"]
     faster = summary["throughput_b32_per_s_result"] / summary["throughput_b32_per_s_dense"]
     quicker = summary["latency_b1_ms_p50_dense"] / summary["latency_b1_ms_p50_result"]
+    sure = {"b32": speed_is_sure(summary, "b32"), "b1": speed_is_sure(summary, "b1")}
+    batch = times(faster, "the throughput", "slower", "the same throughput") if sure["b32"] else f"as fast{_NOISE}"
+    single = times(quicker, "quicker", "slower", "as quick") if sure["b1"] else f"as quick{_NOISE}"
     lines = [
-        f"{times(smaller, 'smaller', 'larger', 'As large')} on disk, "
-        f"{times(faster, 'the throughput', 'slower', 'the same throughput')} at batch 32, "
-        f"{times(quicker, 'quicker', 'slower', 'as quick')} on one input.",
+        f"{times(smaller, 'smaller', 'larger', 'As large')} on disk, {batch} at batch 32, {single} on one input.",
         *sentences(summary),
     ]
-    if max(smaller, faster, quicker) <= 1.03 and kind != "gain":
+    better = [smaller, faster if sure["b32"] else 1.0, quicker if sure["b1"] else 1.0]
+    if max(better) <= 1.03 and kind != "gain":
         lines.append(f"Nothing became smaller or faster, and nothing better by more than chance.{_loss_fell(summary)}")
     return "\n".join(lines)
 
@@ -111,7 +114,9 @@ def summary_rows(summary: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     def row(name: str, key: str, decimals: int, scale: float = 1.0) -> tuple[str, str, str, str]:
         dense, result = summary[f"{key}_dense"] / scale, summary[f"{key}_result"] / scale
         better = dense / result if "latency" in key or key in ("bytes", "parameters") else result / dense
-        return name, quantity(dense, decimals), quantity(result, decimals), ratio(better)
+        batch: Any = next((batch for batch in ("b1", "b32") if batch in key), None)
+        cell = speed_cell(summary, batch, better) if batch else ratio(better)
+        return name, quantity(dense, decimals), quantity(result, decimals), cell
 
     return [
         (

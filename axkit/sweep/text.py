@@ -9,14 +9,14 @@ from axkit.figures import change, quantity, ratio, score
 from axkit.report.text import MIB, table_lines
 from axkit.sweep.run import Outcome
 from axkit.sweep.table import Figure, Row, dominated_by, figures_of, reference
-from axkit.verdict import change_cell, mark
+from axkit.verdict import change_cell, mark, speed_cell
 
 _HEAD = ("recipe", "n", "{metric} dense", "result", "change", "bytes", "MB", "throughput b32", "latency b1")
 _RUN_HEAD = ("recipe", "task", "seed", "dense", "result", "change", "bytes", "throughput b32", "latency b1", "state")
 
 _MARKED = (
     " A change that chance would explain (paired test of each run, 5 %) is marked, and so is one up to what one and "
-    "the same answer to every row scores."
+    "the same answer to every row scores; so is a speed that the noise of the machine would explain."
 )
 
 
@@ -121,6 +121,8 @@ def _run_cells(outcome: Outcome) -> list[str]:
         score(one["metric_dense"]),
         score(one["metric_result"]),
         change_cell(outcome.report["summary"]),
-        *(ratio(one[name]) for name in ("bytes_ratio", "throughput_b32_ratio", "latency_b1_ratio")),
+        ratio(one["bytes_ratio"]),
+        speed_cell(outcome.report["summary"], "b32", one["throughput_b32_ratio"]),
+        speed_cell(outcome.report["summary"], "b1", one["latency_b1_ratio"]),
         state,
     ]

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from axkit.errors import AxkitError, RecipeError
-from axkit.figures import quantity, ratio, score, times
+from axkit.figures import quantity, score, times
 from axkit.processes import current
 from axkit.progress import Progress, Silent
 from axkit.sweep.plan import PlannedRun, Wanted, plan_sweep
 from axkit.sweep.run import Outcome, clean, finished_report, run_in_sequence
-from axkit.verdict import change_cell
+from axkit.verdict import change_cell, speed_cell
 
 Runner = Callable[[list[PlannedRun], Progress, Callable[[Outcome], None]], list[Outcome]]
 
@@ -119,7 +119,8 @@ def line(outcome: Outcome) -> str:
     smaller = times(summary["bytes_dense"] / summary["bytes_result"], "smaller", "larger", "as large")
     return (
         f"{name}: {outcome.state}: {summary['metric_name']} {score(summary['metric_result'])}, "
-        f"{change_cell(summary)}, {smaller}, {ratio(faster)} throughput, {quantity(outcome.wall_s)} s"
+        f"{change_cell(summary)}, {smaller}, {speed_cell(summary, 'b32', faster)} throughput, "
+        f"{quantity(outcome.wall_s)} s"
     )
 
 

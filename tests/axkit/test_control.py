@@ -133,6 +133,7 @@ SIZES = {
 def told(against, **more):
     pair = dict(zip(("change", "low", "high", "p"), against, strict=True))
     control = {"run": True, "trains": True, "metric": 82.0, **{f"result_{key}": value for key, value in pair.items()}}
+    control |= {"dense_change": 2.0, "dense_low": 0.5, "dense_high": 3.5, "dense_p": 0.01}
     return headline({**SIZES, **GAIN, "metric_name": "accuracy", "rows": {"test": 900}, "control": control, **more})
 
 
@@ -145,6 +146,13 @@ def test_the_headline_says_whose_the_gain_is():
     assert "the result is +1.20" in said
     assert "training's" not in said
     assert told((-0.3, -1.0, 0.4, 0.4), p_value_paired=0.3).count("The same training without the cuts gives +2.00") == 1
+
+
+def test_a_control_within_chance_of_the_dense_model_is_told_as_that():
+    none = {"run": True, "trains": True, "metric": 80.4, "dense_change": 0.4, "dense_low": -0.5, "dense_high": 1.3}
+    none |= {"dense_p": 0.5, "result_change": 1.3, "result_low": 0.4, "result_high": 2.2, "result_p": 0.01}
+    said = told((0, 0, 0, 1), control=none)
+    assert "gives +0.40 (which chance would explain); against that control the result is +1.30" in said
 
 
 def test_a_gain_without_a_control_is_told_as_one_of_unknown_origin():

@@ -53,7 +53,10 @@ def test_a_model_that_does_nothing_is_faster_than_one_that_sleeps():
     speeds = measure.speed({"fast": Fast(), "slow": Slow()}, measure.Inputs.of(SPLIT), rounds=3)
     assert speeds["slow"].latency_b1_ms_p50 >= 2
     assert speeds["fast"].throughput_b32_per_s > speeds["slow"].throughput_b32_per_s
+    assert speeds["fast"].rounds_ahead(speeds["slow"]) == {"b1": 3, "b32": 3}
+    assert speeds["slow"].rounds_ahead(speeds["fast"]) == {"b1": 0, "b32": 0}
     one = speeds["slow"]
+    assert set(one.to_json()) == {name for name in vars(one) if not name.startswith("rounds")}
     assert one.throughput_b32_per_s_low <= one.throughput_b32_per_s <= one.throughput_b32_per_s_high
 
 

@@ -14,7 +14,7 @@ from axkit.tasks.kind import objects
 from axkit.tasks.kinds import KINDS
 from axkit.tasks.spec import METRICS
 from axkit.tasks.split import Evaluation
-from axkit.verdict import change_cell, judge, mark, sentences
+from axkit.verdict import change_cell, judge, mark, sentences, speed_is_sure
 
 SIZES = {
     "bytes_dense": 4e6,
@@ -156,6 +156,19 @@ def test_nothing_gained_at_all():
     assert "The loss on the test split fell by 7.00 %." in headline(same | dict.fromkeys(SIZES, 1.0) | lower)
     said = headline(same | {"bytes_result": 4.01e6, "throughput_b32_per_s_result": 6.39})
     assert said.startswith("As large on disk, the same throughput at batch 32, 2.00x quicker on one input.")
+
+
+@pytest.mark.parametrize(("ahead", "sure"), [(9, True), (8, True), (7, False), (5, False), (2, False), (1, True)])
+def test_a_speed_within_the_noise_is_none(ahead, sure):
+    timed = {"rounds": 9, "rounds_ahead_b1": 9, "rounds_ahead_b32": ahead}
+    summary = Rows(LARGE).summary(LARGE, LARGE, **timed)
+    assert speed_is_sure(summary, "b32") == sure
+    assert ("2.00x the throughput at batch 32" in headline(summary)) == sure
+    assert ("as fast within the noise of this machine at batch 32" in headline(summary)) != sure
+    assert "2.00x quicker on one input" in headline(summary)
+    cells = {name: cell for name, *_, cell in summary_rows(summary)}
+    assert cells["throughput at batch 32, inputs/s"] == ("2.00x" if sure else "2.00x (noise)")
+    assert cells["latency at batch 1, ms (median)"] == "2.00x"
 
 
 def test_a_report_of_an_earlier_axkit_is_judged_by_what_it_has():
