@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from axkit.errors import AxkitError
@@ -64,7 +65,7 @@ class _Together(Processes):
         from torch import distributed
 
         if not distributed.is_initialized():
-            distributed.init_process_group(_backend())
+            _meet()
             atexit.register(_leave)
         self.rank, self.count = distributed.get_rank(), distributed.get_world_size()
         # rendezvous and gradients keep torch's timeout; what waits for one process alone has a group of its own
@@ -124,6 +125,16 @@ def _by_another(error: RuntimeError) -> bool:
     )
 
 
+def _meet() -> None:
+    from torch import distributed
+
+    try:
+        distributed.init_process_group(_backend())
+    except (ValueError, distributed.DistError) as error:
+        said = str(error).splitlines()[0]
+        raise AxkitError(f"the processes of this run did not find each other ({said}); {_WAY}") from error
+
+
 def _leave() -> None:
     """End gloo's threads before the interpreter does: where another process has ended, it aborts otherwise."""
     from torch import distributed
@@ -138,19 +149,19 @@ def _backend() -> str:
     return "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
 
 
-_started: dict[str, Processes] = {}
+@lru_cache(maxsize=1)
+def _together() -> Processes:
+    return _Together()
 
 
 def current(environment: Mapping[str, str] = os.environ) -> Processes:
     """The processes that the launcher's environment names; the same object for the life of this one.
 
     Raises:
-        AxkitError: the launcher started copies that know nothing of each other.
+        AxkitError: they do not find each other, or are copies that know nothing of each other.
     """
-    if int(environment.get("WORLD_SIZE", "1")) > 1:
-        if "" not in _started:
-            _started[""] = _Together()
-        return _started[""]
+    if _named(environment) > 1:
+        return _together()
     for name in _UNAWARE:
         if environment.get(name, "1") not in ("1", "0", ""):
             raise AxkitError(
@@ -162,7 +173,13 @@ def current(environment: Mapping[str, str] = os.environ) -> Processes:
 
 def note(environment: Mapping[str, str] = os.environ) -> str:
     """One sentence for whoever may have wanted more processes than there are; or nothing."""
-    alone = int(environment.get("WORLD_SIZE", "1")) == 1
-    if not alone or _ACCELERATE not in environment:
+    if _named(environment) > 1 or _ACCELERATE not in environment:
         return ""
     return f"accelerate launch started one process, whatever --num_processes says; {_WAY}"
+
+
+def _named(environment: Mapping[str, str]) -> int:
+    text = environment.get("WORLD_SIZE") or "1"
+    if not text.isdecimal():
+        raise AxkitError(f"WORLD_SIZE is '{text}', which is no number of processes; unset it, or {_WAY}")
+    return int(text)

@@ -63,7 +63,7 @@ class Moment:
         for name, tensor in self.tensors.items():
             if name.startswith(_OPTIMIZER):
                 _, index, key = name.split(".", 2)
-                states.setdefault(int(index), {})[key] = tensor
+                states.setdefault(int(index), {})[key] = tensor.clone()  # out of the file's pages
         optimizer.load_state_dict({**optimizer.state_dict(), "state": states})
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -47,7 +48,7 @@ class GoingOn(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
             about = (settings, tools.seed, tools.processes.count, torch.get_num_threads(), torch.__version__, *about)
             self._training = checkpoints.fingerprint(model, *about)
             self._found = self._read()
-        self.loss = torch.zeros(())
+        self.loss = self._found.loss if self._found is not None else torch.zeros(())
         self._refused = False
         self._step = self._epoch = 0
         self._at_epoch: dict[str, Any] = {}
@@ -85,8 +86,7 @@ class GoingOn(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
         def step(*args: Any, **kwargs: Any) -> Any:
             self._step += 1
             if self._found is not None and self._step <= self._found.step:
-                self.loss = self._found.loss
-                return torch.zeros_like(self.loss)
+                return torch.zeros((), device=next(self._model.parameters()).device)
             loss = compute(*args, **kwargs)
             # where it is no number, the mean so far, as the Trainer does: a fact must be one
             self.loss = self.loss.to(loss.device) + (loss if loss.isfinite() else self.loss / self._step)
@@ -108,24 +108,26 @@ class GoingOn(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
         if self._folder is None or (self._found is not None and done < self._found.step):
             return
         if self._found is not None and done == self._found.step and self._found.epoch:
-            self._found.into_model(self._model)
             self._found.into_optimizer(optimizer)
-            self._numbers.update(self._mine["numbers"])
-            checkpoints.set_randomness(self._mine["now"])
+            self._take_over(self._found)
         elif self._tools.processes.largest(int(self._tools.processes.is_main and time.perf_counter() >= self._next)):
             self._write(done, optimizer)
 
     def finish(self, done: int) -> None:
         """After the last step: weights of a training that was over before, or a checkpoint that says so."""
         if self._found is not None and not self._found.epoch:
-            self._found.into_model(self._model)
-            self._numbers.update(self._mine["numbers"])
-            checkpoints.set_randomness(self._mine["now"])
+            self._take_over(self._found)
         elif self._folder is not None:
             worth = self._tools.processes.is_main and self.seconds >= min(self._every, _WORTH_S)
             if self._tools.processes.largest(int(worth)):
                 self._epoch = 0
                 self._write(done, None)
+
+    def _take_over(self, found: Moment) -> None:
+        found.into_model(self._model)
+        self._numbers.update(self._mine["numbers"])
+        checkpoints.set_randomness(self._mine["now"])
+        self._found = replace(found, tensors={})  # they need not be there twice
 
     @property
     def _mine(self) -> dict[str, Any]:

@@ -264,6 +264,27 @@ def test_accelerates_launcher_starts_one_and_says_so(place):
     assert run.stderr.count("accelerate launch started one process") == 1
 
 
+@pytest.mark.parametrize("found", [{"WORLD_SIZE": "two"}, {"WORLD_SIZE": "-1"}])
+def test_a_count_that_is_none_is_refused(found):
+    with pytest.raises(AxkitError, match=r"WORLD_SIZE is '.*torchrun"):
+        processes.current(found)
+
+
+@pytest.mark.slow
+def test_processes_that_do_not_find_each_other_are_told():
+    """A count alone, as a shell that is inside another job may have it."""
+    run = subprocess.run(
+        [sys.executable, "-m", "axkit", "apply", "none.yaml"],
+        capture_output=True,
+        text=True,
+        env={**ALONE, "WORLD_SIZE": "2"},
+    )
+    assert run.returncode == 2, run.stderr[-2000:]
+    assert run.stderr.startswith("error: the processes of this run did not find each other")
+    assert "torchrun" in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
 def test_one_process_talks_to_itself():
     alone = Processes()
     assert alone.is_main

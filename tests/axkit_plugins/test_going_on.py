@@ -224,6 +224,13 @@ main()
 """
 
 
+def result(folder: Path):
+    """The weights of a run folder, and its journal without what a clock said."""
+    lines = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    timeless = [{k: v for k, v in line.items() if k not in ("seconds", "ratio", "speedup")} for line in lines]
+    return (folder / "model.safetensors").read_bytes(), timeless
+
+
 @pytest.mark.slow
 def test_kill_9_in_trainings_and_in_those_of_a_search(workplace):
     """20 steps, then at least two times 10 in the search; the search goes by size alone, so no clock decides."""
@@ -241,5 +248,6 @@ def test_kill_9_in_trainings_and_in_those_of_a_search(workplace):
     kills = [run("killed", kill) for kill in (9, 25)]  # in finetune; 12 steps later its end, 10 later the first round's
     assert kills == [-signal.SIGKILL] * 2
     assert run("killed", 0) == 0
-    weights = [Path(name, "killed", "model.safetensors").read_bytes() for name in ("undisturbed", "killed")]
+    weights, journals = zip(*(result(workplace / name / "killed") for name in ("undisturbed", "killed")), strict=True)
     assert weights[0] == weights[1]
+    assert journals[0] == journals[1]
