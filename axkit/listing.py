@@ -14,6 +14,7 @@ from rich.table import Table
 from axkit import fence, registry
 from axkit.control import foreseen as foreseen_of
 from axkit.errors import PluginError
+from axkit.figures import quantity
 from axkit.models import count_parameters
 from axkit.passes import Pass, PassConfig, Workload, way_to_install
 from axkit.planning import Plan
@@ -114,7 +115,7 @@ def show_plan(plan: Plan, console: Console) -> None:
     values = count_parameters(plan.model_folder)
     recipe = plan.recipe
     console.print(
-        f"model  {recipe.model}: {plan.model_config['model_type']}, {values / 1e6:.2f} M parameters\n"
+        f"model  {recipe.model}: {plan.model_config['model_type']}, {quantity(values / 1e6, 2)} M parameters\n"
         f"task   {plan.task.name}: {plan.task.spec.kind}, {plan.task.spec.metric_name}; "
         + ", ".join(f"{len(split)} {name}" for name, split in rows.splits.items())
         + (f"; labels {shortened(', '.join(rows.label_names), 400)}" if rows.label_names else ""),

@@ -16,6 +16,7 @@ from axkit.axformer.importance import importance
 from axkit.axformer.ledger import Ledger
 from axkit.axformer.settings import BUDGET_ROWS
 from axkit.axformer.walk import Goals, Walk, bytes_of, in_order
+from axkit.figures import ratio, score, times
 from axkit.passes import Tools
 from axkit.subject import Subject
 from axkit.tasks.split import Evaluation
@@ -73,7 +74,7 @@ class BudgetSearch:
             if number >= self.config.rounds and reached:
                 return
         self.note = (
-            f"After {number} rounds {speedup:.2f}x the throughput and {size:.2f}x smaller, short of the target: each "
+            f"After {number} rounds {ratio(speedup)} the throughput and {_smaller(size)}, short of the target: each "
             f"round ends where much is lost before training; allow more rounds."
         )
 
@@ -98,7 +99,7 @@ class BudgetSearch:
         size = self._dense_bytes / bytes_of(self.subject.module)
         point = {"round": number, "kind": kind, "speedup": speedup, "size": size, "metric_search": now.score}
         self.frontier.append({name: round(v, 4) if isinstance(v, float) else v for name, v in point.items()})
-        self.tools.progress.say(f"   {kind}: {speedup:.2f}x throughput, {size:.2f}x smaller, search {now.score:.2f}")
+        self.tools.progress.say(f"   {kind}: {ratio(speedup)} throughput, {_smaller(size)}, search {score(now.score)}")
         return now
 
     def _round(self, number: int, speedup: float | None, size: float | None) -> bool:
@@ -126,3 +127,7 @@ class BudgetSearch:
         point = {"round": number, "kind": element, "speedup": speedup, "size": size, "loss_search": loss}
         self.frontier.append({name: round(v, 4) if isinstance(v, float) else v for name, v in point.items()})
         self.ledger.took(element=element, accepted=True, loss=loss, speedup=round(speedup, 4), size=round(size, 4))
+
+
+def _smaller(size: float) -> str:
+    return times(size, "smaller", "larger", "as large")

@@ -15,6 +15,7 @@ from axkit import cli, registry
 from axkit.cache import StageStore
 from axkit.errors import AxkitError
 from axkit.sweep import Outcome, Wanted, failure, sweep
+from axkit.sweep.plan import plan_sweep
 from axkit.sweep.table import dominated_by, rows_of
 from axkit.sweep.text import frontier_lines, sweep_text
 from axkit.sweep.whole import line
@@ -111,6 +112,19 @@ def test_stages_are_made_once_and_finished_runs_kept(recipes, monkeypatch):
 
 def interrupt(*_):
     raise KeyboardInterrupt
+
+
+def test_stages_of_a_control_are_kept_with_the_others(workplace):
+    def stages(control):
+        path = Path(write_recipe(workplace, "c", "pass: drop_layers, drop: [1]", "pass: finetune"))
+        path.write_text(path.read_text().replace("name: c\n", f"name: c\ncontrol: {control}\n"))
+        (run,) = plan_sweep(Wanted([str(path)]))
+        return run.stages
+
+    without, having = stages("false"), stages("true")
+    assert having[:-1] == without
+    assert having[-1].startswith("1-finetune-"), "what it shares is not named twice"
+    assert stages("auto") == without, "nobody knows beforehand whether there will be one"
 
 
 def test_all_faults_are_told_before_anything_runs(run, recipes):
