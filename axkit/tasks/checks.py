@@ -21,6 +21,7 @@ from axkit.tasks.spec import Kind, Row, SplitName, Task, TaskSpec
 from axkit.tasks.table import Table, Texts
 
 STRATIFIED = ("classification", "image_classification")  # kinds whose classes are held out alike
+_FEW = 20  # rows, of which one-word sentences may be all
 _CHUNK = 4096  # labels that are Python objects at once, where an array can hold them
 
 
@@ -36,10 +37,16 @@ def check_columns(task: Task, split: SplitName, rows: Sequence[Row]) -> None:
 
 
 def check_variety(task: Task, train_labels: Any) -> None:
-    """Refuse a classification whose train rows all have one label: there is nothing to learn."""
+    """Refuse a classification whose train rows all have one label, and sentences that are all of one word."""
     if task.spec.kind in STRATIFIED and len(np.unique(train_labels)) < 2:
         raise DataError(
             f"task '{task.name}': a classification needs two labels or more, train has 1; give rows of another label"
+        )
+    many = task.spec.kind == "token_classification" and len(train_labels) >= _FEW
+    if many and all(len(tags) == 1 for tags in train_labels):
+        raise DataError(
+            f"task '{task.name}': every row of train holds one word in '{task.spec.columns[0]}', and a row is a "
+            f"sentence; write CoNLL, or lists of words and tags"
         )
 
 
@@ -163,7 +170,8 @@ def texts_of(spec: TaskSpec, row: Row, where: str) -> tuple[str, ...]:
     text = tuple(row.get(column) for column in spec.columns)
     for column, part in zip(spec.columns, text, strict=True):
         if not isinstance(part, str) or not part.strip():
-            raise DataError(f"{where}: '{column}' holds no text ({brief(part)}); fill it or drop the row")
+            way = "fill it" if part is None or isinstance(part, str) else "write it as text"
+            raise DataError(f"{where}: '{column}' holds no text ({brief(part)}); {way} or drop the row")
         if not _is_unicode(part):
             raise DataError(f"{where}: '{column}' holds half a character ({part!r:.60}); mend or drop the row")
     return text  # type: ignore[return-value]  # checked just above

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -112,13 +113,14 @@ def read_file(split: SplitName, path: str, spec: TaskSpec) -> Any:
     if source.suffix not in _READERS:
         raise source.fault(f"axkit reads {', '.join(READS)}; convert it to one of them")
     try:
-        empty = not source.path.stat().st_size
-        there = source.path.is_file()
+        status = source.path.stat()
     except (OSError, ValueError):
-        there = empty = False
-    if not there:
-        raise DataError(f"{split} file {path} does not exist; give a path that does, seen from where axkit runs")
-    if empty:
+        raise DataError(
+            f"{split} file {path} does not exist; give a path that does, seen from where axkit runs"
+        ) from None
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError(f"{split} file {path} is a folder, or another thing that is no file; give a file")
+    if not status.st_size:
         raise DataError(f"{split} file {path} is empty; give it rows")
     rows = _READERS[source.suffix](source)
     return stored(source, _anchored(rows, spec.image, source.path.parent) if spec.image else rows)

@@ -102,6 +102,14 @@ def test_words_and_tags_that_are_none(tmp_path, words, tags, message):
     assert message in str(caught.value)
 
 
+def test_a_word_a_row_is_no_sentence(tmp_path):
+    rows = "".join(f"w{i},{'B-X' if i % 3 else 'O'}\n" for i in range(30))
+    with pytest.raises(DataError, match="every row of train holds one word in 'words', and a row is a sentence"):
+        loaded(
+            write(tmp_path / "x.csv", f"words,tags\n{rows}"), kind="token_classification", text="words", label="tags"
+        )
+
+
 def question(tmp_path, answers, **fields):
     rows = [{"q": f"who {i}?", "c": f"so, Ada won {i}", "a": answers} for i in range(20)]
     path = write(tmp_path / "x.jsonl", "".join(json.dumps(row) + "\n" for row in rows))

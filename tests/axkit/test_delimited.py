@@ -132,6 +132,15 @@ def test_what_cannot_be_read_is_told_by_its_line(read, content, message):
     assert len(str(caught.value).splitlines()) == 1
 
 
+def test_a_header_that_is_there_already_is_no_row(read):
+    with pytest.raises(
+        DataError, match=r"line 1: it seems to name the columns, as 'label' stands there; leave the task"
+    ):
+        read("sentence,label\none,0\n", header=["text", "label"])
+    assert read("0,1\n", header=["0", "1"], text="0", label="1") == [("0", "1")], "numbers are no names"
+    assert read("5,1\n", header=["0", "1"], text="0", label="1") == [("5", "1")]
+
+
 def test_long_texts_with_line_breaks_are_no_rows(read):
     letters = "".join(f'"Dear Sir,\nhello, you\n{i}",{i % 2}\n' for i in range(30))
     assert len(read(f"text,label\n{letters}")) == 30

@@ -131,6 +131,8 @@ def test_bytes_that_are_not_utf8_are_named(tmp_path, suffix):
         ("x.xlsx", "x", "axkit reads"),
         ("x.csv", "", "is empty"),
         ("missing.csv", None, "does not exist"),
+        ("a\0b.csv", None, "does not exist"),
+        ("x" * 5000 + ".csv", None, "does not exist"),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path, name, content, message):
@@ -138,6 +140,12 @@ def test_files_that_cannot_be_read(tmp_path, name, content, message):
         (tmp_path / name).write_text(content)
     with pytest.raises(DataError, match=message):
         load(tmp_path / name)
+
+
+def test_a_folder_is_no_file(tmp_path):
+    (tmp_path / "x.csv").mkdir()
+    with pytest.raises(DataError, match="is a folder, or another thing that is no file; give a file"):
+        load(tmp_path / "x.csv")
 
 
 def test_a_bad_score_in_a_csv_is_named_by_its_row(tmp_path):

@@ -11,6 +11,7 @@ from axkit.tasks.files.lines import text_lines
 from axkit.tasks.files.source import Source, one_line
 
 _BLANKS = re.compile(r"[ \t]+")  # U+00A0 and its like are characters of words
+_MANY = 1000  # last fields that are remembered
 _MARKS = ("-DOCSTART-", "#begin document", "#end document")
 
 
@@ -62,13 +63,13 @@ def read_conll(source: Source) -> Iterator[dict[str, Any]]:
 def _looked_through(source: Source) -> _Form:
     """Tabs part the columns where the file has any, unless the task's ``sep`` says otherwise."""
     wanted = source.sep
-    real = list(_real_lines(source)) if wanted is None else []
-    tabbed = wanted == "\t" or (wanted is None and any("\t" in line.strip() for line in real))
-    form, width, lasts = _Form(tabbed, 0, frozenset()), 0, set()
-    for line in real or _real_lines(source):
+    tabbed = wanted == "\t" or (wanted is None and any("\t" in line.strip() for line in _real_lines(source)))
+    form, width, lasts = _Form(tabbed, 0, frozenset()), 0, set[str]()
+    for line in _real_lines(source):
         fields = form.fields(line)
         width = width or len(fields)
-        lasts.add(fields[-1])
+        if len(lasts) < _MANY:
+            lasts.add(fields[-1])
     return _Form(tabbed, len(source.header) if source.header else width, frozenset(lasts))
 
 

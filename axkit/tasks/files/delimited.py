@@ -27,7 +27,7 @@ def read_delimited(source: Source) -> Iterator[dict[str, Any]]:
     names = source.header
     for number, fields in _fields(source):
         if chosen is None:
-            names, is_row = _names(source, fields)
+            names, is_row = _names(source, fields, number)
             chosen, width = _chosen(source, names, number), len(names)
             if not is_row:
                 continue
@@ -77,11 +77,21 @@ class _Labels:
         return field in self.seen or (self.are_numbers and _NUMBER.fullmatch(field) is not None)
 
 
-def _names(source: Source, first: list[str]) -> tuple[list[str], bool]:
+def _names(source: Source, first: list[str], line: int) -> tuple[list[str], bool]:
     """Names of the columns, and whether the first line is a row."""
     said = source.spec.header
     if isinstance(said, list):
-        return said, [field.strip() for field in first] != said
+        alike = [
+            field.strip().casefold() == name.casefold() and not name.isdigit()
+            for field, name in zip(first, said, strict=False)
+        ]
+        if any(alike) and not all(alike):
+            raise source.fault(
+                f"it seems to name the columns, as '{said[alike.index(True)]}' stands there; leave the task's 'header' "
+                f"off, or call that column otherwise",
+                line,
+            )
+        return said, not all(alike)
     if said is False:
         return [str(place) for place in range(len(first))], True
     return [field.strip() for field in first], False

@@ -180,7 +180,13 @@ def _cells(rng: random.Random, good: Good, folder: Path) -> str:
             break
     try:
         write(good, folder, rows)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:  # this form cannot say it
+    except (
+        TypeError,
+        ValueError,
+        OverflowError,
+        RecursionError,
+        NotImplementedError,
+    ) as error:  # this form cannot say it
         write(good, folder, good.rows)
         said.append(f"(not written: {error!r:.80})")
     return "; ".join(said)
