@@ -138,6 +138,8 @@ def test_the_side_of_the_padding_changes_no_answer_and_no_row_knows_its_batch(fa
     if family.inputs == "pixels":
         return
     model = tiny_model(family)
+    one, other = (sentences(sided(side)).batch(range(4)).inputs for side in SIDES)
+    assert all(torch.equal(one[name], other[name]) for name in one), "searches and trainings see no difference at all"
     right, left = (sentences(sided(side)).evaluate(model) for side in SIDES)
     np.testing.assert_allclose(left.losses, right.losses, atol=1e-5)
     alone = sentences(sided("left")).evaluate(model, size=1)
