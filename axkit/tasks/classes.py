@@ -12,6 +12,7 @@ import numpy as np
 
 from axkit.errors import DataError
 from axkit.tasks.files.source import brief, some_of
+from axkit.tasks.naming import apart_when_folded, fold
 
 _FRACTION = re.compile(r"-?[0-9]+\.[0-9]+(?:e[+-]?[0-9]+)?")
 _WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]{0,17}))(?:\.0*)?")  # 3, -1, 4.0; 007 is a name
@@ -184,9 +185,10 @@ class Classes:
         names: of classes 0, 1, ...
         said: the task names them.
         survey: of the column, for whether it holds positions.
+        loosely: a cell may spell a name otherwise, as far as ``naming.fold`` goes.
     """
 
-    def __init__(self, names: Sequence[str], said: bool, survey: Survey) -> None:
+    def __init__(self, names: Sequence[str], said: bool, survey: Survey, loosely: bool = False) -> None:
         self.names = tuple(names)
         self.index = {whole_number(name.strip()) or name.strip(): place for place, name in enumerate(names)}
         self.index |= {name: place for place, name in enumerate(names)}
@@ -195,6 +197,7 @@ class Classes:
         flags = worded and len(names) == 2 and set(survey.rows) <= {"True", "False"}
         if flags and not set(survey.rows) & set(self.index):
             self.index |= {"False": 0, "True": 1}
+        self.alike = apart_when_folded(self.names) if loosely else {}
         self.known: dict[Any, int] = {}
 
     def of(self, value: Any, where: str) -> int:
@@ -216,7 +219,7 @@ class Classes:
             return self.index[value]
         text = cell_text(value, where)
         number = whole_number(text)
-        place = self.index.get(text, self.index.get(number or "", -1))
+        place = self.index.get(text, self.index.get(number or "", self.alike.get(fold(text), -1)))
         if place >= 0:
             return place
         if number is not None and self.positions and 0 <= int(number) < len(self.names):

@@ -56,7 +56,7 @@ class LabelColumn(ABC):
 
     def __init__(self, spec: TaskSpec, meaning: Meaning, survey: Survey) -> None:
         self.spec, self.meaning = spec, meaning
-        self.classes = Classes(meaning.naming.read, meaning.naming.by_place, survey)
+        self.classes = Classes(meaning.naming.read, meaning.naming.by_place, survey, meaning.naming.loosely)
 
     @classmethod
     def pieces(cls, spec: TaskSpec, value: Any, where: str) -> Sequence[Any]:

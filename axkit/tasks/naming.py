@@ -25,6 +25,7 @@ class Naming:
         read: names of labels as the cells have them.
         names: of classes 0, 1, ..., which are the outputs of the head.
         places: the class of each name in ``read``.
+        loosely: a cell may spell a name in another way, as far as :func:`fold` goes: the names are a head's.
         by_place: cells of numbers are places in ``read``, whose names are words.
         why: where names and order come from, for the plan.
     """
@@ -33,6 +34,7 @@ class Naming:
     names: tuple[str, ...] = ()
     places: tuple[int, ...] = ()
     by_place: bool = False
+    loosely: bool = False
     why: str = ""
 
     @property
@@ -107,10 +109,10 @@ def agree(
 
 def _of_data(spec: TaskSpec, read: tuple[str, ...], said: bool, why: str) -> Naming:
     if not spec.label_map:
-        return Naming(read, read, tuple(range(len(read))), said, why)
+        return Naming(read, read, tuple(range(len(read))), said, why=why)
     new = [spec.renamed(name) for name in read]
     names = tuple(dict.fromkeys(new)) if said else tuple(sorted(set(new)))
-    return Naming(read, names, tuple(names.index(name) for name in new), said, f"{why}, renamed by label_map")
+    return Naming(read, names, tuple(names.index(name) for name in new), said, why=f"{why}, renamed by label_map")
 
 
 def _by_place(task: Task, head: Head, wanted: tuple[str, ...], said: bool) -> Naming:
@@ -125,7 +127,7 @@ def _by_place(task: Task, head: Head, wanted: tuple[str, ...], said: bool) -> Na
         )
     read = tuple(map(str, range(count))) if numbers else wanted
     order = "" if said or numbers else ", in alphabetical order; if it is another, set 'label_names'"
-    return Naming(read, head.names if numbers else wanted, tuple(range(count)), said, why + order)
+    return Naming(read, head.names if numbers else wanted, tuple(range(count)), said, why=why + order)
 
 
 def _by_name(task: Task, head: Head, wanted: tuple[str, ...], said: bool) -> Naming:
@@ -148,12 +150,12 @@ def _by_name(task: Task, head: Head, wanted: tuple[str, ...], said: bool) -> Nam
     free = [place for place in range(len(head.names)) if place not in found.values()]
     read = wanted if said else (*wanted, *(head.names[place] for place in free if head.names[place] not in found))
     places = tuple(found[name] if name in found else exact[name] for name in read)
-    return Naming(read, head.names, places, said, _why(head, wanted, said, found, mapped, free))
+    return Naming(read, head.names, places, said, not said, _why(head, wanted, said, found, mapped, free))
 
 
 def _places(spec: TaskSpec, wanted: Sequence[str], head: Head, exact: Mapping[str, int]) -> dict[str, int]:
     """Label of the data -> output; what has none is left out."""
-    alike, mapped, found = _folded(head.names), spec.label_map or {}, {}
+    alike, mapped, found = apart_when_folded(head.names), spec.label_map or {}, {}
     for name in wanted:
         if name in mapped:
             found[name] = exact[spec.renamed(name)]
@@ -175,7 +177,7 @@ def _by_number(task: Task, head: Head, wanted: tuple[str, ...]) -> Naming:
             f"a model without a head, or say what the numbers stand for in 'label_map' (0: {head.names[0]})"
         )
     return Naming(
-        head.names, head.names, tuple(range(count)), True, "the model's names; number i of the data is its label i"
+        head.names, head.names, tuple(range(count)), True, why="the model's names; number i of the data is its label i"
     )
 
 
@@ -219,7 +221,7 @@ def fold(name: str) -> str:
     return re.sub(r"[\s_-]+", "", name.casefold())
 
 
-def _folded(names: Sequence[str]) -> dict[str, int]:
+def apart_when_folded(names: Sequence[str]) -> dict[str, int]:
     """Folded name -> place, for names that stay apart."""
     counts = Counter(map(fold, names))
     return {fold(name): place for place, name in enumerate(names) if counts[fold(name)] == 1}
@@ -235,6 +237,6 @@ def order_for(names: Sequence[str], head: Head) -> tuple[int, ...] | None:
         return places if tuple(names) == head.names else None
     if tuple(names) == head.names or not head.is_named or not Head(tuple(names), "").is_named:
         return places
-    alike = _folded(head.names)
+    alike = apart_when_folded(head.names)
     found = tuple(head.names.index(name) if name in head.names else alike.get(fold(name), -1) for name in names)
     return found if sorted(found) == list(places) else None

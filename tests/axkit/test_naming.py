@@ -100,6 +100,10 @@ def test_a_rare_label_may_be_missing_anywhere():
     assert told(loaded)["contradiction"] == "contradiction"
     assert "none of contradiction" in loaded.naming
     assert load(["neutral", "entailment"], NLI, test=["neutral"]).label_names == NLI
+    shouted = load(["neutral", "entailment"], [name.upper() for name in NLI], test=["contradiction", "neutral"])
+    assert told(shouted)["contradiction"] == "CONTRADICTION", "train does not tell how it is spelled"
+    with pytest.raises(DataError, match="label 'other' is none of"):
+        load(["neutral", "entailment"], NLI, test=["other"])
 
 
 @pytest.mark.parametrize(
