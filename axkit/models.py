@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import json
+import math
 import os
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from axkit import fence, registry
-from axkit.errors import CheckpointError, did_you_mean
+from axkit.anatomy.family import Family, family_of
+from axkit.checkpoint.config import NAME as CONFIG
+from axkit.checkpoint.config import check_sizes
+from axkit.checkpoint.config import read_config as read_config
+from axkit.checkpoint.fit import check_fit
+from axkit.checkpoint.header import read_header as read_header
+from axkit.checkpoint.tokenizer import check_tokenizer, check_vocabulary, pieces
+from axkit.checkpoint.weights import read_headers
+from axkit.errors import CheckpointError, NotApplicable, did_you_mean
 
-_PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
 _WANTED = ["*.json", "*.safetensors", "*.txt", "*.model"]
 
 
@@ -96,78 +102,75 @@ def known_models() -> list[str]:
 
 
 def check_folder(folder: Path) -> Path:
-    """Refuse a folder that is no safe, whole checkpoint.
+    """Refuse a folder that is no safe, whole checkpoint; nothing is loaded, and nothing of it is run.
 
     Raises:
         CheckpointError: names the file and the way out.
     """
     config = read_config(folder)
-    if "model_type" not in config:
-        raise CheckpointError(f"{folder}/config.json names no model_type: it is no transformers checkpoint")
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        if any(path for pattern in _PICKLES for path in folder.glob(pattern)):
-            raise CheckpointError(
-                f"{folder} holds a pickle checkpoint, which axkit never opens; save it again as safetensors "
-                f"(model.save_pretrained writes them)"
-            )
-        raise CheckpointError(f"{folder} holds no safetensors file; save the model there with save_pretrained")
-    for path in weights:
-        read_header(path)
+    header = read_headers(folder)
+    if os.path.lexists(folder / "adapter_config.json"):
+        raise CheckpointError(f"{folder} holds an adapter beside its model; merge it into the model and save the whole")
+    if config.get("quantization_config") is not None and not _is_ours(folder, config["quantization_config"]):
+        raise CheckpointError(
+            f"{folder} was quantized elsewhere (quantization_config in {CONFIG}); take the model before it was "
+            f"quantized, and a recipe with a pass that quantizes it"
+        )
+    family = _family(config["model_type"])
+    if family is not None:
+        check_sizes(config, family, folder / CONFIG)
+        check_fit(folder, config, family, header)
     return folder
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """config.json of a checkpoint folder.
+def check_reader(folder: Path) -> None:
+    """Refuse a checkpoint whose tokenizer has files that make none, or ids that its model does not have.
 
     Raises:
-        CheckpointError: missing or damaged.
+        CheckpointError: names the file and the way out.
     """
-    path = folder / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{folder} is no checkpoint: it has no config.json") from None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read ({error}); restore it or save the model again") from error
-    if not isinstance(config, dict):
-        raise CheckpointError(f"{path} is not a JSON object; restore it or save the model again")
-    return config
+    config = read_config(folder)
+    family = _family(config["model_type"])
+    if family is not None and family.inputs == "tokens":
+        check_tokenizer(folder)
+        check_vocabulary(folder, config)
 
 
-def read_header(path: Path) -> dict[str, Any]:
-    """The header of a safetensors file: tensor name -> dtype, shape, offsets. Checks that the file is whole.
+def check_teacher(student: Path, teacher: str) -> None:
+    """Refuse a teacher that is no checkpoint, or whose tokenizer splits text into other pieces, as far as files say it.
+
+    Args:
+        student: its folder.
+        teacher: as in a recipe.
 
     Raises:
-        CheckpointError: damaged or truncated.
+        CheckpointError: as :func:`local_folder` and :func:`check_reader`, or for the pieces.
     """
-    damaged = CheckpointError(f"{path} is truncated or damaged; copy or save it again")
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.read(8)
-        if len(start) < 8:
-            raise damaged
-        (length,) = struct.unpack("<Q", start)
-        if length > size - 8:
-            raise damaged
-        try:
-            header: dict[str, Any] = json.loads(file.read(length))
-            end = max((t["data_offsets"][1] for name, t in header.items() if name != "__metadata__"), default=0)
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-            raise damaged from error
-    if 8 + length + end != size:
-        raise damaged
-    header.pop("__metadata__", None)
-    return header
+    check_name(teacher)
+    folder = local_folder(teacher)
+    check_reader(folder)
+    theirs = pieces(folder)
+    if theirs is not None and pieces(student) not in (None, theirs):
+        raise CheckpointError(f"model '{teacher}' splits text into other pieces; take one with the same vocabulary")
 
 
 def count_parameters(folder: Path) -> int:
     """Values in the weights of a checkpoint, read off the file headers."""
-    total = 0
-    for path in folder.glob("*.safetensors"):
-        for tensor in read_header(path).values():
-            count = 1
-            for extent in tensor["shape"]:
-                count *= extent
-            total += count
-    return total
+    return sum(math.prod(tensor["shape"]) for tensor in read_headers(folder).values())
+
+
+def _is_ours(folder: Path, quantization: Any) -> bool:
+    """Whether axkit's own passes could have left it: bitsandbytes', in a folder with a manifest."""
+    return (
+        isinstance(quantization, dict)
+        and quantization.get("quant_method") == "bitsandbytes"
+        and os.path.lexists(folder / "axkit.json")
+    )
+
+
+def _family(model_type: str) -> Family | None:
+    """The family, or None where :func:`family_of` will say that there is none."""
+    try:
+        return family_of(model_type)
+    except NotApplicable:
+        return None

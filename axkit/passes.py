@@ -209,6 +209,10 @@ class Pass(ABC, Generic[C]):
         """What it must be lent under these settings; ``needs``, unless a setting spares some of it."""
         return self.needs
 
+    def models(self, config: C) -> tuple[str, ...]:  # an override is optional
+        """Models that it opens besides the run's own, by the names that a recipe gives them."""
+        return ()
+
     def foresee(self, config: C) -> str:  # an override is optional
         """One sentence for the plan: what is known beforehand of how this will end here; touches no tensor."""
         return ""

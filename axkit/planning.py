@@ -269,6 +269,7 @@ def _check_family(plan: Plan) -> None:
             f"start from the model that it was made of"
         )
     family = plan.family
+    models.check_reader(plan.model_folder)
     kind = plan.task.spec.kind
     if family.inputs != inputs_of(kind):
         said = {"tokens": "text", "pixels": "images"}
@@ -281,6 +282,9 @@ def _check_family(plan: Plan) -> None:
             for one in (step, *step.inner.values()):
                 with fence.answering(one.who, "failed in its check", one.is_ours):
                     one.runner.check(family, one.config)
+                    named = one.runner.models(one.config)
+                for name in named:
+                    models.check_teacher(plan.model_folder, name)
         except AxkitError as error:
             faults.append(f"{plan.source.place(('passes', step.index, 'pass'))}: '{step.name}': {error}")
     if faults:

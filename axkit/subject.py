@@ -10,6 +10,7 @@ from typing import Any
 from axkit.anatomy.family import Family
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import Layer, carve, check_first_token, layers_of
+from axkit.errors import CheckpointError
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,13 @@ class TrailStep:
         """The inverse of :meth:`to_json`.
 
         Raises:
-            CheckpointError: the structure is damaged.
+            CheckpointError: the data is no such step.
         """
+        wanted = {"name": str, "source": str, "config": dict, "state": dict | None, "facts": dict}
+        if not isinstance(data, Mapping) or not all(
+            key in data and isinstance(data[key], kind) for key, kind in wanted.items()
+        ):
+            raise CheckpointError("the checkpoint's trail is damaged; copy the whole folder again")
         structure = Structure.from_json(data["structure"]) if "structure" in data else end
         return cls(data["name"], data["source"], data["config"], data["state"], data["facts"], structure)
 

@@ -95,6 +95,10 @@ class Distill(Pass[DistillConfig]):
         if config.teacher != "dense":
             model_config(config.teacher)
 
+    def models(self, config: DistillConfig) -> tuple[str, ...]:
+        """The teacher's folder, name or hub id."""
+        return () if config.teacher == "dense" else (config.teacher,)
+
     def needs_of(self, config: DistillConfig) -> frozenset[str]:
         """A teacher of its own spares the dense model."""
         return self.needs if config.teacher == "dense" else self.needs - {"teacher"}

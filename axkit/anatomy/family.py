@@ -46,6 +46,9 @@ class ConfigNames(_Data):
     image_size: str | None = Field(None, description="Needed where the inputs are pixels; an int, or height and width.")
     patch_size: str | None = Field(None, description="Likewise.")
     attention_dropout: str | None = Field(None, description="Needed where first_token_heads names one.")
+    positions: str | None = Field(None, description="Rows of the position table; None where there is no such table.")
+    positions_if: str | None = Field(None, description="The flag without which there is none.")
+    token_types: str | None = Field(None, description="Rows of the table of token types.")
 
 
 class Removed(_Data):
@@ -70,6 +73,9 @@ class Family(_Data):
         removed: what stands in for a removed block.
         inputs: what the model reads.
         leading_tokens: those before the patches of an image, such as the class token.
+        positions_after_padding: positions are counted from the padding token's id on: that many rows of the table, and
+            one more, are for no token, and the tokenizer must pad with the id that the config names.
+        ignored_inputs: what a tokenizer may give and the model's forward does not take.
         pre_norm: the norm stands before its block, inside the residual branch: it goes with the block.
         gated_ffn: ``ffn_in`` has two rows for each neuron, value and gate: neuron n has rows n and n + ffn_width.
         shared_layers: config fields that count physical layers, each of which must be 1: one layer is computed many
@@ -80,6 +86,7 @@ class Family(_Data):
             which is heads times head size.
         also_per_head: further projections with rows for each head; those that a checkpoint lacks are passed over.
         read_directly: modules whose weight is read, not called: it must stay a float tensor.
+        pretraining: modules beside the base model that only pretraining reads; a checkpoint may still hold them.
         first_token_heads: heads whose output depends on the first token's last state alone.
         reads_last_token: a classifier reads the last token that is no padding, by the config's ``pad_token_id``.
         limits: what cannot be done, and why: ability -> half a sentence, for messages and the docs.
@@ -94,6 +101,8 @@ class Family(_Data):
     removed: Removed
     inputs: Literal["tokens", "pixels"] = "tokens"
     leading_tokens: int = 0
+    positions_after_padding: bool = False
+    ignored_inputs: tuple[str, ...] = ()
     pre_norm: bool = False
     gated_ffn: bool = False
     shared_layers: tuple[str, ...] = ()
@@ -102,6 +111,7 @@ class Family(_Data):
     core_attributes: dict[str, Literal["heads", "width"]] = {}
     also_per_head: tuple[str, ...] = ()
     read_directly: tuple[str, ...] = ()
+    pretraining: tuple[str, ...] = ()
     first_token_heads: tuple[str, ...] = ()
     reads_last_token: bool = False
     limits: dict[str, str] = {}
@@ -183,6 +193,15 @@ class Family(_Data):
         if value is None and what == "ffn_width" and self.config.ffn_over_hidden:
             value = self.config.ffn_over_hidden * self.size(config, "hidden")
         return int(value)
+
+    def tokens_at_most(self, config: Any) -> int | None:
+        """Tokens that the position table has rows for; None where there is no table, or the config does not say."""
+        flag = self.config.positions_if
+        rows = getattr(config, self.config.positions, None) if self.config.positions else None
+        if rows is None or (flag is not None and not getattr(config, flag, True)):
+            return None
+        kept = (getattr(config, "pad_token_id", None) or 0) + 1 if self.positions_after_padding else 0
+        return int(rows) - kept
 
     def image_extent(self, config: Any) -> tuple[int, int]:
         """(height, width) of the images that a model reads."""

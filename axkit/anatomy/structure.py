@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from axkit.errors import CheckpointError
+
+_RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?", re.ASCII)
+_MOST = {"layers": 1000, "n_heads": 4096, "ffn_width": 1 << 21}
+_MOST_AT_ALL = 1 << 22  # heads and neurons of all layers, far above any model: what a file may make us count out
 
 
 def to_ranges(indices: Iterable[int]) -> str:
@@ -20,12 +25,21 @@ def to_ranges(indices: Iterable[int]) -> str:
     return ",".join(f"{a}-{b}" if b > a else f"{a}" for a, b in runs)
 
 
-def from_ranges(text: str) -> tuple[int, ...]:
-    """The inverse of :func:`to_ranges`."""
+def from_ranges(text: str, end: int = _MOST_AT_ALL) -> tuple[int, ...]:
+    """The inverse of :func:`to_ranges`, of indices below ``end``.
+
+    Raises:
+        ValueError: it is no such text; nothing is counted out before the bounds are known to be below ``end``.
+    """
     indices: list[int] = []
-    for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        indices.extend(range(int(first), int(last or first) + 1))
+    for part in text.split(",") if text else ():
+        found = _RANGE.fullmatch(part)
+        if found is None:
+            raise ValueError(f"'{part:.40}' is no range")
+        first, last = int(found[1]), int(found[2] or found[1])
+        if not (indices[-1] if indices else -1) < first <= last < end:
+            raise ValueError(f"'{part:.40}' is not within what is left below {end}")
+        indices.extend(range(first, last + 1))
     return tuple(indices)
 
 
@@ -164,18 +178,14 @@ class Structure:
             CheckpointError: the data is no structure.
         """
         try:
-            layers = tuple(
-                LayerStructure(
-                    from_ranges(layer["heads"]),
-                    from_ranges(layer["neurons"]),
-                    bool(layer["attention"]),
-                    bool(layer["ffn"]),
-                    layer["hard_k"],
-                    bool(layer.get("present", True)),  # no such field before drop_layers
-                )
-                for layer in data["layers"]
-            )
-            structure = cls(layers, int(data["n_heads"]), int(data["ffn_width"]), bool(data["first_token_only"]))
+            n_heads, ffn_width = (_whole(data[name], _MOST[name]) for name in ("n_heads", "ffn_width"))
+            _whole(len(data["layers"]), _MOST["layers"])
+            found, left = [], _MOST_AT_ALL
+            for layer in data["layers"]:
+                found.append(_layer(layer, min(n_heads, left), min(ffn_width, left)))
+                left -= len(found[-1].heads) + len(found[-1].neurons)
+            layers = tuple(found)
+            structure = cls(layers, n_heads, ffn_width, _flag(data["first_token_only"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"the checkpoint's structure is damaged ({error!r}); save the model again") from error
         if any(not x.present and (x.attention or x.ffn or x.heads or x.neurons or x.hard_k) for x in layers):
@@ -183,6 +193,32 @@ class Structure:
         if not structure.is_within(cls.dense(len(layers), structure.n_heads, structure.ffn_width)):
             raise CheckpointError("the checkpoint's structure names heads or neurons that its model never had")
         return structure
+
+
+def _layer(data: Any, n_heads: int, ffn_width: int) -> LayerStructure:
+    k = data["hard_k"]
+    if k is not None and not (type(k) in (int, float) and 0 < k < 1 << 24):
+        raise ValueError(f"hard_k is {k!r:.40}")
+    return LayerStructure(
+        from_ranges(data["heads"], n_heads),
+        from_ranges(data["neurons"], ffn_width),
+        _flag(data["attention"]),
+        _flag(data["ffn"]),
+        k,
+        _flag(data.get("present", True)),  # no such field before drop_layers
+    )
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r:.40} is neither true nor false")
+    return value
+
+
+def _whole(value: Any, most: int) -> int:
+    if type(value) is not int or not 0 < value <= most:
+        raise ValueError(f"{value!r:.40} is no whole number from 1 to {most}")
+    return value
 
 
 def _pick(present: tuple[int, ...], positions: Iterable[int], what: str, layer: int) -> tuple[int, ...]:

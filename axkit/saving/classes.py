@@ -13,6 +13,8 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from pydantic import ValidationError
+
 from axkit import registry
 from axkit.anatomy.family import family_of
 from axkit.anatomy.structure import Structure
@@ -102,7 +104,14 @@ def _restore(subject: Subject, step: TrailStep) -> None:
         pass_class = registry.get(registry.PASSES, step.name)
     except AxkitError as error:
         raise CheckpointError(f"this model needs the pass '{step.name}' of {step.source}: {error}") from error
-    pass_class().restore(subject, pass_class.Config.model_validate(step.config), step.state)
+    try:
+        config = pass_class.Config.model_validate(step.config)
+    except ValidationError as error:
+        raise CheckpointError(
+            f"the settings that the checkpoint keeps of the pass '{step.name}' are none of {step.source} "
+            f"({error.errors()[0]['msg']}); copy the whole folder again"
+        ) from error
+    pass_class().restore(subject, config, step.state)
 
 
 def __getattr__(name: str) -> Any:

@@ -15,12 +15,13 @@ from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import dense_structure
 from axkit.errors import CheckpointError
 from axkit.models import check_folder, read_config
-from axkit.quiet import quiet, quiet_quantizers
+from axkit.quiet import quiet
 from axkit.saving import classes
-from axkit.subject import Subject, TrailStep
+from axkit.saving.loading import load_weights
+from axkit.saving.manifest import FORMAT, MANIFEST, check_described, check_hashes
+from axkit.saving.manifest import read_manifest as read_manifest
+from axkit.subject import Subject
 
-MANIFEST = "axkit.json"
-FORMAT = 1
 _MODEL_FILES = ("config.json", MANIFEST)
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "merges.txt")
 _READER_FILES = (*_TOKENIZER_FILES, "preprocessor_config.json")
@@ -87,34 +88,6 @@ def model_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in wanted if path.is_file())
 
 
-def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """axkit.json, or None where there is none.
-
-    Raises:
-        CheckpointError: damaged, or of a newer axkit.
-    """
-    path = folder / MANIFEST
-    if not path.is_file():
-        return None
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        version = manifest["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} is damaged ({error}); run the recipe again") from error
-    if version != FORMAT:
-        raise CheckpointError(f"{path} has format {version}, this axkit reads {FORMAT}; upgrade axkit")
-    return manifest
-
-
-def _check_hashes(folder: Path, manifest: Mapping[str, Any]) -> None:
-    for name, wanted in manifest["sha256"].items():
-        path = folder / name
-        if not path.is_file():
-            raise CheckpointError(f"{folder} lacks {name}, which its axkit.json lists; copy the whole folder")
-        if _sha256(path) != wanted:
-            raise CheckpointError(f"{path} is not the file that axkit wrote; copy it again or run the recipe again")
-
-
 def load_subject(folder: str | Path) -> Subject:
     """A saved model with its structure and trail.
 
@@ -124,53 +97,55 @@ def load_subject(folder: str | Path) -> Subject:
     folder = check_folder(Path(folder))
     manifest = read_manifest(folder)
     if manifest is not None:
-        _check_hashes(folder, manifest)
+        check_hashes(folder, manifest)
     config = read_config(folder)
     family = family_of(config["model_type"])
-    module = load_module(folder, config)
-    if manifest is None:
+    described = manifest or config.get("axkit")
+    if described is None:
+        module = load_module(folder, config)
         return Subject(module, family, dense_structure(module, family))
-    structure = Structure.from_json(manifest["structure"])
-    return Subject(module, family, structure, tuple(TrailStep.from_json(step, structure) for step in manifest["trail"]))
+    structure, trail = check_described(described, folder / (MANIFEST if manifest else "config.json"))
+    _refuse_two_stories(folder, config, structure)
+    return Subject(load_module(folder, config), family, structure, trail)
+
+
+def _refuse_two_stories(folder: Path, config: Mapping[str, Any], structure: Structure) -> None:
+    """The manifest's structure must be the one that the config rebuilds; none there is a dense model."""
+    inside = config.get("axkit")
+    told = None if inside is None else check_described(inside, folder / "config.json")[0]
+    if (told is None and not structure.is_dense) or (told is not None and told != structure):
+        raise CheckpointError(
+            f"{folder}/{MANIFEST} and config.json say different things of what is left of the model; copy the whole "
+            f"folder again"
+        )
 
 
 def load_module(folder: Path, config: Mapping[str, Any]) -> Any:
     """The transformers model of a folder, in eval mode; every weight comes from the files.
 
     Raises:
-        CheckpointError: weights are missing, left over, or of another shape.
+        CheckpointError: weights are missing, left over, of another shape, or no numbers.
     """
-    import transformers
-
     names = config.get("architectures") or ["?"]
-    model_class = getattr(classes, names[0], None) or getattr(transformers, names[0], None)
-    if model_class is None or not hasattr(model_class, "from_pretrained"):
-        raise CheckpointError(
-            f"{folder}/config.json names the unknown architecture {names[0]}; give another checkpoint"
-        )
-    quiet_quantizers()
-    try:
-        with quiet():
-            module, info = model_class.from_pretrained(
-                str(folder), local_files_only=True, use_safetensors=True, output_loading_info=True
-            )
-    except ImportError as error:
-        needed = str(error).strip().splitlines()[0]
-        raise CheckpointError(f"{folder} needs a package that is not installed ({needed}); install it") from error
-    except RuntimeError as error:
-        if "size mismatch" in str(error) or "mismatch" in str(error):
-            raise CheckpointError(f"the weights in {folder} do not fit its config.json; copy both again") from error
-        raise
-    wrong = sorted(info["missing_keys"]) + sorted(info["unexpected_keys"])
-    if wrong:
-        raise CheckpointError(
-            f"the weights in {folder} do not fit its config.json ({len(wrong)} tensors, {wrong[0]} first); "
-            f"copy both again, or run the recipe again"
-        )
+    module = load_weights(_class_of(names[0], config, folder).from_pretrained, folder, config)
     if getattr(module, "hf_quantizer", None) is not None:
         # transformers 5.23 cannot undo how it loaded quantized weights, and without this would not save them again
         module.__dict__.pop("_weight_conversions", None)
-    return module.eval()
+    return module
+
+
+def _class_of(name: str, config: Mapping[str, Any], folder: Path) -> Any:
+    """The class that a config names: one of ours, or a model of transformers that is of the config's type."""
+    import transformers
+
+    found = getattr(classes, name, None) if name.startswith("Axkit") else getattr(transformers, name, None)
+    is_model = isinstance(found, type) and issubclass(found, transformers.PreTrainedModel)
+    if found is None or not is_model or getattr(found.config_class, "model_type", None) != config["model_type"]:
+        raise CheckpointError(
+            f"{folder}/config.json names the architecture {name}, which is none of {config['model_type']}; give "
+            f"another checkpoint"
+        )
+    return found
 
 
 def load(folder: str | Path) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from axkit.errors import AxkitError, CheckpointError, DataError, NotApplicable
+from axkit.files import read_object
 from axkit.tasks.spec import Row, TaskSpec
 
 CONFIG = "preprocessor_config.json"
@@ -89,13 +90,20 @@ class ImageReader:
         unknown = [key for key, value in says.items() if key.startswith("do_") and value and key not in _STEPS]
         if unknown:
             raise CheckpointError(f"{CONFIG}: axkit does not know the step '{unknown[0]}'; switch it off")
+        for key in ("image_mean", "image_std"):
+            if says.get(key) and not (isinstance(says[key], list) and all(map(_is_number, says[key]))):
+                raise CheckpointError(f"{CONFIG}: {key} is {says[key]!r:.60}, not a list of numbers; mend the file")
         self._mean = np.array(says.get("image_mean") or [0.5] * 3, np.float32)
         self._std = np.array(says.get("image_std") or [0.5] * 3, np.float32)
         if len(self._mean) not in _CONVERTED:
             raise CheckpointError(f"{CONFIG}: images of {len(self._mean)} channels are not known; take 1 or 3")
         self._factor = np.float32(says.get("rescale_factor") or 1 / 255) if says["do_rescale"] else np.float32(1)
+        if not (np.isfinite(self._mean).all() and (self._std > 0).all() and len(self._std) == len(self._mean)):
+            raise CheckpointError(f"{CONFIG}: image_std is not above 0 for each channel of image_mean; mend the file")
         self._normalize = bool(says["do_normalize"])
         resample = says.get("resample")
+        if resample is not None and (type(resample) is not int or not 0 <= resample <= 5):
+            raise CheckpointError(f"{CONFIG}: resample is {resample!r:.40}, not a number from 0 to 5; mend it")
         self._resample = 2 if resample is None else int(resample)  # Pillow's numbers: 2 is bilinear, 0 the nearest
         self._size = _extent(says.get("size")) if says["do_resize"] else None
         self._crop = _extent(says.get("crop_size")) if says["do_center_crop"] else None
@@ -115,10 +123,11 @@ class ImageReader:
         """
         path = folder / CONFIG
         try:
-            config = json.loads(path.read_text(encoding="utf-8"))
-            return cls(config)
+            config = read_object(path)
         except FileNotFoundError:
             raise CheckpointError(f"{folder} has no {CONFIG}; save the model's image processor there") from None
+        try:
+            return cls(config)
         except AxkitError as error:
             raise CheckpointError(f"{folder}: {error}") from error
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -166,17 +175,21 @@ class ImageReader:
         (Path(folder) / CONFIG).write_text(json.dumps(self.config, indent=2), encoding="utf-8")
 
 
+_LARGEST = 4096  # of an image's edges, far above any model
 _STEPS = ("do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb")
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)
 
 
 def _extent(said: Any) -> tuple[int, ...] | None:
     """(height, width), or (short edge,); transformers' configs say it in several ways."""
-    if isinstance(said, int):
-        return (said, said)
-    if isinstance(said, Mapping) and "shortest_edge" in said:
-        return (int(said["shortest_edge"]),)
-    if isinstance(said, Mapping) and {"height", "width"} <= set(said):
-        return int(said["height"]), int(said["width"])
+    found: tuple[Any, ...] = (said, said)
+    if isinstance(said, Mapping):
+        found = (said["shortest_edge"],) if "shortest_edge" in said else (said.get("height"), said.get("width"))
+    if all(type(one) is int and 0 < one <= _LARGEST for one in found):
+        return found
     raise CheckpointError(f"{CONFIG}: size {said!r} is not known; give height and width, or shortest_edge")
 
 

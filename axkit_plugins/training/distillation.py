@@ -59,7 +59,7 @@ def _teacher(name: str, student: Subject, tools: Tools) -> Subject:
         teacher = Subject(tools.teacher, student.family, dense)
     else:
         names = tuple(student.module.config.id2label.values())
-        teacher = open_subject(name, tools.tokenizer, tools.train.kind, names)
+        teacher = open_subject(name, tools.tokenizer, tools.train.kind, names, int(tools.train.lengths.max()))
     ours, theirs = (one.module.config.num_labels for one in (student, teacher))
     if ours != theirs:
         raise NotApplicable(

@@ -146,7 +146,7 @@ throughput_b32_per_s_dense throughput_b32_per_s_result wall_s peak_memory_bytes"
         ("model=notmodel", "has no config.json"),
         ("model=pickled", "pickle"),
         ("model=truncated", "truncated"),
-        ("model=three", "has a head for 3 labels"),
+        ("model=three", "promises DistilBertForSequenceClassification with 3 outputs"),
         ("model=strange", "knows no family 'mamba'"),
         ("task=glue/cola", "cannot be had from the hub"),
         ("passes=[{pass: int8}]", "no trained head"),
