@@ -80,6 +80,9 @@ class _Probabilities(torch.nn.Module):
         return self.dropout(_kept(p, self.oracle_k))
 
 
+CLEAR = 2e-6  # of a loss: what float32 may err, and some
+
+
 class Masks:
     """Masks on one model; all open until something is set."""
 
@@ -126,6 +129,8 @@ def search(model, model_type, heads, width, batches, k=None, vote=0.5, tolerance
     """AxFormer as a plain loop over whole-model passes: [(element, accepted)], best loss.
 
     batches: [(inputs, labels)]; of one unpadded row each, or padded. k None: pruning only, with ``hard`` = {layer: k}.
+    No decision may hang by the last bits, which are other ones on another processor: that is a premise of whoever
+    compares with it, and asserted.
     """
     model = copy.deepcopy(model).eval()
     masks = Masks(model, model_type, heads, width)
@@ -144,9 +149,19 @@ def search(model, model_type, heads, width, batches, k=None, vote=0.5, tolerance
     best, allowed, needed = losses().mean(), tolerance * base.mean(), int(vote * len(base) // 1)
     decisions = []
 
+    def clear(element, new, *lines):
+        for line in lines:
+            assert abs(new.mean() - line) > CLEAR * line, f"premise: {element} is close to its bound; take another seed"
+        doubtful = int(((new - base).abs() < CLEAR * (new + base)).sum() - (new == base).sum())
+        assert new.mean() > lines[0] or abs((new <= base).sum() - needed - 0.5) > doubtful, (
+            f"premise: {element} is close to its votes; take another seed"
+        )
+
     def judge(element):
         nonlocal best
         new = losses()
+        is_block = element.count("/") == 1 and k is None
+        clear(element, new, best + allowed, *([max(1.1 * best, best + allowed)] if is_block else []))
         ok = bool(new.mean() < best + allowed and (new <= base).sum() > needed)
         near = bool(new.mean() < max(1.1 * best, best + allowed))
         if ok:

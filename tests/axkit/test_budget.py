@@ -15,6 +15,7 @@ from axkit.axformer.evaluate import Evaluator
 from axkit.axformer.ledger import Ledger
 from axkit.axformer.prune import AxformerPrune
 from axkit.errors import NotApplicable
+from axkit.processes import Processes
 from axkit.testing import tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
 
 
@@ -199,6 +200,23 @@ def test_the_dense_model_is_scored_and_timed_on_its_own_ids(tmp_path, monkeypatc
     rows = {tuple(row[row != 0].tolist()) for ids in asked for row in ids}
     assert rows
     assert rows <= {tuple(one) for one in tools.search.examples["input_ids"]}
+
+
+class Second(Processes):
+    """A process that does not write; the first one says 0.25 to everything."""
+
+    rank, count = 1, 2
+
+    def sum(self, values):
+        return values + 0.25
+
+
+def test_a_process_that_does_not_write_goes_by_what_the_first_one_timed(tmp_path):
+    tools = dataclasses.replace(tiny_tools(tmp_path), processes=Second())
+    ledger = Ledger(tools)
+    assert ledger.ratios(["a", "b"], lambda: pytest.fail("timed here, too")) == [0.25, 0.25]
+    ledger.took(element="x")
+    assert not tools.journal.read()
 
 
 def test_what_needs_the_dense_model_says_so():

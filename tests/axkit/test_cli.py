@@ -102,7 +102,7 @@ def test_the_main_job(run, workplace):
     for stage in report["stages"]:
         for key in ("metric_search", "bytes", "parameters", "latency_b1_ms_p50", "throughput_b32_per_s", "wall_s"):
             assert stage[key] > 0, key
-    assert summary["metric_dense"] > 90, "a task of one word is learned"
+    assert summary["metric_dense"] > 90, "premise: a task of one word is learned"
 
     code, again, _ = run("eval", str(folder))
     assert code == 0

@@ -177,7 +177,7 @@ task: {kind: classification, files: {train: train.jsonl, test: test.jsonl}, text
 passes:
   - {pass: finetune, epochs: 6, learning_rate: 3e-3, batch_size: 16}
   - {pass: q8bert, epochs: 2, learning_rate: 1e-3, batch_size: 16}
-  - {pass: int8, budget: {max_drop: 10}}
+  - {pass: int8, budget: {max_drop: 100}}
 """
     run = axkit.apply(read_source(text, "r.yaml"), runs="runs")
     assert not run.stages[2].record["undone"]
