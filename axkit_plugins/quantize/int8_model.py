@@ -113,16 +113,20 @@ def _left_in_float(
     """The fewest of the most sensitive layers that must stay in float, by bisection on the search split.
 
     Fewer layers in 8 bits need not mean a better score, so this is the least that bisection meets, and what it returns
-    was measured to hold (nothing quantized always does).
+    was measured to hold (nothing quantized always does). What an interrupted run measured is in the journal.
     """
     old = {name: model.get_submodule(name) for name in new}
+    known = {line["layers_in_float"]: line["holds"] for line in tools.journal.read() if "layers_in_float" in line}
     floor = tools.search.evaluate(model).score - max_drop
 
     def holds(count: int) -> bool:
+        if count in known:
+            return bool(known[count])
         for name in new:
             put(model, name, old[name] if name in worst_first[:count] else new[name])
         score = tools.search.evaluate(model).score
-        tools.journal.write(layers_in_float=count, metric_search=score, holds=score >= floor)
+        if tools.processes.is_main:
+            tools.journal.write(layers_in_float=count, metric_search=score, holds=score >= floor)
         return bool(score >= floor)
 
     low, high = 0, len(worst_first)

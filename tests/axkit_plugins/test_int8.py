@@ -222,6 +222,24 @@ def test_a_layer_with_an_outlier_stays_in_float(unlike_family, tmp_path):
     torch.testing.assert_close(logits_of(again.module, split), logits_of(subject.module, split))
 
 
+def test_a_killed_bisection_goes_on_from_its_journal(plain_family, tmp_path, monkeypatch):
+    dense = tiny_subject(plain_family)
+    right = tiny_tools(tmp_path).search.evaluate(dense.module).predictions
+    config = Int8.Config(max_drop=0.0)
+
+    def run(folder, lines):
+        subject, tools = tiny_subject(plain_family), tiny_tools(folder)
+        tools.search.labels = tools.search.golds = right
+        for line in lines:
+            tools.journal.write(**line)
+        return Int8().apply(subject, config, tools).state, tools.journal.read()
+
+    state, lines = run(tmp_path / "whole", [])
+    assert lines
+    for count in range(len(lines) + 1):
+        assert run(tmp_path / f"{count}", lines[:count]) == (state, lines)
+
+
 def test_a_drop_that_is_allowed_leaves_nothing_in_float(unlike_family, tmp_path):
     assert run(tiny_subject(unlike_family), tmp_path, max_drop=100.0).facts["left_in_float_layers"] == 0
 
