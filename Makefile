@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 RECIPE := recipes/distilbert_int8_axformer.yaml
 SHORT := --set samples.train=1500 --set samples.search=200 --set samples.test=300 --set passes.4.budget.max_drop=100
 
-# What differs between releases of transformers: architectures, saving, surgery, and a recipe of every kind of task.
+# What differs between releases of transformers: architectures, saving, surgery, trainings, a recipe of every kind of task.
 OLD := .venv-oldest
 OLD_TESTS := tests/axkit/test_contract.py::test_family tests/axkit/test_families.py tests/axkit/test_saving.py \
-	tests/axkit/test_surgery.py tests/axkit/test_every_task.py
+	tests/axkit/test_surgery.py tests/axkit/test_every_task.py \
+	tests/axkit_plugins/test_trainings.py tests/axkit_plugins/test_going_on.py
 
 # As on a processor of 2013: kernels sum in another order there, and torch would otherwise take the widest it finds.
 LOWERED := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 AXKIT_BFLOAT16=0
