@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from axkit import fence, models, registry
 from axkit.anatomy.family import Family, family_of
 from axkit.errors import AxkitError, RecipeError
+from axkit.order import baseline_of, check_order
 from axkit.passes import (
-    INITIAL_TRAITS,
     TEACHER_TOKENS,
     InnerStep,
     Pass,
@@ -164,10 +164,10 @@ def plan(recipe: Recipe | Source) -> Plan:
         faults.append(f"{source.place(('model',))}: {error}")
     steps = [_step(source, index, faults) for index in range(len(source.recipe.passes))]
     planned = tuple(step for step in steps if step is not None)
-    _check_order(source, planned, faults)
+    check_order(source, planned, faults)
     if faults or task is None:
         raise RecipeError(faults)
-    made = Plan(source, task, planned, _baseline(planned))
+    made = Plan(source, task, planned, baseline_of(planned))
     _check_family(made)
     _check_head(made)
     return made
@@ -233,32 +233,6 @@ def _configured(
         if not isinstance(named, frozenset | set) or not all(isinstance(one, str) for one in named):
             raise TypeError(f"needs, requires and ends are sets of words, not {named!r}")
     return step
-
-
-def _check_order(source: Source, steps: tuple[PlannedStep, ...], faults: list[str]) -> None:
-    """Refuse a pass after one that ended what it needs."""
-    ended: dict[Trait, PlannedStep] = {}
-    for step in steps:
-        where = source.place(("passes", step.index, "pass"))
-        lost = sorted(step.requires & ended.keys())
-        if lost:
-            earlier = ended[lost[0]]
-            swapped = step.runner.ends & earlier.requires  # then the other order fails too
-            way_out = "leave one of the two out" if swapped else f"put '{step.name}' before it"
-            faults.append(
-                f"{where}: '{step.name}' needs {lost[0]}, which '{earlier.name}' (pass {earlier.index}) ends; {way_out}"
-            )
-        for trait in sorted(step.requires - INITIAL_TRAITS - ended.keys()):
-            faults.append(f"{where}: '{step.name}' needs {trait}, which no earlier pass brings")
-        for trait in step.runner.ends:
-            ended.setdefault(trait, step)
-
-
-def _baseline(steps: tuple[PlannedStep, ...]) -> int:
-    count = 0
-    while count < len(steps) and steps[count].trains_alone:
-        count += 1
-    return count
 
 
 def _check_family(plan: Plan) -> None:

@@ -12,9 +12,9 @@ import pytest
 import torch
 from ours import OURS, SETTINGS
 
-from axkit import planning
 from axkit.anatomy.family import family_of
 from axkit.errors import NotApplicable, RecipeError
+from axkit.order import check_order
 from axkit.planning import plan
 from axkit.quiet import quiet
 from axkit.recipe import read_source
@@ -47,7 +47,7 @@ def planned(*names):
     steps = "".join(f"  - {json.dumps({'pass': name, **SETTINGS.get(name, {})})}\n" for name in names)
     task = "{kind: classification, files: {train: train.jsonl, test: test.jsonl}, text: sentence, label: label}"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("axkit.planning._baseline", lambda steps: 0)  # as if in a longer recipe: there is a teacher
+        patch.setattr("axkit.planning.baseline_of", lambda steps: 0)  # as if in a longer recipe: there is a teacher
         return plan(read_source(f"axkit: 1\nname: x\nmodel: model\ntask: {task}\npasses:\n{steps}", "r.yaml")).steps
 
 
@@ -138,9 +138,7 @@ def order_faults(steps):
         f"axkit: 1\nname: x\nmodel: m\ntask: t\npasses: [{', '.join(['{pass: int8}'] * len(steps))}]", "r"
     )
     faults = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("axkit.planning._baseline", lambda steps: 0)
-        planning._check_order(source, tuple(dataclasses.replace(s, index=i) for i, s in enumerate(steps)), faults)
+    check_order(source, [dataclasses.replace(step, index=index) for index, step in enumerate(steps)], faults)
     return faults
 
 
