@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -128,6 +130,10 @@ def show_plan(plan: Plan, console: Console) -> None:
         console.print(f"{name:<6} {counts}", highlight=False, markup=False)
     if rows.naming:
         console.print(f"labels {rows.naming}", highlight=False, markup=False)
+    if _pads_left(plan.model_folder):
+        console.print(
+            "note   the tokenizer pads on the left; axkit pads on the right, and saves it so", highlight=False
+        )
     for (here, there), count in rows.overlaps.items():
         console.print(f"note   {count} {there} rows also stand in {here}", highlight=False)
     table = Table("", "pass", "settings", "budget", "ends")
@@ -158,3 +164,11 @@ def _cell(value: Any) -> str:
     if value is None:
         return "-"
     return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _pads_left(folder: Path) -> bool:
+    """Whether a tokenizer_config.json says so; one that is damaged is told of elsewhere."""
+    try:
+        return bool(json.loads((folder / "tokenizer_config.json").read_text("utf-8")).get("padding_side") == "left")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return False

@@ -7,11 +7,12 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 from transformers.tokenization_python import PreTrainedTokenizer
 
-from axkit import using
+from axkit import cli, using
 from axkit.anatomy.family import family_of
 from axkit.errors import CheckpointError, DataError
 from axkit.quiet import quiet
@@ -272,3 +273,14 @@ def test_answers_are_found_where_they_stand(kind, side, truncation, special):
             return type("Output", (), {"start_logits": out[..., 0], "end_logits": out[..., 1]})
 
     assert split.evaluate(Right(), size=len(split)).score == 100
+
+
+def test_the_plan_says_that_it_pads_otherwise(workplace):
+    def told():
+        done = CliRunner().invoke(cli.cli, ["plan", "recipe.yaml"])
+        assert done.exception is None, done.exception
+        return "the tokenizer pads on the left" in done.stdout
+
+    assert not told()
+    sided("left").save_pretrained(workplace / "model")
+    assert told()
