@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from axkit import measure
-from axkit.passes import Journal, Tools
+from axkit import contract, fence, measure
+from axkit.passes import Journal, Result, Tools
 from axkit.planning import Plan, PlannedStep
 from axkit.processes import Processes
 from axkit.progress import Progress
@@ -76,7 +76,7 @@ class Workbench:
         start = time.perf_counter()
         torch.manual_seed(self.plan.recipe.seed + step.index)
         worked = subject.copy()
-        result = step.runner.apply(worked, step.config, self._tools(step, journal, scratch))
+        result = self._held(step, worked, self._tools(step, journal, scratch))
         seconds = time.perf_counter() - start
         worked.module.eval()
         worked.passed(TrailStep(step.name, step.distribution, config, result.state, result.facts))
@@ -93,6 +93,20 @@ class Workbench:
             if result.tokenizer is not None:
                 self.tokenize(tokenizer)
         return worked, record | self._measured(worked, after), after
+
+    def _held(self, step: PlannedStep, worked: Subject, tools: Tools) -> Result:
+        """What a pass gives back, held against its contract."""
+        mark = contract.Mark.of(tools.teacher) if tools.teacher is not None else None
+        learned = contract.learning(worked)
+        with fence.working(step.who):
+            result = step.runner.apply(worked, step.config, tools)
+        contract.hold(step.who, contract.result_faults(result))
+        if mark is not None:
+            contract.hold(step.who, mark.faults(tools.teacher))
+        contract.hold(step.who, contract.subject_faults(worked, step.runner, learned))
+        if result.state is None:
+            contract.hold(step.who, contract.structure_faults(worked))
+        return result
 
     def _tools(self, step: PlannedStep, journal: Journal, scratch: Path) -> Tools:
         tools = Tools(
@@ -116,7 +130,10 @@ class Workbench:
             inner = step.inner[setting]
             runs[setting] += 1
             place = scratch / f"{setting}-{runs[setting]}"
-            return inner.runner.apply(subject, inner.config, replace(tools, scratch=place)).facts
+            with fence.working(inner.who):
+                result = inner.runner.apply(subject, inner.config, replace(tools, scratch=place))
+            contract.hold(inner.who, contract.result_faults(result))
+            return result.facts
 
         return replace(tools, run=run)
 

@@ -127,7 +127,9 @@ def is_clear(sentence: str, folder: Path) -> bool:
     """One line of bearable length that names a place: a file of the case, a line, or something in quotes."""
     one = bool(sentence.strip()) and len(sentence.splitlines()) == 1 and len(sentence) <= LONGEST_SENTENCE
     names = [folder.name, *(path.name for path in folder.rglob("*"))] if folder.is_dir() else [folder.name]
-    placed = any(name in sentence for name in names) or re.search(r"'.+'|\bline \d|\brow \d|--\w+", sentence)
+    placed = any(name in sentence for name in names) or re.search(
+        r"'.+'|\w\.(json|safetensors|yaml|txt|model)\b|\bline \d|\brow \d|--\w+", sentence
+    )
     return one and bool(placed)
 
 
