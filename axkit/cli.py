@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +22,7 @@ from axkit.planning import Plan, plan
 from axkit.processor import keep_primitives
 from axkit.recipe import load_source
 
+_MOST_FAULTS = 50
 _OVERRIDES = (
     click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Override, e.g. passes.0.epochs=1."),
     click.option("--model", help="Override the recipe's model."),
@@ -232,19 +236,22 @@ def predict_command(folder: str, text: str, pair: str | None) -> None:
 
 def main() -> None:
     """Entry point: what the user can mend is one sentence and exit code 2; a bug keeps its traceback."""
+    _show_everything()
     keep_primitives()  # here, because nothing has imported torch yet
     try:
-        cli.main(standalone_mode=False)
+        cli.main(prog_name="axkit", standalone_mode=False)
     except AxkitError as error:
         _fail(error)
     except click.exceptions.Abort:
         _fail(AxkitError("interrupted; nothing was left half-written"))
     except click.ClickException as error:
-        error.show()
-        sys.exit(2)
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "axkit"
+        _fail(AxkitError(f"{error.format_message().rstrip('.')}; '{path} --help' tells what there is"))
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except BrokenPipeError:
+        _leave_the_pipe()
         sys.exit(0)
     except OSError as error:
         told = as_storage_error(error, error.filename or "the disk")
@@ -253,8 +260,23 @@ def main() -> None:
         _fail(told)
 
 
+def _show_everything() -> None:
+    """What a terminal's encoding lacks is shown escaped; a label in another script ends no command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _leave_the_pipe() -> None:
+    """Whoever read has gone: what is still buffered goes nowhere, without a word at the end."""
+    with contextlib.suppress(OSError, ValueError, io.UnsupportedOperation):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _fail(error: AxkitError) -> None:
     faults = error.faults if isinstance(error, RecipeError) else (str(error),)
-    for fault in faults:
+    for fault in faults[:_MOST_FAULTS]:
         click.echo(f"error: {fault}", err=True)
+    if len(faults) > _MOST_FAULTS:
+        click.echo(f"error: and {len(faults) - _MOST_FAULTS:,} more like these", err=True)
     sys.exit(2)

@@ -63,7 +63,16 @@ class StorageError(AxkitError):
     """The disk refused a write; what was finished before it stays."""
 
 
-_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.ENOTDIR)
+_STORAGE = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EFBIG,
+    errno.ENOTDIR,
+    errno.ENAMETOOLONG,
+)
 
 
 def as_storage_error(error: OSError, where: object) -> StorageError | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from axkit import registry
+from axkit import fence, registry
 from axkit.subject import Subject, TrailStep
 
 
@@ -25,5 +25,6 @@ def rehearsed(subject: Subject) -> Subject:
     copy = subject.copy()
     for step in _left(subject).values():
         pass_class = registry.get(registry.PASSES, step.name)
-        pass_class().rehearse(copy, pass_class.Config.model_validate(step.config), step.state or {})
+        with fence.working(fence.whose("pass", step.name, step.source)):
+            pass_class().rehearse(copy, pass_class.Config.model_validate(step.config), step.state or {})
     return copy

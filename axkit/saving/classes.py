@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from axkit import registry
+from axkit import fence, registry
 from axkit.anatomy.family import family_of
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import dense_structure
@@ -106,12 +106,15 @@ def _restore(subject: Subject, step: TrailStep) -> None:
         raise CheckpointError(f"this model needs the pass '{step.name}' of {step.source}: {error}") from error
     try:
         config = pass_class.Config.model_validate(step.config)
+        pass_class().restore(subject, config, step.state)
     except ValidationError as error:
         raise CheckpointError(
             f"the settings that the checkpoint keeps of the pass '{step.name}' are none of {step.source} "
             f"({error.errors()[0]['msg']}); copy the whole folder again"
         ) from error
-    pass_class().restore(subject, config, step.state)
+    except SystemExit as error:
+        who = fence.whose("pass", step.name, step.source)
+        raise CheckpointError(f"{who} tried to end the process in restore ({fence.why(error)}); mend it") from error
 
 
 def __getattr__(name: str) -> Any:

@@ -251,3 +251,87 @@ def test_a_real_interrupt(workplace):
     assert "Traceback" not in err
     assert not (workplace / "runs" / "tiny").exists()
     assert not [p for p in workplace.rglob("*") if "partial" in p.name]
+
+
+def process(folder, *arguments, **environment):
+    """The command in a process of its own: streams, encoding and exit code are real."""
+    command = [sys.executable, "-m", "axkit", *arguments]
+    return subprocess.run(command, capture_output=True, cwd=folder, env={**os.environ, **environment}, check=False)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{"PYTHONIOENCODING": "ascii"}, {"LANG": "C", "PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}],
+)
+def test_a_terminal_that_knows_no_other_script(workplace, environment):
+    text = (
+        (workplace / "recipe.yaml").read_text().replace("label: label", "label: label\n  label_names: [x, großartig]")
+    )
+    (workplace / "recipe.yaml").write_text(text, encoding="utf-8")
+    done = process(workplace, "plan", "recipe.yaml", **environment)
+    assert done.returncode == 0, done.stderr
+    assert b"gro\\xdfartig" in done.stdout
+    done = process(workplace, "plan", "größe.yaml", **environment)
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith(b"error: ")]) == 1
+
+
+def test_a_reader_that_goes_away(workplace):
+    read, write = os.pipe()
+    os.close(read)
+    for command in (["passes"], ["passes", "int8"], ["plan", "recipe.yaml"], ["tasks"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "axkit", *command], stdout=write, stderr=subprocess.PIPE, check=False
+        )
+        assert b"Traceback" not in done.stderr
+        assert b"Exception ignored" not in done.stderr
+    os.close(write)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["apply", "recipe.yaml", "--ot", "x"], "--out"),
+        (["apply", "recipe.yaml", "--nothing"], "No such option"),
+        (["apply"], "Missing argument 'RECIPE'; 'axkit apply --help' tells what there is"),
+        (["apply", "a.yaml", "b.yaml"], "unexpected extra argument (b.yaml)"),
+        (["sweep", "recipe.yaml", "--seed", "x"], "--seed"),
+        (["sweep", "recipe.yaml", "--seed", "-1"], "--seed"),
+        (["sweep"], "Missing argument"),
+        (["eval", "x", "--split", "dev"], "--split"),
+        (["aply"], "No such command 'aply'"),
+        (["--nothing"], "'axkit --help' tells what there is"),
+        (["apply", ""], "no recipe at an empty path"),
+        (["apply", "."], "is a folder, no file"),
+        (["apply", "nowhere.yaml"], "no recipe at nowhere.yaml"),
+        (["apply", "x" * 300], "File name too long"),
+        (["apply", "model/config.json"], "'axkit' is missing"),
+        (["apply", "model/model.safetensors"], "is no UTF-8 text"),
+        (["apply", "recipe.yaml", "--model", ""], "'model'"),
+        (["apply", "recipe.yaml", "--model", "a: b"], "a: b"),
+        (["apply", "recipe.yaml", "--model", "~/nowhere"], "is no folder with a checkpoint"),
+        (["apply", "recipe.yaml", "--task", ""], "unknown task ''"),
+        (["apply", "recipe.yaml", "--task", "{kind: "], "--set task"),
+        (["apply", "recipe.yaml", "--out", "x" * 300], "File name too long"),
+        (["apply", "recipe.yaml", "--out", "recipe.yaml"], "recipe.yaml"),
+        (["sweep", "recipe.yaml", "--task", "nowhere.yaml"], "no task at nowhere.yaml"),
+        (["sweep", "recipe.yaml", "--task", "recipe.yaml"], "'task'"),
+        (["eval", ""], ""),
+        (["eval", "nowhere"], "nowhere"),
+        (["eval", "recipe.yaml"], "recipe.yaml"),
+        (["bench", "x" * 300], "xxx"),
+        (["predict", "/dev/null", "a"], "/dev/null"),
+        (["passes", "a\nb"], "unknown pass"),
+    ],
+)
+def test_odd_arguments_are_one_sentence(run, workplace, arguments, part):
+    assert len(refused(run(*arguments), part)) >= 1
+    assert not (workplace / "runs").exists()
+
+
+def test_many_faults_are_cut(run, workplace):
+    with (workplace / "recipe.yaml").open("a") as file:
+        file.writelines(f"key{index}: 1\n" for index in range(500))
+    lines = refused(run("apply", "recipe.yaml"), "and 450 more like these")
+    assert len(lines) == 51
