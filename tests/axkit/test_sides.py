@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -187,8 +188,16 @@ def test_a_causal_model_that_knows_no_padding_is_scored_timed_and_asked(tmp_path
     assert sum(using.predict(tmp_path, "good film").values()) == pytest.approx(1)
 
 
+def save_left(folder):
+    """A tokenizer whose file says that it pads on the left."""
+    tiny_tokenizer().save_pretrained(folder)
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"padding_side": "left"}))
+    assert PreTrainedTokenizerFast.from_pretrained(folder).padding_side == "left", "premise"
+
+
 def test_what_is_opened_pads_on_the_right_and_is_saved_so(tmp_path):
-    sided("left").save_pretrained(tmp_path / "one")
+    save_left(tmp_path / "one")
     tokenizer = open_tokenizer(tmp_path / "one")
     assert tokenizer.padding_side == "right"
     tokenizer.save_pretrained(tmp_path / "two")
@@ -282,5 +291,5 @@ def test_the_plan_says_that_it_pads_otherwise(workplace):
         return "the tokenizer pads on the left" in done.stdout
 
     assert not told()
-    sided("left").save_pretrained(workplace / "model")
+    save_left(workplace / "model")
     assert told()
