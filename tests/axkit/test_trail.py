@@ -7,93 +7,31 @@ import json
 import pytest
 import torch
 from golden import write_0_1_0
-from torch import nn
+from strangers import EndsIt, Gain, OnlyDense, Seal
 
+import axkit
 from axkit import registry
 from axkit.anatomy.family import family_of
 from axkit.errors import CheckpointError
-from axkit.passes import FLOAT_WEIGHTS, INITIAL_TRAITS, Pass, PassConfig, Result
+from axkit.passes import FLOAT_WEIGHTS, INITIAL_TRAITS, PassConfig
+from axkit.recipe import read_source
+from axkit.report.run_folder import write_run
 from axkit.saving.folder import load_subject, save
 from axkit.subject import TrailStep
 from axkit.testing import check_pass, logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
 
-
-class Gained(nn.Linear):
-    """A linear layer with a factor for each output; it can be carved, and is a plain one then."""
-
-    def __init__(self, linear):
-        super().__init__(linear.in_features, linear.out_features, linear.bias is not None, linear.weight.device)
-        self.weight, self.bias = linear.weight, linear.bias
-        self.register_buffer("gain", torch.full((linear.out_features,), 1.5, device=linear.weight.device))
-
-    def forward(self, x):
-        return super().forward(x) * self.gain
-
-
-class Sealed(nn.Module):
-    """A linear layer as nobody can carve it."""
-
-    def __init__(self, linear):
-        super().__init__()
-        self.inner = nn.Sequential(linear)
-
-    def forward(self, x):
-        return self.inner(x)
-
-
-class Gain(Pass[PassConfig]):
-    """A stranger's: weights stay float, linear layers get a buffer, and so does the model."""
-
-    Config = PassConfig
-    module = Gained
-
-    def apply(self, subject, config, tools):
-        names = [name for name, module in subject.module.named_modules() if isinstance(module, nn.Linear)]
-        state = {"names": [name for name in names if "classifier" not in name], "outputs": 24}
-        self.restore(subject, config, state)
-        return Result(state=state)
-
-    def restore(self, subject, config, state):
-        subject.module.register_buffer("temperature", torch.ones(1))
-        for name in state["names"]:
-            parent, _, last = name.rpartition(".")
-            linear = subject.module.get_submodule(name)
-            setattr(subject.module.get_submodule(parent), last, type(self).module(linear))
-
-
-class Seal(Gain):
-    module = Sealed
-
-
-class EndsIt(Seal):
-    ends = frozenset({FLOAT_WEIGHTS})
-
-
-class OnlyDense(Gain):
-    """Its restore takes every feed-forward block to be as wide as the dense model's."""
-
-    ends = frozenset({FLOAT_WEIGHTS})
-
-    def apply(self, subject, config, tools):
-        self.restore(subject, config, {"wide": len(subject.structure.layers[1].neurons)})
-        return Result(state={}, note="offsets of nothing")
-
-    def restore(self, subject, config, state):
-        wide = subject.family.size(subject.module.config, "ffn_width")
-        for layer in subject.layers:
-            if subject.structure.layers[layer.index].ffn:
-                layer.ffn_in.register_buffer("offset", torch.zeros(state.get("wide", wide)))
-
-
-STRANGERS = {"gain": Gain, "seal": Seal, "ends_it": EndsIt, "only_dense": OnlyDense}
+STRANGERS = {"gain": "Gain", "seal": "Seal", "ends_it": "EndsIt", "only_dense": "OnlyDense"}
 
 
 @pytest.fixture(autouse=True)
 def strangers(monkeypatch):
-    real = registry.get
-    monkeypatch.setattr(
-        registry, "get", lambda group, name: STRANGERS[name] if name in STRANGERS else real(group, name)
-    )
+    """Registered, as if their distribution were installed."""
+    real = registry.entries
+    theirs = {
+        name: registry.Entry(registry.PASSES, name, f"strangers:{made}", "strangers 1.0")
+        for name, made in STRANGERS.items()
+    }
+    monkeypatch.setattr(registry, "entries", lambda group: real(group) | (theirs if group == registry.PASSES else {}))
 
 
 def cut(subject, number):
@@ -209,3 +147,28 @@ def test_check_pass_refuses_a_state_that_does_not_stand_being_carved():
 def test_check_pass_refuses_a_restore_that_fits_the_dense_model_only():
     with pytest.raises(AssertionError, match=r"carved model does not reload .*; mend restore"):
         check_pass(OnlyDense, "bert", "only_dense")
+
+
+def test_a_recipe_that_carves_a_stranger_s_modules_is_kept_resumed_and_loaded(workplace):
+    text = (workplace / "recipe.yaml").read_text()
+    text = (
+        text[: text.index("passes:")]
+        + """passes:
+  - {pass: finetune, epochs: 1}
+  - {pass: gain}
+  - {pass: axformer_prune, tolerance: 1.0, vote: 0.0}
+  - {pass: int8, budget: {max_drop: 100}}
+"""
+    )
+    recipe = read_source(text, "r.yaml")
+    first = axkit.apply(recipe, runs="runs")
+    removed = first.stages[2].record["facts"]
+    assert sum(removed[f"removed_{what}"] for what in ("ffn_blocks", "attention_blocks", "heads", "neurons")), (
+        "premise: something was carved after the stranger's pass"
+    )
+    again = axkit.apply(recipe, runs="runs")
+    assert all(stage.record["reused"] for stage in again.stages)
+    write_run(first, workplace / "out")
+    loaded, split = axkit.load(workplace / "out"), tiny_split()
+    for model in (again.subject.module, loaded):
+        assert torch.equal(logits_of(model, split), logits_of(first.subject.module, split))
