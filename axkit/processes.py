@@ -126,8 +126,11 @@ def _by_another(error: RuntimeError) -> bool:
 
 
 def _meet() -> None:
+    import torch
     from torch import distributed
 
+    # accelerate would take another number of threads with the first training, where none is set
+    os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))
     try:
         distributed.init_process_group(_backend())
     except (ValueError, distributed.DistError) as error:
