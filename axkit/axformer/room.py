@@ -58,7 +58,7 @@ def reserved(size: int) -> Path:
         if path is not None:
             path.unlink(missing_ok=True)
         raise StorageError(
-            f"no room for {in_gib(size)} of cached hidden states in {place} ({error.strerror}; {_free(place)}): free "
+            f"no room for {told(size)} of cached hidden states in {place} ({error.strerror}; {_free(place)}): free "
             f"space there, name another folder in {FOLDER}, or raise cache_gib to keep more in memory; finished stages "
             f"are kept"
         ) from error
@@ -80,14 +80,14 @@ def _reserve(handle: int, size: int) -> None:
 
 def _free(place: Path) -> str:
     try:
-        return f"{in_gib(shutil.disk_usage(place).free)} free"
+        return f"{told(shutil.disk_usage(place).free)} free"
     except OSError:
         return "no such folder"
 
 
-def in_gib(size: float) -> str:
+def told(size: float) -> str:
     """Bytes, for a sentence."""
-    return f"{size / 2**30:.2f} GiB"
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
 
 
 def sizes(work: Workload, rows: int, opens: bool) -> tuple[list[int], int]:
@@ -120,10 +120,8 @@ def foreseen(config: SearchConfig, work: Workload, rows: int, opens: bool) -> st
     limit = config.cache_gib * 2**30
     disk, place = on_disk(inputs, block, limit), folder()
     more = "; more where a context takes several windows" if work.windows else ""
-    said = f"the search caches at most {in_gib(sum(inputs) + block)} of hidden states{more}"
+    said = f"the search caches at most {told(sum(inputs) + block)} of hidden states{more}"
     if not disk:
         return f"{said}, in memory"
     memory = ", which is memory itself (tmpfs)" if is_memory(place) else ""
-    return (
-        f"{said}: past cache_gib {in_gib(disk)} in files in {place}{memory}, with {_free(place)} ({FOLDER} moves them)"
-    )
+    return f"{said}: past cache_gib {told(disk)} in files in {place}{memory}, with {_free(place)} ({FOLDER} moves them)"
