@@ -31,6 +31,8 @@ def from_ranges(text: str, end: int = _MOST_AT_ALL) -> tuple[int, ...]:
     Raises:
         ValueError: it is no such text; nothing is counted out before the bounds are known to be below ``end``.
     """
+    if not isinstance(text, str):
+        raise ValueError(f"{text!r:.40} is no text of ranges")
     indices: list[int] = []
     for part in text.split(",") if text else ():
         found = _RANGE.fullmatch(part)

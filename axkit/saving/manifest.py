@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from axkit.anatomy.structure import Structure
 from axkit.checkpoint.weights import is_plain
 from axkit.errors import CheckpointError
 from axkit.files import MEGABYTE, open_regular, read_object
+from axkit.recipe import Samples
 from axkit.subject import TrailStep
 
 MANIFEST = "axkit.json"
@@ -90,8 +93,12 @@ def _check_about(about: Mapping[str, Any], path: Path) -> None:
         raise _damaged(path, "token_lengths")
     if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
         raise _damaged(path, "label_names")
-    if not isinstance(about.get("task", ""), str | dict) or not isinstance(about.get("samples", {}), dict):
-        raise _damaged(path, "task or samples")
+    if not isinstance(about.get("task", ""), str | dict):
+        raise _damaged(path, "task")
+    try:
+        Samples.model_validate(about.get("samples", {}))
+    except ValidationError as error:
+        raise _damaged(path, "samples") from error
 
 
 def _damaged(path: Path, what: str) -> CheckpointError:

@@ -12,6 +12,8 @@ from axkit.anatomy.family import family_of
 from axkit.errors import CheckpointError
 from axkit.quiet import quiet
 from axkit.saving.folder import load_subject
+from axkit.saving.opening import open_for_task
+from axkit.tasks.kinds import KINDS
 from axkit.testing import tiny_model, tiny_tokenizer
 
 
@@ -73,6 +75,17 @@ def test_what_published_checkpoints_have_more_or_less_stays_accepted(folder):
     change(folder, as_published)
     for module in (load_subject(folder).module, for_task(folder)):
         assert all(torch.equal(tensor, expected[name]) for name, tensor in module.state_dict().items())
+
+
+@pytest.mark.parametrize("kind", ["classification", "token_classification", "question_answering", "regression"])
+def test_every_kind_of_head_opens(folder, kind):
+    change(folder, without("classifier"))
+    edit(folder, architectures=["BertModel"])
+    chosen = KINDS[kind]
+    module = open_for_task(folder, chosen, 2, ["no", "yes"] if kind != "question_answering" else [], 0)
+    with quiet():
+        module.save_pretrained(folder)
+    assert type(load_subject(folder).module).__name__ == f"BertFor{chosen.head}"
 
 
 @pytest.mark.parametrize("architecture", ["Model", "ForMaskedLM", "ForPreTraining", "ForTokenClassification"])
