@@ -117,6 +117,7 @@ def _left_in_float(
     """
     old = {name: model.get_submodule(name) for name in new}
     known = {line["layers_in_float"]: line["holds"] for line in tools.journal.read() if "layers_in_float" in line}
+    tools.processes.wait()  # nobody writes before all have read
     floor = tools.search.evaluate(model).score - max_drop
 
     def holds(count: int) -> bool:
