@@ -60,6 +60,7 @@ def decoded(data: bytes, where: str) -> Any:
         raise NotApplicable("images need the package Pillow: pip install 'axkit[images]'") from None
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd tags of TIFF files that can be read
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(data), formats=_FORMATS)
             image.load()

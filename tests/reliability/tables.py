@@ -123,6 +123,16 @@ def _parquet(rows: list[dict[str, Any]], path: Path) -> None:
     pq.write_table(pa.table(columns), path)
 
 
+def _pictures(rows: list[dict[str, Any]], path: Path) -> None:
+    """As datasets writes images: their bytes within the file."""
+
+    def inside(value: Any) -> Any:
+        there = isinstance(value, str) and value.endswith(".png") and Path(value).is_file()
+        return {"bytes": Path(value).read_bytes(), "path": None} if there else value
+
+    _parquet([row | {"image": inside(row.get("image"))} for row in rows], path)
+
+
 FORMS: dict[str, list[tuple[str, Callable[..., None], dict[str, Any]]]] = {
     "plain": [
         ("csv", _delimited(","), {}),
@@ -139,7 +149,7 @@ FORMS: dict[str, list[tuple[str, Callable[..., None], dict[str, Any]]]] = {
     "lists": [("jsonl", _lines, {}), ("json", _records, {}), ("parquet", _parquet, {})],
     "tags": [("conll", _conll("\t"), {}), ("conll", _conll(" "), {}), ("jsonl", _lines, {}), ("parquet", _parquet, {})],
     "questions": [("json", _squad, {}), ("jsonl", _lines, {}), ("parquet", _parquet, {})],
-    "images": [("jsonl", _lines, {}), ("csv", _delimited(","), {})],
+    "images": [("jsonl", _lines, {}), ("csv", _delimited(","), {}), ("parquet", _pictures, {})],
 }
 
 
