@@ -2,67 +2,62 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from filelock import FileLock, Timeout
-
-from axkit.keys import stage_name
-from axkit.progress import Progress
+from axkit import owners
+from axkit.errors import CheckpointError
+from axkit.hashes import file_hash
+from axkit.journal import FileJournal
+from axkit.keys import of_any_machine, stage_name
+from axkit.progress import Progress, Silent
 from axkit.saving.atomic import atomic_folder
 from axkit.saving.folder import load_subject, save
+from axkit.saving.manifest import MANIFEST
 from axkit.subject import Subject
 
+__all__ = ["FileJournal", "StageStore"]
+
+T = TypeVar("T")
 STAGE = "stage.json"
-JOURNAL = "journal.jsonl"
-SCRATCH = "scratch"
-
-
-class FileJournal:
-    """JSON lines in a file; a line is on disk when ``write`` returns."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def write(self, **entry: Any) -> None:
-        """Append one line."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, allow_nan=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-    def read(self) -> list[dict[str, Any]]:
-        """All whole lines; a last line that was cut off is dropped, from the file too."""
-        if not self.path.is_file():
-            return []
-        text = self.path.read_text(encoding="utf-8")
-        if text and not text.endswith("\n"):
-            text = text[: text.rfind("\n") + 1]
-            self.path.write_text(text, encoding="utf-8")
-        return [json.loads(line) for line in text.splitlines()]
+JOURNAL, SCRATCH, DAMAGED, LOCK = "journal.jsonl", "scratch", "damaged", "lock"
+_BESIDE = (JOURNAL, f"{JOURNAL}.{DAMAGED}", SCRATCH, DAMAGED, LOCK, f"{LOCK}.holder")  # a stage's name and a dot
 
 
 @dataclass(frozen=True)
 class StageStore:
-    """Finished stages: ``<root>/<index>-<pass>-<key>/``, where the key says all that went in.
+    """Finished stages: ``<root>/<index>-<pass>-<key>-<machine>/``, where the keys say all that went in.
 
     Attributes:
         root: ``<runs>/.stages/<recipe name>`` of one recipe, or a folder that several share.
         shared: several runs make stages here, perhaps at the same time (docs/decisions/0013).
+        machine: of ``axkit.processor.machine_key``.
+        progress: told who is waited for, and what is damaged.
     """
 
     root: Path
     shared: bool = False
+    machine: str = ""
+    progress: Progress = field(default_factory=Silent)
 
     @contextmanager
-    def alone(self, folder: Path, progress: Progress) -> Iterator[None]:
+    def in_turn(self) -> Iterator[None]:
+        """One run at a time in a store of one recipe; what killed runs left half-written goes."""
+        if self.shared:
+            yield
+            return
+        with owners.alone(self.root.with_name(f"{self.root.name}.{LOCK}"), f"{self.root}", self.progress):
+            owners.sweep_out(self.root)
+            yield
+
+    @contextmanager
+    def alone(self, folder: Path) -> Iterator[None]:
         """In a shared store, the one process that makes a stage; others wait and find it finished.
 
         The operating system gives the lock back when its holder ends, however it ends.
@@ -70,25 +65,16 @@ class StageStore:
         if not self.shared:
             yield
             return
-        self.root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder.with_name(f"{folder.name}.lock"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            progress.say(f"Waiting for {folder.name}, which another run makes")
-            lock.acquire()
-        try:
+        with owners.alone(folder.with_name(f"{folder.name}.{LOCK}"), folder.name, self.progress):
             yield
-        finally:
-            lock.release()
 
     def folder(self, index: int, name: str, key: str) -> Path:
         """Where a stage is, or would be."""
-        return self.root / stage_name(index, name, key)
+        return self.root / stage_name(index, name, key, self.machine)
 
     def journal(self, folder: Path) -> FileJournal:
         """The journal of a stage."""
-        return FileJournal(folder.with_name(f"{folder.name}.{JOURNAL}"))
+        return FileJournal(folder.with_name(f"{folder.name}.{JOURNAL}"), self.progress)
 
     def scratch(self, folder: Path) -> Path:
         """The place of a stage that is being made, for what its pass wants to find again after an interruption."""
@@ -102,21 +88,67 @@ class StageStore:
             fresh: without that; the journal starts anew too.
         """
         if fresh:
-            self.journal(folder).path.unlink(missing_ok=True)
-            shutil.rmtree(self.scratch(folder), ignore_errors=True)
+            self._forget(folder)
         self.scratch(folder).mkdir(parents=True, exist_ok=True)
 
     def find(self, folder: Path) -> tuple[Subject, dict[str, Any]] | None:
-        """A finished stage, or None."""
-        return (load_subject(folder), self.record(folder)) if self.has(folder) else None
+        """A finished stage, or None; one that is damaged is set aside, and said so."""
+        return self._whole(folder, self.get)
 
-    def has(self, folder: Path) -> bool:
-        """Whether a stage is finished."""
-        return (folder / STAGE).is_file()
+    def known(self, folder: Path) -> dict[str, Any] | None:
+        """The record of a finished stage, as :meth:`find`."""
+        return self._whole(folder, self.record)
+
+    def _whole(self, folder: Path, read: Callable[[Path], T]) -> T | None:
+        if not folder.exists():
+            return None
+        try:
+            return read(folder)
+        except CheckpointError as error:
+            self.set_aside(folder, str(error))
+            return None
+
+    def get(self, folder: Path) -> tuple[Subject, dict[str, Any]]:
+        """A finished stage.
+
+        Raises:
+            CheckpointError: it is damaged.
+        """
+        record = self.record(folder)  # first: it says whether the manifest is whole, and that says it of all else
+        return load_subject(folder), record
+
+    def set_aside(self, folder: Path, why: str) -> None:
+        """Keep a damaged stage as ``<name>.damaged``, in the place of an earlier one, so that it is made again."""
+        aside = folder.with_name(f"{folder.name}.{DAMAGED}")
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
+        self._forget(folder)
+        self.progress.say(f"   The stage {folder.name} is damaged and is made again; it is kept as {aside} ({why})")
+
+    def _forget(self, folder: Path) -> None:
+        self.journal(folder).path.unlink(missing_ok=True)
+        shutil.rmtree(self.scratch(folder), ignore_errors=True)
 
     def record(self, folder: Path) -> dict[str, Any]:
-        """What was put beside a finished stage."""
-        found: dict[str, Any] = json.loads((folder / STAGE).read_text(encoding="utf-8"))
+        """What was put beside a finished stage.
+
+        Raises:
+            CheckpointError: it, the manifest or the journal is not as it was put.
+        """
+        path = folder / STAGE
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            found: dict[str, Any] = stored["record"]
+            whole = stored["sha256"] == _hash(found)
+            manifest, journal = (found.pop(name) for name in ("manifest_sha256", "journal_sha256"))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise CheckpointError(f"{path} cannot be read ({type(error).__name__})") from error
+        if not whole:
+            raise CheckpointError(f"{path} is not as it was written")
+        if manifest != _hash_of_file(folder / MANIFEST):
+            raise CheckpointError(f"{folder / MANIFEST} is not as it was written")
+        if journal != _hash_of_file(self.journal(folder).path):
+            raise CheckpointError(f"{self.journal(folder).path} is not as it was written")
         return found
 
     def put(
@@ -124,18 +156,49 @@ class StageStore:
     ) -> None:
         """Write a stage, whole or not at all, its record with ``bytes``; its scratch folder goes."""
         with atomic_folder(folder) as partial:
-            size = save(subject, tokenizer, partial, about)
-            full = {**record, "bytes": size}
-            (partial / STAGE).write_text(json.dumps(full, indent=1, allow_nan=False), encoding="utf-8")
+            full = {
+                **json.loads(json.dumps(record, allow_nan=False)),
+                "bytes": save(subject, tokenizer, partial, about),
+                "manifest_sha256": file_hash(partial / MANIFEST),
+                "journal_sha256": _hash_of_file(self.journal(folder).path),
+            }
+            text = json.dumps({"record": full, "sha256": _hash(full)}, indent=1, allow_nan=False)
+            (partial / STAGE).write_text(text, encoding="utf-8")
         shutil.rmtree(self.scratch(folder), ignore_errors=True)
 
-    def keep_only(self, folders: set[Path]) -> None:
-        """Drop all other stages, of earlier versions of a recipe say, and their journals."""
-        names = {folder.name for folder in folders}
-        for path in self.root.iterdir() if self.root.is_dir() else ():
-            if path.name.removesuffix(f".{JOURNAL}") in names:
+    def keep_only(self, names: set[str]) -> None:
+        """Drop all other stages, of earlier versions of a recipe say, and what is beside them.
+
+        What another run holds the lock of stays.
+
+        Args:
+            names: of stages, without the machine.
+        """
+        owners.sweep_out(self.root)
+        for path in sorted(self.root.iterdir()) if self.root.is_dir() else ():
+            name = path.name
+            if name.startswith("."):  # a living process writes it
                 continue
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink()
+            for suffix in _BESIDE:
+                name = name.removesuffix(f".{suffix}")
+            if of_any_machine(name) in names:
+                continue
+            with owners.if_free(self.root / f"{name}.{LOCK}") as free:
+                if free:
+                    _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _hash(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
+def _hash_of_file(path: Path) -> str:
+    """Empty where there is none."""
+    return file_hash(path) if path.is_file() else ""

@@ -16,11 +16,13 @@ from rich.console import Console
 from rich.table import Table
 
 from axkit import __version__, listing, processes, verdict
-from axkit.errors import AxkitError, RecipeError, as_storage_error
+from axkit.errors import AxkitError, Interrupted, RecipeError, as_storage_error, full_disk
 from axkit.figures import quantity
-from axkit.planning import Plan, plan
+from axkit.planning import plan
 from axkit.processor import keep_primitives
-from axkit.recipe import load_source
+from axkit.recipe import Source, load_source
+from axkit.signals import code_of, listening
+from axkit.writable import check_writable
 
 _MOST_FAULTS = 50
 _OVERRIDES = (
@@ -36,11 +38,11 @@ def _with_overrides(command: Any) -> Any:
     return command
 
 
-def _planned(recipe: str, settings: Sequence[str], model: str | None, task: str | None) -> Plan:
+def _source(recipe: str, settings: Sequence[str], model: str | None, task: str | None) -> Source:
     extra = [] if model is None else [f"model={json.dumps(model)}"]
     if task is not None:  # a name, or a mapping as in a recipe
         extra.append(f"task={task if task.lstrip().startswith('{') else json.dumps(task)}")
-    return plan(load_source(recipe, (*settings, *extra)))
+    return load_source(recipe, (*settings, *extra))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,24 +66,39 @@ def apply_command(
         click.echo(processes.note(), err=True)
     if together.is_main:
         click.echo(f"Checking {recipe}, its model and its data", err=True)  # a first use downloads the data
-    made = _planned(recipe, settings, model, task)
-    target = Path(out) / made.recipe.name
+    source = _source(recipe, settings, model, task)
+    target = Path(out) / source.recipe.name
+    if together.is_main:
+        check_writable(target)
+    _refuse_existing(target, force)
+    made = plan(source)
+    made.read()
+    from axkit.bars import Shown
+    from axkit.engine import apply, in_turn
+    from axkit.report import write_run_beside
+
+    progress = Shown() if together.is_main else None
+    try:
+        with in_turn(out, made.recipe.name, progress):
+            _refuse_existing(target, force)  # again: it may have taken hours until it was our turn
+            run = apply(made, out, progress, fresh)
+            if together.is_main:
+                report, place = write_run_beside(run, target, replace=force)
+    except KeyboardInterrupt as stopped:
+        raise Interrupted(
+            f"interrupted; finished stages are kept in {Path(out) / '.stages'}, and the one that was being made goes "
+            f"on from what it has written: run the same command to go on",
+            code_of(stopped),
+        ) from None
+    if together.is_main:
+        _show_report(report, place)
+        if place != target:
+            click.echo(f"{target} appeared while this was running, and is left as it is", err=True)
+
+
+def _refuse_existing(target: Path, force: bool) -> None:
     if target.exists() and not force:
         raise RecipeError(f"{target} exists already; add --force to replace it, or choose another --out")
-    from axkit.bars import Shown
-    from axkit.engine import apply
-    from axkit.report import write_run
-
-    try:
-        run = apply(made, out, Shown() if together.is_main else None, fresh)
-    except KeyboardInterrupt:
-        raise AxkitError(
-            f"interrupted; finished stages are kept in {Path(out) / '.stages'}: run the same command to go on"
-        ) from None
-    if not together.is_main:
-        return
-    report = write_run(run, target)
-    _show_report(report, target)
 
 
 def _show_report(report: dict[str, Any], target: Path) -> None:
@@ -106,7 +123,7 @@ def _show_report(report: dict[str, Any], target: Path) -> None:
 @_with_overrides
 def plan_command(recipe: str, settings: tuple[str, ...], model: str | None, task: str | None) -> None:
     """Show what a recipe would do, without doing it."""
-    listing.show_plan(_planned(recipe, settings, model, task), Console())
+    listing.show_plan(plan(_source(recipe, settings, model, task)), Console())
 
 
 @cli.command("sweep")
@@ -239,11 +256,12 @@ def main() -> None:
     _show_everything()
     keep_primitives()  # here, because nothing has imported torch yet
     try:
-        cli.main(prog_name="axkit", standalone_mode=False)
+        with listening():
+            cli.main(prog_name="axkit", standalone_mode=False)
     except AxkitError as error:
         _fail(error)
-    except click.exceptions.Abort:
-        _fail(AxkitError("interrupted; nothing was left half-written"))
+    except click.exceptions.Abort as abort:
+        _fail(Interrupted("interrupted; nothing was left half-written", code_of(abort.__cause__)))
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "axkit"
@@ -253,8 +271,9 @@ def main() -> None:
     except BrokenPipeError:
         _leave_the_pipe()
         sys.exit(0)
-    except OSError as error:
-        told = as_storage_error(error, error.filename or "the disk")
+    except Exception as error:
+        said = error if isinstance(error, OSError) else full_disk(error)
+        told = as_storage_error(said, said.filename or "the disk") if said is not None else None
         if told is None:
             raise
         _fail(told)
@@ -275,8 +294,9 @@ def _leave_the_pipe() -> None:
 
 def _fail(error: AxkitError) -> None:
     faults = error.faults if isinstance(error, RecipeError) else (str(error),)
-    for fault in faults[:_MOST_FAULTS]:
-        click.echo(f"error: {fault}", err=True)
-    if len(faults) > _MOST_FAULTS:
-        click.echo(f"error: and {len(faults) - _MOST_FAULTS:,} more like these", err=True)
-    sys.exit(2)
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        for fault in faults[:_MOST_FAULTS]:
+            click.echo(f"error: {fault}", err=True)
+        if len(faults) > _MOST_FAULTS:
+            click.echo(f"error: and {len(faults) - _MOST_FAULTS:,} more like these", err=True)
+    sys.exit(error.code if isinstance(error, Interrupted) else 2)

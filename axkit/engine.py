@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,19 @@ from axkit import measure
 from axkit.anatomy.surgery import dense_structure
 from axkit.cache import StageStore
 from axkit.control import Control, control_of, wanted
-from axkit.errors import NotApplicable
-from axkit.keys import stage_keys, stage_names
+from axkit.errors import NotApplicable, storing
+from axkit.keys import of_any_machine, stage_keys, stage_name
 from axkit.planning import Plan, PlannedStep, plan
-from axkit.processes import current
+from axkit.processes import Processes, current
 from axkit.progress import Progress, Silent
 from axkit.recipe import Recipe, Source
 from axkit.record import Stage, line, nothing_gained
 from axkit.saving.opening import fit_padding, open_for_task, open_reader, token_limit
-from axkit.stages import Workbench
+from axkit.stages import Standing, Workbench
 from axkit.subject import Subject
 from axkit.summary import Compared, beside_control, compare
 from axkit.tasks.kinds import KINDS
-from axkit.tasks.split import Evaluation
+from axkit.writable import check_writable
 
 
 @dataclass(frozen=True)
@@ -68,25 +69,55 @@ def apply(
             finished the others reuse, and nothing is dropped from it.
 
     Raises:
-        AxkitError: bad input; finished stages stay.
+        AxkitError: bad input, or a folder that cannot be written, told before anything is read; finished stages stay.
     """
+    from axkit.processor import machine_key
+
+    processes, told = current(), progress or Silent()
+    root = Path(stages) if stages else stages_of(runs, name_of(recipe))
+    if processes.is_main:
+        check_writable(root / "stage")
     made = recipe if isinstance(recipe, Plan) else plan(recipe)
-    store = StageStore(Path(stages), shared=True) if stages else StageStore(Path(runs) / ".stages" / made.recipe.name)
-    return _Engine(made, store, progress or Silent(), fresh).run()
+    store = StageStore(root, bool(stages), machine_key(processes.count), told)
+    made.read()
+    turn = store.in_turn() if processes.is_main else nullcontext()
+    with turn, storing(root, full_only=True):
+        return _Engine(made, store, told, processes, fresh).run()
+
+
+@contextmanager
+def in_turn(runs: str | Path, name: str, progress: Progress | None = None) -> Iterator[None]:
+    """Hold the turn of a recipe under ``runs``: for :func:`apply`, and for writing what it gives, in one.
+
+    Another process with the same two waits, and is told for whom. Of processes started together one holds it.
+    """
+    store = StageStore(stages_of(runs, name), progress=progress or Silent())
+    with store.in_turn() if current().is_main else nullcontext():
+        yield
+
+
+def name_of(recipe: Recipe | Source | Plan) -> str:
+    """What a recipe is called."""
+    return recipe.name if isinstance(recipe, Recipe) else recipe.recipe.name
+
+
+def stages_of(runs: str | Path, name: str) -> Path:
+    """Where the stages of a recipe are kept."""
+    return Path(runs) / ".stages" / name
 
 
 class _Engine:
-    def __init__(self, made: Plan, store: StageStore, progress: Progress, fresh: bool) -> None:
+    def __init__(self, made: Plan, store: StageStore, progress: Progress, processes: Processes, fresh: bool) -> None:
         self.start = time.perf_counter()
         self.plan, self.progress, self.fresh = made, progress, fresh
         self.store = store
         self.kind = KINDS[made.task.spec.kind]
-        self.used: set[Path] = set()
+        self.used: set[str] = set()
         self.made: set[Path] = set()  # in this call: fresh enough for its control
-        self.dense_bytes = 0
-        self.dense_search: tuple[float, float] | None = None  # metric and loss on the search split
+        self.dense_bytes, self.dense_stage = 0, ""
+        self.dense_search: Standing | None = None
         self.stages: list[Stage] = []
-        self.processes = current()
+        self.processes = processes
 
     def run(self) -> Run:
         subject = self.walk()
@@ -102,17 +133,17 @@ class _Engine:
         """All stages, made or found."""
         self._load()
         subject = self.initial
-        before: Evaluation | None = None
+        before: Standing | None = None
         if not self.plan.baseline:
             self.bench.dense, self.dense_bytes = subject, self._measure_bytes(subject)
-            before = self.bench.on_search(subject)
-            self.dense_search = before.score, before.loss
+            before = self.dense_search = self.bench.on_search(subject)
         for step in self.plan.steps:
             subject, before = self._stage(step, subject, before)
             if step.index + 1 == self.plan.baseline:
                 record = self.stages[-1].record
                 self.bench.dense, self.dense_bytes = subject, record["bytes"]
-                self.dense_search = record["metric_search"], record["loss_search_nats"]
+                self.dense_search = before
+                self.dense_stage = self._folder(step.index, step.name, self.keys[step.index + 1]).name
         return subject
 
     def _control(self, compared: Compared | None) -> dict[str, Any]:
@@ -124,7 +155,7 @@ class _Engine:
         if not self.processes.largest(int(asked.plan is not None)):  # the process that measured decides for all
             return asked.to_json()
         self.progress.say("Control: the same training without the cuts")
-        other = _Engine(found.plan, self.store, self.progress, self.fresh)
+        other = _Engine(found.plan, self.store, self.progress, self.processes, self.fresh)
         other.used, other.made = self.used, self.made
         try:
             subject = other.walk()
@@ -157,62 +188,74 @@ class _Engine:
         self.initial = Subject(module, made.family, dense_structure(module, made.family))
         self.keys = stage_keys(made)
 
-    def _stage(
-        self, step: PlannedStep, subject: Subject, before: Evaluation | None
-    ) -> tuple[Subject, Evaluation | None]:
-        where = step.index, step.name, self.keys[step.index + 1]
-        folder = self.store.folder(*where)
-        self.used.add(folder)
+    def _stage(self, step: PlannedStep, subject: Subject, before: Standing | None) -> tuple[Subject, Standing]:
+        folder = self._folder(step.index, step.name, self.keys[step.index + 1])
         self.processes.wait()  # all see the same finished stages
-        with self.store.alone(folder, self.progress):
-            subject, record, evaluation = self._find_or_make(step, subject, before, folder)
+        with self.store.alone(folder) if self.processes.is_main else nullcontext():
+            self.processes.wait()
+            subject, record = self._find_or_make(step, subject, before, folder)
             written = self.store.journal(folder).read()
         record["note"] = record["note"] or nothing_gained(record, self._previous(), step.runner.trains)
         self.progress.say(f"   {line(record)}")
         self.stages.append(Stage(record, written))
-        return subject, evaluation
+        return subject, Standing.of(record)
+
+    def _folder(self, index: int, name: str, key: str) -> Path:
+        self.used.add(of_any_machine(stage_name(index, name, key, "")))
+        return self.store.folder(index, name, key)
 
     def _find_or_make(
-        self, step: PlannedStep, subject: Subject, before: Evaluation | None, folder: Path
-    ) -> tuple[Subject, dict[str, Any], Evaluation | None]:
-        found = None if self.fresh and folder not in self.made else self.store.find(folder)
-        if found is not None:
-            subject, record = found
-            record["reused"] = True
-            if record.get("new_tokenizer"):
-                self.bench.tokenize(open_reader(folder, self.plan.family))
-            self.progress.say(f"{step.index + 1}. {step.name}: finished earlier, reused")
-            return subject, record, None
-        self.progress.say(f"{step.index + 1}. {step.name}")
-        if self.processes.is_main:
-            self.store.begin(folder, self.fresh)
-        self.processes.wait()
-        journal, scratch = self.store.journal(folder), self.store.scratch(folder)
-        subject, record, evaluation = self.bench.make(step, subject, before, journal, scratch)
-        self.made.add(folder)
-        return subject, self._put(folder, subject, record), evaluation
+        self, step: PlannedStep, subject: Subject, before: Standing | None, folder: Path
+    ) -> tuple[Subject, dict[str, Any]]:
+        """A stage as it is on disk, whether it was finished earlier or just now: then it makes no difference which."""
+        found = None if self.fresh and folder not in self.made else self._find(folder)
+        said = f"{step.index + 1}. {step.name}"
+        if found is None:
+            self.progress.say(said)
+            if self.processes.is_main:
+                self.store.begin(folder, self.fresh)
+            self.processes.wait()
+            journal, scratch = self.store.journal(folder), self.store.scratch(folder)
+            subject, record = self.bench.make(step, subject, before, journal, scratch)
+            self._put(folder, subject, record)
+            self.made.add(folder)
+            found = self.store.get(folder)
+        else:
+            self.progress.say(f"{said}: finished earlier, reused")
+            found[1]["reused"] = True
+        subject, record = found
+        if record["new_tokenizer"]:
+            self.bench.tokenize(open_reader(folder, self.plan.family))
+        return subject, record
 
-    def _put(self, folder: Path, subject: Subject, record: Mapping[str, Any]) -> dict[str, Any]:
+    def _find(self, folder: Path) -> tuple[Subject, dict[str, Any]] | None:
+        """One process looks, for it may set a damaged stage aside; the others see what it left."""
+        found = self.store.find(folder) if self.processes.is_main else None
+        self.processes.wait()
+        return found if self.processes.is_main else self.store.find(folder)
+
+    def _put(self, folder: Path, subject: Subject, record: Mapping[str, Any]) -> None:
         """Keep a stage; one process writes, all read what it wrote."""
         if self.processes.is_main:
             self.store.put(folder, subject, self.bench.tokenizer, record, self.about)
         self.processes.wait()
-        return self.store.record(folder)
 
     def _previous(self) -> Mapping[str, Any]:
         """The record that a stage is compared with: of the stage before, or of the dense model."""
         if self.stages:
             return self.stages[-1].record
-        metric, loss = self.dense_search or (None, None)
-        return {"bytes": self.dense_bytes, "metric_search": metric, "loss_search_nats": loss}
+        return {"bytes": self.dense_bytes, "metric_search": self.dense_search and self.dense_search.score}
 
     def _measure_bytes(self, subject: Subject) -> int:
-        folder = self.store.folder(-1, "dense", self.keys[0])
-        self.used.add(folder)
-        with self.store.alone(folder, self.progress):
-            if self.store.shared and self.store.has(folder):  # another run may be reading it
-                return int(self.store.record(folder)["bytes"])
-            return int(self._put(folder, subject, {})["bytes"])
+        folder = self._folder(-1, "dense", self.keys[0])
+        self.dense_stage = folder.name
+        with self.store.alone(folder) if self.processes.is_main else nullcontext():
+            again = self.fresh and folder not in self.made
+            if self.processes.is_main and (again or self.store.known(folder) is None):
+                self.store.put(folder, subject, self.bench.tokenizer, {}, self.about)
+            self.made.add(folder)
+            self.processes.wait()
+            return int(self.store.record(folder)["bytes"])
 
     def _compare(self, subject: Subject) -> Compared:
         assert self.bench.dense is not None, "set before or by the leading passes"
@@ -228,11 +271,11 @@ class _Engine:
         return {
             **compared.figures,
             "dense_is_untrained": not self.plan.baseline and self.plan.head is None,
-            "dense_stage": stage_names(self.plan, self.keys)[self.plan.baseline],
+            "dense_stage": self.dense_stage,
             "dense_is_result": self.plan.baseline == len(self.plan.steps),
-            "metric_search_dense": self.dense_search[0],
+            "metric_search_dense": self.dense_search.score,
             "metric_search_result": self.stages[-1].record["metric_search"],
-            "loss_search_dense_nats": self.dense_search[1],
+            "loss_search_dense_nats": self.dense_search.loss,
             "loss_search_result_nats": self.stages[-1].record["loss_search_nats"],
             "bytes_dense": self.dense_bytes,
             "bytes_result": self.stages[-1].record["bytes"],

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 LONGEST = 1000  # characters of a sentence
 
@@ -63,16 +65,24 @@ class StorageError(AxkitError):
     """The disk refused a write; what was finished before it stays."""
 
 
+class Interrupted(AxkitError):
+    """A person or the system stopped a command; what was finished stays.
+
+    Args:
+        said: what stays, and how to go on.
+        code: of the process: 128 and the signal's number.
+    """
+
+    def __init__(self, said: str, code: int = 130) -> None:
+        self.code = code
+        super().__init__(said)
+
+
 _STORAGE = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EFBIG,
-    errno.ENOTDIR,
-    errno.ENAMETOOLONG,
-)
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.ENOTDIR, errno.EISDIR,
+    errno.ENAMETOOLONG, errno.EEXIST,
+)  # fmt: skip
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # whatever is refused so was being written
 
 
 def as_storage_error(error: OSError, where: object) -> StorageError | None:
@@ -82,6 +92,48 @@ def as_storage_error(error: OSError, where: object) -> StorageError | None:
     return StorageError(
         f"cannot write {where} ({error.strerror}); free space or choose another --out. Finished stages are kept"
     )
+
+
+def full_disk(error: BaseException) -> OSError | None:
+    """What the system said of a full disk, where that is behind an error; None where it is another.
+
+    Libraries wrap it in errors of their own: safetensors and tokenizers in a text, datasets as the cause.
+    """
+    seen: list[BaseException] = []
+    one: BaseException | None = error
+    while one is not None and one not in seen:
+        seen.append(one)
+        if isinstance(one, OSError) and one.errno in _FULL:
+            return one
+        for code in _FULL if isinstance(one, Exception) else ():
+            if f"os error {code})" in str(one) or os.strerror(code) in str(one):
+                return OSError(code, os.strerror(code))
+        one = one.__cause__ or one.__context__
+    return None
+
+
+@contextmanager
+def storing(where: object, full_only: bool = False) -> Iterator[None]:
+    """Turn a disk that refuses a write into a sentence that names ``where``.
+
+    Args:
+        where: what is written.
+        full_only: leave alone what may as well have been refused to a reader, or be a bug.
+
+    Raises:
+        StorageError: the disk is full or not writable.
+    """
+    try:
+        yield
+    except AxkitError:
+        raise
+    except Exception as error:  # libraries wrap the system's word; any other error goes on as it is
+        refused = isinstance(error, OSError) and error.errno in _STORAGE and not full_only
+        said = error if isinstance(error, OSError) and refused else full_disk(error)
+        told = as_storage_error(said, where) if said is not None else None
+        if told is None:
+            raise
+        raise told from error
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:

@@ -92,6 +92,10 @@ class Journal(Protocol):
         """The lines that an interrupted run of the same stage left."""
         ...
 
+    def keep(self, lines: int) -> None:
+        """Drop all but the first lines."""
+        ...
+
 
 @dataclass(frozen=True)
 class Tools:
@@ -210,7 +214,8 @@ class Pass(ABC, Generic[C]):
         return self.needs
 
     def models(self, config: C) -> tuple[str, ...]:  # an override is optional
-        """Models that it opens besides the run's own, by the names that a recipe gives them."""
+        """Models that it opens besides the run's own, by the names that a recipe gives them; their contents are part of
+        what the pass is."""
         return ()
 
     def foresee(self, config: C) -> str:  # an override is optional

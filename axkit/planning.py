@@ -140,6 +140,10 @@ class Plan:
         """The task's rows, with the labels of the model's head; read at first use."""
         return load_rows(self.task, self.recipe.samples, self.head)
 
+    def read(self) -> None:
+        """Model folder and rows, now: what can be refused of them is refused before anything is written."""
+        _ = self.model_folder, self.rows
+
 
 def plan(recipe: Recipe | Source) -> Plan:
     """Check a recipe: names, settings, the order of the passes, then family, data and head.

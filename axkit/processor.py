@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import platform
 from pathlib import Path
+from typing import Any
 
 _CPUINFO = Path("/proc/cpuinfo")
 _GPU = Path("/proc/driver/nvidia")
 _BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # x86, x86, Arm
+_KERNELS = ("avx", "amx", "fma", "f16c", "sse4", "asimd", "sve", "sme", "bf16", "i8mm")
 _PRIMITIVES = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 _CAPS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # the newest instructions that oneDNN may use
 _OFF = "AXKIT_BFLOAT16"  # "0": nothing is computed in bfloat16 of axkit's own accord, whatever the processor can do
@@ -56,3 +61,45 @@ def expects_bfloat16() -> bool | None:
         if name.strip().lower() in ("flags", "features"):
             return bool(_BFLOAT16 & set(value.split()))
     return None
+
+
+def machine_key(processes: int = 1) -> str:
+    """Of what changes the last bits of a result without being part of the job: threads, processes, kernels.
+
+    torch, oneDNN and MKL choose their kernels by the processor's instructions, and cut work up by the threads.
+    """
+    import torch
+
+    found: dict[str, Any] = {
+        "threads": torch.get_num_threads(),
+        "processes": processes,
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "bfloat16": has_bfloat16(),
+        "onednn": torch.backends.mkldnn.enabled,
+        "float32": torch.get_float32_matmul_precision(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "",
+        "processor": _kernels(),
+        "settings": {name: os.environ[name] for name in sorted(os.environ) if _chooses_kernels(name)},
+    }
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _kernels() -> list[str]:
+    """The maker of the processor, and those of its instructions that kernels are written for."""
+    try:
+        lines = _CPUINFO.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return [platform.machine(), platform.processor()]
+    found = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    flags = found.get("flags", found.get("features", "")).split()
+    return [
+        platform.machine(),
+        found.get("vendor_id", found.get("cpu implementer", "")),
+        *sorted(flag for flag in flags if flag.startswith(_KERNELS)),
+    ]
+
+
+def _chooses_kernels(name: str) -> bool:
+    return name.startswith(("ONEDNN_", "DNNL_", "MKL_", "ATEN_")) and not name.endswith(
+        ("CAPACITY", "VERBOSE", "NUM_THREADS")
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,27 @@ from axkit.progress import Progress
 from axkit.record import stage_record, undo
 from axkit.subject import Subject, TrailStep
 from axkit.tasks.kinds import KINDS
-from axkit.tasks.split import Evaluation, Split
+from axkit.tasks.split import Split
 
 STAGE_ROUNDS = 3  # of the interleaved timing after each stage; the final comparison takes measure.ROUNDS
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a model does on the search split.
+
+    Attributes:
+        score: of the metric that decides.
+        loss: nats.
+    """
+
+    score: float
+    loss: float
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Standing:
+        """Of a stage, by its record."""
+        return cls(record["metric_search"], record["loss_search_nats"])
 
 
 class Workbench:
@@ -51,24 +69,25 @@ class Workbench:
             for name, part in self.plan.rows.splits.items()
         }
 
-    def on_search(self, subject: Subject) -> Evaluation:
-        """The subject's answers on the search split."""
-        return self.splits["search"].evaluate(subject.module, progress=self.progress)
+    def on_search(self, subject: Subject) -> Standing:
+        """How a subject does on the search split."""
+        found = self.splits["search"].evaluate(subject.module, progress=self.progress)
+        return Standing(found.score, found.loss)
 
     def make(
-        self, step: PlannedStep, subject: Subject, before: Evaluation | None, journal: Journal, scratch: Path
-    ) -> tuple[Subject, dict[str, Any], Evaluation]:
+        self, step: PlannedStep, subject: Subject, before: Standing | None, journal: Journal, scratch: Path
+    ) -> tuple[Subject, dict[str, Any]]:
         """Apply a pass to a copy.
 
         Args:
             step: the pass.
             subject: left as it is.
-            before: its answers on the search split, where they are known.
+            before: how it does, where that is known.
             journal: of the stage.
             scratch: of the stage (``Tools.scratch``).
 
         Returns:
-            What it made (the subject itself where the stage was undone), its record without ``bytes``, its answers.
+            What it made (the subject itself where the stage was undone), and its record without ``bytes``.
         """
         import torch
 
@@ -92,7 +111,7 @@ class Workbench:
             worked, after = subject, before
             if result.tokenizer is not None:
                 self.tokenize(tokenizer)
-        return worked, record | self._measured(worked, after), after
+        return worked, record | self._measured(worked, after)
 
     def _held(self, step: PlannedStep, worked: Subject, tools: Tools) -> Result:
         """What a pass gives back, held against its contract."""
@@ -137,7 +156,7 @@ class Workbench:
 
         return replace(tools, run=run)
 
-    def _measured(self, subject: Subject, after: Evaluation) -> dict[str, Any]:
+    def _measured(self, subject: Subject, after: Standing) -> dict[str, Any]:
         return {
             "metric_search": after.score,
             "loss_search_nats": after.loss,

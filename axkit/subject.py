@@ -35,13 +35,15 @@ class TrailStep:
     structure: Structure | None = None
 
     def to_json(self, end: Structure) -> dict[str, Any]:
-        """Plain JSON; the structure stands there only if it is not ``end``, that of the whole model."""
+        """Plain JSON, without the facts, which hold seconds: the report has them.
+
+        The structure stands there only if it is not ``end``, that of the whole model.
+        """
         return {
             "name": self.name,
             "source": self.source,
             "config": dict(self.config),
             "state": None if self.state is None else dict(self.state),
-            "facts": dict(self.facts),
             **({} if self.structure in (None, end) else {"structure": self.structure.to_json()}),
         }
 
@@ -52,13 +54,15 @@ class TrailStep:
         Raises:
             CheckpointError: the data is no such step.
         """
-        wanted = {"name": str, "source": str, "config": dict, "state": dict | None, "facts": dict}
-        if not isinstance(data, Mapping) or not all(
-            key in data and isinstance(data[key], kind) for key, kind in wanted.items()
+        wanted = {"name": str, "source": str, "config": dict, "state": dict | None}
+        if (
+            not isinstance(data, Mapping)
+            or not all(key in data and isinstance(data[key], kind) for key, kind in wanted.items())
+            or not isinstance(data.get("facts", {}), dict)
         ):
             raise CheckpointError("the checkpoint's trail is damaged; copy the whole folder again")
         structure = Structure.from_json(data["structure"]) if "structure" in data else end
-        return cls(data["name"], data["source"], data["config"], data["state"], data["facts"], structure)
+        return cls(data["name"], data["source"], data["config"], data["state"], data.get("facts", {}), structure)
 
 
 @dataclass

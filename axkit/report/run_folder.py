@@ -16,7 +16,7 @@ from axkit.engine import Run
 from axkit.record import journal_lines
 from axkit.report.plot import frontier_svg
 from axkit.report.text import FRONTIER, frontier_name, report_text
-from axkit.saving.atomic import atomic_folder
+from axkit.saving.atomic import draft_of
 from axkit.saving.folder import save
 from axkit.tasks.images import ImageReader
 from axkit.tasks.kinds import KINDS
@@ -39,6 +39,15 @@ def write_run(run: Run, target: Path) -> dict[str, Any]:
     Raises:
         StorageError: the disk is full or not writable; an older folder is as before.
     """
+    return write_run_beside(run, target, replace=True)[0]
+
+
+def write_run_beside(run: Run, target: Path, replace: bool = False) -> tuple[dict[str, Any], Path]:
+    """As :func:`write_run`; where ``target`` is there and is not to be replaced, at ``target``-2 and so on.
+
+    Returns:
+        The content of report.json, and the folder.
+    """
     report: dict[str, Any] = {
         "format": FORMAT,
         "name": run.plan.recipe.name,
@@ -50,7 +59,8 @@ def write_run(run: Run, target: Path) -> dict[str, Any]:
         "machine": machine(),
         "probe": _probe(run),
     }
-    with atomic_folder(target) as folder:
+    with draft_of(target) as draft:
+        folder = draft.folder
         save(run.subject, run.tokenizer, folder, run.about)
         (folder / "recipe.yaml").write_text(resolved_recipe(run), encoding="utf-8")
         (folder / "report.json").write_text(json.dumps(report, indent=1, allow_nan=False), encoding="utf-8")
@@ -61,7 +71,9 @@ def write_run(run: Run, target: Path) -> dict[str, Any]:
                 drawn = frontier_svg(points, run.summary["metric_search_dense"], run.summary["metric_name"])
                 (folder / frontier_name(stage)).write_text(drawn, encoding="utf-8")
         (folder / "journal.jsonl").write_text("".join(f"{line}\n" for line in journal_lines(run.stages)), "utf-8")
-    return report
+        if replace:
+            draft.place(target)
+        return report, target if replace else draft.place_beside(target)
 
 
 def _probe(run: Run) -> dict[str, Any]:

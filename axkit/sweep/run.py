@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -115,8 +114,9 @@ def as_outcome(run: PlannedRun, found: dict[str, Any]) -> Outcome:
 def clean(out: Path, runs: Sequence[PlannedRun]) -> None:
     """Drop stages that no run of the sweep uses, and what killed processes left half-written."""
     from axkit.cache import StageStore
+    from axkit.owners import sweep_out
 
     store = StageStore(Path(runs[0].store), shared=True)
-    store.keep_only({store.root / name for run in runs for name in run.stages})
-    for left in out.glob("*/*/.*.partial-*"):
-        shutil.rmtree(left, ignore_errors=True)
+    store.keep_only({name for run in runs for name in run.stages})
+    for folder in {Path(run.folder).parent for run in runs}:
+        sweep_out(folder)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from axkit.errors import AxkitError, RecipeError
+from axkit.errors import AxkitError, Interrupted, RecipeError
 from axkit.figures import quantity, score, times
 from axkit.processes import current
 from axkit.progress import Progress, Silent
+from axkit.signals import code_of
 from axkit.sweep.plan import PlannedRun, Wanted, plan_sweep
 from axkit.sweep.run import Outcome, clean, finished_report, run_in_sequence
 from axkit.verdict import change_cell, speed_cell
@@ -51,9 +52,10 @@ def sweep(
             return _run(runs, kept, out, runner, progress)
     except Timeout:
         raise AxkitError(f"another sweep runs in {out}; wait for it, or choose another --out") from None
-    except KeyboardInterrupt:
-        raise AxkitError(
-            f"interrupted; finished runs and stages are kept in {out}: run the same command to go on"
+    except KeyboardInterrupt as stopped:
+        raise Interrupted(
+            f"interrupted; finished runs and stages are kept in {out}: run the same command to go on",
+            code_of(stopped),
         ) from None
 
 

@@ -14,8 +14,8 @@ from axkit import contract
 from axkit.anatomy.family import Family, family_of
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import check_first_token
-from axkit.cache import FileJournal
 from axkit.errors import NotApplicable
+from axkit.journal import FileJournal
 from axkit.passes import FLOAT_WEIGHTS, TORCH_MODULE, Pass, Tools
 from axkit.progress import Silent
 from axkit.quiet import quiet

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
 import threading
@@ -189,21 +190,22 @@ def test_a_failed_run_is_told_and_the_others_go_on(run, recipes, monkeypatch):
 
 def test_two_makers_of_a_stage_take_turns(tmp_path):
     """One waits until the other has finished, and says so; a store of one recipe has no locks."""
-    store, heard, order = StageStore(tmp_path, shared=True), Heard(), []
+    heard, order = Heard(), []
+    store = StageStore(tmp_path, shared=True, progress=heard)
 
     def other():
-        with store.alone(tmp_path / "stage", heard):
+        with store.alone(tmp_path / "stage"):
             order.append("second")
 
-    with store.alone(tmp_path / "stage", Heard()):
+    with store.alone(tmp_path / "stage"):
         thread = threading.Thread(target=other)
         thread.start()
         thread.join(0.5)
         order.append("first")
     thread.join(10)
     assert order == ["first", "second"]
-    assert heard.count("Waiting for stage") == 1
-    with StageStore(tmp_path / "own").alone(tmp_path / "own" / "stage", heard):
+    assert heard.count(f"Waiting for stage, which process {os.getpid()} on ") == 1
+    with StageStore(tmp_path / "own").alone(tmp_path / "own" / "stage"):
         assert not (tmp_path / "own").exists()
 
 
