@@ -35,7 +35,7 @@ from axkit.anatomy.surgery import dense_structure
 from axkit.axformer.hard_attention import HardAttention
 from axkit.axformer.prune import AxformerPrune
 from axkit.bars import Shown
-from axkit.cache import FileJournal
+from axkit.journal import FileJournal
 from axkit.measure import peak_memory_bytes
 from axkit.passes import Tools
 from axkit.saving.folder import load
@@ -60,8 +60,7 @@ def ours(model, family, split, tokenizer, args):
     subject = Subject(model, family, dense_structure(model, family)).copy()
     with tempfile.TemporaryDirectory() as scratch:
         journals = [FileJournal(Path(scratch) / name) for name in ("hard", "prune")]
-        memo = {}
-        tools = [Tools(split, split, None, tokenizer, "", 0, Shown(), journal, memo) for journal in journals]
+        tools = [Tools(split, split, None, tokenizer, "", 0, Shown(), journal) for journal in journals]
         start = time.perf_counter()
         first = HardAttention().apply(subject, HardAttention.Config(k=args.k, vote=args.vote), tools[0])
         second = AxformerPrune().apply(subject, AxformerPrune.Config(vote=args.vote), tools[1])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -14,7 +13,6 @@ import torch
 from axkit.axformer.criteria import CRITERIA, Criterion, Floats
 from axkit.axformer.hidden import Shelf
 from axkit.axformer.order import Order
-from axkit.axformer.rehearsal import rehearsed, rehearses
 from axkit.axformer.room import FOLDER, folder, is_memory
 from axkit.axformer.settings import SearchConfig
 from axkit.axformer.sheet import Outcome, Patience, Rows, Screen, Sheet, Stakes
@@ -86,17 +84,16 @@ class Evaluator:
         if config.screening == "auto" and worth and has_bfloat16():
             self._screen = self._measured(tiers)
 
-    def knows(self, subject: Subject, config: SearchConfig) -> bool:
-        """True when this is about that very model, looked at in the same way."""
-        way = {"criterion", "screening", "cache_gib"}
-        if config.model_dump(include=way) != self._config.model_dump(include=way):
-            return False
-        structures = [replace(one.structure, first_token_only=False) for one in (subject, self.bench.subject)]
-        if structures[0] != structures[1]:
-            return False
-        other = rehearsed(subject) if rehearses(subject) else subject
-        mine, its = (one.module.state_dict().values() for one in (self.bench.subject, other))
-        return all(torch.equal(a, b) for a, b in zip(mine, its, strict=True))
+    def learned(self) -> dict[str, Any]:
+        """The present model's rows, and what candidates have taught, as arrays by name."""
+        more = {"now": self.now, "by_vote": np.array(self._by_vote)}
+        return more | self._order.learned() | self._patience.learned()
+
+    def recall(self, found: Mapping[str, Any]) -> None:
+        """Go on as the one that has learned this, of the same model and rows."""
+        self.now, self._by_vote = found["now"], bool(found["by_vote"])
+        self._order.recall(found)
+        self._patience.recall(found)
 
     def value(self, kept: Floats) -> float:
         """The number that must fall, over all rows."""

@@ -66,7 +66,6 @@ class HardAttention(Pass[HardAttentionConfig]):
             for k in choices:
                 name = f"hard/{layer}" if len(config.choices) == 1 else f"hard/{layer}/k/{k:g}"
                 search.harden(layer, k, name)
-        search.leave(tools)
         subject.carve(search.structure)
         hard = sum(layer.hard_k is not None for layer in subject.structure.layers)
         facts = search.facts() | {

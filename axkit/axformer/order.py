@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Any
 
@@ -58,6 +58,14 @@ class Order:
         rows = rows[np.argsort(self._lengths[rows], kind="stable")]
         spans = cheapest_batches(self._lengths[rows], self._size, self._cuts)
         return [self._padded.batch(rows[start:stop]) for start, stop in spans]
+
+    def learned(self) -> dict[str, Any]:
+        """What :meth:`learn` has gathered, as arrays by name."""
+        return {"raised": self._raised, "looks": self._looks}
+
+    def recall(self, found: Mapping[str, Any]) -> None:
+        """Go on with what another has learned."""
+        self._raised, self._looks = found["raised"].copy(), found["looks"].copy()
 
     def learn(self, sheet: Sheet) -> None:
         """Rows that one candidate makes worse, the next will, often; what is long ago counts less."""

@@ -18,6 +18,7 @@ from axkit.axformer.evaluate import Evaluator
 from axkit.axformer.feeds import BlockName
 from axkit.axformer.guards import GUARDS
 from axkit.axformer.opened import OpenBlock
+from axkit.axformer.resuming import Learned
 from axkit.axformer.settings import SearchConfig
 from axkit.axformer.sheet import Outcome, Rows, Stakes
 from axkit.axformer.trial import Run
@@ -25,7 +26,6 @@ from axkit.passes import Tools
 from axkit.subject import Subject
 
 NEAR_MISS = 1.1  # a block whose loss is below this multiple of the best is searched part by part
-_MEMO = "axformer"
 
 
 class Search:
@@ -51,17 +51,18 @@ class Search:
         tolerance: float = 0.0,
         cuts: tuple[int, ...] = (),
     ) -> None:
-        known = tools.memo.pop(_MEMO, None)
-        if isinstance(known, Evaluator) and known.split is tools.search and known.knows(subject, config):
-            self.rows, self.evaluations = known, 0
-        else:
-            self.rows = Evaluator(subject, tools, config, cuts)
-            self.evaluations = self.rows.passes
+        self.rows = Evaluator(subject, tools, config, cuts)
+        self.evaluations = self.rows.passes
         self.bench = self.rows.bench
         self.tolerance, self.samples = tolerance, self.rows.samples
         self._journal, self._main = tools.journal, tools.processes.is_main
-        self._done = {entry["element"]: entry for entry in tools.journal.read()}
+        lines = tools.journal.read()
         tools.processes.wait()  # nobody writes before all have read
+        self._learned = Learned(tools)
+        known, self._recalled = self._learned.read(len(lines))
+        if known < len(lines) and self._main:
+            tools.journal.keep(known)
+        self._done = {entry["element"]: entry for entry in lines[:known]}
         self._needed = int(np.floor(config.vote * self.samples))
         self._guard = GUARDS[config.guard](self.samples, looks, config.guard_level)
         self.base_value, self.best = self.rows.value(self.rows.base), self.rows.value(self.rows.now)
@@ -88,10 +89,6 @@ class Search:
             "cached_memory_bytes": float(shelf.memory_bytes),
             "cached_disk_bytes": float(shelf.disk_bytes),
         }
-
-    def leave(self, tools: Tools) -> None:
-        """For the next pass of the run, which may find the model as this search leaves it."""
-        tools.memo[_MEMO] = self.rows
 
     def harden(self, layer: int, k: int | float, name: str) -> bool:
         """Try hard attention in one layer; the layers above are evaluated again where it stays."""
@@ -121,20 +118,22 @@ class Search:
         opens = (
             not self.bench.subject.family.shared_layers
         )  # a layer computed many times has no one input to open it on
-        block: OpenBlock | None = None  # opened at the first part that has to be run
+        block: OpenBlock | None = None
         present = set(now.layers[layer].heads if name == "attention" else now.layers[layer].neurons)
-        for number, every in enumerate(parts):
-            part = [index for index in every if index in present]
-            if not part:
-                continue
+        there = {
+            f"{element}/head/{every[0]}" if name == "attention" else f"{element}/group/{number}": part
+            for number, every in enumerate(parts)
+            if (part := [index for index in every if index in present])
+        }
+        opens = opens and not self._done.keys() >= there.keys()
+        for one, part in there.items():
             left = self.structure
             left = left.without_heads(layer, part) if name == "attention" else left.without_neurons(layer, part)
-            one = f"{element}/head/{every[0]}" if name == "attention" else f"{element}/group/{number}"
-            if opens and block is None and one not in self._done:
+            if opens and block is None:  # whole, and then without what the journal knows to be gone
                 block = OpenBlock(self.bench, layer, name, self.rows.batches)
             stakes = self._stakes(self.bound, True)
-            if opens:
-                outcome = self._look(one, partial(block.logits, part=part) if block is not None else None, stakes)
+            if block is not None:
+                outcome = self._look(one, partial(block.logits, part=part), stakes)
             else:
                 outcome = self._swapped(one, layer, left, stakes)
             if self._judge(one, outcome, layer, left) and block is not None:
@@ -157,6 +156,9 @@ class Search:
         if known is not None or run is None:
             assert known is not None, "nothing is opened for what the journal knows"
             return Outcome(known["loss"], known["votes"], known["seen"], known["whole"], known["screened"])
+        if self._recalled:
+            self.rows.recall(self._recalled)
+            self._recalled = {}
         self.evaluations += 1
         return self.rows.look(run, stakes)
 
@@ -174,9 +176,12 @@ class Search:
         if accepted:
             self.bench.accept(layer, candidate)
             self.best = min(self.best, outcome.value)
-            self.rows.accept(outcome)
-        if known is None and self._main:
-            self._write(element, outcome, accepted)
+            if known is None or not self._recalled:  # else it is recalled, with the bits that it had
+                self.rows.accept(outcome)
+        if known is None:
+            if self._main:
+                self._write(element, outcome, accepted)
+            self._learned.write(self._looks, self.rows.learned())
         return accepted
 
     def _write(self, element: str, outcome: Outcome, accepted: bool) -> None:

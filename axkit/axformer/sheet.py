@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -167,6 +168,18 @@ class Patience:
 
     def __init__(self) -> None:
         self._vain, self._pause = {True: 0, False: 0}, {True: 0, False: 0}
+
+    def learned(self) -> dict[str, Any]:
+        """What :meth:`told` has gathered, as arrays by name."""
+        return {name: np.array([known[True], known[False]]) for name, known in self._both()}
+
+    def recall(self, found: Mapping[str, Any]) -> None:
+        """Go on with what another has learned."""
+        for name, known in self._both():
+            known[True], known[False] = map(int, found[name])
+
+    def _both(self) -> tuple[tuple[str, dict[bool, int]], ...]:
+        return ("vain", self._vain), ("pause", self._pause)
 
     def due(self, kind: bool) -> bool:
         """Whether the next candidate of a kind is to be screened."""

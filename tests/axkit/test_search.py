@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from oracle import search as oracle_search
 
+from axkit.anatomy.family import family_of
 from axkit.axformer.hard_attention import HardAttention
 from axkit.axformer.prune import AxformerPrune
+from axkit.journal import FileJournal
 from axkit.testing import tiny_subject, tiny_tools
 
 SETTINGS = [{}, {"vote": 0.3}, {"tolerance": 0.3, "vote": 0.2}, {"tolerance": 1.0, "vote": 0.0}]
@@ -67,24 +72,60 @@ def test_what_was_found_is_what_the_model_has(family, tmp_path):
     assert evaluation.loss == pytest.approx(result.facts["search_loss_after_nats"], abs=1e-6)
 
 
-def test_an_interrupted_search_goes_on_from_its_journal(family, tmp_path):
+class Dies(FileJournal):
+    """Kills the search after some lines, before or after what was learned by the last is on disk."""
+
+    def __init__(self, path, lines, late):
+        super().__init__(path)
+        self.left, self.late = lines, late
+
+    def write(self, **entry):
+        if not self.late and not self.left:
+            raise KeyboardInterrupt
+        super().write(**entry)
+        self.left -= 1
+        if self.late and not self.left:
+            raise KeyboardInterrupt
+
+
+def told(journal):
+    """All but the seconds."""
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in journal.read()]
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_killed_search_ends_with_the_bits_of_an_undisturbed_one(family, tmp_path, late):
     dense = tiny_subject(family, 1)
-    config = AxformerPrune.Config(tolerance=0.3, vote=0.2)
-    whole = dense.copy()
-    full = tiny_tools(tmp_path / "full", family=family)
+    config = AxformerPrune.Config(tolerance=0.3, vote=0.2, groups=3)
+    whole, full = dense.copy(), tiny_tools(tmp_path / "full", family=family)
     AxformerPrune().apply(whole, config, full)
-    lines = full.journal.read()
+    expected = told(full.journal)
     part = tiny_tools(tmp_path / "part", family=family)
-    seen = min(4, len(lines) // 2)
-    for line in lines[:seen]:
-        part.journal.write(**line)
-    resumed = dense.copy()
-    result = AxformerPrune().apply(resumed, config, part)
-    assert resumed.structure == whole.structure
-    assert result.facts["evaluations"] == len(lines) - seen + 1  # the base, and what was not in the journal
-    # which rows were seen before a candidate fell may differ: what was learned of the rows is not in the journal
-    told = [[(e["element"], e["accepted"], pytest.approx(e["best"], abs=1e-6)) for e in part.journal.read()]]
-    assert told == [[(e["element"], e["accepted"], e["best"]) for e in lines]]
+    path, sequel = part.journal.path, dense.copy()
+    for lines in (1, len(expected) // 3, len(expected) // 3 + 2):  # of each life; the last one ends by itself
+        with contextlib.suppress(KeyboardInterrupt):
+            AxformerPrune().apply(dense.copy(), config, replace(part, journal=Dies(path, lines, late)))
+    AxformerPrune().apply(sequel, config, part)
+    assert told(part.journal) == expected
+    assert sequel.structure == whole.structure
+    ours, its = sequel.module.state_dict(), whole.module.state_dict()
+    assert all(torch.equal(ours[name], its[name]) for name in its)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-40])])
+def test_a_search_that_forgot_what_it_had_learned_starts_anew(tmp_path, damage):
+    dense, config = tiny_subject(family_of("bert"), 1), AxformerPrune.Config(tolerance=0.3, vote=0.2)
+    whole, full = dense.copy(), tiny_tools(tmp_path / "full", family=family_of("bert"))
+    AxformerPrune().apply(whole, config, full)
+    part = tiny_tools(tmp_path / "part", family=family_of("bert"))
+    with pytest.raises(KeyboardInterrupt):
+        AxformerPrune().apply(dense.copy(), config, replace(part, journal=Dies(part.journal.path, 4, True)))
+    for path in part.scratch.glob("search-*"):
+        damage(path)
+    sequel = dense.copy()
+    AxformerPrune().apply(sequel, config, part)
+    assert told(part.journal) == told(full.journal)
+    assert sequel.structure == whole.structure
 
 
 def test_a_k_that_cannot_bind_says_so(family, tmp_path):

@@ -54,8 +54,8 @@ def test_decisions_on_the_embedded_model_equal_the_oracles(tmp_path):
     layers = {int(element.split("/")[1]): K for element, accepted in hard if accepted}
     prune, best = oracle_search(model, "bert", *sizes, batches, **rule, groups=2, hard=layers)
 
-    subject, memo = Subject(model, family, structure), {}
-    lent = {"train": splits["train"], "search": splits["search"], "tokenizer": tokenizer, "memo": memo}
+    subject = Subject(model, family, structure)
+    lent = {"train": splits["train"], "search": splits["search"], "tokenizer": tokenizer}
     one, two = (replace(tiny_tools(tmp_path / name), **lent) for name in "12")
     HardAttention().apply(subject, HardAttention.Config(k=K, **rule), one)
     result = AxformerPrune().apply(subject, AxformerPrune.Config(**rule, groups=2), two)
