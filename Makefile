@@ -15,7 +15,7 @@ OLD_TESTS := tests/axkit/test_contract.py::test_family tests/axkit/test_families
 LOWERED := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 AXKIT_BFLOAT16=0
 TESTS :=
 
-.PHONY: demo demo-short test lowered oldest lint types unit docs fuzz serve format clean
+.PHONY: demo demo-short test lowered oldest lint types unit docs fuzz faults serve format clean
 
 demo: $(VENV)/.demo  ## Set up, and make DistilBERT smaller and faster (some five minutes on two cores).
 	$(BIN)/axkit apply $(RECIPE) --force
@@ -47,6 +47,9 @@ docs:
 
 fuzz: $(VENV)/.dev  ## 12,000 damaged recipes, checkpoints and rows; writes docs/reliability.md.
 	PYTHONPATH=tests $(BIN)/python -m reliability.fuzz --write
+
+faults: $(VENV)/.dev  ## Kills, damage, full disks and two at once, on tiny models and the main job; writes docs/reliability.md.
+	PYTHONPATH=tests $(BIN)/python -m reliability.faults --write
 
 serve: $(VENV)/.dev
 	$(BIN)/mkdocs serve
