@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +20,7 @@ from axkit.planning import plan
 from axkit.processor import keep_primitives
 from axkit.recipe import Source, load_source
 from axkit.signals import code_of, listening
+from axkit.terminal import leave_the_pipe, show_everything
 from axkit.writable import check_writable
 
 _MOST_FAULTS = 50
@@ -253,7 +252,7 @@ def predict_command(folder: str, text: str, pair: str | None) -> None:
 
 def main() -> None:
     """Entry point: what the user can mend is one sentence and exit code 2; a bug keeps its traceback."""
-    _show_everything()
+    show_everything()
     keep_primitives()  # here, because nothing has imported torch yet
     try:
         with listening():
@@ -269,7 +268,7 @@ def main() -> None:
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except BrokenPipeError:
-        _leave_the_pipe()
+        leave_the_pipe()
         sys.exit(0)
     except Exception as error:
         said = error if isinstance(error, OSError) else full_disk(error)
@@ -277,19 +276,6 @@ def main() -> None:
         if told is None:
             raise
         _fail(told)
-
-
-def _show_everything() -> None:
-    """What a terminal's encoding lacks is shown escaped; a label in another script ends no command."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _leave_the_pipe() -> None:
-    """Whoever read has gone: what is still buffered goes nowhere, without a word at the end."""
-    with contextlib.suppress(OSError, ValueError, io.UnsupportedOperation):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(error: AxkitError) -> None:
