@@ -134,7 +134,11 @@ def subject_faults(subject: Subject, runner: Pass[Any], learned: frozenset[str])
 
 
 def structure_faults(subject: Subject) -> Iterator[str]:
-    """Whether the module has the shapes that the structure says; nothing where a pass of the trail has a state."""
+    """Whether the module has the shapes that the structure says.
+
+    Nothing where weights have another form, which no Structure tells: a pass of the trail has a state, or they are no
+    floating-point numbers any more (bitsandbytes).
+    """
     import torch
 
     from axkit.saving import classes
@@ -148,7 +152,13 @@ def structure_faults(subject: Subject) -> Iterator[str]:
     with torch.device("meta"), quiet():
         expected = made(made.config_class(**fields, axkit=classes.describe(subject))).state_dict()
     torch.random.set_rng_state(random)
-    found = {name: tuple(tensor.shape) for name, tensor in subject.module.state_dict().items()}
+    state = subject.module.state_dict()
+    if any(
+        one.is_floating_point() and name in state and not state[name].is_floating_point()
+        for name, one in expected.items()
+    ):
+        return
+    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
     for name in sorted(found.keys() | expected.keys()):
         shape = tuple(expected[name].shape) if name in expected else None
         if found.get(name) != shape:

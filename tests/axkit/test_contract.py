@@ -63,7 +63,7 @@ class _Meddler(_Nothing):
 
 @pytest.mark.parametrize(
     ("pass_class", "clause"),
-    [(_Nothing, "changed nothing"), (_Meddler, "changed the dense model"), (_Liar, "do not fit|differ")],
+    [(_Nothing, "changed nothing"), (_Meddler, "changed the dense model"), (_Liar, "is not what its structure says")],
 )
 def test_the_contract_catches_offenders(pass_class, clause):
     with pytest.raises(Exception, match=clause):
