@@ -8,6 +8,7 @@ SHORT := --set samples.train=1500 --set samples.search=200 --set samples.test=30
 # What differs between releases of transformers: architectures, saving, surgery, trainings, a recipe of every kind of task.
 OLD := .venv-oldest
 OLD_TESTS := tests/axkit/test_contract.py::test_family tests/axkit/test_families.py tests/axkit/test_saving.py \
+	tests/axkit/test_door.py tests/axkit/test_door_tokenizer.py tests/axkit/test_door_files.py \
 	tests/axkit/test_surgery.py tests/axkit/test_every_task.py \
 	tests/axkit_plugins/test_trainings.py tests/axkit_plugins/test_going_on.py
 

@@ -7,8 +7,10 @@ import torch
 from door import KIND, both_refuse, write_bert
 
 from axkit.anatomy.family import family_of
-from axkit.errors import CheckpointError
+from axkit.errors import CheckpointError, RecipeError
 from axkit.models import check_reader, check_teacher
+from axkit.planning import plan
+from axkit.recipe import read_source
 from axkit.saving.folder import load_subject, save
 from axkit.saving.opening import open_reader, open_subject, token_limit
 from axkit.testing import tiny_model, tiny_subject, tiny_tokenizer
@@ -144,3 +146,19 @@ class TestTeacher:
         assert open_subject(str(tmp_path), tiny_tokenizer(), KIND, longest=20)
         with pytest.raises(CheckpointError, match="takes 20 tokens at most, and the longest row has 21"):
             open_subject(str(tmp_path), tiny_tokenizer(), KIND, longest=21)
+
+    def test_the_plan_sees_both_before_any_work(self, workplace):
+        recipe = (workplace / "recipe.yaml").read_text()
+        recipe = recipe[: recipe.index("passes:")] + "passes:\n  - {pass: distill, teacher: ./teacher}\n"
+        (workplace / "teacher").mkdir()
+        save(tiny_subject(family_of("distilbert")), tiny_tokenizer(), workplace / "teacher")
+        assert plan(read_source(recipe, "recipe")).steps
+        larger = tiny_tokenizer()
+        larger.add_tokens(["<new>"])
+        larger.save_pretrained(workplace / "teacher")
+        with pytest.raises(RecipeError, match=r"'distill': model './teacher' splits text into other pieces"):
+            plan(read_source(recipe, "recipe"))
+        larger.add_tokens([f"<{n}>" for n in range(60)])
+        larger.save_pretrained(workplace / "model")
+        with pytest.raises(CheckpointError, match="ids, the model has 64 rows"):
+            plan(read_source(recipe, "recipe"))

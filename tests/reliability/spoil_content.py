@@ -56,15 +56,17 @@ def set_evil(rng: random.Random, model: Path) -> str:
 
 
 def parts(path: Path) -> tuple[dict[str, Any], bytes] | None:
-    """Header and data of a safetensors file that is whole."""
+    """Header and data of a safetensors file that is whole and holds something."""
     if not path.is_file():
         return None
     try:
         data = path.read_bytes()
         (length,) = struct.unpack("<Q", data[:8])
-        return json.loads(data[8 : 8 + length]), data[8 + length :]
+        header = json.loads(data[8 : 8 + length])
     except (OSError, ValueError, RecursionError, struct.error):
         return None
+    holds = isinstance(header, dict) and header.keys() - {"__metadata__"}
+    return (header, data[8 + length :]) if holds else None
 
 
 def _write(path: Path, header: str, data: bytes, length: int | None = None) -> None:
