@@ -28,7 +28,7 @@ def check_fit(folder: Path, config: Mapping[str, Any], family: Family, header: H
     if not own:
         _check_numbers(folder, header)
         _check_layers(folder, config, family, header)
-        _check_head(folder, config, header)
+        _check_head(folder, config, family, header)
     _check_extents(folder, config, family, header, own)
 
 
@@ -44,12 +44,17 @@ def _check_numbers(folder: Path, header: Header) -> None:
             raise CheckpointError(f"{folder}: '{name:.80}' is empty; save the model again")
 
 
+def _layer(family: Family) -> str:
+    """A pattern of weights of a layer, whose number it catches; releases call the list layer or layers."""
+    part = re.escape(family.layers.rpartition(".")[2].removesuffix("s"))
+    return rf"(?:^|\.){part}s?\.(\d{{1,6}})\."
+
+
 def _check_layers(folder: Path, config: Mapping[str, Any], family: Family, header: Header) -> None:
     said = config.get(family.config.layers)
     if said is None or family.shared_layers:
         return
-    part = re.escape(family.layers.rpartition(".")[2].removesuffix("s"))
-    found = {int(match.group(1)) for name in header if (match := re.search(rf"(?:^|\.){part}s?\.(\d{{1,6}})\.", name))}
+    found = {int(match.group(1)) for name in header if (match := re.search(_layer(family), name))}
     if found != set(range(said)):
         raise CheckpointError(
             f"{folder}: config.json says {family.config.layers} {said}, and the weights are of {len(found)}; copy "
@@ -57,16 +62,15 @@ def _check_layers(folder: Path, config: Mapping[str, Any], family: Family, heade
         )
 
 
-def _check_head(folder: Path, config: Mapping[str, Any], header: Header) -> None:
+def _check_head(folder: Path, config: Mapping[str, Any], family: Family, header: Header) -> None:
     """Some matrix outside layers and embeddings must have a row for each output that the config promises."""
     architecture = (config.get("architectures") or [""])[0]
     if not _HEADS.search(architecture):
         return
     wanted = outputs_of(config)
+    base = re.compile(rf"embeddings|(?:^|\.)w[tp]e\.|{_layer(family)}")
     rows = [
-        tensor["shape"][0]
-        for name, tensor in header.items()
-        if len(tensor["shape"]) == 2 and not re.search(r"embeddings|\.\d+\.|(^|\.)w[tp]e\.", name)
+        tensor["shape"][0] for name, tensor in header.items() if len(tensor["shape"]) == 2 and not base.search(name)
     ]
     if wanted not in rows:
         raise CheckpointError(
