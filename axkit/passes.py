@@ -150,7 +150,7 @@ class Result:
         state: JSON that ``restore`` needs to rebuild the module; None where the Structure says it all.
         facts: numbers for the report; each key ends in its unit (``search_s``, ``weights_bytes``, ``removed_heads``).
         note: one sentence for the report, above all when the pass changed nothing.
-        tables: name -> rows for the report, each row the same keys with numbers or short texts.
+        tables: name -> rows for the report: numbers or short texts by key.
         tokenizer: the one that goes with the model from here on, where the pass changed the ids; else None.
     """
 
