@@ -110,7 +110,11 @@ def started(script, *arguments):
         )
         for rank in (0, 1)
     ]
-    said = [process.communicate(timeout=200)[0] for process in both]
+    try:
+        said = [process.communicate(timeout=200)[0] for process in both]
+    finally:
+        for process in both:  # those that wait for each other would outlive the test
+            process.kill()
     return [process.returncode for process in both], said
 
 
@@ -189,6 +193,25 @@ def test_a_process_that_dies_in_a_training_ends_the_others_too(tmp_path):
     assert codes == [1, -9], said
     assert "because another one has ended" in said[0]
     assert "Traceback" not in said[0]
+
+
+SHARES = """
+import json, sys
+import axkit
+from axkit.recipe import load_source
+runs = [axkit.apply(load_source(sys.argv[1]), sys.argv[2], stages=sys.argv[3]) for _ in range(2)]
+print(json.dumps([[stage.record["reused"] for stage in run.stages] for run in runs]))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_in_a_folder_of_stages_that_runs_share(place):
+    """One of them holds the locks; the other must neither wait for them nor look before they are held."""
+    recipe = place / "shared.yaml"
+    recipe.write_text(RECIPE.format(folder=place) + "  - {pass: hard_attention, k: 5}\n  - pass: int8\n")
+    codes, said = started(SHARES, str(recipe), str(place / "runs"), str(place / "stages"))
+    assert codes == [0, 0], said
+    assert [json.loads(text.splitlines()[-1]) for text in said] == [[[False, False], [True, True]]] * 2
 
 
 TRAINS = """
