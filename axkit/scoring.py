@@ -81,6 +81,7 @@ def evaluate(
     about = about_of(folder)
     chosen = task if task is not None else about.get("task")
     if chosen is None:
+        load(folder)  # a damaged folder is told as that, whatever else it lacks
         raise DataError(f"{folder} says nothing of a task; name one with --task")
     said_by = "--task" if task is not None else str(folder)
     resolved = resolve(chosen, lambda _: said_by)

@@ -115,3 +115,13 @@ def test_models_of_other_labels_are_refused(place, task):
     one, other = write_model(place / "one", 0), write_model(place / "other", 0, names=("a", "b"))
     with pytest.raises(AxkitError, match="labels"):
         evaluate(one, task, against=other)
+
+
+def test_a_damaged_folder_is_told_as_that_before_a_task_is_asked_for(place):
+    folder = write_model(place / "whole", 1)
+    with pytest.raises(AxkitError, match="says nothing of a task; name one with --task"):
+        evaluate(folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"n_layers": config["n_layers"] - 1}))
+    with pytest.raises(AxkitError, match="n_layers"):
+        evaluate(folder)
