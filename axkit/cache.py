@@ -103,7 +103,9 @@ class StageStore:
         if not folder.exists():
             return None
         try:
-            return read(folder)
+            found = read(folder)
+            shutil.rmtree(self.scratch(folder), ignore_errors=True)  # of one that was killed as soon as it was done
+            return found
         except CheckpointError as error:
             self.set_aside(folder, str(error))
             return None

@@ -89,6 +89,13 @@ def test_a_damaged_stage_is_set_aside_and_told(store, name, harm):
     assert not list(store.root.iterdir())
 
 
+def test_the_scratch_of_a_stage_that_was_killed_when_it_was_done_goes(store):
+    folder = put(store)
+    store.scratch(folder).mkdir()
+    assert store.find(folder) is not None
+    assert not store.scratch(folder).exists()
+
+
 @pytest.mark.parametrize("text", ["null", "[]", "{}", '{"record": 3, "sha256": ""}', "[" * 10**5])
 def test_a_record_of_another_form_is_damage(store, text):
     folder = put(store)
