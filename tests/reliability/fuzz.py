@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from reliability import page, targets
-from reliability.worker import HANG_AT_ALL_S, Bench, Outcome, set_up, target_module, work
+from reliability.worker import HANG_AT_ALL_S, Bench, Outcome, queued_s, set_up, target_module, work
 
 SEED = 14
-GIVEN_UP_S = HANG_AT_ALL_S + 2  # of wall clock; then the worker is killed
+GIVEN_UP_S = HANG_AT_ALL_S + 2  # then the worker is killed
 READY_S = 300.0  # to import and to prepare the base inputs
 KINDS = ("ok", "refused", "unclear", "traceback", "crash", "hang")
 BAD = ("unclear", "traceback", "crash", "hang")
@@ -58,11 +58,12 @@ class Worker:
             self.pipe.recv()
         except EOFError:
             raise RuntimeError(f"{target}: prepare failed:\n{self.stderr()}") from None
-        self.since = time.monotonic()
+        self.since, self.queued = time.monotonic(), 0.0
 
     def give(self, index: int) -> None:
         """Start a case."""
         self.index, self.description, self.since = index, "(while it was made)", time.monotonic()
+        self.queued = queued_s(self.process.pid or 0)
         self.pipe.send(index)
 
     def ended(self) -> Outcome | None:
@@ -79,7 +80,7 @@ class Worker:
             self.process.join()
             told = f"the worker ended with exit code {self.process.exitcode}\n{self.stderr()}"
             return Outcome(self.index, "crash", self.description, told, wall, 0.0)
-        if wall > GIVEN_UP_S:
+        if wall - (queued_s(self.process.pid or 0) - self.queued) > GIVEN_UP_S:
             self.stop()
             return Outcome(self.index, "hang", self.description, self.stderr(), wall, 0.0)
         return None
