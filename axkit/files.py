@@ -19,7 +19,7 @@ _POINTER = b"version https://git-lfs"
 def open_regular(path: Path) -> io.BufferedReader:
     """A file for reading; one that is a pipe, a device, a socket or a folder is refused without being waited for.
 
-    Links are followed: the hub's cache is made of them (docs/decisions/0020).
+    Links are followed: the hub's cache is made of them (docs/decisions/0023).
 
     Raises:
         CheckpointError: it is none of a file's kind, cannot be read, or is git-lfs's pointer to one.
