@@ -28,8 +28,16 @@ class StructuredConfig(PassConfig):
     what: Literal["heads_and_neurons", "heads", "neurons", "layers"] = Field(
         "heads_and_neurons", description="What may go."
     )
-    importance: Literal["magnitude", "taylor", "fisher"] = Field(
-        "taylor", description="Squared weights; weight times gradient; or squared weight times Fisher information."
+    importance: Literal["magnitude", "taylor", "fisher", "obs"] = Field(
+        "taylor",
+        description="Squared weights; weight times gradient; squared weight times Fisher information; or what is still "
+        "missed when the rest has been refitted (Optimal Brain Surgeon), which needs no labels.",
+    )
+    mend: bool = Field(
+        False, description="Refit each cut block's output projection, in closed form, to what it gave before the cut."
+    )
+    mend_rows: int = Field(
+        1024, ge=1, description="Training rows, without their labels, that 'obs' and 'mend' look at."
     )
     scope: Literal["uniform", "global"] = Field(
         "global", description="The same share of every layer, or the least important wherever; layers: always global."
@@ -46,10 +54,10 @@ class StructuredConfig(PassConfig):
 
 
 class Structured(Pass[StructuredConfig]):
-    """Score coupled channels with torch-pruning, remove the least important heads, neurons or layers, all at once.
+    """Score coupled channels, remove the least important heads, neurons or layers, all at once.
 
-    Nothing is trained and no candidate is scored: a pass that trains should follow. With ``speedup`` candidates of
-    several sizes are timed on rows of the search split; its labels are not used.
+    Nothing is trained and no candidate is scored: mend what is left, or let a pass that trains follow. With
+    ``speedup`` candidates of several sizes are timed on rows of the search split; its labels are not used.
     """
 
     Config = StructuredConfig
@@ -61,7 +69,8 @@ class Structured(Pass[StructuredConfig]):
     paper = (
         "Fang et al. 2023, DepGraph, arXiv 2301.12900; Molchanov et al. 2019, arXiv 1906.10771 (taylor); "
         "LeCun et al. 1989, Optimal Brain Damage, with the empirical Fisher matrix (fisher); "
-        "Michel et al. 2019, arXiv 1905.10650 (heads)"
+        "Michel et al. 2019, arXiv 1905.10650 (heads); Hassibi and Stork 1993 and Kurtic et al. 2023, arXiv 2302.04089 "
+        "(obs)"
     )
 
     def needs_of(self, config: StructuredConfig) -> frozenset[str]:
@@ -69,10 +78,11 @@ class Structured(Pass[StructuredConfig]):
         return self.needs if config.speedup is not None else frozenset({"train"})
 
     def check(self, family: Family, config: StructuredConfig) -> None:
-        """torch-pruning follows projections of their own only."""
-        if family.fused_qkv:
+        """torch-pruning follows projections of their own only; obs asks the output projections alone."""
+        if family.fused_qkv and config.importance != "obs":
             raise NotApplicable(
-                "torch-pruning cannot follow its fused query, key and value; use axformer_prune or drop_layers"
+                "torch-pruning cannot follow its fused query, key and value; give 'importance: obs', or use "
+                "axformer_prune or drop_layers"
             )
         if family.shared_layers and config.what == "layers":
             raise NotApplicable("all its layers are one module, which cannot be removed; give 'what: neurons'")
@@ -83,10 +93,12 @@ class Structured(Pass[StructuredConfig]):
         Raises:
             NotApplicable: torch-pruning cannot follow the model, or all that may go does not make it fast enough.
         """
-        from axkit_plugins.structured import choose, score, timed
+        from axkit.kit.mend import Calibration
+        from axkit_plugins.structured import choose, obs, score, timed
 
         before = subject.structure
-        scored = score.score(subject, config, tools)
+        calibration = Calibration(tools.train, config.mend_rows)
+        scored = obs.score(subject, calibration) if config.importance == "obs" else score.score(subject, config, tools)
         size = score.size_of(subject)
         if config.speedup is not None:
             structure, facts = timed.choose_by_speed(subject, scored, config, size, tools)
@@ -94,7 +106,11 @@ class Structured(Pass[StructuredConfig]):
         else:
             wanted = config.ratio * size.layers if config.ratio is not None else (config.bytes or 0.0) * size.model
             structure, facts = choose.choose(before, scored, config, size, wanted), {}
-        subject.carve(structure)
+        if config.mend and structure != before:
+            obs.cut(subject, structure, config, calibration)
+            structure = subject.structure
+        else:
+            subject.carve(structure)
         left = score.size_of(subject)
         facts |= {
             "removed_heads": _count(before, "heads") - _count(structure, "heads"),
@@ -102,7 +118,9 @@ class Structured(Pass[StructuredConfig]):
             "removed_layers": _count(before, "present") - _count(structure, "present"),
             "removed_of_layers_percent": 100.0 * (1 - left.layers / size.layers),
             "removed_of_model_percent": 100.0 * (1 - left.model / size.model),
-            "rows": 0.0 if config.importance == "magnitude" else float(min(config.rows, len(tools.train))),
+            "rows": {"magnitude": 0.0, "obs": float(calibration.rows)}.get(
+                config.importance, float(min(config.rows, len(tools.train)))
+            ),
         }
         if config.speedup is not None and structure == before:
             note = (

@@ -41,7 +41,7 @@ class Size:
         model: all of them.
         layers: those of the encoder layers.
         head: of one head: its rows of query, key and value (DeBERTa: and of two more), its columns of the output.
-        neuron: of one feed-forward neuron: its row, its bias, its column.
+        neuron: of one feed-forward neuron: its row (gated: two), its bias, its column.
         layer: layer index -> of that layer, LayerNorms included.
     """
 
@@ -57,10 +57,23 @@ def size_of(subject: Subject) -> Size:
     hidden = subject.family.size(subject.module.config, "hidden")
     head_size, layers = hidden // subject.structure.n_heads, subject.layers
     left = subject.structure.layers
-    heads = next((_apart(subject, each) for each in layers if left[each.index].heads), [])
     layer = {each.index: _count(each.module) for each in layers}
-    head = head_size * (sum(hidden + (module.bias is not None) for module in heads) + hidden)
-    return Size(_count(subject.module), sum(layer.values()), head, 2 * hidden + 1, layer)
+    head = next((head_size * _head_values(subject, each) for each in layers if left[each.index].heads), 0)
+    neuron = next((_rows(each.ffn_in, subject) for each in layers if left[each.index].neurons), 0)
+    neuron = neuron * (2 if subject.family.gated_ffn else 1) + hidden
+    return Size(_count(subject.module), sum(layer.values()), head, neuron, layer)
+
+
+def _head_values(subject: Subject, layer: Any) -> int:
+    """Parameters that go with one value of a head: its rows of the projections, its column of the output's."""
+    fused = subject.family.fused_qkv
+    rows = 3 * _rows(layer.qkv, subject) if fused else sum(_rows(one, subject) for one in _apart(subject, layer))
+    return rows + subject.family.size(subject.module.config, "hidden")
+
+
+def _rows(projection: Any, subject: Subject) -> int:
+    """Parameters of one output of a projection from the hidden size."""
+    return subject.family.size(subject.module.config, "hidden") + (projection.bias is not None)
 
 
 def _apart(subject: Subject, layer: Any) -> list[Any]:

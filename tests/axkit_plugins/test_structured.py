@@ -216,3 +216,49 @@ def test_a_family_file_that_tells_other_couplings_is_refused(tmp_path):
 def test_one_target_must_be_given(settings):
     with pytest.raises(ValidationError):
         Structured.Config(**settings)
+
+
+@pytest.mark.parametrize("scope", ["uniform", "global"])
+@pytest.mark.parametrize("mend", [False, True])
+def test_obs_needs_no_gradients_and_serves_every_family(family, tmp_path, scope, mend):
+    subject = tiny_subject(family)
+    before, words = score.size_of(subject), None if family.inputs == "pixels" else tiny_tokenizer()
+    settings = {"ratio": 0.3, "scope": scope, "importance": "obs", "mend": mend, "at_least": 0.2}
+    Structured().check(family, Structured.Config(**settings))
+    tools = tiny_tools(tmp_path, family=family)
+    result = Structured().apply(subject, Structured.Config(**settings), tools)
+    left = score.size_of(subject)
+    assert 0.2 < 1 - left.layers / before.layers <= 0.3
+    assert result.facts["rows"] == len(tools.train)
+    split = tiny_split(16, 1, words, family)
+    reloaded = reload(subject, tools.tokenizer).module
+    assert torch.allclose(logits_of(subject.module, split), logits_of(reloaded, split), atol=1e-5)
+
+
+def test_size_of_a_part_is_what_goes_with_it(family):
+    subject = tiny_subject(family)
+    before = score.size_of(subject)
+    fewer = subject.copy()
+    fewer.carve(fewer.structure.without_neurons(0, [3]))
+    assert score.size_of(fewer).model == before.model - before.neuron
+    fewer.carve(fewer.structure.without_heads(0, [1]))
+    assert score.size_of(fewer).model == before.model - before.neuron - before.head
+
+
+@pytest.mark.parametrize("importance", ["magnitude", "taylor", "fisher", "obs"])
+def test_a_mended_cut_misses_less(plain_family, tmp_path, importance):
+    dense = tiny_subject(plain_family)
+    wanted = logits_of(dense.module, tiny_tools(tmp_path).train)
+    missed = {}
+    for mend in (False, True):
+        subject = dense.copy()
+        run(subject, tmp_path, ratio=0.5, importance=importance, mend=mend, scope="uniform")
+        missed[mend] = float((logits_of(subject.module, tiny_tools(tmp_path).train) - wanted).square().mean())
+    assert missed[True] < missed[False]
+
+
+def test_mend_refits_only_what_stays_when_layers_go(plain_family, tmp_path):
+    subject = tiny_subject(plain_family)
+    run(subject, tmp_path, ratio=0.4, what="layers", mend=True)
+    assert sum(layer.present for layer in subject.structure.layers) == 2
+    assert torch.isfinite(logits_of(subject.module, tiny_tools(tmp_path).train)).all()

@@ -1,0 +1,179 @@
+"""Repair after cutting, in closed form: the weights that serve best with fewer inputs, and the order in which to cut.
+
+A projection is Y = X W^T + b. Sources: Hassibi and Stork 1993, Optimal Brain Surgeon (the cost and the update of one
+removal); Frantar and Alistarh 2022, arXiv 2208.11580, and Kurtic et al. 2023, arXiv 2302.04089 (greedy removal of
+groups of inputs with exact updates); Kwon et al. 2022, arXiv 2204.09656 (least squares on what stays).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+DAMPING = 1e-3  # of the mean diagonal of X^T X
+_LAZY = 64  # removals whose updates are gathered before the matrices are rewritten
+
+
+class Moments:
+    """Second moments of what enters a projection and of what shall leave it, over tokens.
+
+    Args:
+        inputs: values per token that enter.
+        outputs: values per token that leave.
+
+    Attributes:
+        gram: [X 1]^T [X 1], (inputs + 1, inputs + 1), float64.
+        cross: [X 1]^T Y, (inputs + 1, outputs), float64.
+        square: sum of squares of Y.
+        tokens: how many were seen.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        self.gram = torch.zeros(inputs + 1, inputs + 1, dtype=torch.float64)
+        self.cross = torch.zeros(inputs + 1, outputs, dtype=torch.float64)
+        self.square, self.tokens = 0.0, 0
+
+    def add(self, inputs: Tensor, wanted: Tensor) -> None:
+        """Some more tokens: (tokens, inputs) and (tokens, outputs), of any float type."""
+        x = torch.cat([inputs, inputs.new_ones(len(inputs), 1)], dim=1)
+        # products in the type that came, sums in float64: a batch has few tokens, a calibration many
+        self.gram += (x.T @ x).double()
+        self.cross += (x.T @ wanted.to(x.dtype)).double()
+        self.square += float(wanted.double().square().sum())
+        self.tokens += len(inputs)
+
+
+@dataclass(frozen=True)
+class Repair:
+    """A projection on fewer inputs.
+
+    Attributes:
+        weight: (outputs, kept inputs), float64.
+        bias: (outputs,), float64; zeros where the projection has none.
+        error: mean square of what is missed, per token, over all outputs.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    error: float
+
+
+class Projection:
+    """The least-squares problem of one projection: moments, and the weights that it has.
+
+    Args:
+        moments: of calibration tokens.
+        weight: (outputs, inputs) as it is; what the moments leave open stays near it.
+        bias: (outputs,), or None where the projection has none and can have none.
+    """
+
+    def __init__(self, moments: Moments, weight: Tensor, bias: Tensor | None) -> None:
+        inputs = weight.shape[1]
+        self.moments, self.inputs, self.has_bias = moments, inputs, bias is not None
+        damping = DAMPING * float(moments.gram.diagonal()[:inputs].mean()) + 1e-12
+        size = inputs + self.has_bias
+        self.gram = moments.gram[:size, :size].clone()
+        self.gram.diagonal()[:inputs] += damping
+        self.cross = moments.cross[:size].clone()
+        self.cross[:inputs] += damping * weight.detach().double().T
+
+    def keep(self, kept: Sequence[int]) -> Repair:
+        """The best weights on these inputs alone; the bias takes over what the others gave on average."""
+        chosen = [*kept, *([self.inputs] if self.has_bias else [])]
+        outputs = self.cross.shape[1]
+        if not chosen:
+            solution = self.cross.new_zeros(0, outputs)
+        else:
+            factor = torch.linalg.cholesky(self.gram[chosen][:, chosen])
+            solution = torch.cholesky_solve(self.cross[chosen], factor)
+        weight = solution[: len(kept)].T.contiguous()
+        bias = solution[-1] if self.has_bias else self.cross.new_zeros(outputs)
+        return Repair(weight, bias, self._error(chosen, solution))
+
+    def _error(self, chosen: list[int], solution: Tensor) -> float:
+        gram, cross = self.moments.gram[chosen][:, chosen], self.moments.cross[chosen]
+        missed = self.moments.square - 2 * float((solution * cross).sum()) + float((solution * (gram @ solution)).sum())
+        return max(0.0, missed) / max(1, self.moments.tokens)
+
+    def order(self, group: int = 1) -> tuple[list[int], list[float]]:
+        """Greedy removal: which group of inputs goes first, second, ..., and what each adds to the squared error.
+
+        Args:
+            group: inputs of a group, side by side: 1 for neurons, the head size for heads.
+
+        Returns:
+            Indices of the groups in the order of removal, and the increase of the squared error, mean over tokens.
+        """
+        inverse = torch.cholesky_inverse(torch.linalg.cholesky(self.gram))
+        weight = (inverse @ self.cross)[: self.inputs].T.contiguous()
+        inverse = inverse[: self.inputs, : self.inputs].contiguous()
+        gone, costs = _columns(inverse, weight) if group == 1 else _groups(inverse, weight, group)
+        return gone, [cost / max(1, self.moments.tokens) for cost in costs]
+
+
+def _groups(inverse: Tensor, weight: Tensor, size: int) -> tuple[list[int], list[float]]:
+    """Of few large groups: each step looks at all that are left, and rewrites the matrices."""
+    left, gone, costs = list(range(len(inverse) // size)), [], []
+    inverse, weight = inverse.clone(), weight.clone()
+    while left:
+        found = []
+        for group in left:
+            at = slice(group * size, (group + 1) * size)
+            found.append(float((weight[:, at] * torch.linalg.solve(inverse[at, at], weight[:, at].T).T).sum()))
+        best = min(range(len(left)), key=found.__getitem__)
+        group = left.pop(best)
+        gone.append(group)
+        costs.append(found[best])
+        at = slice(group * size, (group + 1) * size)
+        step = torch.linalg.solve(inverse[at, at], inverse[at, :])
+        weight -= weight[:, at] @ step
+        inverse -= inverse[:, at] @ step
+        inverse[at, at] = torch.eye(size, dtype=inverse.dtype)  # never looked at again, but it must stay regular
+    return gone, costs
+
+
+def _columns(inverse: Tensor, weight: Tensor) -> tuple[list[int], list[float]]:
+    """Of single columns: the updates of some steps are kept as factors, and applied to the matrices together.
+
+    Only the products W^T W are needed of the weights. A removal takes ``l l^T`` off the inverse and ``l b^T + b l^T``
+    off the products. Both are symmetric: what is called a column is read as a row.
+    """
+    products = weight.T @ weight
+    names = torch.arange(len(inverse))
+    gone: list[int] = []
+    costs: list[float] = []
+    while len(names):
+        taken = _some_columns(inverse, products, min(_LAZY, len(names)), costs)
+        gone += names[taken].tolist()
+        stays = torch.ones(len(names), dtype=torch.bool)
+        stays[taken] = False
+        names, inverse, products = names[stays], inverse[stays][:, stays], products[stays][:, stays]
+    return gone, costs
+
+
+def _some_columns(inverse: Tensor, products: Tensor, steps: int, costs: list[float]) -> list[int]:
+    """The next removals; both matrices are brought up to date in place."""
+    pivots, norms = inverse.diagonal().clone(), products.diagonal().clone()
+    factors, besides = (inverse.new_zeros(steps, len(inverse)) for _ in range(2))
+    taken: list[int] = []
+    for step in range(steps):
+        cost = norms.clamp_min(0) / pivots.clamp_min(1e-300)
+        cost[taken] = torch.inf
+        best = int(cost.argmin())
+        low, by = factors[:step], besides[:step]
+        column = inverse[best] - low[:, best] @ low
+        product = products[best] - by[:, best] @ low - low[:, best] @ by
+        factor = column / column[best].clamp_min(1e-300).sqrt()
+        beside = (product - column * (product[best] / (2 * column[best]))) / column[best].clamp_min(1e-300).sqrt()
+        factors[step], besides[step] = factor, beside
+        pivots -= factor * factor
+        norms -= 2 * factor * beside
+        taken.append(best)
+        costs.append(float(cost[best]))
+    inverse -= factors.T @ factors
+    mixed = factors.T @ besides
+    products -= mixed + mixed.T
+    return taken

@@ -1,0 +1,293 @@
+"""Cut and repair, without training: each block is cut and its output projection refitted on unlabelled rows.
+
+Sources: as of :mod:`axkit.kit.least_squares`. Ours: what a block is refitted to is the dense model's residual stream
+after it, so that it also makes good what the blocks below it lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from axkit.anatomy.structure import Structure
+from axkit.anatomy.surgery import Layer, matrix
+from axkit.kit.least_squares import Moments, Projection
+from axkit.subject import Subject
+from axkit.tasks.split import Batch, Split
+
+What = Literal["attention", "ffn"]
+BLOCKS: tuple[What, ...] = ("attention", "ffn")
+Keep = Callable[[int, What, Projection], Sequence[int]]
+
+
+class _EnoughError(Exception):
+    """Nothing above the block at hand need be computed."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one block did with a batch, real tokens only; of a shared layer all its turns, one after the other.
+
+    Attributes:
+        inputs: of its output projection, (tokens, inputs).
+        outputs: (tokens, hidden).
+        sums: the residual stream with them added, (tokens, hidden).
+    """
+
+    inputs: Tensor
+    outputs: Tensor
+    sums: Tensor
+
+
+class Calibration:
+    """Rows to look at blocks on; their labels are not used.
+
+    Args:
+        split: whose first rows are taken, which are a random part of it; of train, as search decides.
+        rows: at most.
+        size: rows per batch.
+    """
+
+    def __init__(self, split: Split, rows: int, size: int = 32) -> None:
+        self.rows = min(rows, len(split))
+        self.batches: list[Batch] = list(split.first(rows).batches(size))
+
+    def look(self, subject: Subject, layer: int, what: What) -> Iterator[Seen]:
+        """What a block does, batch by batch, in the same order for every model of the same tokens."""
+        speaker = layer_of(subject, layer)
+        for batch in self.batches:
+            yield _seen(subject, speaker, what, batch)
+
+
+def layer_of(subject: Subject, index: int) -> Layer:
+    """A layer by its index in the dense model."""
+    return next(layer for layer in subject.layers if layer.index == index)
+
+
+def has_parts(subject: Subject, layer: int, what: What) -> bool:
+    """Whether a block has heads, or neurons, left."""
+    here = subject.structure.layers[layer]
+    return bool(here.heads if what == "attention" else here.neurons)
+
+
+def part_width(subject: Subject, what: What) -> int:
+    """Inputs of the output projection that one head, or one neuron, has."""
+    hidden = subject.family.size(subject.module.config, "hidden")
+    return hidden // subject.structure.n_heads if what == "attention" else 1
+
+
+def _seen(subject: Subject, layer: Layer, what: What, batch: Batch) -> Seen:
+    found: dict[str, list[Tensor]] = {"inputs": [], "outputs": [], "sums": []}
+    once = not subject.family.shared_layers
+
+    def projected(_: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        found["inputs"].append(args[0])
+        found["outputs"].append(output)
+
+    def summed(value: Tensor) -> None:
+        found["sums"].append(value)
+        if once:
+            raise _EnoughError
+
+    handles = [
+        getattr(layer, f"{what}_out").register_forward_hook(projected),
+        _after_sum(subject, layer, what, summed),
+    ]
+    try:
+        with torch.inference_mode():
+            subject.module(**batch.inputs)
+    except _EnoughError:
+        pass
+    finally:
+        for handle in handles:
+            handle.remove()
+    mask = batch.inputs.get("attention_mask")
+    return Seen(*(torch.cat([_tokens(each, mask) for each in found[name]]) for name in found))
+
+
+def _after_sum(subject: Subject, layer: Layer, what: What, tell: Callable[[Tensor], None]) -> Any:
+    """A hook where the residual stream has got what a block adds: before the norm of the block, or of the next."""
+
+    def before(_: nn.Module, args: tuple[Tensor, ...]) -> None:
+        tell(args[0])
+
+    def after(_: nn.Module, __: Any, output: Any) -> None:
+        tell(output[0] if isinstance(output, tuple) else output)
+
+    if not subject.family.pre_norm:
+        return getattr(layer, f"{what}_norm").register_forward_pre_hook(before)
+    if what == "attention":
+        return layer.ffn_norm.register_forward_pre_hook(before)
+    return layer.module.register_forward_hook(after)
+
+
+def _tokens(values: Tensor, mask: Tensor | None) -> Tensor:
+    """(rows, tokens, width) -> (real tokens, width); the one token of a layer that computes no other is real."""
+    if mask is None or mask.shape[1] != values.shape[1]:
+        return values.flatten(0, -2)
+    return values[mask.bool()]
+
+
+def problem(calibration: Calibration, subject: Subject, dense: Subject, layer: int, what: What) -> Projection:
+    """The least-squares problem of a block: what shall leave it is what the dense model's residual stream lacks.
+
+    Args:
+        calibration: rows.
+        subject: carved and mended below the block.
+        dense: the model whose answers are to be kept, computing for the same tokens.
+        layer: index in the dense model.
+        what: the block; it must have parts left.
+    """
+    out: Any = getattr(layer_of(subject, layer), f"{what}_out")
+    weight = matrix(out)
+    moments = Moments(weight.shape[1], weight.shape[0])
+    pairs = zip(calibration.look(subject, layer, what), calibration.look(dense, layer, what), strict=True)
+    for seen, wanted in pairs:
+        moments.add(seen.inputs, wanted.sums - (seen.sums - seen.outputs))
+    return Projection(moments, weight, out.bias)
+
+
+def removal_costs(subject: Subject, calibration: Calibration) -> dict[tuple[int, What], Tensor]:
+    """What each head and neuron costs when it goes in its turn, refitted: a number to compare across blocks.
+
+    Args:
+        subject: left as it is.
+        calibration: rows.
+
+    Returns:
+        (layer, block) -> per part that is there, float64: mean square that its removal adds, in the greedy order of
+        :meth:`Projection.order`, as a share of the residual stream's own variance after the block.
+    """
+    found = {}
+    for layer in subject.layers:
+        for what in BLOCKS:
+            if not has_parts(subject, layer.index, what):
+                continue
+            whole, spread = _own_problem(calibration, subject, layer.index, what)
+            gone, costs = whole.order(part_width(subject, what))
+            ranked = torch.zeros(len(gone), dtype=torch.float64)
+            # a part never counts less than one that went before it: what is kept of a block is a tail of its order
+            ranked[gone] = torch.tensor(costs, dtype=torch.float64).cummax(0).values / spread
+            found[layer.index, what] = ranked
+    return found
+
+
+def _own_problem(calibration: Calibration, subject: Subject, layer: int, what: What) -> tuple[Projection, float]:
+    """A block's problem with its own output as the wish, and the variance of the stream after it."""
+    out: Any = getattr(layer_of(subject, layer), f"{what}_out")
+    weight = matrix(out)
+    moments, sums = Moments(weight.shape[1], weight.shape[0]), Moments(weight.shape[0], 0)
+    for seen in calibration.look(subject, layer, what):
+        moments.add(seen.inputs, seen.outputs)
+        sums.add(seen.sums, seen.sums[:, :0])
+    mean = sums.gram[-1, :-1] / sums.tokens
+    variance = sums.gram.diagonal()[:-1] / sums.tokens - mean.square()
+    return Projection(moments, weight, out.bias), float(variance.sum().clamp_min(1e-30))
+
+
+def cut_and_mend(subject: Subject, dense: Subject, calibration: Calibration, keep: Keep) -> None:
+    """Carve a subject block by block, first layer to last, each refitted on what the mended ones below it give.
+
+    Args:
+        subject: carved in place.
+        dense: the model whose answers are to be kept; not the subject itself.
+        calibration: rows.
+        keep: (layer, block, problem) -> positions among the heads or neurons that are there; all of them to mend only.
+    """
+    dense = alike(dense, subject.structure)
+    for layer in range(len(subject.structure.layers)):
+        for what in BLOCKS:
+            if not has_parts(subject, layer, what):
+                continue
+            found = problem(calibration, subject, dense, layer, what)
+            kept = sorted(keep(layer, what, found))
+            pick = subject.structure.keep_heads if what == "attention" else subject.structure.keep_neurons
+            subject.carve(pick(layer, kept))
+            refit(subject, layer, what, found, kept)
+
+
+def alike(dense: Subject, structure: Structure) -> Subject:
+    """A dense model that computes its last layer for as many tokens as a carved one does."""
+    if structure.first_token_only == dense.structure.first_token_only:
+        return dense
+    copy = dense.copy()
+    copy.carve(replace(copy.structure, first_token_only=True))
+    return copy
+
+
+def refit(subject: Subject, layer: int, what: What, found: Projection, kept: Sequence[int]) -> float:
+    """Give a carved block's output projection the weights that serve best.
+
+    Args:
+        subject: carved to what is kept.
+        layer: index in the dense model.
+        what: the block.
+        found: its problem, before it was carved.
+        kept: positions of heads or neurons, among those of the problem.
+
+    Returns:
+        What is missed still: mean square per token, over all outputs.
+    """
+    out: Any = getattr(layer_of(subject, layer), f"{what}_out")
+    width = part_width(subject, what)
+    repaired = found.keep([part * width + i for part in kept for i in range(width)])
+    with torch.no_grad():
+        matrix(out).copy_(repaired.weight)
+        if out.bias is not None:
+            out.bias.copy_(repaired.bias)
+    return repaired.error
+
+
+def dense_like(subject: Subject, module: Any) -> Subject:
+    """The run's dense model, such as ``Tools.teacher``, as a subject of the same family."""
+    now = subject.structure
+    return Subject(module, subject.family, Structure.dense(len(now.layers), now.n_heads, now.ffn_width))
+
+
+def mend(subject: Subject, dense: Subject, calibration: Calibration) -> tuple[float, float]:
+    """Refit every block of a model that was cut before; its structure stays.
+
+    Returns:
+        How far the last layer's output is from the dense model's, before and after: mean square of the difference as a
+        share of the dense output's variance.
+    """
+    before = gap(subject, dense, calibration)
+    if before > 0:
+        cut_and_mend(
+            subject, dense, calibration, lambda _, what, found: range(found.inputs // part_width(subject, what))
+        )
+    return before, gap(subject, dense, calibration)
+
+
+def gap(subject: Subject, dense: Subject, calibration: Calibration) -> float:
+    """Mean square between two models' last layers, as a share of the variance of the second one's; real tokens."""
+    dense, missed, moments = alike(dense, subject.structure), 0.0, None
+    for batch in calibration.batches:
+        ours, theirs = (_last(one, batch) for one in (subject, dense))
+        moments = moments or Moments(theirs.shape[1], 0)
+        moments.add(theirs, theirs[:, :0])
+        missed += float((ours - theirs).double().square().sum())
+    assert moments is not None, "there are rows"
+    mean = moments.gram[-1, :-1] / moments.tokens
+    spread = float((moments.gram.diagonal()[:-1] / moments.tokens - mean.square()).sum())
+    return missed / moments.tokens / max(spread, 1e-30)
+
+
+def _last(subject: Subject, batch: Batch) -> Tensor:
+    """What the last layer that is there gives back, (real tokens, hidden)."""
+    found: list[Tensor] = []
+
+    def look(_: nn.Module, __: Any, output: Any) -> None:
+        found.append(output[0] if isinstance(output, tuple) else output)
+
+    handle = subject.layers[-1].module.register_forward_hook(look)
+    try:
+        with torch.inference_mode():
+            subject.module(**batch.inputs)
+    finally:
+        handle.remove()
+    return _tokens(found[-1], batch.inputs.get("attention_mask"))
