@@ -13,6 +13,8 @@ from typing import Any
 
 WORDS = "the film play story good bad dull bright Ada won Paris very so great weak".split()
 
+Task = tuple[str, dict[str, Any], list[dict[str, Any]]]  # its forms, its fields, its rows
+
 
 @dataclass(frozen=True)
 class Good:
@@ -153,65 +155,37 @@ FORMS: dict[str, list[tuple[str, Callable[..., None], dict[str, Any]]]] = {
 }
 
 
+def _plain_tasks() -> list[Task]:
+    names, columns = ["neg", "pos"], {"text": "text", "label": "label"}
+    one, many = {"kind": "classification", **columns}, {"kind": "multi_label", **columns}
+    return [
+        ("plain", one, _sentences(24, lambda i: names[i % 2])),
+        ("plain", one | {"id": "id"}, _sentences(24, lambda i: i % 3)),
+        ("plain", one | {"label_names": ["1", "2", "3", "4", "5"]}, _sentences(24, lambda i: 1 + i % 4)),
+        ("plain", one | {"label_names": names}, _sentences(24, lambda i: i % 2)),
+        ("plain", {"kind": "regression", **columns}, _sentences(24, lambda i: i / 4)),
+        ("plain", many | {"label_sep": "|"}, _sentences(24, lambda i: "a|b" if i % 2 else "c")),
+        ("lists", many, _sentences(24, lambda i: ["a", "b"] if i % 2 else ["c"])),
+        ("lists", many | {"label_names": ["a", "b", "c"]}, _sentences(24, lambda i: [1, 0, i % 2])),
+    ]
+
+
+def _other_tasks(pictures: list[Path]) -> list[Task]:
+    question = {"kind": "question_answering", "text": ["question", "context"], "label": "answers", "id": "id"}
+    windows = {"no_answer_threshold": 0.0, "max_length": 32, "stride": 4}
+    shown = [{"image": str(path), "label": path.parent.name} for path in pictures]
+    return [
+        ("tags", {"kind": "token_classification", "text": "words", "label": "tags"}, _tagged(24)),
+        ("questions", question | windows, _questions(24)),
+        ("images", {"kind": "image_classification", "image": "image", "label": "label"}, shown),
+    ]
+
+
 def good_inputs(pictures: list[Path]) -> list[Good]:
     """Each kind in each of its forms."""
-    names = ["neg", "pos"]
-    kinds: list[tuple[str, dict[str, Any], list[dict[str, Any]]]] = [
-        ("plain", {"kind": "classification", "text": "text", "label": "label"}, _sentences(24, lambda i: names[i % 2])),
-        (
-            "plain",
-            {"kind": "classification", "text": "text", "label": "label", "id": "id"},
-            _sentences(24, lambda i: i % 3),
-        ),
-        (
-            "plain",
-            {"kind": "classification", "text": "text", "label": "label", "label_names": ["1", "2", "3", "4", "5"]},
-            _sentences(24, lambda i: 1 + i % 4),
-        ),
-        (
-            "plain",
-            {"kind": "classification", "text": "text", "label": "label", "label_names": names},
-            _sentences(24, lambda i: i % 2),
-        ),
-        ("plain", {"kind": "regression", "text": "text", "label": "label"}, _sentences(24, lambda i: i / 4)),
-        (
-            "plain",
-            {"kind": "multi_label", "text": "text", "label": "label", "label_sep": "|"},
-            _sentences(24, lambda i: "a|b" if i % 2 else "c"),
-        ),
-        (
-            "lists",
-            {"kind": "multi_label", "text": "text", "label": "label"},
-            _sentences(24, lambda i: ["a", "b"] if i % 2 else ["c"]),
-        ),
-        (
-            "lists",
-            {"kind": "multi_label", "text": "text", "label": "label", "label_names": ["a", "b", "c"]},
-            _sentences(24, lambda i: [1, 0, i % 2]),
-        ),
-        ("tags", {"kind": "token_classification", "text": "words", "label": "tags"}, _tagged(24)),
-        (
-            "questions",
-            {
-                "kind": "question_answering",
-                "text": ["question", "context"],
-                "label": "answers",
-                "id": "id",
-                "no_answer_threshold": 0.0,
-                "max_length": 32,
-                "stride": 4,
-            },
-            _questions(24),
-        ),
-        (
-            "images",
-            {"kind": "image_classification", "image": "image", "label": "label"},
-            [{"image": str(path), "label": path.parent.name} for path in pictures],
-        ),
-    ]
     return [
         Good(spec | settings, rows, write, f"{spec['kind']}.{suffix}")
-        for forms, spec, rows in kinds
+        for forms, spec, rows in [*_plain_tasks(), *_other_tasks(pictures)]
         for suffix, write, settings in FORMS[forms]
     ]
 
