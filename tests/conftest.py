@@ -14,6 +14,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
+from command import axkit
 
 from axkit.anatomy.family import family_of
 from axkit.quiet import quiet
@@ -111,6 +112,12 @@ def write_images(folder: Path, count: int, seed: int = 0) -> Path:
 
 
 @pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """The command, run in this process: (exit code, stdout, stderr)."""
+    return lambda *arguments: axkit(*arguments, monkeypatch=monkeypatch, capsys=capsys)
+
+
+@pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a tiny model, data files and a recipe; the working directory."""
     monkeypatch.chdir(tmp_path)
@@ -120,6 +127,23 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_rows(tmp_path / "test.jsonl", 60, 2)
     (tmp_path / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
     return tmp_path
+
+
+class Heard:
+    """A Progress that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def track(self, items, what, total=None):
+        yield from items
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+    def count(self, part: str) -> int:
+        """How many of the lines hold a part."""
+        return sum(part in line for line in self.lines)
 
 
 RECIPE = """\

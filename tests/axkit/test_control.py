@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from conftest import Heard
 
 from axkit import apply
 from axkit.control import control_of, foreseen, wanted
@@ -72,19 +73,6 @@ def test_the_plan_says_so(workplace):
         "control: finetune, distill, the same training without the cuts, is run too"
     )
     assert "better than the dense model by more than chance" in foreseen(plan(source(TRAIN, DROP, DISTILL)))
-
-
-class Heard:
-    """A Progress that keeps what it is told."""
-
-    def __init__(self):
-        self.lines = []
-
-    def track(self, items, what, total=None):
-        yield from items
-
-    def say(self, text):
-        self.lines.append(text)
 
 
 def test_it_is_the_model_that_its_passes_make(workplace):

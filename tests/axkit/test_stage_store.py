@@ -1,40 +1,21 @@
-"""Stages, journals and run folders on disk: damage is set aside, nobody's work is removed, nothing is half there."""
+"""Stages and journals on disk: damage is set aside and told, and what another run holds stays."""
 
 from __future__ import annotations
 
 import errno
-import json
 import os
-import shutil
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
+from conftest import Heard
 
 from axkit import owners
 from axkit.anatomy.family import family_of
 from axkit.cache import StageStore
 from axkit.errors import StorageError
 from axkit.journal import FileJournal
-from axkit.saving import atomic
-from axkit.saving.atomic import atomic_folder, draft_of
 from axkit.testing import tiny_subject, tiny_tokenizer
-from axkit.writable import check_writable
-
-
-class Heard:
-    """A Progress that keeps what it is told."""
-
-    def __init__(self):
-        self.lines = []
-
-    def track(self, items, what, total=None):
-        yield from items
-
-    def say(self, text):
-        self.lines.append(text)
 
 
 @pytest.fixture
@@ -153,170 +134,3 @@ def test_a_full_disk_under_the_journal_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StorageError, match=r"j \(No space left on device\); free space"):
         journal.write(a=2)
-
-
-def a_dead_process():
-    """The name part that a process which is gone left."""
-    code = "from axkit import owners; from pathlib import Path; print(owners.own(Path('x/t'), 'partial').name)"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-
-
-def test_what_dead_processes_left_goes_and_what_living_ones_write_stays(tmp_path):
-    dead = a_dead_process().removeprefix(".t.partial-")
-    target, mine = tmp_path / "t", owners.own(tmp_path / "t", "partial")
-    left = [tmp_path / f".t.partial-{dead}", tmp_path / f".u.partial-{dead}"]
-    kept = [mine.with_name(f"{mine.name[:-8]}{'0' * 8}"), mine, tmp_path / ".t.partial-other-1-1"]
-    for folder in (*left, *kept):
-        folder.mkdir()
-    assert owners.left_by_the_dead(target, "partial") == sorted([kept[0], left[0]]), "another that had this id, too"
-    owners.sweep_out(tmp_path)
-    assert sorted(tmp_path.iterdir()) == sorted(kept[1:])
-    os.utime(kept[2], (1, 1))
-    owners.sweep_out(tmp_path)
-    assert sorted(tmp_path.iterdir()) == [mine], "of another machine, and idle for a day"
-
-
-@pytest.mark.parametrize("can_exchange", [True, False])
-def test_a_folder_takes_the_place_of_another_at_once(tmp_path, monkeypatch, can_exchange):
-    if not can_exchange:
-        monkeypatch.setattr(atomic, "_renameat2", lambda: None)
-    target = tmp_path / "t"
-    for text in ("first", "second"):
-        with atomic_folder(target) as folder:
-            (folder / "file").write_text(text)
-        assert (target / "file").read_text() == text
-        assert list(tmp_path.iterdir()) == [target]
-
-
-def test_a_reader_finds_a_folder_at_any_moment(tmp_path):
-    if atomic._renameat2() is None:
-        pytest.skip("this system cannot exchange names")
-    target, stop, missing = tmp_path / "t", threading.Event(), []
-
-    def look():
-        while not stop.is_set():
-            if not (target / "file").exists():
-                missing.append(1)
-
-    with atomic_folder(target) as folder:
-        (folder / "file").write_text("0")
-    thread = threading.Thread(target=look)
-    thread.start()
-    for text in "123456789":
-        with atomic_folder(target) as folder:
-            (folder / "file").write_text(text)
-    stop.set()
-    thread.join()
-    assert not missing
-
-
-def test_a_kill_between_two_renames_is_mended_by_the_next_start(tmp_path):
-    dead = a_dead_process().removeprefix(".t.partial-")
-    old = tmp_path / f".t.old-{dead}"
-    old.mkdir()
-    (old / "file").write_text("the result")
-    owners.sweep_out(tmp_path)
-    assert (tmp_path / "t" / "file").read_text() == "the result"
-    shutil.move(tmp_path / "t", old)
-    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "t"):
-        raise KeyboardInterrupt
-    assert (tmp_path / "t" / "file").read_text() == "the result"
-
-
-def test_a_folder_that_appeared_meanwhile_is_left_alone(tmp_path):
-    target = tmp_path / "t"
-    for number in range(3):
-        with draft_of(target) as draft:
-            (draft.folder / "file").write_text(str(number))
-            if not number:
-                target.mkdir()
-                (target / "file").write_text("another's")
-            place = draft.place_beside(target)
-        assert place.name == f"t-{number + 2}"
-    assert (target / "file").read_text() == "another's"
-    assert len(list(tmp_path.iterdir())) == 4
-
-
-def test_a_file_in_the_place_of_a_folder_is_not_replaced(tmp_path):
-    (tmp_path / "t").write_text("mine")
-    with pytest.raises(StorageError, match="Not a directory"), atomic_folder(tmp_path / "t"):
-        pass
-    assert (tmp_path / "t").read_text() == "mine"
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        OSError(errno.EDQUOT, "Disk quota exceeded"),
-        RuntimeError("I/O error: No space left on device (os error 28)"),
-        Exception("File too large (os error 27)"),
-    ],
-)
-def test_whoever_says_that_the_disk_is_full_is_understood(tmp_path, said):
-    with pytest.raises(StorageError, match="free space or choose another"), atomic_folder(tmp_path / "t"):
-        try:
-            raise said
-        except Exception as error:
-            raise ValueError("of a library") from error
-    assert not list(tmp_path.iterdir())
-    with pytest.raises(ValueError, match="a bug"), atomic_folder(tmp_path / "t"):
-        raise ValueError("a bug")
-
-
-def test_an_output_that_cannot_be_is_refused_before_work(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    for target, said in (
-        (tmp_path / "file", "it is a file"),
-        (tmp_path / "file" / "runs" / "t", "is a file"),
-        (tmp_path / ("n" * 250), "File name too long"),
-        (tmp_path / ("n" * 300) / "t", "File name too long"),
-        (tmp_path / "deep" / ("é" * 130), "File name too long"),
-    ):
-        with pytest.raises(StorageError, match=said):
-            check_writable(target)
-    check_writable(tmp_path / "runs" / "deep" / "t")
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
-    real = Path.mkdir
-
-    def read_only(self, *args, **kwargs):
-        if self.name.startswith("."):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
-        return real(self, *args, **kwargs)
-
-    monkeypatch.setattr(Path, "mkdir", read_only)
-    with pytest.raises(StorageError, match="Permission denied"):
-        check_writable(tmp_path / "runs")
-
-
-def test_who_waits_is_told_for_whom(tmp_path):
-    heard, done = Heard(), []
-
-    def second():
-        with owners.alone(tmp_path / "l", "runs/tiny", heard):
-            done.append(2)
-
-    with owners.alone(tmp_path / "l", "runs/tiny", Heard()):
-        with owners.alone(tmp_path / "l", "runs/tiny", Heard()):
-            pass  # who holds it goes on
-        said = json.loads((tmp_path / "l.holder").read_text())
-        assert said["pid"] == os.getpid()
-        thread = threading.Thread(target=second)
-        thread.start()
-        thread.join(0.5)
-        done.append(1)
-    thread.join(20)
-    assert done == [1, 2]
-    assert len(heard.lines) == 1
-    assert heard.lines[0].startswith(f"Waiting for runs/tiny, which process {os.getpid()} on {said['host']} (since ")
-
-
-def test_the_lock_goes_with_its_process(tmp_path):
-    code = (
-        "import os, sys; from pathlib import Path; from axkit import owners; from axkit.progress import Silent\n"
-        "with owners.alone(Path('l'), 'it', Silent()):\n    os.kill(os.getpid(), 9)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path).returncode == -9
-    heard = Heard()
-    with owners.alone(tmp_path / "l", "it", heard):
-        pass
-    assert heard.lines == []

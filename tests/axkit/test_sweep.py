@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import sys
-import threading
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from conftest import Heard
 
 from axkit import cli, registry
-from axkit.cache import StageStore
 from axkit.errors import AxkitError
-from axkit.sweep import Outcome, Wanted, failure, sweep
+from axkit.sweep import Wanted, failure, sweep
 from axkit.sweep.plan import plan_sweep
-from axkit.sweep.table import dominated_by, rows_of
-from axkit.sweep.text import frontier_lines, sweep_text
-from axkit.sweep.whole import line
 
 RECIPE = """\
 axkit: 1
@@ -42,22 +37,6 @@ def write_recipe(folder: Path, name: str, *passes: str) -> str:
     path = folder / f"{name}.yaml"
     path.write_text(RECIPE.format(name=name) + "".join(f"  - {{{one}}}\n" for one in passes), encoding="utf-8")
     return path.name
-
-
-class Heard:
-    """A Progress that keeps what it is told."""
-
-    def __init__(self):
-        self.lines = []
-
-    def track(self, items, what, total=None):
-        yield from items
-
-    def say(self, text):
-        self.lines.append(text)
-
-    def count(self, part):
-        return sum(part in line for line in self.lines)
 
 
 @pytest.fixture
@@ -186,91 +165,6 @@ def test_a_failed_run_is_told_and_the_others_go_on(run, recipes, monkeypatch):
     code, err = run("a.yaml", "--set", "passes.0.epochs=2")
     assert code == 2
     assert "runs/sweep/a/own/42 holds another run" in err
-
-
-def test_two_makers_of_a_stage_take_turns(tmp_path):
-    """One waits until the other has finished, and says so; a store of one recipe has no locks."""
-    heard, order = Heard(), []
-    store = StageStore(tmp_path, shared=True, progress=heard)
-
-    def other():
-        with store.alone(tmp_path / "stage"):
-            order.append("second")
-
-    with store.alone(tmp_path / "stage"):
-        thread = threading.Thread(target=other)
-        thread.start()
-        thread.join(0.5)
-        order.append("first")
-    thread.join(10)
-    assert order == ["first", "second"]
-    assert heard.count(f"Waiting for stage, which process {os.getpid()} on ") == 1
-    with StageStore(tmp_path / "own").alone(tmp_path / "own" / "stage"):
-        assert not (tmp_path / "own").exists()
-
-
-def outcome(recipe, seed, score, speed, size, model="m", dense_speed=100.0, p=0.001):
-    from axkit.sweep import PlannedRun
-
-    summary = {
-        "metric_name": "accuracy",
-        "metric_dense": 90.0,
-        "metric_result": score,
-        "metric_majority": 50.0,
-        "p_value_paired": p,
-        "bytes_dense": 100,
-        "bytes_result": size,
-        "throughput_b32_per_s_dense": dense_speed,
-        "throughput_b32_per_s_result": speed,
-        "latency_b1_ms_p50_dense": 2.0,
-        "latency_b1_ms_p50_result": 1.0,
-    }
-    run = PlannedRun(recipe, "t", model, seed, "", "", (), f"{recipe}/{seed}", "", "", ())
-    return Outcome(run, "done", report={"summary": summary})
-
-
-def test_the_frontier_is_of_means():
-    outcomes = [
-        *(outcome("fast", seed, score, 300.0, 50) for seed, score in ((1, 87.0), (2, 89.0))),
-        *(outcome("good", seed, 90.0, 200.0, 50) for seed in (1, 2)),
-        *(outcome("poor", seed, 88.5, 150.0, 60) for seed in (1, 2)),
-        Outcome(outcome("lost", 1, 0, 0, 1).run, "failed", "why"),
-    ]
-    rows = {row.recipe: row for row in rows_of(outcomes)}
-    fast = rows["fast"].figures["metric_change"]
-    assert (fast.mean, fast.low, fast.high) == (-2.0, -3.0, -1.0)
-    assert (rows["lost"].n, rows["lost"].runs, dict(rows["lost"].figures)) == (0, 1, {})
-    every = list(rows.values())
-    beaten = {row.recipe: [one.recipe for one in dominated_by(row, every)] for row in every if row.n}
-    assert beaten == {"fast": [], "good": [], "poor": ["good"]}
-    text = "\n".join(frontier_lines([row for row in every if row.n]))
-    assert "by the means): fast, good." in text
-    assert "Behind: poor, by good." in text
-    assert "different models" not in text
-
-
-def test_a_change_that_chance_explains_is_marked_in_every_table(tmp_path):
-    outcomes = [outcome("luck", seed, 91.0, 300.0, 50, p=p) for seed, p in ((1, 0.5), (2, 0.01), (3, 0.2))]
-    (row,) = rows_of(outcomes)
-    assert row.verdicts == ("chance", "gain", "chance")
-    text = sweep_text(outcomes, [row], [])
-    assert "| +1.00 (chance: 2 of 3) |" in text
-    assert text.count("| +1.00 (chance) |") == 2, "each run by itself"
-    assert text.count("| +1.00 |") == 1
-    assert "accuracy 91.00, +1.00 (chance), 2.00x smaller, 3.00x throughput" in line(outcomes[0])
-    worse = rows_of([outcome("poor", 1, 45.0, 300.0, 50), outcome("poor", 2, 50.0, 300.0, 50)])
-    assert worse[0].verdicts == ("loss", "loss")
-
-
-def test_recipes_of_different_models_are_compared_with_the_slowest_dense_one():
-    outcomes = [
-        outcome("large", 1, 90.0, 300.0, 50, "bert", 100.0),
-        outcome("small", 1, 90.0, 400.0, 40, "distilbert", 200.0),
-    ]
-    large, small = rows_of(outcomes)
-    assert (large.speedup, small.speedup) == (3.0, 4.0), "not 3 and 2"
-    assert [one.recipe for one in dominated_by(large, [large, small])] == ["small"]
-    assert "multiple of the dense bert" in "\n".join(frontier_lines([large, small]))
 
 
 PLUGIN = """\
