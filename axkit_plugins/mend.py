@@ -32,7 +32,8 @@ class Mend(Pass[MendConfig]):
 
     def apply(self, subject: Subject, config: MendConfig, tools: Tools) -> Result:
         """Mend in place."""
-        from axkit.kit.mend import Calibration, dense_like, mend
+        from axkit.kit.calibrate import Calibration
+        from axkit.kit.mend import dense_like, mend
 
         calibration = Calibration(tools.train, config.rows)
         before, after = mend(subject, dense_like(subject, tools.teacher), calibration)

@@ -93,7 +93,7 @@ class Structured(Pass[StructuredConfig]):
         Raises:
             NotApplicable: torch-pruning cannot follow the model, or all that may go does not make it fast enough.
         """
-        from axkit.kit.mend import Calibration
+        from axkit.kit.calibrate import Calibration
         from axkit_plugins.structured import choose, obs, score, timed
 
         before = subject.structure

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from axkit.kit.mend import Calibration, cut_and_mend, part_width, removal_costs
+from axkit.kit.calibrate import Calibration, part_width
+from axkit.kit.mend import cut_and_mend, removal_costs
 from axkit_plugins.structured.score import Scores
 
 if TYPE_CHECKING:
     from axkit import Structure, Subject
+    from axkit.kit.calibrate import What
     from axkit.kit.least_squares import Projection
-    from axkit.kit.mend import What
     from axkit_plugins.structured import StructuredConfig
 
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from axkit.anatomy.surgery import dense_structure
-from axkit.kit.mend import BLOCKS, Calibration, alike, cut_and_mend, has_parts, part_width, problem
+from axkit.kit.calibrate import BLOCKS, Calibration, has_parts, part_width
+from axkit.kit.mend import alike, cut_and_mend, problem
 from axkit.subject import Subject
 from axkit.testing import logits_of, tiny_model
 from axkit.testing.tiny import tiny_reader, tiny_split

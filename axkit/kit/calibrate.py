@@ -1,0 +1,141 @@
+"""What blocks do with unlabelled rows: what enters their output projections, and the residual stream after them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from axkit.anatomy.surgery import Layer
+from axkit.subject import Subject
+from axkit.tasks.split import Batch, Split
+
+What = Literal["attention", "ffn"]
+BLOCKS: tuple[What, ...] = ("attention", "ffn")
+
+
+class _EnoughError(Exception):
+    """Nothing above the block at hand need be computed."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one block did with a batch, real tokens only; of a shared layer all its turns, one after the other.
+
+    Attributes:
+        inputs: of its output projection, (tokens, inputs).
+        outputs: (tokens, hidden).
+        sums: the residual stream with them added, (tokens, hidden).
+    """
+
+    inputs: Tensor
+    outputs: Tensor
+    sums: Tensor
+
+
+class Calibration:
+    """Rows to look at blocks on; their labels are not used.
+
+    Args:
+        split: whose first rows are taken, which are a random part of it; of train, as search decides.
+        rows: at most.
+        size: rows per batch.
+    """
+
+    def __init__(self, split: Split, rows: int, size: int = 32) -> None:
+        self.rows = min(rows, len(split))
+        self.batches: list[Batch] = list(split.first(rows).batches(size))
+
+    def look(self, subject: Subject, layer: int, what: What) -> Iterator[Seen]:
+        """What a block does, batch by batch, in the same order for every model of the same tokens."""
+        speaker = layer_of(subject, layer)
+        for batch in self.batches:
+            yield _seen(subject, speaker, what, batch)
+
+
+def layer_of(subject: Subject, index: int) -> Layer:
+    """A layer by its index in the dense model."""
+    return next(layer for layer in subject.layers if layer.index == index)
+
+
+def has_parts(subject: Subject, layer: int, what: What) -> bool:
+    """Whether a block has heads, or neurons, left."""
+    here = subject.structure.layers[layer]
+    return bool(here.heads if what == "attention" else here.neurons)
+
+
+def part_width(subject: Subject, what: What) -> int:
+    """Inputs of the output projection that one head, or one neuron, has."""
+    hidden = subject.family.size(subject.module.config, "hidden")
+    return hidden // subject.structure.n_heads if what == "attention" else 1
+
+
+def _seen(subject: Subject, layer: Layer, what: What, batch: Batch) -> Seen:
+    found: dict[str, list[Tensor]] = {"inputs": [], "outputs": [], "sums": []}
+    once = not subject.family.shared_layers
+
+    def projected(_: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        found["inputs"].append(args[0])
+        found["outputs"].append(output)
+
+    def summed(value: Tensor) -> None:
+        found["sums"].append(value)
+        if once:
+            raise _EnoughError
+
+    handles = [
+        getattr(layer, f"{what}_out").register_forward_hook(projected),
+        _after_sum(subject, layer, what, summed),
+    ]
+    try:
+        with torch.inference_mode():
+            subject.module(**batch.inputs)
+    except _EnoughError:
+        pass
+    finally:
+        for handle in handles:
+            handle.remove()
+    mask = batch.inputs.get("attention_mask")
+    return Seen(*(torch.cat([_tokens(each, mask) for each in found[name]]) for name in found))
+
+
+def _after_sum(subject: Subject, layer: Layer, what: What, tell: Callable[[Tensor], None]) -> Any:
+    """A hook where the residual stream has got what a block adds: before the norm of the block, or of the next."""
+
+    def before(_: nn.Module, args: tuple[Tensor, ...]) -> None:
+        tell(args[0])
+
+    def after(_: nn.Module, __: Any, output: Any) -> None:
+        tell(output[0] if isinstance(output, tuple) else output)
+
+    if not subject.family.pre_norm:
+        return getattr(layer, f"{what}_norm").register_forward_pre_hook(before)
+    if what == "attention":
+        return layer.ffn_norm.register_forward_pre_hook(before)
+    return layer.module.register_forward_hook(after)
+
+
+def _tokens(values: Tensor, mask: Tensor | None) -> Tensor:
+    """(rows, tokens, width) -> (real tokens, width); the one token of a layer that computes no other is real."""
+    if mask is None or mask.shape[1] != values.shape[1]:
+        return values.flatten(0, -2)
+    return values[mask.bool()]
+
+
+def last_output(subject: Subject, batch: Batch) -> Tensor:
+    """What the last layer that is there gives back, (real tokens, hidden)."""
+    found: list[Tensor] = []
+
+    def look(_: nn.Module, __: Any, output: Any) -> None:
+        found.append(output[0] if isinstance(output, tuple) else output)
+
+    handle = subject.layers[-1].module.register_forward_hook(look)
+    try:
+        with torch.inference_mode():
+            subject.module(**batch.inputs)
+    finally:
+        handle.remove()
+    return _tokens(found[-1], batch.inputs.get("attention_mask"))
