@@ -15,8 +15,10 @@ OLD_TESTS := tests/axkit/test_contract.py::test_family tests/axkit/test_families
 # As on a processor of 2013: kernels sum in another order there, and torch would otherwise take the widest it finds.
 LOWERED := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 AXKIT_BFLOAT16=0
 TESTS :=
+NUMBERS := tests/axkit_plugins tests/test_pairs.py $(addprefix tests/axkit/test_,$(addsuffix .py,\
+	budget criteria every_task families first kernels least_squares measure mend saving search sides surgery trail trial))
 
-.PHONY: demo demo-short test lowered oldest lint types unit docs fuzz faults serve format clean
+.PHONY: demo demo-short test lowered lowered-numbers oldest lint types unit docs fuzz faults serve format clean
 
 demo: $(VENV)/.demo  ## Set up, and make DistilBERT smaller and faster (some five minutes on two cores).
 	$(BIN)/axkit apply $(RECIPE) --force
@@ -28,6 +30,9 @@ test: $(VENV)/.dev lint types unit docs  ## Set up, lint, type-check, test, buil
 
 lowered: $(VENV)/.dev  ## All tests as on a processor with AVX2 and no bfloat16; some of them: make lowered TESTS=tests/axkit/test_search.py
 	$(LOWERED) $(BIN)/pytest $(TESTS)
+
+lowered-numbers:  ## Those of them that compute.
+	$(MAKE) lowered TESTS="$(NUMBERS)"
 
 oldest: $(OLD)/.done  ## Some tests with the oldest transformers that is supported; modernbert needs a later one.
 	$(OLD)/bin/python -m pytest -W ignore::DeprecationWarning -k "not modernbert" $(OLD_TESTS)
