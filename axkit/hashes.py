@@ -26,13 +26,13 @@ def file_hash(path: Path) -> str:
     """
     found = path.stat()
     if found.st_size < _LARGE:
-        return _read(path)
+        return read_hash(path)
     state = [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
     entry = _entry(path)
     known = _known(entry, state)
     if known is not None:
         return known
-    made = _read(path)
+    made = read_hash(path)
     if time.time() - max(found.st_mtime, found.st_ctime) > _SETTLED_S:
         _remember(entry, state, made)
     return made
@@ -44,7 +44,8 @@ def files_hash(root: Path, files: Iterable[Path]) -> str:
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _read(path: Path) -> str:
+def read_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, read now whatever is remembered of it."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

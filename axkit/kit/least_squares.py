@@ -46,6 +46,33 @@ class Moments:
         self.tokens += len(inputs)
 
 
+class Spread:
+    """How much values vary over tokens.
+
+    Args:
+        width: values per token.
+
+    Attributes:
+        tokens: how many were seen.
+    """
+
+    def __init__(self, width: int) -> None:
+        self.tokens = 0
+        self._sum, self._square = torch.zeros(width, dtype=torch.float64), 0.0
+
+    def add(self, values: Tensor) -> None:
+        """Some more tokens: (tokens, width), of any float type."""
+        self._sum += values.double().sum(0)
+        self._square += float(values.double().square().sum())
+        self.tokens += len(values)
+
+    @property
+    def variance(self) -> float:
+        """Mean square distance from the mean token, over all values together; never 0."""
+        mean = self._sum / self.tokens
+        return max(self._square / self.tokens - float(mean.square().sum()), 1e-30)
+
+
 @dataclass(frozen=True)
 class Repair:
     """A projection on fewer inputs.

@@ -16,7 +16,7 @@ from torch import Tensor
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import matrix
 from axkit.kit.calibrate import BLOCKS, Calibration, What, has_parts, last_output, layer_of, part_width
-from axkit.kit.least_squares import Moments, Projection
+from axkit.kit.least_squares import Moments, Projection, Spread
 from axkit.subject import Subject
 
 Keep = Callable[[int, What, Projection], Sequence[int]]
@@ -70,13 +70,11 @@ def _own_problem(calibration: Calibration, subject: Subject, layer: int, what: W
     """A block's problem with its own output as the wish, and the variance of the stream after it."""
     out: Any = getattr(layer_of(subject, layer), f"{what}_out")
     weight = matrix(out)
-    moments, sums = Moments(weight.shape[1], weight.shape[0]), Moments(weight.shape[0], 0)
+    moments, stream = Moments(weight.shape[1], weight.shape[0]), Spread(weight.shape[0])
     for seen in calibration.look(subject, layer, what):
         moments.add(seen.inputs, seen.outputs)
-        sums.add(seen.sums, seen.sums[:, :0])
-    mean = sums.gram[-1, :-1] / sums.tokens
-    variance = sums.gram.diagonal()[:-1] / sums.tokens - mean.square()
-    return Projection(moments, weight, out.bias), float(variance.sum().clamp_min(1e-30))
+        stream.add(seen.sums)
+    return Projection(moments, weight, out.bias), stream.variance
 
 
 def cut_and_mend(subject: Subject, dense: Subject, calibration: Calibration, keep: Keep) -> None:
@@ -145,6 +143,7 @@ def mend(subject: Subject, dense: Subject, calibration: Calibration) -> tuple[fl
         How far the last layer's output is from the dense model's, before and after: mean square of the difference as a
         share of the dense output's variance.
     """
+    dense = alike(dense, subject.structure)  # here, as it may be a copy
     before = gap(subject, dense, calibration)
     if before > 0:
         cut_and_mend(
@@ -155,13 +154,10 @@ def mend(subject: Subject, dense: Subject, calibration: Calibration) -> tuple[fl
 
 def gap(subject: Subject, dense: Subject, calibration: Calibration) -> float:
     """Mean square between two models' last layers, as a share of the variance of the second one's; real tokens."""
-    dense, missed, moments = alike(dense, subject.structure), 0.0, None
+    dense, missed = alike(dense, subject.structure), 0.0
+    stream = Spread(dense.family.size(dense.module.config, "hidden"))
     for batch in calibration.batches:
         ours, theirs = (last_output(one, batch) for one in (subject, dense))
-        moments = moments or Moments(theirs.shape[1], 0)
-        moments.add(theirs, theirs[:, :0])
+        stream.add(theirs)
         missed += float((ours - theirs).double().square().sum())
-    assert moments is not None, "there are rows"
-    mean = moments.gram[-1, :-1] / moments.tokens
-    spread = float((moments.gram.diagonal()[:-1] / moments.tokens - mean.square()).sum())
-    return missed / moments.tokens / max(spread, 1e-30)
+    return missed / stream.tokens / stream.variance

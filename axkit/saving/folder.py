@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from axkit.anatomy.family import family_of
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import dense_structure
 from axkit.errors import CheckpointError
+from axkit.hashes import read_hash
 from axkit.models import check_folder, read_config
 from axkit.quiet import quiet
 from axkit.saving import classes
@@ -61,7 +61,7 @@ def save(subject: Subject, tokenizer: Any, folder: Path, about: Mapping[str, Any
         "structure": subject.structure.to_json(),
         "trail": [step.to_json(subject.structure) for step in subject.trail],
         "about": dict(about or {}),
-        "sha256": {path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.is_file()},
+        "sha256": {path.name: read_hash(path) for path in sorted(folder.iterdir()) if path.is_file()},
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, allow_nan=False), encoding="utf-8")
     return model_bytes(folder)
@@ -158,11 +158,6 @@ def load(folder: str | Path) -> Any:
         CheckpointError: one sentence that says what is wrong with the folder.
     """
     return load_subject(folder).module
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _version() -> str:

@@ -97,8 +97,12 @@ class Structured(Pass[StructuredConfig]):
         from axkit_plugins.structured import choose, obs, score, timed
 
         before = subject.structure
-        calibration = Calibration(tools.train, config.mend_rows)
-        scored = obs.score(subject, calibration) if config.importance == "obs" else score.score(subject, config, tools)
+        looked_at = Calibration(tools.train, config.mend_rows) if config.mend or config.importance == "obs" else None
+        if looked_at is not None and config.importance == "obs":
+            scored, rows = obs.score(subject, looked_at), looked_at.rows
+        else:
+            scored = score.score(subject, config, tools)
+            rows = 0 if config.importance == "magnitude" else min(config.rows, len(tools.train))
         size = score.size_of(subject)
         if config.speedup is not None:
             structure, facts = timed.choose_by_speed(subject, scored, config, size, tools)
@@ -106,8 +110,8 @@ class Structured(Pass[StructuredConfig]):
         else:
             wanted = config.ratio * size.layers if config.ratio is not None else (config.bytes or 0.0) * size.model
             structure, facts = choose.choose(before, scored, config, size, wanted), {}
-        if config.mend and structure != before:
-            obs.cut(subject, structure, config, calibration)
+        if looked_at is not None and config.mend and structure != before:
+            obs.cut(subject, structure, config, looked_at)
             structure = subject.structure
         else:
             subject.carve(structure)
@@ -118,9 +122,7 @@ class Structured(Pass[StructuredConfig]):
             "removed_layers": _count(before, "present") - _count(structure, "present"),
             "removed_of_layers_percent": 100.0 * (1 - left.layers / size.layers),
             "removed_of_model_percent": 100.0 * (1 - left.model / size.model),
-            "rows": {"magnitude": 0.0, "obs": float(calibration.rows)}.get(
-                config.importance, float(min(config.rows, len(tools.train)))
-            ),
+            "rows": float(rows),
         }
         if config.speedup is not None and structure == before:
             note = (

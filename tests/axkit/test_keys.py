@@ -149,8 +149,8 @@ def test_a_large_file_is_read_once_and_again_when_it_or_the_cache_has_changed(tm
     monkeypatch.setattr(hashes, "_LARGE", 4)
     monkeypatch.setattr(hashes, "_SETTLED_S", -1.0)
     read = []
-    real = hashes._read
-    monkeypatch.setattr(hashes, "_read", lambda path: read.append(path) or real(path))
+    real = hashes.read_hash
+    monkeypatch.setattr(hashes, "read_hash", lambda path: read.append(path) or real(path))
     path = tmp_path / "weights"
     path.write_bytes(b"12345678")
     first = file_hash(path)
