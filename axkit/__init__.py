@@ -8,18 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from axkit import telemetry as _telemetry
-from axkit.errors import (
-    AxkitError,
-    CheckpointError,
-    DataError,
-    NotApplicable,
-    PluginError,
-    RecipeError,
-    StorageError,
-)
-from axkit.models import ModelSource, model_config
-from axkit.passes import (
+from axkit.checkpoint.sources import ModelSource, model_config
+from axkit.contract.passes import (
     DIFFERENTIABLE,
     FLOAT_WEIGHTS,
     FULL_PRECISION,
@@ -32,37 +22,46 @@ from axkit.passes import (
     Tools,
     Trait,
 )
-from axkit.recipe import Recipe
-from axkit.saving import hook as _hook
+from axkit.ground import telemetry as _telemetry
+from axkit.ground.errors import (
+    AxkitError,
+    CheckpointError,
+    DataError,
+    NotApplicable,
+    PluginError,
+    RecipeError,
+    StorageError,
+)
+from axkit.ground.version import __version__ as __version__
+from axkit.run.recipe import Recipe
+from axkit.runtimes.torch import hook as _hook
 from axkit.tasks.spec import Row, SplitName, Task, TaskSpec
 
 if TYPE_CHECKING:
     from axkit.anatomy.family import Family as Family
     from axkit.anatomy.structure import Structure as Structure
-    from axkit.engine import apply as apply
-    from axkit.measure import relative_speed as relative_speed
-    from axkit.planning import plan as plan
-    from axkit.processor import expects_bfloat16 as expects_bfloat16
-    from axkit.processor import has_bfloat16 as has_bfloat16
-    from axkit.saving.folder import load as load
-    from axkit.saving.opening import open_subject as open_subject
-    from axkit.subject import Subject as Subject
-    from axkit.tasks.rows import split_by_hash as split_by_hash
-
-__version__ = "0.1.0"
+    from axkit.contract.subject import Subject as Subject
+    from axkit.ground.cpu import expects_bfloat16 as expects_bfloat16
+    from axkit.ground.cpu import has_bfloat16 as has_bfloat16
+    from axkit.measure.speed import relative_speed as relative_speed
+    from axkit.run.engine import apply as apply
+    from axkit.run.planning import plan as plan
+    from axkit.runtimes.torch.folder import load as load
+    from axkit.runtimes.torch.opening import open_subject as open_subject
+    from axkit.tasks.source.rows import split_by_hash as split_by_hash
 
 _LAZY = {
     "Family": "axkit.anatomy.family",
     "Structure": "axkit.anatomy.structure",
-    "Subject": "axkit.subject",
-    "apply": "axkit.engine",
-    "expects_bfloat16": "axkit.processor",
-    "has_bfloat16": "axkit.processor",
-    "load": "axkit.saving.folder",
-    "open_subject": "axkit.saving.opening",
-    "plan": "axkit.planning",
-    "relative_speed": "axkit.measure",
-    "split_by_hash": "axkit.tasks.rows",
+    "Subject": "axkit.contract.subject",
+    "apply": "axkit.run.engine",
+    "expects_bfloat16": "axkit.ground.cpu",
+    "has_bfloat16": "axkit.ground.cpu",
+    "load": "axkit.runtimes.torch.folder",
+    "open_subject": "axkit.runtimes.torch.opening",
+    "plan": "axkit.run.planning",
+    "relative_speed": "axkit.measure.speed",
+    "split_by_hash": "axkit.tasks.source.rows",
 }
 
 __all__ = [

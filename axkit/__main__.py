@@ -1,6 +1,6 @@
 """``python -m axkit``."""
 
-from axkit.cli import main
+from axkit.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -52,9 +52,9 @@ class Peak:
 
 def step(folder: Path, prepare: bool) -> None:
     """Load and check the rows of train and test; with ``prepare`` tokenize them and make every batch too."""
-    from axkit.recipe import Samples
-    from axkit.tasks.kinds import KINDS
-    from axkit.tasks.rows import load_rows
+    from axkit.tasks.kinds.known import KINDS
+    from axkit.tasks.samples import Samples
+    from axkit.tasks.source.rows import load_rows
     from axkit.tasks.spec import Task, TaskSpec
     from axkit.tasks.split import Split
     from axkit.testing import tiny_tokenizer

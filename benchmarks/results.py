@@ -18,11 +18,11 @@ from types import SimpleNamespace
 
 import yaml
 
+from axkit.finished.use import evaluate
 from axkit.report.text import table_lines
+from axkit.run.verdict import judge, mark
 from axkit.sweep.table import figures_of, rows_of
 from axkit.sweep.text import frontier_lines, machine_text
-from axkit.using import evaluate
-from axkit.verdict import judge, mark
 
 HEAD = """# Results
 

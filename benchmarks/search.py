@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from axkit.processor import keep_primitives
+from axkit.ground.cpu import keep_primitives
 
 keep_primitives()  # as the command does, before torch is there
 
@@ -34,15 +34,15 @@ from axkit.anatomy.family import family_of
 from axkit.anatomy.surgery import dense_structure
 from axkit.axformer.hard_attention import HardAttention
 from axkit.axformer.prune import AxformerPrune
-from axkit.bars import Shown
-from axkit.journal import FileJournal
-from axkit.measure import peak_memory_bytes
-from axkit.passes import Tools
-from axkit.saving.folder import load
-from axkit.saving.opening import open_tokenizer
-from axkit.subject import Subject
-from axkit.tasks.kinds import KINDS
-from axkit.tasks.rows import SplitRows
+from axkit.cli.bars import Shown
+from axkit.contract.passes import Tools
+from axkit.contract.subject import Subject
+from axkit.measure.speed import peak_memory_bytes
+from axkit.run.journal import FileJournal
+from axkit.runtimes.torch.folder import load
+from axkit.runtimes.torch.opening import open_tokenizer
+from axkit.tasks.kinds.known import KINDS
+from axkit.tasks.source.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
 from axkit.tasks.split import Split
 

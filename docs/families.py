@@ -10,10 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from axkit import registry
 from axkit.anatomy.family import Family
-from axkit.errors import NotApplicable
-from axkit.passes import Pass
+from axkit.contract.passes import Pass
+from axkit.ground import registry
+from axkit.ground.errors import NotApplicable
 
 PAGE = Path(__file__).parent / "reference" / "families.md"
 ABILITIES = {"first_token_only": "last layer for the first token alone"}

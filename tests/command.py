@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from axkit.cli import main
+from axkit.cli.app import main
 
 
 def axkit(*arguments, monkeypatch, capsys):

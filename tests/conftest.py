@@ -17,7 +17,7 @@ import torch
 from command import axkit
 
 from axkit.anatomy.family import family_of
-from axkit.quiet import quiet
+from axkit.ground.quiet import quiet
 from axkit.testing import tiny_model, tiny_tokenizer
 
 FAMILIES = ("albert", "bert", "deberta-v2", "distilbert", "gpt2", "modernbert", "roberta", "vit")

@@ -10,12 +10,12 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from axkit.anatomy.family import family_of
-from axkit.errors import CheckpointError
-from axkit.models import check_folder, check_reader
-from axkit.quiet import quiet
-from axkit.saving.folder import load_subject
-from axkit.saving.opening import open_for_task, open_reader
-from axkit.tasks.kinds import KINDS
+from axkit.checkpoint.sources import check_folder, check_reader
+from axkit.ground.errors import CheckpointError
+from axkit.ground.quiet import quiet
+from axkit.runtimes.torch.folder import load_subject
+from axkit.runtimes.torch.opening import open_for_task, open_reader
+from axkit.tasks.kinds.known import KINDS
 from axkit.testing import tiny_model, tiny_tokenizer
 
 KIND = KINDS["classification"]

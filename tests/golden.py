@@ -9,7 +9,7 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from axkit.subject import Subject
+from axkit.contract.subject import Subject
 
 
 def write_0_1_0(subject: Subject, tokenizer: Any, folder: Path) -> None:

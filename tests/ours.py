@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from axkit import registry
+from axkit.ground import registry
 
 OURS = [
     name

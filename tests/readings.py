@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from axkit.recipe import Samples
-from axkit.tasks.readers import read_file
-from axkit.tasks.rows import load_rows
+from axkit.tasks.samples import Samples
+from axkit.tasks.source.readers import read_file
+from axkit.tasks.source.rows import load_rows
+from axkit.tasks.source.table import Table
 from axkit.tasks.spec import Task, TaskSpec
-from axkit.tasks.table import Table
 
 SPEC = {"kind": "classification", "text": "text", "label": "label"}
 

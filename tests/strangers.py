@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from axkit.passes import FLOAT_WEIGHTS, Pass, PassConfig, Result
+from axkit.contract.passes import FLOAT_WEIGHTS, Pass, PassConfig, Result
 
 
 class Gained(nn.Linear):

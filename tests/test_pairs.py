@@ -13,12 +13,12 @@ import torch
 from ours import OURS, SETTINGS
 
 from axkit.anatomy.family import family_of
-from axkit.errors import NotApplicable, RecipeError
-from axkit.order import check_order
-from axkit.planning import plan
-from axkit.quiet import quiet
-from axkit.recipe import read_source
-from axkit.subject import TrailStep
+from axkit.contract.subject import TrailStep
+from axkit.ground.errors import NotApplicable, RecipeError
+from axkit.ground.quiet import quiet
+from axkit.run.order import check_order
+from axkit.run.planning import plan
+from axkit.run.recipe import read_source
 from axkit.testing import logits_of, reload, tiny, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
 
 WAYS_OUT = ("put '", "leave one of the two out", "leave the pass out", "use ", "keep ", "skip ")
@@ -47,7 +47,7 @@ def planned(*names):
     steps = "".join(f"  - {json.dumps({'pass': name, **SETTINGS.get(name, {})})}\n" for name in names)
     task = "{kind: classification, files: {train: train.jsonl, test: test.jsonl}, text: sentence, label: label}"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("axkit.planning.baseline_of", lambda steps: 0)  # as if in a longer recipe: there is a teacher
+        patch.setattr("axkit.run.planning.baseline_of", lambda steps: 0)  # as if in a longer recipe: there is a teacher
         return plan(read_source(f"axkit: 1\nname: x\nmodel: model\ntask: {task}\npasses:\n{steps}", "r.yaml")).steps
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from axkit.planning import plan
-from axkit.recipe import load_source
+from axkit.run.planning import plan
+from axkit.run.recipe import load_source
 from axkit_plugins.embedded import data
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").rglob("*.yaml"))

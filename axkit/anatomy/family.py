@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from axkit import registry
-from axkit.errors import NotApplicable, PluginError
+from axkit.ground import registry
+from axkit.ground.errors import NotApplicable, PluginError
 
 Role = Literal[
     "attention_core",

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from axkit.errors import CheckpointError
+from axkit.ground.errors import CheckpointError
 
 _RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?", re.ASCII)
 _MOST = {"layers": 1000, "n_heads": 4096, "ffn_width": 1 << 21}

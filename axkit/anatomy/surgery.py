@@ -19,7 +19,7 @@ from axkit.anatomy.modules import (
     harden,
 )
 from axkit.anatomy.structure import LayerStructure, Structure
-from axkit.errors import NotApplicable
+from axkit.ground.errors import NotApplicable
 
 
 class Layer:

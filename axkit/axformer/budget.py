@@ -9,16 +9,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from axkit import certainty, measure
 from axkit.axformer.clock import Clock
 from axkit.axformer.evaluate import Evaluator
 from axkit.axformer.importance import importance
 from axkit.axformer.ledger import Ledger
 from axkit.axformer.settings import BUDGET_ROWS
 from axkit.axformer.walk import Goals, Walk, bytes_of, in_order
-from axkit.figures import ratio, score, times
-from axkit.passes import Tools
-from axkit.subject import Subject
+from axkit.contract.passes import Tools
+from axkit.contract.subject import Subject
+from axkit.ground.figures import ratio, score, times
+from axkit.measure import certainty
+from axkit.measure import speed as measure
 from axkit.tasks.split import Evaluation
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from axkit.errors import NotApplicable
+from axkit.ground.errors import NotApplicable
 from axkit.tasks.split import Split
 
 Floats = npt.NDArray[np.float64]

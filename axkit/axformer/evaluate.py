@@ -17,9 +17,9 @@ from axkit.axformer.room import FOLDER, folder, is_memory
 from axkit.axformer.settings import SearchConfig
 from axkit.axformer.sheet import Outcome, Patience, Rows, Screen, Sheet, Stakes
 from axkit.axformer.trial import Run, Workbench
-from axkit.passes import Tools
-from axkit.processor import has_bfloat16
-from axkit.subject import Subject
+from axkit.contract.passes import Tools
+from axkit.contract.subject import Subject
+from axkit.ground.cpu import has_bfloat16
 from axkit.tasks.split import Batch
 
 _MEASURED = (32, 32, 24, 24, 16)  # rows of each tier that the error is measured on, at least; few err much

@@ -8,10 +8,10 @@ from pydantic import Field
 
 from axkit.axformer.room import foreseen
 from axkit.axformer.settings import SearchConfig
-from axkit.passes import FLOAT_WEIGHTS, SOFT_ATTENTION, TORCH_MODULE, Pass, Result, Tools, Workload
+from axkit.contract.passes import FLOAT_WEIGHTS, SOFT_ATTENTION, TORCH_MODULE, Pass, Result, Tools, Workload
 
 if TYPE_CHECKING:
-    from axkit.subject import Subject
+    from axkit.contract.subject import Subject
 
 Kept = Annotated[int, Field(ge=1, le=8192)] | Annotated[float, Field(gt=0, lt=1)]
 

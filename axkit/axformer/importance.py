@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from axkit.subject import Subject
+from axkit.contract.subject import Subject
 from axkit.tasks.split import Split
 
 _ROWS = 256

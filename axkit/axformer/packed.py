@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from axkit.processor import onednn_takes_bfloat16
+from axkit.ground.cpu import onednn_takes_bfloat16
 
 _ROWS = 512  # the layout is chosen for products of about this many rows
 

@@ -10,13 +10,13 @@ from pydantic import Field
 
 from axkit.axformer.room import foreseen
 from axkit.axformer.settings import BUDGET_ROWS, SearchConfig
-from axkit.errors import NotApplicable
-from axkit.passes import FLOAT_WEIGHTS, TORCH_MODULE, InnerStep, Pass, Result, Tools, Workload
+from axkit.contract.passes import FLOAT_WEIGHTS, TORCH_MODULE, InnerStep, Pass, Result, Tools, Workload
+from axkit.ground.errors import NotApplicable
 
 if TYPE_CHECKING:
     from axkit.anatomy.family import Family
     from axkit.anatomy.structure import Structure
-    from axkit.subject import Subject
+    from axkit.contract.subject import Subject
 
 
 class AxformerPruneConfig(SearchConfig):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from axkit import fence, registry
-from axkit.subject import Subject, TrailStep
+from axkit.contract.subject import Subject, TrailStep
+from axkit.ground import fence, registry
 
 
 def rehearses(subject: Subject) -> bool:

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from axkit.errors import storing
-from axkit.passes import Tools
+from axkit.contract.passes import Tools
+from axkit.ground.errors import storing
 
 
 class Learned:

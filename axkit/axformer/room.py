@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from axkit.axformer.settings import SearchConfig
-from axkit.errors import StorageError
-from axkit.passes import Workload
+from axkit.contract.passes import Workload
+from axkit.ground.errors import StorageError
 
 FOLDER = "AXKIT_TEMP"
 _MOUNTS = Path("/proc/mounts")

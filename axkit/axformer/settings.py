@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from axkit.passes import PassConfig
+from axkit.contract.passes import PassConfig
 
 BUDGET_ROWS = 512  # of the search split that a candidate of a budget search is looked at on; rounds are judged on all
 

@@ -20,7 +20,7 @@ from axkit.axformer.feeds import Beside, same_attention
 from axkit.axformer.hidden import HiddenStates, Shelf
 from axkit.axformer.kernels import Kernels
 from axkit.axformer.rehearsal import rehearsed
-from axkit.subject import Subject
+from axkit.contract.subject import Subject
 from axkit.tasks.split import Batch, Split
 
 Run = Callable[[Batch], Tensor]  # a candidate's logits

@@ -12,7 +12,7 @@ from axkit.anatomy.structure import Structure
 from axkit.axformer.clock import Clock
 from axkit.axformer.evaluate import Evaluator
 from axkit.axformer.ledger import Ledger
-from axkit.subject import Subject
+from axkit.contract.subject import Subject
 
 _DEAR = 1.5  # times the criterion at the start of a round: before more is lost, train and judge
 _CLOSE, _BETWEEN = 1.15, 3  # times the wanted time: from there on the whole model is timed after every third cut

@@ -11,8 +11,8 @@ from typing import Any
 
 from axkit.anatomy.family import Family
 from axkit.checkpoint.foreign import what_it_is
-from axkit.errors import CheckpointError
-from axkit.files import read_object
+from axkit.ground.errors import CheckpointError
+from axkit.ground.files import read_object
 
 NAME = "config.json"
 PREFIX = "axkit_"

@@ -11,7 +11,7 @@ from typing import Any
 from axkit.anatomy.family import Family
 from axkit.checkpoint.config import is_own, outputs_of
 from axkit.checkpoint.header import FLOATS, Header
-from axkit.errors import CheckpointError
+from axkit.ground.errors import CheckpointError
 
 _HEADS = re.compile(r"For(Sequence|Token|Image)Classification$")
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from axkit.errors import CheckpointError
-from axkit.files import MEGABYTE, open_regular, parse
+from axkit.ground.errors import CheckpointError
+from axkit.ground.files import MEGABYTE, open_regular, parse
 
 _LONGEST = 24 * MEGABYTE  # of a header: some 200,000 tensors
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1} | {

@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from axkit.errors import CheckpointError
-from axkit.files import MEGABYTE, open_regular, read_object
+from axkit.ground.errors import CheckpointError
+from axkit.ground.files import MEGABYTE, open_regular, read_object
 
 PIECES = ("spm.model", "sentencepiece.bpe.model", "spiece.model", "tokenizer.model")
 OBJECTS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json")

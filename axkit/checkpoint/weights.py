@@ -8,8 +8,8 @@ from typing import Any
 
 from axkit.checkpoint.foreign import what_it_is
 from axkit.checkpoint.header import Header, read_header
-from axkit.errors import CheckpointError
-from axkit.files import MEGABYTE, read_object
+from axkit.ground.errors import CheckpointError
+from axkit.ground.files import MEGABYTE, read_object
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"

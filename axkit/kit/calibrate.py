@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from axkit.anatomy.surgery import Layer
-from axkit.subject import Subject
+from axkit.contract.subject import Subject
 from axkit.tasks.split import Batch, Split
 
 What = Literal["attention", "ffn"]

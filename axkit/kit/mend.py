@@ -15,9 +15,9 @@ from torch import Tensor
 
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import matrix
+from axkit.contract.subject import Subject
 from axkit.kit.calibrate import BLOCKS, Calibration, What, has_parts, last_output, layer_of, part_width
 from axkit.kit.least_squares import Moments, Projection, Spread
-from axkit.subject import Subject
 
 Keep = Callable[[int, What, Projection], Sequence[int]]
 

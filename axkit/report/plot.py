@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from axkit.figures import quantity, ratio, score
+from axkit.ground.figures import quantity, ratio, score
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _BOTTOM, _TOP = 640, 320, 64, 24, 44, 24
 _LINE = 18  # between lines of the legend

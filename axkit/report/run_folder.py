@@ -12,14 +12,14 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from axkit.engine import Run
-from axkit.record import journal_lines
+from axkit.ground.atomic import draft_of
 from axkit.report.plot import frontier_svg
 from axkit.report.text import FRONTIER, frontier_name, report_text
-from axkit.saving.atomic import draft_of
-from axkit.saving.folder import save
-from axkit.tasks.images import ImageReader
-from axkit.tasks.kinds import KINDS
+from axkit.run.engine import Run
+from axkit.run.records import journal_lines
+from axkit.runtimes.torch.folder import save
+from axkit.tasks.image_reader import ImageReader
+from axkit.tasks.kinds.known import KINDS
 
 FORMAT = 1
 PROBE = ("A fine story, told well.", "This is far too long and rather dull.")

@@ -7,8 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 from axkit.anatomy.structure import Structure
-from axkit.figures import change, quantity, ratio, score, times
-from axkit.verdict import change_cell, judge, mark, sentences, speed_cell, speed_is_sure
+from axkit.ground.figures import change, quantity, ratio, score, times
+from axkit.run.verdict import change_cell, judge, mark, sentences, speed_cell, speed_is_sure
 
 MIB = 1e6
 FRONTIER = "frontier"  # the name of a table with speedup and metric_search, drawn as well

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
-from axkit.errors import AxkitError, PluginError
-from axkit.progress import Progress
+from axkit.ground.errors import AxkitError, PluginError
+from axkit.ground.progress import Progress
 from axkit.sweep.plan import PlannedRun
 from axkit.sweep.run import Outcome, as_outcome, run_here
 

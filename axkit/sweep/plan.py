@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from axkit.control import control_of
-from axkit.errors import AxkitError, RecipeError
-from axkit.keys import stage_keys, stage_names
-from axkit.planning import Plan, plan
-from axkit.recipe import load_mapping, load_source, place
+from axkit.ground.errors import AxkitError, RecipeError
+from axkit.run.control import control_of
+from axkit.run.keys import stage_keys, stage_names
+from axkit.run.planning import Plan, plan
+from axkit.run.recipe import load_mapping, load_source, place
 from axkit.tasks.spec import resolve
 
 STAGES = ".stages"

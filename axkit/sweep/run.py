@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from axkit.errors import AxkitError
-from axkit.progress import Progress, Silent
+from axkit.ground.errors import AxkitError
+from axkit.ground.progress import Progress, Silent
 from axkit.sweep.plan import PlannedRun
 
 State = Literal["done", "kept", "failed", "crashed"]
@@ -80,9 +80,9 @@ def run_here(values: dict[str, Any], folder: str, progress: Progress | None = No
 
 
 def _make(run: PlannedRun, progress: Progress) -> None:
-    from axkit.engine import apply
-    from axkit.recipe import read_source
     from axkit.report import write_run
+    from axkit.run.engine import apply
+    from axkit.run.recipe import read_source
 
     source = read_source(run.text, run.label, run.overrides)
     write_run(apply(source, progress=progress, stages=run.store), Path(run.folder))
@@ -113,8 +113,8 @@ def as_outcome(run: PlannedRun, found: dict[str, Any]) -> Outcome:
 
 def clean(out: Path, runs: Sequence[PlannedRun]) -> None:
     """Drop stages that no run of the sweep uses, and what killed processes left half-written."""
-    from axkit.cache import StageStore
-    from axkit.owners import sweep_out
+    from axkit.ground.owners import sweep_out
+    from axkit.run.store import StageStore
 
     store = StageStore(Path(runs[0].store), shared=True)
     store.keep_only({name for run in runs for name in run.stages})

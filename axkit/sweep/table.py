@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from axkit.run.verdict import Kind, judge
 from axkit.sweep.run import Outcome
-from axkit.verdict import Kind, judge
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Row:
         runs: planned ones.
         figures: by name, see :func:`figures_of`; empty where no run finished.
         speedup: throughput of the result as a multiple of the task's reference (see :func:`rows_of`).
-        verdicts: of the finished runs, each by itself (see ``axkit.verdict``).
+        verdicts: of the finished runs, each by itself (see ``axkit.run.verdict``).
     """
 
     task: str

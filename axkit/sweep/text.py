@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from axkit.figures import change, quantity, ratio, score
+from axkit.ground.figures import change, quantity, ratio, score
 from axkit.report.text import MIB, table_lines
+from axkit.run.verdict import change_cell, mark, speed_cell
 from axkit.sweep.run import Outcome
 from axkit.sweep.table import Figure, Row, dominated_by, figures_of, reference
-from axkit.verdict import change_cell, mark, speed_cell
 
 _HEAD = ("recipe", "n", "{metric} dense", "result", "change", "bytes", "MB", "throughput b32", "latency b1")
 _RUN_HEAD = ("recipe", "task", "seed", "dense", "result", "change", "bytes", "throughput b32", "latency b1", "state")

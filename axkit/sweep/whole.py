@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from axkit.errors import AxkitError, Interrupted, RecipeError
-from axkit.figures import quantity, score, times
-from axkit.processes import current
-from axkit.progress import Progress, Silent
-from axkit.signals import code_of
+from axkit.ground.errors import AxkitError, Interrupted, RecipeError
+from axkit.ground.figures import quantity, score, times
+from axkit.ground.processes import current
+from axkit.ground.progress import Progress, Silent
+from axkit.ground.signals import code_of
+from axkit.run.verdict import change_cell, speed_cell
 from axkit.sweep.plan import PlannedRun, Wanted, plan_sweep
 from axkit.sweep.run import Outcome, clean, finished_report, run_in_sequence
-from axkit.verdict import change_cell, speed_cell
 
 Runner = Callable[[list[PlannedRun], Progress, Callable[[Outcome], None]], list[Outcome]]
 

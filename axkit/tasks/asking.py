@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from axkit.errors import AxkitError, CheckpointError, DataError
-from axkit.tasks.head import output_names
-from axkit.tasks.kind import TaskKind
-from axkit.tasks.kinds import KINDS
+from axkit.ground.errors import AxkitError, CheckpointError, DataError
+from axkit.tasks.kinds.base import TaskKind
+from axkit.tasks.kinds.known import KINDS
+from axkit.tasks.labels.head import output_names
 from axkit.tasks.spec import TaskSpec, inputs_of, resolve
 
 LONGEST = 8192  # of TaskSpec.max_length

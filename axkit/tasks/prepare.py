@@ -11,10 +11,10 @@ from uuid import uuid4
 
 import numpy as np
 
-from axkit.tasks.readers import quiet_datasets
-from axkit.tasks.rows import SplitRows
+from axkit.tasks.source.readers import quiet_datasets
+from axkit.tasks.source.rows import SplitRows
+from axkit.tasks.source.table import BATCH, Texts
 from axkit.tasks.spec import TaskSpec
-from axkit.tasks.table import BATCH, Texts
 
 VERSION = 2  # of what the kinds of task make of rows; counts into the fingerprint
 

@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from axkit import fence, registry
-from axkit.errors import RecipeError, did_you_mean
-from axkit.recipe import Location, fault_sentence
+from axkit.ground import fence, registry
+from axkit.ground.errors import RecipeError, did_you_mean
+from axkit.ground.plain.tree import Location
+from axkit.ground.wording import fault_sentence
 
 Row = Mapping[str, Any]
 SplitName = Literal["train", "search", "test"]

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from axkit.progress import Progress, Silent
-from axkit.tasks.kind import Encoded, TaskKind
+from axkit.ground.progress import Progress, Silent
+from axkit.tasks.kinds.base import Encoded, TaskKind
 from axkit.tasks.prepare import Job
-from axkit.tasks.rows import SplitRows
+from axkit.tasks.source.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
 
 

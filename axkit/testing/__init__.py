@@ -10,17 +10,17 @@ from typing import Any
 
 import torch
 
-from axkit import contract
 from axkit.anatomy.family import Family, family_of
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import check_first_token
-from axkit.errors import NotApplicable
-from axkit.journal import FileJournal
-from axkit.passes import FLOAT_WEIGHTS, TORCH_MODULE, Pass, Tools
-from axkit.progress import Silent
-from axkit.quiet import quiet
-from axkit.saving.folder import load_subject, save
-from axkit.subject import Subject, TrailStep
+from axkit.contract.passes import FLOAT_WEIGHTS, TORCH_MODULE, Pass, Tools
+from axkit.contract.subject import Subject, TrailStep
+from axkit.ground.errors import NotApplicable
+from axkit.ground.progress import Silent
+from axkit.ground.quiet import quiet
+from axkit.run import obligations as contract
+from axkit.run.journal import FileJournal
+from axkit.runtimes.torch.folder import load_subject, save
 from axkit.tasks.split import Split
 from axkit.testing.tiny import tiny_model, tiny_reader, tiny_split, tiny_subject, tiny_tokenizer
 

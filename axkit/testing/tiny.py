@@ -9,11 +9,11 @@ import torch
 
 from axkit.anatomy.family import Family
 from axkit.anatomy.surgery import dense_structure
-from axkit.subject import Subject
-from axkit.tasks.images import ImageReader
-from axkit.tasks.kind import Encoded
-from axkit.tasks.kinds import KINDS
-from axkit.tasks.rows import SplitRows
+from axkit.contract.subject import Subject
+from axkit.tasks.image_reader import ImageReader
+from axkit.tasks.kinds.base import Encoded
+from axkit.tasks.kinds.known import KINDS
+from axkit.tasks.source.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
 from axkit.tasks.split import Split
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from axkit.errors import DataError, RecipeError
-from axkit.recipe import Samples
-from axkit.tasks import squad
-from axkit.tasks.kinds import KINDS
-from axkit.tasks.rows import SplitRows, load_rows
+from axkit.ground.errors import DataError, RecipeError
+from axkit.tasks.kinds import squad
+from axkit.tasks.kinds.known import KINDS
+from axkit.tasks.samples import Samples
+from axkit.tasks.source.rows import SplitRows, load_rows
 from axkit.tasks.spec import Task, TaskSpec, resolve
 from axkit.tasks.split import Split
 from axkit.testing import tiny_tokenizer

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from axkit.errors import StorageError
-from axkit.saving import atomic
-from axkit.saving.atomic import atomic_folder, draft_of
-from axkit.writable import check_writable
+from axkit.ground import atomic
+from axkit.ground.atomic import atomic_folder, draft_of
+from axkit.ground.errors import StorageError
+from axkit.ground.writable import check_writable
 
 
 @pytest.mark.parametrize("can_exchange", [True, False])

@@ -8,14 +8,16 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from axkit import certainty, measure, registry
 from axkit.anatomy.family import family_of
 from axkit.axformer import budget, clock
 from axkit.axformer.evaluate import Evaluator
 from axkit.axformer.ledger import Ledger
 from axkit.axformer.prune import AxformerPrune
-from axkit.errors import NotApplicable
-from axkit.processes import Processes
+from axkit.ground import registry
+from axkit.ground.errors import NotApplicable
+from axkit.ground.processes import Processes
+from axkit.measure import certainty
+from axkit.measure import speed as measure
 from axkit.testing import tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
 
 

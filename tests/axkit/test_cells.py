@@ -7,9 +7,9 @@ import json
 import pytest
 from readings import by_text, loaded, write
 
-from axkit.errors import DataError
-from axkit.recipe import Samples
-from axkit.tasks.rows import load_rows
+from axkit.ground.errors import DataError
+from axkit.tasks.samples import Samples
+from axkit.tasks.source.rows import load_rows
 from axkit.tasks.spec import Task, TaskSpec
 
 NAN = float("nan")

@@ -7,8 +7,8 @@ import json
 import pytest
 from readings import loaded, write
 
-from axkit.errors import DataError
-from axkit.tasks.shown import shown_labels, shown_rows
+from axkit.ground.errors import DataError
+from axkit.tasks.labels.shown import shown_labels, shown_rows
 from axkit.tasks.spec import TaskSpec
 
 STARS = ["1", "2", "3", "4", "5"]

@@ -9,7 +9,8 @@ from pathlib import Path
 from click.testing import CliRunner
 from command import refused
 
-from axkit import cli, registry
+from axkit.cli import app as cli
+from axkit.ground import registry
 
 
 def test_lists(run):

@@ -12,7 +12,7 @@ import pytest
 def test_light_commands_leave_torch_alone(tmp_path):
     (tmp_path / "bad.yaml").write_text("axkit: 1\nname: x\nmodel: m\ntask: t\npasses: [{pass: int9}]\n")
     code = (
-        "import sys\nfrom axkit.cli import main\n"
+        "import sys\nfrom axkit.cli.app import main\n"
         "try: main()\nexcept SystemExit as e: code = e.code or 0\nelse: code = 0\n"
         "print(code, [m for m in ('torch', 'transformers', 'datasets') if m in sys.modules])"
     )
@@ -29,7 +29,7 @@ def test_a_real_interrupt(workplace):
     import time
 
     # a shell's background jobs, and so some runners, inherit an ignored SIGINT: give it back its meaning
-    code = "import signal; signal.signal(2, signal.default_int_handler); from axkit.cli import main; main()"
+    code = "import signal; signal.signal(2, signal.default_int_handler); from axkit.cli.app import main; main()"
     command = [sys.executable, "-c", code, "apply", "recipe.yaml", "--set", "passes.0.epochs=100"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from axkit.errors import DataError
-from axkit.tasks.readers import read_file
+from axkit.ground.errors import DataError
+from axkit.tasks.source.readers import read_file
+from axkit.tasks.source.table import Table
 from axkit.tasks.spec import TaskSpec
-from axkit.tasks.table import Table
 
 
 @pytest.fixture(autouse=True)

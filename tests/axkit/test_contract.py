@@ -7,10 +7,10 @@ import re
 import pytest
 from ours import OURS, SETTINGS
 
-from axkit import registry
 from axkit.anatomy.family import family_of
-from axkit.errors import NotApplicable
-from axkit.passes import Pass, PassConfig, Result
+from axkit.contract.passes import Pass, PassConfig, Result
+from axkit.ground import registry
+from axkit.ground.errors import NotApplicable
 from axkit.testing import check_family, check_pass
 
 

@@ -10,11 +10,13 @@ import pytest
 import torch
 from command import axkit, refused
 
-from axkit import Result, contract, registry
+from axkit import Result
 from axkit.anatomy.family import family_of
-from axkit.contract import Mark, result_faults, structure_faults, subject_faults
-from axkit.errors import PluginError
-from axkit.passes import DIFFERENTIABLE, Pass, PassConfig
+from axkit.contract.passes import DIFFERENTIABLE, Pass, PassConfig
+from axkit.ground import registry
+from axkit.ground.errors import PluginError
+from axkit.run import obligations as contract
+from axkit.run.obligations import Mark, result_faults, structure_faults, subject_faults
 from axkit.testing import tiny_subject, tiny_tokenizer
 
 

@@ -6,10 +6,10 @@ import pytest
 from conftest import Heard
 
 from axkit import apply
-from axkit.control import control_of, foreseen, wanted
-from axkit.planning import plan
-from axkit.recipe import read_source
 from axkit.report.text import control_lines, headline
+from axkit.run.control import control_of, foreseen, wanted
+from axkit.run.planning import plan
+from axkit.run.recipe import read_source
 
 RECIPE = """\
 axkit: 1

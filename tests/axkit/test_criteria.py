@@ -15,7 +15,7 @@ from axkit.axformer.hidden import HiddenStates, Shelf
 from axkit.axformer.order import Padded, hard_first
 from axkit.axformer.prune import AxformerPrune
 from axkit.axformer.sheet import Screen, Stakes
-from axkit.tasks.kinds import KINDS
+from axkit.tasks.kinds.known import KINDS
 from axkit.testing import tiny_split, tiny_subject, tiny_tools
 
 

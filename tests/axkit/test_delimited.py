@@ -8,7 +8,7 @@ import io
 import pytest
 from readings import cells, loaded, write
 
-from axkit.errors import DataError
+from axkit.ground.errors import DataError
 from axkit.tasks.spec import TaskSpec
 
 

@@ -9,11 +9,11 @@ import torch
 from door import both_refuse, change, edit, for_task, write_bert
 
 from axkit.anatomy.family import family_of
-from axkit.errors import CheckpointError
-from axkit.quiet import quiet
-from axkit.saving.folder import load_subject
-from axkit.saving.opening import open_for_task
-from axkit.tasks.kinds import KINDS
+from axkit.ground.errors import CheckpointError
+from axkit.ground.quiet import quiet
+from axkit.runtimes.torch.folder import load_subject
+from axkit.runtimes.torch.opening import open_for_task
+from axkit.tasks.kinds.known import KINDS
 from axkit.testing import tiny_model, tiny_tokenizer
 
 

@@ -10,9 +10,9 @@ import torch
 from door import WEIGHTS, both_refuse, for_task, write_bert
 from safetensors.torch import load_file
 
-from axkit.errors import AxkitError, CheckpointError
-from axkit.models import check_folder, count_parameters, local_folder
-from axkit.saving.folder import load_subject
+from axkit.checkpoint.sources import check_folder, count_parameters, local_folder
+from axkit.ground.errors import AxkitError, CheckpointError
+from axkit.runtimes.torch.folder import load_subject
 
 
 @pytest.fixture

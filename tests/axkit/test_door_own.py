@@ -14,8 +14,8 @@ from door import WEIGHTS, both_refuse, write_bert
 from axkit.anatomy.family import family_of
 from axkit.anatomy.structure import Structure
 from axkit.checkpoint.header import read_header
-from axkit.errors import CheckpointError
-from axkit.saving.folder import load_subject, read_manifest, save
+from axkit.ground.errors import CheckpointError
+from axkit.runtimes.torch.folder import load_subject, read_manifest, save
 from axkit.testing import logits_of, tiny_split, tiny_subject, tiny_tokenizer
 
 

@@ -7,12 +7,12 @@ import torch
 from door import KIND, both_refuse, write_bert
 
 from axkit.anatomy.family import family_of
-from axkit.errors import CheckpointError, RecipeError
-from axkit.models import check_reader, check_teacher
-from axkit.planning import plan
-from axkit.recipe import read_source
-from axkit.saving.folder import load_subject, save
-from axkit.saving.opening import open_reader, open_subject, token_limit
+from axkit.checkpoint.sources import check_reader, check_teacher
+from axkit.ground.errors import CheckpointError, RecipeError
+from axkit.run.planning import plan
+from axkit.run.recipe import read_source
+from axkit.runtimes.torch.folder import load_subject, save
+from axkit.runtimes.torch.opening import open_reader, open_subject, token_limit
 from axkit.testing import tiny_model, tiny_subject, tiny_tokenizer
 
 

@@ -9,14 +9,14 @@ import shutil
 import pytest
 from conftest import write_images
 
-from axkit import using
 from axkit.anatomy.family import family_of
-from axkit.engine import apply
-from axkit.planning import plan
-from axkit.quiet import quiet
-from axkit.recipe import read_source
+from axkit.finished import use as using
+from axkit.ground.quiet import quiet
 from axkit.report import write_run
-from axkit.tasks.kinds import KINDS as KNOWN
+from axkit.run.engine import apply
+from axkit.run.planning import plan
+from axkit.run.recipe import read_source
+from axkit.tasks.kinds.known import KINDS as KNOWN
 from axkit.testing import tiny_model, tiny_reader
 
 WORDS = "the film play story dull bright is was very and so".split()

@@ -9,15 +9,15 @@ import pytest
 import torch
 from conftest import write_base_model
 
-from axkit import registry
 from axkit.anatomy import families, family
 from axkit.anatomy.family import Family, family_of
-from axkit.errors import CheckpointError, NotApplicable, PluginError, RecipeError
-from axkit.planning import plan
-from axkit.quiet import quiet
-from axkit.recipe import load_source
-from axkit.saving.opening import open_for_task, open_tokenizer
-from axkit.tasks.kinds import KINDS
+from axkit.ground import registry
+from axkit.ground.errors import CheckpointError, NotApplicable, PluginError, RecipeError
+from axkit.ground.quiet import quiet
+from axkit.run.planning import plan
+from axkit.run.recipe import load_source
+from axkit.runtimes.torch.opening import open_for_task, open_tokenizer
+from axkit.tasks.kinds.known import KINDS
 from axkit.testing import tiny_model, tiny_tokenizer
 
 

@@ -8,10 +8,10 @@ import textwrap
 import pytest
 from command import axkit, refused
 
-from axkit import fence, registry
-from axkit.errors import NotApplicable, PluginError, RecipeError
-from axkit.planning import plan
-from axkit.recipe import read_source
+from axkit.ground import fence, registry
+from axkit.ground.errors import NotApplicable, PluginError, RecipeError
+from axkit.run.planning import plan
+from axkit.run.recipe import read_source
 
 HEAD = """\
 import sys, time
@@ -250,7 +250,7 @@ def test_show_pass(stranger, monkeypatch, capsys):
 @pytest.mark.parametrize("module", ["Odd = 5", "raise SystemExit(1)"])
 def test_other_groups(stranger, tmp_path, group, name, module):
     from axkit.anatomy.family import family_of
-    from axkit.models import local_folder
+    from axkit.checkpoint.sources import local_folder
     from axkit.tasks.spec import resolve
 
     stranger(module=module)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from axkit import figures
+from axkit.ground import figures
 
 
 @pytest.mark.parametrize(

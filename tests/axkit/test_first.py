@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from axkit.anatomy.family import family_of
-from axkit.recipe import Samples
-from axkit.tasks.kinds import KINDS
-from axkit.tasks.rows import load_rows
+from axkit.tasks.kinds.known import KINDS
+from axkit.tasks.samples import Samples
+from axkit.tasks.source.rows import load_rows
 from axkit.tasks.spec import HEADS, Task, TaskSpec
 from axkit.tasks.split import Split
 from axkit.testing import tiny_model, tiny_split, tiny_tokenizer

@@ -7,16 +7,16 @@ import json
 import numpy as np
 import pytest
 
-from axkit import using
 from axkit.anatomy.family import family_of
-from axkit.engine import apply
-from axkit.errors import CheckpointError, DataError
-from axkit.planning import plan
-from axkit.recipe import read_source
+from axkit.finished import use as using
+from axkit.ground.errors import CheckpointError, DataError
 from axkit.report.run_folder import write_run
-from axkit.saving.folder import save
-from axkit.tasks.head import Head, head_of
-from axkit.tasks.naming import order_for
+from axkit.run.engine import apply
+from axkit.run.planning import plan
+from axkit.run.recipe import read_source
+from axkit.runtimes.torch.folder import save
+from axkit.tasks.labels.head import Head, head_of
+from axkit.tasks.labels.naming import order_for
 from axkit.testing import tiny_subject, tiny_tokenizer
 
 NLI = ("entailment", "neutral", "contradiction")

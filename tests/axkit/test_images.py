@@ -11,19 +11,21 @@ import torch
 from click.testing import CliRunner
 from conftest import write_images
 
-from axkit import cli, using
 from axkit.anatomy.family import family_of
-from axkit.engine import apply
-from axkit.errors import CheckpointError, DataError, NotApplicable, RecipeError
-from axkit.planning import plan
-from axkit.quiet import quiet
-from axkit.recipe import Samples, load_source, read_source
+from axkit.cli import app as cli
+from axkit.finished import use as using
+from axkit.ground.errors import CheckpointError, DataError, NotApplicable, RecipeError
+from axkit.ground.quiet import quiet
 from axkit.report import write_run
-from axkit.saving.opening import open_subject, token_limit
-from axkit.tasks import images
-from axkit.tasks.images import ImageReader
-from axkit.tasks.kinds import KINDS
-from axkit.tasks.rows import load_rows
+from axkit.run.engine import apply
+from axkit.run.planning import plan
+from axkit.run.recipe import load_source, read_source
+from axkit.runtimes.torch.opening import open_subject, token_limit
+from axkit.tasks import image_reader as images
+from axkit.tasks.image_reader import ImageReader
+from axkit.tasks.kinds.known import KINDS
+from axkit.tasks.samples import Samples
+from axkit.tasks.source.rows import load_rows
 from axkit.tasks.spec import Task, TaskSpec, resolve
 from axkit.tasks.split import Split
 from axkit.testing import tiny_model, tiny_reader

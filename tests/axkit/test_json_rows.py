@@ -7,7 +7,7 @@ import json
 import pytest
 from readings import cells, write
 
-from axkit.errors import DataError
+from axkit.ground.errors import DataError
 
 ROWS = [{"text": f"row {i}", "label": i % 2} for i in range(4)]
 CELLS = [(row["text"], row["label"]) for row in ROWS]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from axkit import registry
-from axkit.engine import apply
-from axkit.recipe import load_source
+from axkit.ground import registry
 from axkit.report import write_run
+from axkit.run.engine import apply
+from axkit.run.recipe import load_source
 
 SMALL = ["passes.0.epochs=1", "passes.2.groups=2", "passes.2.tolerance=0.2", "passes.2.vote=0.1", "name=small"]
 
@@ -100,7 +100,7 @@ def test_a_finished_run_drops_only_what_no_run_uses(workplace):
     assert len(now) == len(kept)
 
 
-COMMAND = "import signal; signal.signal(2, signal.default_int_handler); from axkit.cli import main; main()"
+COMMAND = "import signal; signal.signal(2, signal.default_int_handler); from axkit.cli.app import main; main()"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])

@@ -86,7 +86,7 @@ def test_the_command_lets_onednn_keep_its_primitives_unless_somebody_chose_a_num
     name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
     code = f"""if True:
         import os, sys
-        from axkit import cli
+        from axkit.cli import app as cli
         sys.argv = ["axkit", "--version"]
         try:
             cli.main()

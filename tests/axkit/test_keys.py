@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from axkit import hashes, keys, registry
-from axkit.hashes import file_hash
-from axkit.planning import plan
-from axkit.processor import machine_key
-from axkit.recipe import load_source
+from axkit.ground import hashes, registry
+from axkit.ground.cpu import machine_key
+from axkit.ground.hashes import file_hash
+from axkit.run import keys
+from axkit.run.planning import plan
+from axkit.run.recipe import load_source
 
 DISTILL = """\
   - pass: distill

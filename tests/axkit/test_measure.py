@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from axkit import certainty, measure
-from axkit.tasks.kinds import KINDS
-from axkit.tasks.rows import SplitRows
+from axkit.measure import certainty
+from axkit.measure import speed as measure
+from axkit.tasks.kinds.known import KINDS
+from axkit.tasks.source.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
 from axkit.tasks.split import Evaluation, Split
 from axkit.testing import tiny_split, tiny_tokenizer

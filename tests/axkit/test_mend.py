@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from axkit.anatomy.surgery import dense_structure
+from axkit.contract.subject import Subject
 from axkit.kit.calibrate import BLOCKS, Calibration, has_parts, part_width
 from axkit.kit.mend import alike, cut_and_mend, problem
-from axkit.subject import Subject
 from axkit.testing import logits_of, tiny_model
 from axkit.testing.tiny import tiny_reader, tiny_split
 

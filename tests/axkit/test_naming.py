@@ -6,11 +6,11 @@ import datasets
 import numpy as np
 import pytest
 
-from axkit.errors import DataError
-from axkit.recipe import Samples
-from axkit.tasks.head import Head
-from axkit.tasks.kinds import KINDS
-from axkit.tasks.rows import load_rows
+from axkit.ground.errors import DataError
+from axkit.tasks.kinds.known import KINDS
+from axkit.tasks.labels.head import Head
+from axkit.tasks.samples import Samples
+from axkit.tasks.source.rows import load_rows
 from axkit.tasks.spec import Task, TaskSpec
 
 NLI = ("entailment", "neutral", "contradiction")

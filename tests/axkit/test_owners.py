@@ -12,9 +12,9 @@ import threading
 import pytest
 from conftest import Heard
 
-from axkit import owners
-from axkit.cache import StageStore
-from axkit.saving.atomic import atomic_folder
+from axkit.ground import owners
+from axkit.ground.atomic import atomic_folder
+from axkit.run.store import StageStore
 
 
 def a_dead_process():
@@ -75,7 +75,7 @@ def test_who_waits_is_told_for_whom(tmp_path):
 
 def test_the_lock_goes_with_its_process(tmp_path):
     code = (
-        "import os, sys; from pathlib import Path; from axkit import owners; from axkit.progress import Silent\n"
+        "import os, sys; from pathlib import Path; from axkit import owners; from axkit.ground.progress import Silent\n"
         "with owners.alone(Path('l'), 'it', Silent()):\n    os.kill(os.getpid(), 9)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path).returncode == -9

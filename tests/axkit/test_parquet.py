@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from readings import cells
 
-from axkit.errors import DataError
+from axkit.ground.errors import DataError
 
 
 @pytest.fixture(autouse=True)

@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from axkit.errors import RecipeError
-from axkit.plain.files import read_file
-from axkit.plain.tree import DEEPEST, MOST_VALUES, parse
+from axkit.ground.errors import RecipeError
+from axkit.ground.plain.files import read_file
+from axkit.ground.plain.tree import DEEPEST, MOST_VALUES, parse
 
 
 def read(text):

@@ -8,15 +8,15 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from axkit import cli
 from axkit.anatomy.family import family_of
 from axkit.anatomy.surgery import dense_structure
-from axkit.errors import CheckpointError, DataError
-from axkit.quiet import quiet
-from axkit.saving.folder import save
-from axkit.subject import Subject
+from axkit.cli import app as cli
+from axkit.contract.subject import Subject
+from axkit.finished.use import predict
+from axkit.ground.errors import CheckpointError, DataError
+from axkit.ground.quiet import quiet
+from axkit.runtimes.torch.folder import save
 from axkit.testing import tiny_model, tiny_reader, tiny_tokenizer
-from axkit.using import predict
 
 TEXT = "the film was good"
 

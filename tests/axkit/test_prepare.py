@@ -8,13 +8,13 @@ import random
 import numpy as np
 import pytest
 
-from axkit.errors import DataError
-from axkit.recipe import Samples
-from axkit.tasks.kinds import KINDS
-from axkit.tasks.rows import load_rows
+from axkit.ground.errors import DataError
+from axkit.tasks.kinds.known import KINDS
+from axkit.tasks.samples import Samples
+from axkit.tasks.source.rows import load_rows
+from axkit.tasks.source.table import BATCH, Table, Texts
 from axkit.tasks.spec import Task, TaskSpec
 from axkit.tasks.split import Split
-from axkit.tasks.table import BATCH, Table, Texts
 from axkit.testing import tiny_tokenizer
 
 WORDS = "the film play story dull bright is was very and so good bad".split()

@@ -10,11 +10,11 @@ import pytest
 from conftest import write_rows
 from launch import ALONE, started
 
-from axkit import processes
 from axkit.anatomy.family import family_of
-from axkit.errors import AxkitError
-from axkit.processes import Processes
-from axkit.quiet import quiet
+from axkit.ground import processes
+from axkit.ground.errors import AxkitError
+from axkit.ground.processes import Processes
+from axkit.ground.quiet import quiet
 from axkit.testing import tiny_model, tiny_tokenizer
 
 RECIPE = """
@@ -39,7 +39,7 @@ BY_CLOCK = """\
 # time is arithmetic in the process that decides, and noise in the others: who asks them decides otherwise
 COMMAND = """
 import os, random
-from axkit import measure
+from axkit.measure import speed as measure
 from axkit.axformer import clock
 def seconds(module, *_):
     noise = random.uniform(0.1, 10) if os.environ.get("RANK", "0") != "0" else 1
@@ -95,7 +95,7 @@ def test_two_processes_decide_as_one(place, passes):
 SHARES = """
 import json, sys
 import axkit
-from axkit.recipe import load_source
+from axkit.run.recipe import load_source
 runs = [axkit.apply(load_source(sys.argv[1]), sys.argv[2], stages=sys.argv[3]) for _ in range(2)]
 print(json.dumps([[stage.record["reused"] for stage in run.stages] for run in runs]))
 """

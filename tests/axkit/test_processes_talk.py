@@ -10,7 +10,7 @@ from launch import started
 TALK = """
 import json, sys
 import numpy as np
-from axkit.processes import current
+from axkit.ground.processes import current
 here = current()
 assert current() is here
 found = [here.rank, here.count, here.sum(np.array([0.1, here.rank])).tolist(), here.largest(here.rank)]
@@ -28,8 +28,8 @@ def test_processes_see_each_other():
 
 DIES = """
 import os, sys
-from axkit.errors import AxkitError
-from axkit.processes import current
+from axkit.ground.errors import AxkitError
+from axkit.ground.processes import current
 here = current()
 here.wait()
 if here.rank == int(sys.argv[1]):
@@ -45,8 +45,8 @@ from dataclasses import replace
 from pathlib import Path
 from transformers import Trainer
 from axkit.anatomy.family import family_of
-from axkit.errors import AxkitError
-from axkit.processes import current
+from axkit.ground.errors import AxkitError
+from axkit.ground.processes import current
 from axkit.testing import tiny_subject, tiny_tools
 from axkit_plugins.finetune import Finetune
 here, steps, compute = current(), 0, Trainer.training_step
@@ -91,7 +91,7 @@ from pathlib import Path
 import torch
 from transformers import Trainer
 from axkit.anatomy.family import family_of
-from axkit.processes import current
+from axkit.ground.processes import current
 from axkit.testing import tiny_subject, tiny_tools
 from axkit_plugins.quantize.q8bert import Q8bert
 from axkit_plugins.training import checkpoints, going_on

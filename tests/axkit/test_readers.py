@@ -7,12 +7,12 @@ import math
 
 import pytest
 
-from axkit.errors import DataError
-from axkit.recipe import Samples
-from axkit.tasks.readers import read_file
-from axkit.tasks.rows import load_rows
+from axkit.ground.errors import DataError
+from axkit.tasks.samples import Samples
+from axkit.tasks.source.readers import read_file
+from axkit.tasks.source.rows import load_rows
+from axkit.tasks.source.table import Table
 from axkit.tasks.spec import Task, TaskSpec
-from axkit.tasks.table import Table
 
 
 @pytest.fixture(autouse=True)
@@ -156,7 +156,7 @@ def test_a_bad_score_in_a_csv_is_named_by_its_row(tmp_path):
 
 
 def test_a_very_long_text_is_truncated_and_counted(tmp_path):
-    from axkit.tasks.kinds import KINDS
+    from axkit.tasks.kinds.known import KINDS
     from axkit.tasks.split import Split
     from axkit.testing import tiny_tokenizer
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from axkit.errors import AxkitError, RecipeError
-from axkit.planning import plan
-from axkit.recipe import Recipe, load_source, read_source
+from axkit.ground.errors import AxkitError, RecipeError
+from axkit.run.planning import plan
+from axkit.run.recipe import Recipe, load_source, read_source
 
 GOOD = """\
 axkit: 1

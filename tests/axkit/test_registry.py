@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from axkit import registry
-from axkit.errors import PluginError
+from axkit.ground import registry
+from axkit.ground.errors import PluginError
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 
 from axkit.anatomy.structure import Structure
-from axkit.record import nothing_gained
 from axkit.report.plot import frontier_svg
 from axkit.report.text import gain_lines, stage_rows, stage_tables, what_is_left
+from axkit.run.records import nothing_gained
 
 GAINS = {
     "metric_name": "accuracy",

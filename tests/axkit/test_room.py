@@ -18,11 +18,11 @@ from axkit.axformer import room
 from axkit.axformer.hard_attention import HardAttention
 from axkit.axformer.hidden import Shelf
 from axkit.axformer.prune import AxformerPrune
-from axkit.errors import StorageError
-from axkit.listing import show_plan, workload
-from axkit.passes import Workload
-from axkit.planning import plan
-from axkit.recipe import load_source
+from axkit.cli.listing import show_plan, workload
+from axkit.contract.passes import Workload
+from axkit.ground.errors import StorageError
+from axkit.run.planning import plan
+from axkit.run.recipe import load_source
 from axkit.testing import tiny_subject, tiny_tools
 
 
@@ -99,7 +99,7 @@ def test_a_limit_that_the_system_itself_sets_is_told():
         import signal
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         from axkit.axformer.hidden import Shelf
-        from axkit.errors import StorageError
+        from axkit.ground.errors import StorageError
         try:
             Shelf(0).empty(1000, 1000)
         except StorageError as error:

@@ -11,11 +11,11 @@ import torch
 
 import axkit
 from axkit.anatomy.family import family_of
-from axkit.errors import CheckpointError, StorageError
-from axkit.quiet import quiet
-from axkit.saving.atomic import atomic_folder
-from axkit.saving.folder import load_subject, save
-from axkit.saving.opening import open_tokenizer
+from axkit.ground.atomic import atomic_folder
+from axkit.ground.errors import CheckpointError, StorageError
+from axkit.ground.quiet import quiet
+from axkit.runtimes.torch.folder import load_subject, save
+from axkit.runtimes.torch.opening import open_tokenizer
 from axkit.testing import logits_of, tiny_split, tiny_subject, tiny_tokenizer
 
 

@@ -14,7 +14,7 @@ from oracle import search as oracle_search
 from axkit.anatomy.family import family_of
 from axkit.axformer.hard_attention import HardAttention
 from axkit.axformer.prune import AxformerPrune
-from axkit.journal import FileJournal
+from axkit.run.journal import FileJournal
 from axkit.testing import tiny_subject, tiny_tools
 
 SETTINGS = [{}, {"vote": 0.3}, {"tolerance": 0.3, "vote": 0.2}, {"tolerance": 1.0, "vote": 0.0}]

@@ -12,12 +12,12 @@ from axkit.anatomy.family import family_of
 from axkit.anatomy.surgery import dense_structure
 from axkit.axformer.hard_attention import HardAttention
 from axkit.axformer.prune import AxformerPrune
-from axkit.models import local_folder
-from axkit.recipe import Samples
-from axkit.saving.opening import open_for_task, open_tokenizer
-from axkit.subject import Subject
-from axkit.tasks.kinds import KINDS
-from axkit.tasks.rows import load_rows
+from axkit.checkpoint.sources import local_folder
+from axkit.contract.subject import Subject
+from axkit.runtimes.torch.opening import open_for_task, open_tokenizer
+from axkit.tasks.kinds.known import KINDS
+from axkit.tasks.samples import Samples
+from axkit.tasks.source.rows import load_rows
 from axkit.tasks.spec import resolve
 from axkit.tasks.split import Split
 from axkit.testing import tiny_tools

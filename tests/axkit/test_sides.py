@@ -13,13 +13,14 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import PreTrainedTokenizerFast
 from transformers.tokenization_python import PreTrainedTokenizer
 
-from axkit import cli, using
 from axkit.anatomy.family import family_of
-from axkit.errors import CheckpointError, DataError
-from axkit.quiet import quiet
-from axkit.saving.opening import fit_padding, open_subject, open_tokenizer
-from axkit.tasks.kinds import KINDS
-from axkit.tasks.rows import SplitRows
+from axkit.cli import app as cli
+from axkit.finished import use as using
+from axkit.ground.errors import CheckpointError, DataError
+from axkit.ground.quiet import quiet
+from axkit.runtimes.torch.opening import fit_padding, open_subject, open_tokenizer
+from axkit.tasks.kinds.known import KINDS
+from axkit.tasks.source.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
 from axkit.tasks.split import Split
 from axkit.testing import tiny_model, tiny_tokenizer

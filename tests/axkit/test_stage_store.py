@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from conftest import Heard
 
-from axkit import owners
 from axkit.anatomy.family import family_of
-from axkit.cache import StageStore
-from axkit.errors import StorageError
-from axkit.journal import FileJournal
+from axkit.ground import owners
+from axkit.ground.errors import StorageError
+from axkit.run.journal import FileJournal
+from axkit.run.store import StageStore
 from axkit.testing import tiny_subject, tiny_tokenizer
 
 

@@ -9,8 +9,8 @@ import shutil
 import pytest
 from readings import cells, write
 
-from axkit.errors import StorageError
-from axkit.tasks.files import store
+from axkit.ground.errors import StorageError
+from axkit.tasks.source import store
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from axkit.anatomy.structure import Structure, from_ranges, to_ranges
-from axkit.errors import CheckpointError
+from axkit.ground.errors import CheckpointError
 
 DENSE = Structure.dense(3, 4, 24)
 

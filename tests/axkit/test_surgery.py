@@ -10,7 +10,7 @@ from oracle import masked_copy
 
 from axkit.anatomy.family import family_of
 from axkit.anatomy.structure import Structure
-from axkit.errors import NotApplicable
+from axkit.ground.errors import NotApplicable
 from axkit.testing import check_family, tiny_model, tiny_split, tiny_subject
 
 _BERT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from conftest import Heard
 
-from axkit import cli, registry
-from axkit.errors import AxkitError
+from axkit.cli import app as cli
+from axkit.ground import registry
+from axkit.ground.errors import AxkitError
 from axkit.sweep import Wanted, failure, sweep
 from axkit.sweep.plan import plan_sweep
 

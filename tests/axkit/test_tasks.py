@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from axkit.recipe import Samples
-from axkit.tasks.rows import load_rows, row_hash, split_by_hash
+from axkit.tasks.samples import Samples
+from axkit.tasks.source.rows import load_rows, row_hash, split_by_hash
 from axkit.tasks.spec import Task, TaskSpec
 from axkit.testing import tiny_split
 

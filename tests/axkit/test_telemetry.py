@@ -20,7 +20,7 @@ def watch(event, args):
         seen.append([event, str(args[1] if event == "socket.connect" else args[0])])
         raise OSError("no network here")
 sys.addaudithook(watch)
-from axkit.cli import main
+from axkit.cli.app import main
 told = {}
 for command in json.loads(sys.argv[1]):
     seen.clear()
@@ -98,7 +98,7 @@ def test_the_hub_is_still_asked_for_what_is_there_alone(workplace):
 
 @pytest.mark.parametrize(("chosen", "asks"), [({}, False), ({"HF_UPDATE_DOWNLOAD_COUNTS": "1"}, True)])
 def test_datasets_counts_where_the_user_wants_it(workplace, chosen, asks):
-    code = WATCHED.partition("from axkit.cli")[0] + (
+    code = WATCHED.partition("from axkit.cli.app")[0] + (
         "import axkit, datasets\n"
         "assert len(datasets.load_dataset('json', data_files='train.jsonl', split='train')) == 160\n"
         "print(json.dumps(seen))"

@@ -9,10 +9,10 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import PreTrainedTokenizerFast
 
 from axkit.axformer.criteria import CRITERIA
-from axkit.errors import NotApplicable
-from axkit.tasks.kinds import KINDS
-from axkit.tasks.metrics import entities, entity_f1, token_accuracy
-from axkit.tasks.rows import SplitRows
+from axkit.ground.errors import NotApplicable
+from axkit.tasks.kinds.known import KINDS
+from axkit.tasks.kinds.metrics import entities, entity_f1, token_accuracy
+from axkit.tasks.source.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
 from axkit.tasks.split import Split
 

@@ -11,14 +11,14 @@ from golden import write_0_1_0
 from strangers import EndsIt, Gain, OnlyDense, Seal
 
 import axkit
-from axkit import registry
 from axkit.anatomy.family import family_of
-from axkit.errors import CheckpointError
-from axkit.passes import FLOAT_WEIGHTS, INITIAL_TRAITS, PassConfig
-from axkit.recipe import read_source
+from axkit.contract.passes import FLOAT_WEIGHTS, INITIAL_TRAITS, PassConfig
+from axkit.contract.subject import TrailStep
+from axkit.ground import registry
+from axkit.ground.errors import CheckpointError
 from axkit.report.run_folder import write_run
-from axkit.saving.folder import load_subject, save
-from axkit.subject import TrailStep
+from axkit.run.recipe import read_source
+from axkit.runtimes.torch.folder import load_subject, save
 from axkit.testing import check_pass, logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
 
 STRANGERS = {"gain": "Gain", "seal": "Seal", "ends_it": "EndsIt", "only_dense": "OnlyDense"}

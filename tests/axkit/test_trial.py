@@ -12,7 +12,7 @@ from axkit.axformer.feeds import Feed
 from axkit.axformer.hidden import Shelf
 from axkit.axformer.kernels import Kernels
 from axkit.axformer.trial import Workbench
-from axkit.processor import onednn_takes_bfloat16
+from axkit.ground.cpu import onednn_takes_bfloat16
 from axkit.testing import tiny_split, tiny_subject
 
 LAYER = 1

@@ -7,14 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from axkit.certainty import best_constant, paired
+from axkit.measure.certainty import best_constant, paired
 from axkit.report.text import headline, summary_rows
-from axkit.summary import quality
-from axkit.tasks.kind import objects
-from axkit.tasks.kinds import KINDS
+from axkit.run.summary import quality
+from axkit.run.verdict import change_cell, judge, mark, sentences, speed_is_sure
+from axkit.tasks.kinds.base import objects
+from axkit.tasks.kinds.known import KINDS
 from axkit.tasks.spec import METRICS
 from axkit.tasks.split import Evaluation
-from axkit.verdict import change_cell, judge, mark, sentences, speed_is_sure
 
 SIZES = {
     "bytes_dense": 4e6,

@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, pipeline
 
-from axkit.processor import expects_bfloat16, has_bfloat16
-from axkit.saving.folder import save
+from axkit.ground.cpu import expects_bfloat16, has_bfloat16
+from axkit.runtimes.torch.folder import save
 from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
 from axkit_plugins.bf16 import Bf16
 
@@ -50,7 +50,7 @@ def test_a_converted_model_can_still_be_carved(unlike_family, tmp_path):
 
 @pytest.mark.parametrize("go_on", [True, False])
 def test_a_processor_without_bfloat16_is_told_of(plain_family, tmp_path, monkeypatch, go_on):
-    monkeypatch.setattr("axkit.processor.has_bfloat16", lambda: False)
+    monkeypatch.setattr("axkit.ground.cpu.has_bfloat16", lambda: False)
     subject, result = converted(plain_family, tmp_path, even_if_slower=go_on)
     assert "no bfloat16 instructions" in result.note
     assert (subject.module.dtype == torch.bfloat16) == go_on
@@ -60,8 +60,8 @@ def test_the_plan_says_where_it_would_be_slower(tmp_path, monkeypatch):
     flags = tmp_path / "cpuinfo"
     for name in ("AXKIT_BFLOAT16", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("axkit.processor._CPUINFO", flags)
-    monkeypatch.setattr("axkit.processor._GPU", tmp_path / "no gpu")
+    monkeypatch.setattr("axkit.ground.cpu._CPUINFO", flags)
+    monkeypatch.setattr("axkit.ground.cpu._GPU", tmp_path / "no gpu")
     assert expects_bfloat16() is None
     assert Bf16().foresee(Bf16.Config()) == ""
     flags.write_text("model name : x\nflags\t\t: fpu avx512f avx512_bf16 amx_tile\n")
@@ -79,12 +79,12 @@ def test_what_the_plan_expects_is_what_there_is():
 def test_the_environment_can_turn_bfloat16_off(monkeypatch):
     monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: True)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr("axkit.processor.onednn_takes_bfloat16", lambda: True)
+    monkeypatch.setattr("axkit.ground.cpu.onednn_takes_bfloat16", lambda: True)
     monkeypatch.setenv("AXKIT_BFLOAT16", "1")
     assert has_bfloat16()
-    monkeypatch.setattr("axkit.processor.onednn_takes_bfloat16", lambda: False)
+    monkeypatch.setattr("axkit.ground.cpu.onednn_takes_bfloat16", lambda: False)
     assert not has_bfloat16()
-    monkeypatch.setattr("axkit.processor.onednn_takes_bfloat16", lambda: True)
+    monkeypatch.setattr("axkit.ground.cpu.onednn_takes_bfloat16", lambda: True)
     monkeypatch.setenv("AXKIT_BFLOAT16", "0")
     assert not has_bfloat16()
     assert expects_bfloat16() is False

@@ -11,7 +11,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from axkit.anatomy.family import family_of
-from axkit.saving.folder import load_subject, save
+from axkit.runtimes.torch.folder import load_subject, save
 from axkit.testing import logits_of, reload, tiny, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
 from axkit_plugins.quantize.bnb import Int4Bnb, Int8Bnb
 from axkit_plugins.quantize.roles import linear_names, matrix
@@ -120,7 +120,7 @@ def test_four_bits_are_near_their_float_weights(tmp_path):
 
 
 def test_a_missing_package_is_one_sentence(wide, tmp_path, monkeypatch):
-    from axkit.errors import CheckpointError
+    from axkit.ground.errors import CheckpointError
 
     run(Int8Bnb, wide, tmp_path / "scratch")
     (tmp_path / "model").mkdir()

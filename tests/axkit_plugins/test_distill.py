@@ -8,9 +8,9 @@ import torch
 
 from axkit import apply, open_subject
 from axkit.anatomy.family import family_of
-from axkit.errors import CheckpointError, NotApplicable
-from axkit.quiet import quiet
-from axkit.recipe import read_source
+from axkit.ground.errors import CheckpointError, NotApplicable
+from axkit.ground.quiet import quiet
+from axkit.run.recipe import read_source
 from axkit.testing import tiny_subject, tiny_tokenizer, tiny_tools
 from axkit_plugins.distill import Distill
 

@@ -11,8 +11,8 @@ import torch
 from torch.nn import functional
 
 from axkit.anatomy.family import family_of
-from axkit.tasks.kinds import KINDS
-from axkit.tasks.rows import SplitRows
+from axkit.tasks.kinds.known import KINDS
+from axkit.tasks.source.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
 from axkit.tasks.split import Split
 from axkit.testing import tiny_subject, tiny_tokenizer, tiny_tools

@@ -12,8 +12,8 @@ from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import dense_structure
 from axkit.axformer.hard_attention import HardAttention
 from axkit.axformer.prune import AxformerPrune
-from axkit.errors import NotApplicable
-from axkit.subject import Subject
+from axkit.contract.subject import Subject
+from axkit.ground.errors import NotApplicable
 from axkit.testing import logits_of, reload, tiny_model, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
 from axkit_plugins.drop_layers import DropLayers
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer, BertModel, DistilBertModel
 
-from axkit.errors import DataError
+from axkit.ground.errors import DataError
 from axkit_plugins.embedded import data, digits, models, vit
 
 SENTENCES = ["A fine film.", "It was dull, long and badly written, and I left early.", "Good"]
@@ -57,8 +57,8 @@ def test_parse():
 
 
 def test_digits_are_all_there():
-    from axkit.recipe import Samples
-    from axkit.tasks.rows import load_rows
+    from axkit.tasks.samples import Samples
+    from axkit.tasks.source.rows import load_rows
 
     rows = load_rows(digits.digits, Samples())
     sizes = [len(rows.splits[name]) for name in ("train", "search", "test")]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from axkit.anatomy.family import family_of
-from axkit.quiet import quiet
+from axkit.ground.quiet import quiet
 from axkit.testing import tiny_subject, tiny_tools
 from axkit_plugins.finetune import Finetune
 

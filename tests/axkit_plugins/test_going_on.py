@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from axkit.anatomy.family import family_of
-from axkit.progress import Silent
+from axkit.ground.progress import Silent
 from axkit.testing import tiny_subject, tiny_tools
 from axkit_plugins.distill import Distill
 from axkit_plugins.finetune import Finetune

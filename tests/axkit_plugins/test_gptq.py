@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from axkit.anatomy.family import family_of
-from axkit.errors import NotApplicable, RecipeError
-from axkit.planning import plan
-from axkit.recipe import read_source
-from axkit.subject import TrailStep
+from axkit.contract.subject import TrailStep
+from axkit.ground.errors import NotApplicable, RecipeError
+from axkit.run.planning import plan
+from axkit.run.recipe import read_source
 from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
 from axkit_plugins.quantize import gptq_model
 from axkit_plugins.quantize.gptq import Gptq

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from axkit.subject import TrailStep
+from axkit.contract.subject import TrailStep
 from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
 from axkit_plugins.quantize import vsq
 from axkit_plugins.quantize.int4_vsq import Int4Vsq

@@ -10,8 +10,8 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from axkit.anatomy.family import family_of
-from axkit.subject import TrailStep
-from axkit.tasks.kinds import KINDS
+from axkit.contract.subject import TrailStep
+from axkit.tasks.kinds.known import KINDS
 from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
 from axkit_plugins.quantize import calibrate, int8_model
 from axkit_plugins.quantize.int8 import Int8

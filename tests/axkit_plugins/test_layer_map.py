@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from axkit.anatomy.structure import Structure
-from axkit.errors import NotApplicable
+from axkit.ground.errors import NotApplicable
 from axkit_plugins.training.layer_map import layer_map
 
 

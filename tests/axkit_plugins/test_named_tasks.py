@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from axkit import registry
-from axkit.recipe import Samples
-from axkit.tasks.rows import load_rows
+from axkit.ground import registry
+from axkit.tasks.samples import Samples
+from axkit.tasks.source.rows import load_rows
 
 OFFICIAL = {
     "cola": ("matthews",),
@@ -61,7 +61,7 @@ def test_squad(name, hub):
 def test_every_part_is_scored(hub):
     import numpy as np
 
-    from axkit.tasks.kinds import KINDS
+    from axkit.tasks.kinds.known import KINDS
     from axkit.tasks.split import Split
     from axkit.testing import tiny_tokenizer
 

@@ -12,8 +12,8 @@ from axkit.axformer.hidden import Shelf
 from axkit.axformer.prune import AxformerPrune
 from axkit.axformer.rehearsal import rehearsed
 from axkit.axformer.trial import Workbench
-from axkit.recipe import read_source
-from axkit.subject import TrailStep
+from axkit.contract.subject import TrailStep
+from axkit.run.recipe import read_source
 from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
 from axkit_plugins.quantize.fake import fake_quantized, rounded_inputs, rounded_rows
 from axkit_plugins.quantize.int8 import Int8

@@ -6,7 +6,7 @@ import torch
 from pydantic import ValidationError
 
 from axkit.anatomy.family import family_of
-from axkit.errors import NotApplicable
+from axkit.ground.errors import NotApplicable
 from axkit.testing import logits_of, reload, tiny, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
 from axkit_plugins.structured import Structured, score
 
@@ -142,7 +142,7 @@ def test_a_speed_up_is_measured_and_no_more_goes_than_it_needs(tmp_path, monkeyp
 
 
 def test_layers_go_until_it_is_faster(tmp_path, monkeypatch):
-    monkeypatch.setattr("axkit.measure._seconds", lambda model, _: sum(p.numel() for p in model.parameters()))
+    monkeypatch.setattr("axkit.measure.speed._seconds", lambda model, _: sum(p.numel() for p in model.parameters()))
     monkeypatch.setitem(tiny.TINY, "layers", 8)
     monkeypatch.setitem(tiny.TINY, "ffn_width", 512)
     subject, dense = (tiny_subject(family_of("bert")) for _ in range(2))
@@ -159,7 +159,7 @@ def test_a_killed_bisection_ends_as_the_undisturbed_one(tmp_path, monkeypatch):
     def timed(module, *_):
         return sum(p.numel() for p in module.parameters()) * random.uniform(1, 1.2)
 
-    monkeypatch.setattr("axkit.measure._seconds", timed)
+    monkeypatch.setattr("axkit.measure.speed._seconds", timed)
     family = family_of("bert")
     config = Structured.Config(speedup=1.1, importance="magnitude")
 

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 from transformers import TrainingArguments
 
-from axkit import measure
 from axkit.anatomy.family import family_of
 from axkit.axformer import clock
 from axkit.axformer.prune import AxformerPrune
+from axkit.measure import speed as measure
 from axkit.testing import reload, tiny_subject, tiny_tools
 from axkit_plugins.distill import Distill
 from axkit_plugins.finetune import Finetune

@@ -14,11 +14,11 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 import axkit
 from axkit.anatomy.family import family_of
 from axkit.axformer.prune import AxformerPrune
-from axkit.errors import NotApplicable, RecipeError
-from axkit.planning import plan
-from axkit.recipe import read_source
+from axkit.ground.errors import NotApplicable, RecipeError
 from axkit.report.run_folder import write_run
-from axkit.saving.folder import save
+from axkit.run.planning import plan
+from axkit.run.recipe import read_source
+from axkit.runtimes.torch.folder import save
 from axkit.testing import logits_of, reload, tiny_model, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
 from axkit_plugins.vocab import Vocab, shrink
 

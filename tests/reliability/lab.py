@@ -25,8 +25,8 @@ def warm_up() -> None:
     """Import what a run imports."""
     for name in (
         "torch",
-        "axkit.cli",
-        "axkit.engine",
+        "axkit.cli.app",
+        "axkit.run.engine",
         "axkit.report",
         "axkit_plugins.training.loop",
         "datasets",
@@ -137,7 +137,7 @@ class Place:
         if largest_file is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
         sys.argv = ["axkit", *arguments]
-        from axkit.cli import main
+        from axkit.cli.app import main
 
         code = 1
         try:

@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 
-from axkit.errors import AxkitError
+from axkit.ground.errors import AxkitError
 
 NAME, COUNT = "toy", 8
 WAYS = ("ok", "refused", "unclear", "traceback", "crash", "exit", "outside", "hang")

@@ -109,7 +109,7 @@ class Bench:
         return Outcome(index, kind, description, told, wall, cpu, outside)
 
     def _use(self, folder: Path) -> tuple[str, str]:
-        from axkit.errors import AxkitError, RecipeError
+        from axkit.ground.errors import AxkitError, RecipeError
 
         try:
             with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):

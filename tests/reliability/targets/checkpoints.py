@@ -42,10 +42,10 @@ WAYS: dict[Callable[[random.Random, Path], str], int] = {
 def prepare(folder: Path) -> list[Path]:
     """Good folders: each family with a head, some without, and what axkit makes of some."""
     from axkit.anatomy.family import family_of
-    from axkit.passes import Tools
-    from axkit.quiet import quiet
-    from axkit.saving.folder import save
-    from axkit.subject import Subject, TrailStep
+    from axkit.contract.passes import Tools
+    from axkit.contract.subject import Subject, TrailStep
+    from axkit.ground.quiet import quiet
+    from axkit.runtimes.torch.folder import save
     from axkit.testing import tiny_reader, tiny_subject, tiny_tools
     from axkit_plugins.quantize.int4_vsq import Int4Vsq
     from axkit_plugins.quantize.int8 import Int8
@@ -99,7 +99,7 @@ def mutate(rng: random.Random, base: list[Path], folder: Path) -> str:
 
 def use(folder: Path) -> None:
     """Open it as ``axkit apply`` does, then as ``eval`` and ``predict`` do, and ask it about a row."""
-    from axkit.errors import AxkitError
+    from axkit.ground.errors import AxkitError
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     refused = None
@@ -116,9 +116,9 @@ def use(folder: Path) -> None:
 
 def _as_apply(folder: Path) -> None:
     from axkit.anatomy.family import family_of
-    from axkit.models import check_reader, local_folder, read_config
-    from axkit.saving.opening import open_for_task, open_reader, token_limit
-    from axkit.tasks.kinds import KINDS
+    from axkit.checkpoint.sources import check_reader, local_folder, read_config
+    from axkit.runtimes.torch.opening import open_for_task, open_reader, token_limit
+    from axkit.tasks.kinds.known import KINDS
 
     local_folder(str(folder))
     check_reader(folder)
@@ -132,8 +132,8 @@ def _as_apply(folder: Path) -> None:
 
 
 def _as_eval(folder: Path) -> None:
-    from axkit.saving.folder import load_subject
-    from axkit.saving.opening import open_reader, token_limit
+    from axkit.runtimes.torch.folder import load_subject
+    from axkit.runtimes.torch.opening import open_reader, token_limit
 
     subject = load_subject(folder)
     reader = open_reader(folder, subject.family)

@@ -30,10 +30,10 @@ def prepare(folder: Path) -> list[Good]:
 
 def use(folder: Path) -> None:
     """What ``axkit plan`` reads and shows; and the rows of test as a model is given them."""
-    from axkit.recipe import Samples
-    from axkit.tasks.kinds import KINDS
-    from axkit.tasks.rows import load_rows
-    from axkit.tasks.shown import shown_labels, shown_rows
+    from axkit.tasks.kinds.known import KINDS
+    from axkit.tasks.labels.shown import shown_labels, shown_rows
+    from axkit.tasks.samples import Samples
+    from axkit.tasks.source.rows import load_rows
     from axkit.tasks.spec import resolve
     from axkit.tasks.split import Split
     from axkit.testing import tiny_tokenizer

@@ -117,8 +117,8 @@ def mutate(rng: random.Random, base: Any, folder: Path) -> str:
 
 def use(folder: Path) -> None:
     """Plan it, as ``axkit plan`` and ``axkit sweep --task`` do."""
-    from axkit.planning import plan
-    from axkit.recipe import load_source
+    from axkit.run.planning import plan
+    from axkit.run.recipe import load_source
     from axkit.sweep.plan import _read_task
 
     settings = folder / "settings.json"

@@ -1,0 +1,1 @@
+"""What an author of a pass reads: passes, tools, results, the subject."""

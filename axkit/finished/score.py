@@ -1,0 +1,171 @@
+"""Score a saved model, by itself and beside another on the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from axkit.anatomy.family import family_of
+from axkit.checkpoint.sources import read_config
+from axkit.ground.errors import CheckpointError, DataError
+from axkit.measure import certainty
+from axkit.runtimes.torch.folder import load, read_manifest
+from axkit.runtimes.torch.opening import fit_padding, open_reader, token_limit
+from axkit.tasks.kinds.known import KINDS
+from axkit.tasks.labels.head import head_of
+from axkit.tasks.samples import Samples
+from axkit.tasks.source.rows import load_rows
+from axkit.tasks.spec import SplitName, Task, resolve
+from axkit.tasks.split import Evaluation, Split
+
+REPORT = "report.json"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A model's score on a split: points of the metric, with a 95 % bootstrap interval.
+
+    Attributes:
+        others: the task's other metrics, and all of them on each part of the split, in points.
+        constant: the best that one and the same answer to every row scores on these rows, in points.
+        constant_answer: that answer, in words.
+        answers_only: the answer that the model gives to all rows, in words; empty where it gives several.
+        against: the other model's score, in points; None where there is no other.
+        paired: the comparison with it; ``change`` is this model's points above the other's.
+    """
+
+    metric: str
+    score: float
+    low: float
+    high: float
+    rows: int
+    others: Mapping[str, float] = field(default_factory=dict)
+    constant: float = 0.0
+    constant_answer: str = ""
+    answers_only: str = ""
+    against: float | None = None
+    paired: certainty.Paired | None = None
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """A model's answers, with the rows as it reads them."""
+
+    split: Split
+    found: Evaluation
+    label_names: tuple[str, ...]
+
+
+def evaluate(
+    folder: str | Path,
+    task: str | Mapping[str, Any] | None = None,
+    split: SplitName = "test",
+    against: str | Path | None = None,
+) -> Scored:
+    """Score a saved model.
+
+    Args:
+        folder: a run folder, or any checkpoint with a head (then ``task`` must be given).
+        task: another task than the folder's own; a registered name or a mapping.
+        split: which one.
+        against: another model, which answers the same rows; the two are compared by a paired test.
+
+    Raises:
+        AxkitError: no such folder, no task known, or labels that do not fit the head.
+    """
+    folder = Path(folder)
+    about = about_of(folder)
+    chosen = task if task is not None else about.get("task")
+    if chosen is None:
+        load(folder)  # a damaged folder is told as that, whatever else it lacks
+        raise DataError(f"{folder} says nothing of a task; name one with --task")
+    said_by = "--task" if task is not None else str(folder)
+    resolved = resolve(chosen, lambda _: said_by)
+    samples = Samples.model_validate(about.get("samples", {})) if task is None else Samples()
+    ours = _answers(folder, resolved, samples, split)
+    data, found = ours.split, ours.found
+    low, high = certainty.confidence_interval(data, found)
+    luck = certainty.best_constant(data)
+    other = _in_order(_answers(Path(against), resolved, samples, split), ours, str(against)) if against else None
+    return Scored(
+        metric=found.metric,
+        score=found.score,
+        low=low,
+        high=high,
+        rows=len(found.labels),
+        others={name: score for name, score in found.scores.items() if name != found.metric},
+        constant=luck.evaluation.score,
+        constant_answer=luck.answer,
+        answers_only=data.kind.repeated(found.predictions, data.label_names),
+        against=other.score if other else None,
+        paired=certainty.paired(data, other, found) if other else None,
+    )
+
+
+def about_of(folder: Path) -> Mapping[str, Any]:
+    """What a folder's manifest says of its task; nothing where it has none."""
+    manifest = read_manifest(folder)
+    return manifest["about"] if manifest else {}
+
+
+def dense_of(folder: Path) -> Path | None:
+    """The dense model of a run folder, where the run's stages still have it, whole."""
+    import json
+
+    try:
+        name = json.loads((folder / REPORT).read_text(encoding="utf-8"))["summary"]["dense_stage"]
+        recipe = about_of(folder)["recipe"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    places = (
+        folder.parent / ".stages" / str(recipe),
+        *(parent / ".stages" for parent in folder.absolute().parents[:3]),
+    )
+    return next((place / str(name) for place in places if _loads(place / str(name))), None)
+
+
+def _loads(folder: Path) -> bool:
+    """Nobody asked for it by name: one that is gone or damaged is none."""
+    try:
+        load(folder)
+    except CheckpointError:
+        return False
+    return True
+
+
+def _answers(folder: Path, task: Task, samples: Samples, split: SplitName) -> _Answers:
+    model = load(folder)
+    config = read_config(folder)
+    kind = KINDS[task.spec.kind]
+    head = head_of(config, kind.name, str(folder))
+    if head is None:
+        raise DataError(
+            f"{folder} holds a {type(model).__name__}, task '{task.name}' is one of {task.spec.kind}; "
+            f"name a task that fits"
+        )
+    rows = load_rows(task, samples, head)
+    family = family_of(config["model_type"])
+    reader = open_reader(folder, family)
+    fit_padding(model, reader, family)
+    data = Split(rows.splits[split], task.spec, kind, reader, token_limit(reader, model.config, family))
+    return _Answers(data, data.evaluate(model), rows.label_names)
+
+
+def _in_order(theirs: _Answers, ours: _Answers, whose: str) -> Evaluation:
+    """Another model's answers with the labels numbered as ours are.
+
+    Raises:
+        DataError: it knows other labels.
+    """
+    found, names = theirs.found, (ours.label_names, theirs.label_names)
+    if set(names[0]) != set(names[1]):
+        raise DataError(
+            f"{whose} has the labels {', '.join(names[1])}, the model {', '.join(names[0])}; compare models of one task"
+        )
+    order = np.array([names[0].index(name) for name in names[1]], dtype=np.int64)
+    predictions = ours.split.kind.renumbered(found.predictions, order)
+    return Evaluation(found.losses, predictions, ours.found.labels, found.score, found.metric, found.scores)

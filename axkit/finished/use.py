@@ -1,0 +1,81 @@
+"""What one does with a finished folder: score it, time it, ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from axkit.anatomy.family import Family, family_of
+from axkit.checkpoint.sources import read_config
+from axkit.finished.score import Scored, about_of, evaluate
+from axkit.measure import speed as measure
+from axkit.runtimes.torch.folder import load
+from axkit.runtimes.torch.opening import fit_padding, open_reader, token_limit
+from axkit.tasks.asking import asked
+from axkit.tasks.image_reader import ImageReader
+from axkit.tasks.kinds.base import Said
+from axkit.tasks.split import Split
+
+__all__ = ["Scored", "bench", "evaluate", "predict"]
+
+
+def bench(folder: str | Path, against: str | Path | None = None) -> dict[str, measure.Speed]:
+    """Time a saved model, in turn with another where one is given.
+
+    Inputs have the lengths of the folder's own test rows; tokens and pixels are random, which no speed depends on.
+
+    Raises:
+        CheckpointError: a folder that does not load.
+    """
+    folders = {"result": Path(folder), **({"against": Path(against)} if against else {})}
+    opened = {name: _opened(path) for name, path in folders.items()}
+    models = {name: model for name, (model, _, _) in opened.items()}
+    lengths = about_of(Path(folder)).get("token_lengths") or [32] * 96
+    reader = opened["result"][1]
+    if isinstance(reader, ImageReader):
+        inputs = measure.Inputs.images(len(lengths), reader.shape)
+    else:
+        vocabulary = min(m.config.vocab_size for m in models.values())
+        inputs = measure.Inputs.like(lengths, reader.model_input_names, vocabulary)
+    return measure.speed(models, inputs)
+
+
+def _family(folder: Path) -> Family:
+    return family_of(read_config(folder)["model_type"])
+
+
+def predict(folder: str | Path, text: str, pair: str | None = None, say: Callable[[str], None] | None = None) -> Said:
+    """Ask a model about one input; what it says goes by its kind of task.
+
+    Args:
+        folder: a run folder, or any checkpoint with a head.
+        text: or the path of an image, words to be tagged, or a question.
+        pair: the other text, where the task is of pairs; the context of a question.
+        say: told where the text is longer than what is read.
+
+    Returns:
+        label -> probability; several labels: each its own; a score: {"score": value}. Tags: for each word "word", "tag"
+        and "probability". A question: "answer" ("" for none), "start", its first character, and "score", 0..1.
+
+    Raises:
+        DataError: no image, no text, or another number of texts than the task has.
+        CheckpointError: a folder that does not load, or a model without a head that axkit knows.
+    """
+    folder = Path(folder)
+    how = asked(folder, read_config(folder), about_of(folder))
+    texts = how.texts(folder, text, pair)
+    model, reader, limit = _opened(folder)
+    spec, rows = how.spec_for(limit), how.kind.asked(texts, how.names)
+    split = Split(rows, spec, how.kind, reader, limit)
+    if say is not None and how.kind.was_cut(texts, reader, how.kind.limit(spec, limit), split.encoded):
+        say(f"the text is longer than the {how.kind.limit(spec, limit)} tokens that are read; the rest was left out")
+    return how.voice.said(split.heard(model, how.voice), split.encoded, spec, rows)
+
+
+def _opened(folder: Path) -> tuple[Any, Any, int]:
+    """The model, what makes its inputs, and how many tokens it takes."""
+    family, model = _family(folder), load(folder)
+    reader = open_reader(folder, family)
+    fit_padding(model, reader, family)
+    return model, reader, token_limit(reader, model.config, family)

@@ -1,0 +1,1 @@
+"""What everything else stands on: errors, registry, files, fences. Imports no torch."""

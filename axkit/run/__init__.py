@@ -1,0 +1,1 @@
+"""Text to Recipe to Plan to Run."""

@@ -1,0 +1,204 @@
+"""What a pass gives back is held against the contract, so that its fault is told where it is made, by name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from axkit.contract.passes import DIFFERENTIABLE, Pass, Result
+from axkit.ground.errors import PluginError, shown
+from axkit.ground.quiet import quiet
+
+if TYPE_CHECKING:
+    from axkit.contract.subject import Subject
+
+_CHUNK = 1024  # values that are added up for the checksum
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A model as it was: what must be the same afterwards.
+
+    Attributes:
+        values: a checksum of all weights and buffers.
+        training: of each module.
+        learning: name of a parameter that takes gradients -> True.
+    """
+
+    values: str
+    training: tuple[bool, ...]
+    learning: frozenset[str]
+
+    @classmethod
+    def of(cls, module: Any) -> Mark:
+        """Read it off; a pass over the weights."""
+        digest = hashlib.sha256()
+        for name, tensor in _tensors(module):
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            digest.update(_sums(tensor))
+        return cls(digest.hexdigest(), tuple(one.training for one in module.modules()), _learning(module))
+
+    def faults(self, module: Any) -> Iterator[str]:
+        """What was done to it since."""
+        now = Mark.of(module)
+        if now.values != self.values:
+            yield "changed the dense model, which it was only lent; work on subject.module, or on a copy"
+        if now.training != self.training:
+            yield "left the dense model in training mode; call eval() on what was lent"
+        if now.learning != self.learning:
+            yield "changed which weights of the dense model take gradients; leave requires_grad of what was lent alone"
+
+
+def _tensors(module: Any) -> Iterator[tuple[str, Any]]:
+    yield from module.named_parameters()
+    yield from module.named_buffers()
+
+
+def _learning(module: Any) -> frozenset[str]:
+    return frozenset(name for name, one in module.named_parameters() if one.requires_grad)
+
+
+def _sums(tensor: Any) -> bytes:
+    """The bits of a tensor as whole numbers of 8 bytes, added up by the thousand; and the bytes that are left over."""
+    import torch
+
+    if tensor.is_meta or not tensor.numel():
+        return b""
+    flat = tensor.detach().reshape(-1).view(torch.uint8)
+    full = flat.numel() // (8 * _CHUNK) * (8 * _CHUNK)
+    ends = bytes(flat[full:].cpu().numpy().tobytes())
+    if not full:
+        return ends
+    words = flat[:full].view(torch.int64) if flat.storage_offset() % 8 == 0 else flat[:full].clone().view(torch.int64)
+    return bytes(words.view(-1, _CHUNK).sum(-1).cpu().numpy().tobytes()) + ends
+
+
+def result_faults(result: Any) -> Iterator[str]:
+    """What is wrong with the Result itself; each is the rest of a sentence that begins with the pass."""
+    if not isinstance(result, Result):
+        yield f"returned {_a(result)} from apply, not an axkit.Result; return Result()"
+        return
+    if result.state is not None and not (isinstance(result.state, Mapping) and not _no_json(dict(result.state))):
+        why = _no_json(dict(result.state)) if isinstance(result.state, Mapping) else _a(result.state)
+        yield f"returned a state that is no JSON object ({why}); give plain values, or None"
+    if not isinstance(result.facts, Mapping):
+        yield f"returned {_a(result.facts)} as facts, not a mapping of names to numbers; mend it"
+    for name, value in result.facts.items() if isinstance(result.facts, Mapping) else ():
+        if not isinstance(name, str) or type(value) is bool or not isinstance(value, int | float) or not _finite(value):
+            yield f"returned fact '{shown(name)}', which is no finite number ({shown(repr(value))}); leave it out"
+    if not isinstance(result.note, str):
+        yield f"returned {_a(result.note)} as note, not a sentence; mend it"
+    yield from _table_faults(result.tables)
+    if result.tokenizer is not None and not (
+        callable(result.tokenizer) and hasattr(result.tokenizer, "save_pretrained")
+    ):
+        yield f"returned {_a(result.tokenizer)} as tokenizer, which is none; give one of transformers, or None"
+
+
+def _table_faults(tables: Any) -> Iterator[str]:
+    if not isinstance(tables, Mapping):
+        yield f"returned {_a(tables)} as tables, not a mapping of names to rows; mend it"
+        return
+    for name, rows in tables.items():
+        plain = isinstance(rows, Sequence) and all(isinstance(row, Mapping) for row in rows)
+        if not plain or _no_json([dict(row) for row in rows]):
+            yield f"returned table '{shown(name)}' that is no list of rows with plain values; mend it"
+
+
+def subject_faults(subject: Subject, runner: Pass[Any], learned: frozenset[str]) -> Iterator[str]:
+    """What is wrong with the model that a pass left.
+
+    Args:
+        subject: after ``apply``.
+        runner: the pass.
+        learned: names of the parameters that took gradients before.
+    """
+    import torch
+
+    for name, tensor in subject.module.state_dict().items():
+        plain = tensor.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64) and not tensor.is_meta
+        # a sum is quicker, and can only be too large where all are finite
+        if plain and not bool(torch.isfinite(tensor.sum())) and not bool(torch.isfinite(tensor).all()):
+            advice = "lower its learning rate" if runner.trains else "mend it"
+            yield f"left weights that are no finite numbers ({shown(name)}); {advice}"
+            break
+    if DIFFERENTIABLE not in runner.ends:
+        kept = {name for name, one in subject.module.named_parameters() if one.is_floating_point()}
+        frozen = sorted((learned & kept) - _learning(subject.module))
+        if frozen:
+            yield f"left weights that take no gradients any more ({shown(frozen[0])}); set requires_grad back"
+
+
+def structure_faults(subject: Subject) -> Iterator[str]:
+    """Whether the module has the shapes that the structure says.
+
+    Nothing where weights have another form, which no Structure tells: a pass of the trail has a state, or they are no
+    floating-point numbers any more (bitsandbytes).
+    """
+    import torch
+
+    from axkit.runtimes.torch import classes
+
+    if any(step.state is not None for step in subject.trail):
+        return
+    stock: Any = type(subject.module)
+    made = stock if stock.__name__.startswith("Axkit") else classes.model_class(stock)
+    fields = {k: v for k, v in subject.module.config.to_dict().items() if k not in ("model_type", "axkit")}
+    random = torch.random.get_rng_state()
+    with torch.device("meta"), quiet():
+        expected = made(made.config_class(**fields, axkit=classes.describe(subject))).state_dict()
+    torch.random.set_rng_state(random)
+    state = subject.module.state_dict()
+    if any(
+        one.is_floating_point() and name in state and not state[name].is_floating_point()
+        for name, one in expected.items()
+    ):
+        return
+    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    for name in sorted(found.keys() | expected.keys()):
+        shape = tuple(expected[name].shape) if name in expected else None
+        if found.get(name) != shape:
+            yield (
+                f"left a module that is not what its structure says ({shown(name)} is {found.get(name, 'missing')}, "
+                f"and should be {shape or 'none'}); remove parts with subject.carve alone, or return a state"
+            )
+            return
+
+
+def hold(who: str, faults: Iterator[str]) -> None:
+    """Refuse the first fault.
+
+    Raises:
+        PluginError: it names the pass, whose it is, and what to mend.
+    """
+    for fault in faults:
+        raise PluginError(f"{who} {fault}")
+
+
+def learning(subject: Subject) -> frozenset[str]:
+    """The names of the parameters that take gradients."""
+    return _learning(subject.module)
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _no_json(value: Any) -> str:
+    """Why something is no JSON; empty where it is."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        return shown(error) or type(error).__name__
+    return ""
+
+
+def _a(value: Any) -> str:
+    return "None" if value is None else f"a value of type '{shown(type(value).__name__)}'"

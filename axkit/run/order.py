@@ -1,0 +1,36 @@
+"""The order of a recipe's passes: what one ends another may need, and where the dense model is. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from axkit.contract.passes import INITIAL_TRAITS, Trait
+from axkit.run.recipe import Source
+from axkit.run.steps import PlannedStep
+
+
+def check_order(source: Source, steps: Sequence[PlannedStep], faults: list[str]) -> None:
+    """Refuse a pass after one that ended what it needs."""
+    ended: dict[Trait, PlannedStep] = {}
+    for step in steps:
+        where = source.place(("passes", step.index, "pass"))
+        lost = sorted(step.requires & ended.keys())
+        if lost:
+            earlier = ended[lost[0]]
+            swapped = step.runner.ends & earlier.requires  # then the other order fails too
+            way_out = "leave one of the two out" if swapped else f"put '{step.name}' before it"
+            faults.append(
+                f"{where}: '{step.name}' needs {lost[0]}, which '{earlier.name}' (pass {earlier.index}) ends; {way_out}"
+            )
+        for trait in sorted(step.requires - INITIAL_TRAITS - ended.keys()):
+            faults.append(f"{where}: '{step.name}' needs {trait}, which no earlier pass brings")
+        for trait in step.runner.ends:
+            ended.setdefault(trait, step)
+
+
+def baseline_of(steps: Sequence[PlannedStep]) -> int:
+    """How many leading steps make the dense model: they train, and learn nothing from it."""
+    count = 0
+    while count < len(steps) and steps[count].trains_alone:
+        count += 1
+    return count

@@ -1,0 +1,237 @@
+"""Recipe to Plan: everything that can be refused is refused here, all faults at once. Imports no torch."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from axkit.anatomy.family import Family, family_of
+from axkit.checkpoint import sources as models
+from axkit.contract.passes import (
+    InnerStep,
+    Pass,
+    refuse_if_missing,
+)
+from axkit.ground import fence, registry
+from axkit.ground.errors import AxkitError, RecipeError
+from axkit.ground.plain.tree import Location
+from axkit.ground.wording import fault_sentence
+from axkit.run.order import baseline_of, check_order
+from axkit.run.recipe import Budget, Recipe, Source
+from axkit.run.steps import PlannedStep
+from axkit.tasks.labels.head import Head, head_of
+from axkit.tasks.source.rows import TaskRows, load_rows
+from axkit.tasks.spec import Task, inputs_of, resolve
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe against a model, a task and the installed passes; nothing is loaded yet.
+
+    Attributes:
+        source: the recipe and its text.
+        task: resolved.
+        steps: the passes in order.
+        baseline: how many leading steps only train, without a dense model to learn from; what they leave is the dense
+            model of the run.
+    """
+
+    source: Source
+    task: Task
+    steps: tuple[PlannedStep, ...]
+    baseline: int
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that was planned."""
+        return self.source.recipe
+
+    def with_steps(self, steps: tuple[PlannedStep, ...]) -> Plan:
+        """The same model, data and dense model under other passes; what was read is not read again."""
+        made = copy.copy(self)
+        object.__setattr__(made, "steps", steps)
+        return made
+
+    @cached_property
+    def model_folder(self) -> Path:
+        """The local folder of the model; built or downloaded at first use."""
+        return models.local_folder(self.recipe.model)
+
+    @cached_property
+    def model_config(self) -> Mapping[str, Any]:
+        """The model's config.json."""
+        return models.read_config(self.model_folder)
+
+    @cached_property
+    def head(self) -> Head | None:
+        """The head for the kind of task that the model comes with; None where it has none."""
+        return head_of(self.model_config, self.task.spec.kind, f"model '{self.recipe.model}'")
+
+    @cached_property
+    def family(self) -> Family:
+        """The model's architecture."""
+        return family_of(self.model_config["model_type"])
+
+    @cached_property
+    def rows(self) -> TaskRows:
+        """The task's rows, with the labels of the model's head; read at first use."""
+        return load_rows(self.task, self.recipe.samples, self.head)
+
+    def read(self) -> None:
+        """Model folder and rows, now: what can be refused of them is refused before anything is written."""
+        _ = self.model_folder, self.rows
+
+
+def plan(recipe: Recipe | Source) -> Plan:
+    """Check a recipe: names, settings, the order of the passes, then family, data and head.
+
+    Args:
+        recipe: from ``Recipe.load`` or :func:`axkit.run.recipe.load_source` (whose faults name lines).
+
+    Raises:
+        RecipeError: with all faults; those of names and settings come before anything is read.
+        AxkitError: a model or data that cannot be had.
+    """
+    source = recipe if isinstance(recipe, Source) else Source(recipe, recipe.model_dump_json(by_alias=True), "recipe")
+    faults: list[str] = []
+    task: Task | None = None
+    try:
+        task = resolve(source.recipe.task, source.place)
+    except RecipeError as error:
+        faults.extend(error.faults)
+    try:
+        models.check_name(source.recipe.model)
+    except AxkitError as error:
+        faults.append(f"{source.place(('model',))}: {error}")
+    steps = [_step(source, index, faults) for index in range(len(source.recipe.passes))]
+    planned = tuple(step for step in steps if step is not None)
+    check_order(source, planned, faults)
+    if faults or task is None:
+        raise RecipeError(faults)
+    made = Plan(source, task, planned, baseline_of(planned))
+    _check_family(made)
+    _check_head(made)
+    return made
+
+
+def _step(source: Source, index: int, faults: list[str]) -> PlannedStep | None:
+    step = source.recipe.passes[index]
+    return _planned(source, index, ("passes", index), step.name, step.settings, step.budget, faults)
+
+
+def _planned(
+    source: Source,
+    index: int,
+    at: Location,
+    name: str,
+    settings: Mapping[str, Any],
+    budget: Budget | None,
+    faults: list[str],
+) -> PlannedStep | None:
+    known = registry.entries(registry.PASSES)
+    if name not in known:
+        where = source.place((*at, "pass"))
+        faults.append(f"{where}: {registry.unknown(registry.PASSES, name)}")
+        return None
+    entry = known[name]
+    try:
+        pass_class: type[Pass[Any]] = entry.load_as(Pass, "a subclass of axkit.Pass")
+        with fence.answering(entry.who, "cannot be planned", entry.is_ours, passing=(ValidationError,)):
+            step = _configured(index, entry, pass_class, settings, budget)
+    except ValidationError as error:
+        for fault in error.errors():
+            where = source.place((*at, *fault["loc"]))
+            faults.append(fault_sentence(fault, pass_class.Config, where, f"pass '{name}'"))
+        return None
+    except AxkitError as error:
+        faults.append(f"{source.place((*at, 'pass'))}: {error}")
+        return None
+    inner: dict[str, PlannedStep] = {}
+    for setting, value in step.config:
+        if not isinstance(value, InnerStep):
+            continue
+        found = _planned(source, index, (*at, setting), value.name, value.settings, None, faults)
+        if found is not None and not found.runner.trains:
+            faults.append(
+                f"{source.place((*at, setting, 'pass'))}: '{setting}' takes a pass that trains, such as distill"
+            )
+        elif found is not None:
+            inner[setting] = found
+    return replace(step, inner=inner)
+
+
+def _configured(
+    index: int, entry: registry.Entry, pass_class: type[Pass[Any]], settings: Mapping[str, Any], budget: Budget | None
+) -> PlannedStep:
+    """The step without what it runs itself; asks the class all that planning will ask of it."""
+    refuse_if_missing(entry.name, pass_class, entry.distribution)
+    own = pass_class.holds_budget
+    if budget is not None and own is not None and settings.get(own) is None:
+        settings = {**settings, own: budget.max_drop}
+    config = pass_class.Config.model_validate(settings)
+    step = PlannedStep(index, entry.name, entry.distribution, pass_class(), config, budget)
+    for named in (step.requires, step.needs, step.runner.ends):
+        if not isinstance(named, frozenset | set) or not all(isinstance(one, str) for one in named):
+            raise TypeError(f"needs, requires and ends are sets of words, not {named!r}")
+    return step
+
+
+def _check_family(plan: Plan) -> None:
+    faults = []
+    if str(plan.model_config["model_type"]).startswith("axkit_"):
+        raise RecipeError(
+            f"{plan.source.place(('model',))}: '{plan.recipe.model}' was already changed by axkit; "
+            f"start from the model that it was made of"
+        )
+    family = plan.family
+    models.check_reader(plan.model_folder)
+    kind = plan.task.spec.kind
+    if family.inputs != inputs_of(kind):
+        said = {"tokens": "text", "pixels": "images"}
+        raise RecipeError(
+            f"{plan.source.place(('model',))}: '{plan.recipe.model}' reads {said[family.inputs]}, and task "
+            f"'{plan.task.name}' ({kind}) is of {said[inputs_of(kind)]}; give a model or a task that fits"
+        )
+    for step in plan.steps:
+        try:
+            for one in (step, *step.inner.values()):
+                with fence.answering(one.who, "failed in its check", one.is_ours):
+                    one.runner.check(family, one.config)
+                    named = one.runner.models(one.config)
+                for name in named:
+                    models.check_teacher(plan.model_folder, name)
+        except AxkitError as error:
+            faults.append(f"{plan.source.place(('passes', step.index, 'pass'))}: '{step.name}': {error}")
+    if faults:
+        raise RecipeError(faults)
+
+
+def _check_head(plan: Plan) -> None:
+    """A checkpoint that brings a head must bring the task's labels; one without needs a pass that trains."""
+    if plan.head is not None:
+        _ = plan.rows.label_names  # reading them holds them against the head (tasks/naming.py)
+        return
+    if not any(step.runner.trains for step in plan.steps):
+        raise RecipeError(
+            f"{plan.source.place(('model',))}: '{plan.recipe.model}' has no trained head for the task; "
+            f"start the recipe with a pass that trains, such as finetune"
+        )
+    _check_teacher(plan)
+
+
+def _check_teacher(plan: Plan) -> None:
+    """Without a head and without a leading training the dense model knows nothing that could be learned from it."""
+    for step in plan.steps:
+        if not plan.baseline and step.needs_dense:
+            what = "a teacher, the dense model of the run" if "teacher" in step.needs else "the dense model of the run"
+            raise RecipeError(
+                f"{plan.source.place(('passes', step.index, 'pass'))}: '{step.name}' needs {what}, and "
+                f"'{plan.recipe.model}' has no trained head for the task; start the recipe with a pass "
+                f"such as finetune, or with a model that is trained"
+            )

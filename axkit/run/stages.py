@@ -1,0 +1,184 @@
+"""One stage of a run: a pass is applied, what it made is measured and judged by its budget."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from axkit.contract.passes import Journal, Result, Tools
+from axkit.contract.subject import Subject, TrailStep
+from axkit.ground import fence
+from axkit.ground.processes import Processes
+from axkit.ground.progress import Progress
+from axkit.measure import speed as measure
+from axkit.run import obligations as contract
+from axkit.run.planning import Plan
+from axkit.run.records import stage_record, undo
+from axkit.run.steps import PlannedStep
+from axkit.tasks.kinds.known import KINDS
+from axkit.tasks.split import Split
+
+STAGE_ROUNDS = 3  # of the interleaved timing after each stage; the final comparison takes measure.ROUNDS
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a model does on the search split.
+
+    Attributes:
+        score: of the metric that decides.
+        loss: nats.
+    """
+
+    score: float
+    loss: float
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Standing:
+        """Of a stage, by its record."""
+        return cls(record["metric_search"], record["loss_search_nats"])
+
+
+class Workbench:
+    """What the stages of a run share.
+
+    Attributes:
+        plan: what is run.
+        tokenizer: of the model as it is now; its image reader where it reads pixels.
+        splits: the rows, as that tokenizer makes them.
+        limit: tokens that the model takes.
+        dense: the model that the run is measured against; None until there is one.
+        dense_search: the search rows as its tokenizer makes them, which is the one that the run starts with.
+        memo: what passes leave for later ones (``Tools.memo``).
+    """
+
+    def __init__(self, plan: Plan, tokenizer: Any, limit: int, progress: Progress, processes: Processes) -> None:
+        self.plan, self.limit, self.progress, self.processes = plan, limit, progress, processes
+        self.dense: Subject | None = None
+        self.memo: dict[str, Any] = {}
+        self.tokenize(tokenizer)
+        self.dense_search = self.splits["search"]
+
+    def tokenize(self, tokenizer: Any) -> None:
+        """The splits for the model's tokenizer, or for the one that a pass left."""
+        self.tokenizer = tokenizer
+        spec = self.plan.task.spec
+        self.splits = {
+            name: Split(part, spec, KINDS[spec.kind], tokenizer, self.limit)
+            for name, part in self.plan.rows.splits.items()
+        }
+
+    def on_search(self, subject: Subject) -> Standing:
+        """How a subject does on the search split."""
+        found = self.splits["search"].evaluate(subject.module, progress=self.progress)
+        return Standing(found.score, found.loss)
+
+    def make(
+        self, step: PlannedStep, subject: Subject, before: Standing | None, journal: Journal, scratch: Path
+    ) -> tuple[Subject, dict[str, Any]]:
+        """Apply a pass to a copy.
+
+        Args:
+            step: the pass.
+            subject: left as it is.
+            before: how it does, where that is known.
+            journal: of the stage.
+            scratch: of the stage (``Tools.scratch``).
+
+        Returns:
+            What it made (the subject itself where the stage was undone), and its record without ``bytes``.
+        """
+        import torch
+
+        config = step.config.model_dump(mode="json")
+        start = time.perf_counter()
+        torch.manual_seed(self.plan.recipe.seed + step.index)
+        worked = subject.copy()
+        result = self._held(step, worked, self._tools(step, journal, scratch))
+        seconds = time.perf_counter() - start
+        worked.module.eval()
+        worked.passed(TrailStep(step.name, step.distribution, config, result.state, result.facts))
+        if step.budget is not None:
+            before = before or self.on_search(subject)
+        tokenizer = self.tokenizer
+        if result.tokenizer is not None:
+            self.tokenize(result.tokenizer)
+        after = self.on_search(worked)
+        record = stage_record(step, config, result, seconds)
+        if step.budget is not None and before is not None and before.score - after.score > step.budget.max_drop:
+            undo(record, before.score - after.score, step.budget.max_drop)
+            worked, after = subject, before
+            if result.tokenizer is not None:
+                self.tokenize(tokenizer)
+        return worked, record | self._measured(worked, after)
+
+    def _held(self, step: PlannedStep, worked: Subject, tools: Tools) -> Result:
+        """What a pass gives back, held against its contract."""
+        mark = contract.Mark.of(tools.teacher) if tools.teacher is not None else None
+        learned = contract.learning(worked)
+        with fence.working(step.who):
+            result = step.runner.apply(worked, step.config, tools)
+        contract.hold(step.who, contract.result_faults(result))
+        if mark is not None:
+            contract.hold(step.who, mark.faults(tools.teacher))
+        contract.hold(step.who, contract.subject_faults(worked, step.runner, learned))
+        if result.state is None:
+            contract.hold(step.who, contract.structure_faults(worked))
+        return result
+
+    def _tools(self, step: PlannedStep, journal: Journal, scratch: Path) -> Tools:
+        tools = Tools(
+            train=self.splits["train"],
+            search=self.splits["search"],
+            teacher=self.dense.module if self.dense is not None else None,
+            dense_search=self.dense_search,
+            tokenizer=self.tokenizer,
+            model_folder=str(self.plan.model_folder),
+            seed=self.plan.recipe.seed,
+            progress=self.progress,
+            journal=journal,
+            memo=self.memo,
+            processes=self.processes,
+            scratch=scratch,
+        )
+
+        runs: Counter[str] = Counter()
+
+        def run(subject: Subject, setting: str) -> Mapping[str, float]:
+            inner = step.inner[setting]
+            runs[setting] += 1
+            place = scratch / f"{setting}-{runs[setting]}"
+            with fence.working(inner.who):
+                result = inner.runner.apply(subject, inner.config, replace(tools, scratch=place))
+            contract.hold(inner.who, contract.result_faults(result))
+            return result.facts
+
+        return replace(tools, run=run)
+
+    def _measured(self, subject: Subject, after: Standing) -> dict[str, Any]:
+        return {
+            "metric_search": after.score,
+            "loss_search_nats": after.loss,
+            "parameters": measure.count_values(subject.module),
+            "structure": subject.structure.to_json(),
+            **self._speed(subject),
+            "peak_memory_bytes": measure.peak_memory_bytes(),
+        }
+
+    def _speed(self, subject: Subject) -> dict[str, float]:
+        """Beside the dense model, in turn; alone as long as there is none. Other processes wait meanwhile."""
+        if not self.processes.is_main:
+            return {}
+        dense = {"dense": self.dense.module} if self.dense is not None else {}
+        inputs = {"stage": measure.Inputs.of(self.splits["search"]), "dense": measure.Inputs.of(self.dense_search)}
+        speeds = measure.speed({**dense, "stage": subject.module}, inputs, STAGE_ROUNDS, self.progress)
+        found = speeds["stage"].to_json()
+        if dense:
+            found["latency_b1_ms_p50_dense"] = speeds["dense"].latency_b1_ms_p50
+            found["throughput_b32_per_s_dense"] = speeds["dense"].throughput_b32_per_s
+            found["throughput_ratio"] = found["throughput_b32_per_s"] / speeds["dense"].throughput_b32_per_s
+        return found

@@ -1,0 +1,73 @@
+"""One pass of a plan, ready to run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from axkit.contract.passes import TEACHER_TOKENS, Pass, PassConfig, Trait, Workload
+from axkit.ground import fence
+from axkit.run.recipe import Budget
+
+_DENSE = frozenset({"teacher", "dense"})  # both need that there is a dense model
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One pass, ready to run.
+
+    Attributes:
+        index: position in the recipe, from 0.
+        name: registered name.
+        distribution: where the pass comes from.
+        runner: the pass.
+        config: its checked settings.
+        budget: what the stage may cost, or None.
+        inner: the passes that it runs itself, by the setting that names them.
+    """
+
+    index: int
+    name: str
+    distribution: str
+    runner: Pass[Any]
+    config: PassConfig
+    budget: Budget | None
+    inner: Mapping[str, PlannedStep] = field(default_factory=dict)
+
+    @property
+    def who(self) -> str:
+        """What and whose it is, for messages."""
+        return fence.whose("pass", self.name, self.distribution)
+
+    @property
+    def is_ours(self) -> bool:
+        """True for a pass that axkit itself brings."""
+        return self.distribution.split(" ")[0] == "axkit"
+
+    def foresee(self, work: Workload | None = None) -> list[str]:
+        """The sentences that the pass knows beforehand (``Pass.foresee``, ``Pass.foresee_work``)."""
+        with fence.answering(self.who, "failed in foresee", self.is_ours):
+            told = (self.runner.foresee(self.config), work and self.runner.foresee_work(self.config, work))
+            return [str(sentence) for sentence in told if sentence]
+
+    @property
+    def requires(self) -> frozenset[Trait]:
+        """Of the pass and of those that it runs; who needs a teacher needs its tokens too."""
+        tokens = {TEACHER_TOKENS} if "teacher" in self.needs else set()
+        return self.runner.requires.union(tokens, *(one.runner.requires for one in self.inner.values()))
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Of the pass and of those that it runs, under their settings."""
+        return self.runner.needs_of(self.config).union(*(one.needs for one in self.inner.values()))
+
+    @property
+    def needs_dense(self) -> bool:
+        """Whether there must be a dense model, to learn from or to compare with."""
+        return bool(_DENSE & self.needs)
+
+    @property
+    def trains_alone(self) -> bool:
+        """Whether it trains, and needs no dense model for it: such passes may come before there is one."""
+        return self.runner.trains and not self.needs_dense

@@ -1,0 +1,1 @@
+"""What answers: models in the runtimes that axkit knows."""

@@ -1,0 +1,105 @@
+"""``axkit.json``, and the field of config.json that says the same: read by types, held against the files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from axkit.anatomy.structure import Structure
+from axkit.checkpoint.weights import is_plain
+from axkit.contract.subject import TrailStep
+from axkit.ground.errors import CheckpointError
+from axkit.ground.files import MEGABYTE, open_regular, read_object
+from axkit.tasks.samples import Samples
+
+MANIFEST = "axkit.json"
+FORMAT = 1
+_LARGEST = 64 * MEGABYTE  # a pass may keep a state in it
+
+_INDICES = 1 << 23  # of all structures of a trail: what a file may make us count out
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """axkit.json, or None where there is none.
+
+    Raises:
+        CheckpointError: damaged, or of a newer axkit.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = read_object(path, _LARGEST)
+    except FileNotFoundError:
+        return None
+    version = manifest.get("format")
+    if type(version) is int and version > FORMAT:
+        raise CheckpointError(f"{path} has format {version}, this axkit reads {FORMAT}; upgrade axkit")
+    about, hashes = manifest.get("about"), manifest.get("sha256")
+    if type(version) is not int or version != FORMAT or not isinstance(about, dict) or not isinstance(hashes, dict):
+        raise _damaged(path, "format, about or sha256")
+    for name, value in hashes.items():
+        if not is_plain(name) or not isinstance(value, str):
+            raise CheckpointError(f"{path} lists '{name:.80}', which is no file of this folder; copy the folder again")
+    check_described({"structure": manifest.get("structure"), "trail": manifest.get("trail")}, path)
+    _check_about(about, path)
+    return manifest
+
+
+def check_described(described: Any, path: Path) -> tuple[Structure, tuple[TrailStep, ...]]:
+    """The structure and the trail of ``{"structure": ..., "trail": [...]}``.
+
+    Raises:
+        CheckpointError: it is no such thing.
+    """
+    if not isinstance(described, dict) or not isinstance(described.get("trail"), list):
+        raise _damaged(path, "structure or trail")
+    left = _INDICES
+    steps: list[TrailStep] = []
+    try:
+        end = Structure.from_json(described.get("structure"))
+        for data in described["trail"]:
+            steps.append(TrailStep.from_json(data, end))
+            own = steps[-1].structure
+            left -= 0 if own is None or own is end else sum(len(x.heads) + len(x.neurons) for x in own.layers)
+            if left < 0:
+                raise _damaged(path, "its trail keeps more than any model has")
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    return end, tuple(steps)
+
+
+def check_hashes(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Refuse a folder whose files are not those that axkit wrote.
+
+    Raises:
+        CheckpointError: names the file.
+    """
+    for name, wanted in manifest["sha256"].items():
+        try:
+            with open_regular(folder / name) as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except FileNotFoundError:
+            raise CheckpointError(f"{folder} lacks {name}, which its axkit.json lists; copy the whole folder") from None
+        if found != wanted:
+            raise CheckpointError(f"{folder / name} is not the file that axkit wrote; copy the whole folder again")
+
+
+def _check_about(about: Mapping[str, Any], path: Path) -> None:
+    lengths, names = about.get("token_lengths", []), about.get("label_names", [])
+    if not isinstance(lengths, list) or not all(type(one) is int and 0 < one <= 1 << 20 for one in lengths):
+        raise _damaged(path, "token_lengths")
+    if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
+        raise _damaged(path, "label_names")
+    if not isinstance(about.get("task", ""), str | dict):
+        raise _damaged(path, "task")
+    try:
+        Samples.model_validate(about.get("samples", {}))
+    except ValidationError as error:
+        raise _damaged(path, "samples") from error
+
+
+def _damaged(path: Path, what: str) -> CheckpointError:
+    return CheckpointError(f"{path} is damaged ({what}); copy the whole folder again")

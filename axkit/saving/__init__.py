@@ -1,1 +1,0 @@
-"""A model as a folder that reloads to the same logits: config, safetensors, tokenizer, axkit.json."""
