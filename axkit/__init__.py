@@ -9,17 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from axkit.checkpoint.sources import ModelSource, model_config
-from axkit.contract.passes import (
+from axkit.contract.passes import Pass, PassConfig
+from axkit.contract.result import Result
+from axkit.contract.tools import Tools
+from axkit.contract.traits import (
     DIFFERENTIABLE,
     FLOAT_WEIGHTS,
     FULL_PRECISION,
     SOFT_ATTENTION,
     TEACHER_TOKENS,
     TORCH_MODULE,
-    Pass,
-    PassConfig,
-    Result,
-    Tools,
     Trait,
 )
 from axkit.ground import telemetry as _telemetry

@@ -35,8 +35,8 @@ from axkit.anatomy.surgery import dense_structure
 from axkit.axformer.hard_attention import HardAttention
 from axkit.axformer.prune import AxformerPrune
 from axkit.cli.bars import Shown
-from axkit.contract.passes import Tools
 from axkit.contract.subject import Subject
+from axkit.contract.tools import Tools
 from axkit.measure.speed import peak_memory_bytes
 from axkit.run.journal import FileJournal
 from axkit.runtimes.torch.folder import load

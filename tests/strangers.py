@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from axkit.contract.passes import FLOAT_WEIGHTS, Pass, PassConfig, Result
+from axkit.contract.passes import Pass, PassConfig
+from axkit.contract.result import Result
+from axkit.contract.traits import FLOAT_WEIGHTS
 
 
 class Gained(nn.Linear):

@@ -15,8 +15,8 @@ from axkit.axformer.importance import importance
 from axkit.axformer.ledger import Ledger
 from axkit.axformer.settings import BUDGET_ROWS
 from axkit.axformer.walk import Goals, Walk, bytes_of, in_order
-from axkit.contract.passes import Tools
 from axkit.contract.subject import Subject
+from axkit.contract.tools import Tools
 from axkit.ground.figures import ratio, score, times
 from axkit.measure import certainty
 from axkit.measure import speed as measure

@@ -11,7 +11,7 @@ from torch import nn
 from axkit.anatomy.structure import Structure
 from axkit.axformer.ledger import Ledger
 from axkit.axformer.trial import Workbench
-from axkit.contract.passes import Tools
+from axkit.contract.tools import Tools
 from axkit.tasks.split import Split
 
 _BATCH = 32

@@ -17,8 +17,8 @@ from axkit.axformer.room import FOLDER, folder, is_memory
 from axkit.axformer.settings import SearchConfig
 from axkit.axformer.sheet import Outcome, Patience, Rows, Screen, Sheet, Stakes
 from axkit.axformer.trial import Run, Workbench
-from axkit.contract.passes import Tools
 from axkit.contract.subject import Subject
+from axkit.contract.tools import Tools
 from axkit.ground.cpu import has_bfloat16
 from axkit.tasks.split import Batch
 

@@ -8,7 +8,10 @@ from pydantic import Field
 
 from axkit.axformer.room import foreseen
 from axkit.axformer.settings import SearchConfig
-from axkit.contract.passes import FLOAT_WEIGHTS, SOFT_ATTENTION, TORCH_MODULE, Pass, Result, Tools, Workload
+from axkit.contract.passes import Pass, Workload
+from axkit.contract.result import Result
+from axkit.contract.tools import Tools
+from axkit.contract.traits import FLOAT_WEIGHTS, SOFT_ATTENTION, TORCH_MODULE
 
 if TYPE_CHECKING:
     from axkit.contract.subject import Subject

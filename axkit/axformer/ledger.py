@@ -10,7 +10,7 @@ import numpy as np
 
 from axkit.anatomy.structure import Structure
 from axkit.axformer.evaluate import Evaluator
-from axkit.contract.passes import Tools
+from axkit.contract.tools import Tools
 
 
 class Ledger:

@@ -10,7 +10,10 @@ from pydantic import Field
 
 from axkit.axformer.room import foreseen
 from axkit.axformer.settings import BUDGET_ROWS, SearchConfig
-from axkit.contract.passes import FLOAT_WEIGHTS, TORCH_MODULE, InnerStep, Pass, Result, Tools, Workload
+from axkit.contract.passes import InnerStep, Pass, Workload
+from axkit.contract.result import Result
+from axkit.contract.tools import Tools
+from axkit.contract.traits import FLOAT_WEIGHTS, TORCH_MODULE
 from axkit.ground.errors import NotApplicable
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from axkit.contract.passes import Tools
+from axkit.contract.tools import Tools
 from axkit.ground.errors import storing
 
 

@@ -22,8 +22,8 @@ from axkit.axformer.resuming import Learned
 from axkit.axformer.settings import SearchConfig
 from axkit.axformer.sheet import Outcome, Rows, Stakes
 from axkit.axformer.trial import Run
-from axkit.contract.passes import Tools
 from axkit.contract.subject import Subject
+from axkit.contract.tools import Tools
 
 NEAR_MISS = 1.1  # a block whose loss is below this multiple of the best is searched part by part
 

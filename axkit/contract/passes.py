@@ -1,35 +1,23 @@
-"""What a pass is: all that a plugin author has to read. Imports no torch."""
+"""What a pass is. Imports no torch."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from axkit.contract.result import Result
+from axkit.contract.tools import Tools
+from axkit.contract.traits import FLOAT_WEIGHTS, TORCH_MODULE, Trait
 from axkit.ground.errors import NotApplicable
-from axkit.ground.processes import Processes
-from axkit.ground.progress import Progress
 
 if TYPE_CHECKING:
     from axkit.anatomy.family import Family
     from axkit.contract.subject import Subject
-    from axkit.tasks.split import Split
-
-Trait = str  # a third party may name its own
-TORCH_MODULE: Trait = "torch_module"  # the subject is an nn.Module, not a runtime session
-FLOAT_WEIGHTS: Trait = "float_weights"  # linear layers hold floating-point weights that can be sliced
-DIFFERENTIABLE: Trait = "differentiable"  # gradients reach the weights
-FULL_PRECISION: Trait = "full_precision"  # weights are float32: training steps and 8-bit scales are not rounded away
-SOFT_ATTENTION: Trait = "soft_attention"  # no layer has been switched to hard attention yet
-TEACHER_TOKENS: Trait = "teacher_tokens"  # the dense model takes the same token ids; what needs a teacher requires it
-INITIAL_TRAITS = frozenset(
-    {TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION, SOFT_ATTENTION, TEACHER_TOKENS}
-)
 
 
 class PassConfig(BaseModel):
@@ -56,10 +44,6 @@ class InnerStep(BaseModel):
 C = TypeVar("C", bound=PassConfig)
 
 
-def _runs_nothing(subject: Subject, setting: str) -> Mapping[str, float]:
-    raise NotApplicable(f"there is no engine here to run '{setting}'")
-
-
 @dataclass(frozen=True)
 class Workload:
     """What a plan knows of the work before anything is loaded.
@@ -79,86 +63,6 @@ class Workload:
     layers: int
     hidden: int
     ffn_width: int
-
-
-class Journal(Protocol):
-    """One JSON line per decision; kept in the run folder."""
-
-    def write(self, **entry: Any) -> None:
-        """Append one line; durable when this returns."""
-        ...
-
-    def read(self) -> list[dict[str, Any]]:
-        """The lines that an interrupted run of the same stage left."""
-        ...
-
-    def keep(self, lines: int) -> None:
-        """Drop all but the first lines."""
-        ...
-
-
-@dataclass(frozen=True)
-class Tools:
-    """Lent to a pass for one ``apply``; never stored.
-
-    There is no test split here: nothing that a pass decides can have seen it.
-
-    Attributes:
-        train: rows to fit on.
-        search: rows held out of train, to decide on.
-        teacher: the dense model of the run, in eval mode; None until there is one.
-        dense_search: the search rows as the dense model's own tokenizer makes them (see ``dense_rows``).
-        tokenizer: the model's.
-        model_folder: where the run's model came from: config, safetensors, tokenizer (``refit`` starts from it).
-        seed: of the recipe.
-        progress: bars and lines for a person.
-        journal: of this stage.
-        memo: lives as long as the run: what a pass leaves here may spare a later one work; nobody may need it.
-        run: runs the pass that a setting of this one names (:class:`InnerStep`) on a subject; returns its facts.
-        processes: this one, or those started together by ``torchrun``.
-        scratch: a folder of this stage alone, for what the pass wants to find again after an interruption, such as
-            checkpoints of a training; it is kept when the run is killed and removed when the stage is finished. What
-            is found there was written by the same pass with the same settings on the same model and rows, perhaps not
-            to its end. The processes of a run share it. None where nothing is kept.
-    """
-
-    train: Split
-    search: Split
-    teacher: Any | None
-    tokenizer: Any
-    model_folder: str
-    seed: int
-    progress: Progress
-    journal: Journal
-    memo: dict[str, Any] = field(default_factory=dict)
-    run: Callable[[Subject, str], Mapping[str, float]] = _runs_nothing
-    processes: Processes = field(default_factory=Processes)
-    scratch: Path | None = None
-    dense_search: Split | None = None
-
-    @property
-    def dense_rows(self) -> Split:
-        """The search rows to score and time the dense model on: an earlier pass may have changed the model's ids."""
-        return self.search if self.dense_search is None else self.dense_search
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a pass gives back.
-
-    Attributes:
-        state: JSON that ``restore`` needs to rebuild the module; None where the Structure says it all.
-        facts: numbers for the report; each key ends in its unit (``search_s``, ``weights_bytes``, ``removed_heads``).
-        note: one sentence for the report, above all when the pass changed nothing.
-        tables: name -> rows for the report: numbers or short texts by key.
-        tokenizer: the one that goes with the model from here on, where the pass changed the ids; else None.
-    """
-
-    state: Mapping[str, Any] | None = None
-    facts: Mapping[str, float] = field(default_factory=dict)
-    note: str = ""
-    tables: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
-    tokenizer: Any | None = None
 
 
 class Pass(ABC, Generic[C]):

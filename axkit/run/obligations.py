@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from axkit.contract.passes import DIFFERENTIABLE, Pass, Result
+from axkit.contract.passes import Pass
+from axkit.contract.result import Result
+from axkit.contract.traits import DIFFERENTIABLE
 from axkit.ground.errors import PluginError, shown
 from axkit.ground.quiet import quiet
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from axkit.contract.passes import INITIAL_TRAITS, Trait
+from axkit.contract.traits import INITIAL_TRAITS, Trait
 from axkit.run.recipe import Source
 from axkit.run.steps import PlannedStep
 

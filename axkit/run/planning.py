@@ -13,11 +13,7 @@ from pydantic import ValidationError
 
 from axkit.anatomy.family import Family, family_of
 from axkit.checkpoint import sources as models
-from axkit.contract.passes import (
-    InnerStep,
-    Pass,
-    refuse_if_missing,
-)
+from axkit.contract.passes import InnerStep, Pass, refuse_if_missing
 from axkit.ground import fence, registry
 from axkit.ground.errors import AxkitError, RecipeError
 from axkit.ground.plain.tree import Location

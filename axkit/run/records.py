@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from axkit.contract.passes import Result
+from axkit.contract.result import Result
 from axkit.ground.figures import quantity, ratio, score
 from axkit.run.steps import PlannedStep
 

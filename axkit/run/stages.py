@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from axkit.contract.passes import Journal, Result, Tools
+from axkit.contract.result import Result
 from axkit.contract.subject import Subject, TrailStep
+from axkit.contract.tools import Journal, Tools
 from axkit.ground import fence
 from axkit.ground.processes import Processes
 from axkit.ground.progress import Progress

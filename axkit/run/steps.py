@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from axkit.contract.passes import TEACHER_TOKENS, Pass, PassConfig, Trait, Workload
+from axkit.contract.passes import Pass, PassConfig, Workload
+from axkit.contract.traits import TEACHER_TOKENS, Trait
 from axkit.ground import fence
 from axkit.run.recipe import Budget
 

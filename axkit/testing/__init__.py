@@ -13,8 +13,10 @@ import torch
 from axkit.anatomy.family import Family, family_of
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import check_first_token
-from axkit.contract.passes import FLOAT_WEIGHTS, TORCH_MODULE, Pass, Tools
+from axkit.contract.passes import Pass
 from axkit.contract.subject import Subject, TrailStep
+from axkit.contract.tools import Tools
+from axkit.contract.traits import FLOAT_WEIGHTS, TORCH_MODULE
 from axkit.ground.errors import NotApplicable
 from axkit.ground.progress import Silent
 from axkit.ground.quiet import quiet

@@ -8,7 +8,8 @@ import pytest
 from ours import OURS, SETTINGS
 
 from axkit.anatomy.family import family_of
-from axkit.contract.passes import Pass, PassConfig, Result
+from axkit.contract.passes import Pass, PassConfig
+from axkit.contract.result import Result
 from axkit.ground import registry
 from axkit.ground.errors import NotApplicable
 from axkit.testing import check_family, check_pass

@@ -12,7 +12,8 @@ from command import axkit, refused
 
 from axkit import Result
 from axkit.anatomy.family import family_of
-from axkit.contract.passes import DIFFERENTIABLE, Pass, PassConfig
+from axkit.contract.passes import Pass, PassConfig
+from axkit.contract.traits import DIFFERENTIABLE
 from axkit.ground import registry
 from axkit.ground.errors import PluginError
 from axkit.run import obligations as contract

@@ -12,8 +12,9 @@ from strangers import EndsIt, Gain, OnlyDense, Seal
 
 import axkit
 from axkit.anatomy.family import family_of
-from axkit.contract.passes import FLOAT_WEIGHTS, INITIAL_TRAITS, PassConfig
+from axkit.contract.passes import PassConfig
 from axkit.contract.subject import TrailStep
+from axkit.contract.traits import FLOAT_WEIGHTS, INITIAL_TRAITS
 from axkit.ground import registry
 from axkit.ground.errors import CheckpointError
 from axkit.report.run_folder import write_run

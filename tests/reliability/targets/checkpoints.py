@@ -42,8 +42,8 @@ WAYS: dict[Callable[[random.Random, Path], str], int] = {
 def prepare(folder: Path) -> list[Path]:
     """Good folders: each family with a head, some without, and what axkit makes of some."""
     from axkit.anatomy.family import family_of
-    from axkit.contract.passes import Tools
     from axkit.contract.subject import Subject, TrailStep
+    from axkit.contract.tools import Tools
     from axkit.ground.quiet import quiet
     from axkit.runtimes.torch.folder import save
     from axkit.testing import tiny_reader, tiny_subject, tiny_tools

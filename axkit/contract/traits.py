@@ -1,0 +1,14 @@
+"""Traits of a subject: what passes require of it and take away. Imports nothing."""
+
+from __future__ import annotations
+
+Trait = str  # a third party may name its own
+TORCH_MODULE: Trait = "torch_module"  # the subject is an nn.Module, not a runtime session
+FLOAT_WEIGHTS: Trait = "float_weights"  # linear layers hold floating-point weights that can be sliced
+DIFFERENTIABLE: Trait = "differentiable"  # gradients reach the weights
+FULL_PRECISION: Trait = "full_precision"  # weights are float32: training steps and 8-bit scales are not rounded away
+SOFT_ATTENTION: Trait = "soft_attention"  # no layer has been switched to hard attention yet
+TEACHER_TOKENS: Trait = "teacher_tokens"  # the dense model takes the same token ids; what needs a teacher requires it
+INITIAL_TRAITS = frozenset(
+    {TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION, SOFT_ATTENTION, TEACHER_TOKENS}
+)
