@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from axkit.axformer.room import foreseen
-from axkit.axformer.settings import SearchConfig
+from axkit.axformer.bench.storage import foreseen
+from axkit.axformer.settings import HardAttentionConfig
 from axkit.contract.passes import Pass, Workload
 from axkit.contract.result import Result
 from axkit.contract.tools import Tools
@@ -15,23 +13,6 @@ from axkit.contract.traits import FLOAT_WEIGHTS, SOFT_ATTENTION, TORCH_MODULE
 
 if TYPE_CHECKING:
     from axkit.contract.subject import Subject
-
-Kept = Annotated[int, Field(ge=1, le=8192)] | Annotated[float, Field(gt=0, lt=1)]
-
-
-class HardAttentionConfig(SearchConfig):
-    """Settings of ``hard_attention``; the defaults are the paper's."""
-
-    k: Kept | Annotated[list[Kept], Field(min_length=1, max_length=16)] = Field(
-        30,
-        description="Probabilities kept per head and query: a number, a share of the tokens (0..1), or a list of "
-        "these to try on each layer in this order, each against the best so far.",
-    )
-
-    @property
-    def choices(self) -> list[int | float]:
-        """Always a list."""
-        return list(self.k) if isinstance(self.k, list) else [self.k]
 
 
 class HardAttention(Pass[HardAttentionConfig]):
@@ -50,7 +31,7 @@ class HardAttention(Pass[HardAttentionConfig]):
 
     def apply(self, subject: Subject, config: HardAttentionConfig, tools: Tools) -> Result:
         """Search, and leave the accepted layers hard."""
-        from axkit.axformer.search import Search, kept_of
+        from axkit.axformer.search.greedy import Search, kept_of
 
         lengths = tools.search.lengths
         choices = [k for k in config.choices if (kept_of(k, lengths) < lengths).any()]

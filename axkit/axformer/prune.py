@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import Field
 
-from axkit.axformer.room import foreseen
-from axkit.axformer.settings import BUDGET_ROWS, SearchConfig
-from axkit.contract.passes import InnerStep, Pass, Workload
+from axkit.axformer.bench.storage import foreseen
+from axkit.axformer.settings import BUDGET_ROWS, AxformerPruneConfig
+from axkit.contract.passes import Pass, Workload
 from axkit.contract.result import Result
 from axkit.contract.tools import Tools
 from axkit.contract.traits import FLOAT_WEIGHTS, TORCH_MODULE
@@ -20,44 +19,6 @@ if TYPE_CHECKING:
     from axkit.anatomy.family import Family
     from axkit.anatomy.structure import Structure
     from axkit.contract.subject import Subject
-
-
-class AxformerPruneConfig(SearchConfig):
-    """Settings of ``axformer_prune``; the defaults are the paper's."""
-
-    objective: Literal["accuracy", "budget"] = Field(
-        "accuracy",
-        description="accuracy: the paper's, remove what makes the model no worse. budget: remove what buys most "
-        "measured time or bytes per loss, until 'speedup' and 'size' are reached or 'max_drop' is spent.",
-    )
-    tolerance: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="accuracy: share of the dense search loss that all removals together may cost; the paper's is 0.",
-    )
-    groups: int = Field(12, ge=1, le=4096, description="Equal groups of feed-forward neurons tried one by one.")
-    first_token_only: bool = Field(
-        True, description="Compute the last layer for the first token alone, where the head reads no other; exact."
-    )
-    speedup: float | None = Field(
-        None, gt=1, le=100, description="budget: wanted throughput at batch 32, as a multiple of the dense model's."
-    )
-    size: float | None = Field(None, gt=1, le=100, description="budget: wanted dense bytes / bytes left.")
-    max_drop: float = Field(
-        1.0, ge=0, le=100, description="budget: points of the task's metric that may go, on the search split."
-    )
-    confidence: float | None = Field(
-        None,
-        gt=0.5,
-        lt=1,
-        description="budget: max_drop must hold for the upper bound of the drop at this confidence "
-        "(non-inferiority); without it, for the drop as seen.",
-    )
-    rounds: int = Field(1, ge=1, le=20, description="budget: steps to the target; each is judged, and undone if dear.")
-    recover: InnerStep | None = Field(
-        None, description="budget: a pass that trains after each round, as {pass: distill, epochs: 0.5}."
-    )
 
 
 class AxformerPrune(Pass[AxformerPruneConfig]):
@@ -106,7 +67,7 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
 
 
 def _by_rule(subject: Subject, config: AxformerPruneConfig, tools: Tools) -> Result:
-    from axkit.axformer.search import Search
+    from axkit.axformer.search.greedy import Search
 
     before = subject.structure
     cuts = tuple(sorted({layer.hard_k for layer in before.layers if isinstance(layer.hard_k, int)}))
@@ -123,7 +84,7 @@ def _by_rule(subject: Subject, config: AxformerPruneConfig, tools: Tools) -> Res
 
 
 def _by_budget(subject: Subject, config: AxformerPruneConfig, tools: Tools) -> Result:
-    from axkit.axformer.budget import BudgetSearch
+    from axkit.axformer.budget.rounds import BudgetSearch
 
     search = BudgetSearch(subject, tools, config)
     search.run()

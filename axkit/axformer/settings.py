@@ -1,14 +1,15 @@
-"""Settings that both passes of AxFormer share. Imports no torch."""
+"""Settings of the two passes of AxFormer. Imports no torch."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from axkit.contract.passes import PassConfig
+from axkit.contract.passes import InnerStep, PassConfig
 
 BUDGET_ROWS = 512  # of the search split that a candidate of a budget search is looked at on; rounds are judged on all
+Kept = Annotated[int, Field(ge=1, le=8192)] | Annotated[float, Field(gt=0, lt=1)]
 
 
 class SearchConfig(PassConfig):
@@ -39,4 +40,57 @@ class SearchConfig(PassConfig):
         le=4096,
         description="Memory for cached hidden states, in GiB; past it they go to files in "
         "the folder for temporary files, or in AXKIT_TEMP.",
+    )
+
+
+class HardAttentionConfig(SearchConfig):
+    """Settings of ``hard_attention``; the defaults are the paper's."""
+
+    k: Kept | Annotated[list[Kept], Field(min_length=1, max_length=16)] = Field(
+        30,
+        description="Probabilities kept per head and query: a number, a share of the tokens (0..1), or a list of "
+        "these to try on each layer in this order, each against the best so far.",
+    )
+
+    @property
+    def choices(self) -> list[int | float]:
+        """Always a list."""
+        return list(self.k) if isinstance(self.k, list) else [self.k]
+
+
+class AxformerPruneConfig(SearchConfig):
+    """Settings of ``axformer_prune``; the defaults are the paper's."""
+
+    objective: Literal["accuracy", "budget"] = Field(
+        "accuracy",
+        description="accuracy: the paper's, remove what makes the model no worse. budget: remove what buys most "
+        "measured time or bytes per loss, until 'speedup' and 'size' are reached or 'max_drop' is spent.",
+    )
+    tolerance: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="accuracy: share of the dense search loss that all removals together may cost; the paper's is 0.",
+    )
+    groups: int = Field(12, ge=1, le=4096, description="Equal groups of feed-forward neurons tried one by one.")
+    first_token_only: bool = Field(
+        True, description="Compute the last layer for the first token alone, where the head reads no other; exact."
+    )
+    speedup: float | None = Field(
+        None, gt=1, le=100, description="budget: wanted throughput at batch 32, as a multiple of the dense model's."
+    )
+    size: float | None = Field(None, gt=1, le=100, description="budget: wanted dense bytes / bytes left.")
+    max_drop: float = Field(
+        1.0, ge=0, le=100, description="budget: points of the task's metric that may go, on the search split."
+    )
+    confidence: float | None = Field(
+        None,
+        gt=0.5,
+        lt=1,
+        description="budget: max_drop must hold for the upper bound of the drop at this confidence "
+        "(non-inferiority); without it, for the drop as seen.",
+    )
+    rounds: int = Field(1, ge=1, le=20, description="budget: steps to the target; each is judged, and undone if dear.")
+    recover: InnerStep | None = Field(
+        None, description="budget: a pass that trains after each round, as {pass: distill, epochs: 0.5}."
     )

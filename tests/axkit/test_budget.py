@@ -9,10 +9,10 @@ import torch
 from tokenizers import Tokenizer
 
 from axkit.anatomy.family import family_of
-from axkit.axformer import budget, clock
-from axkit.axformer.evaluate import Evaluator
-from axkit.axformer.ledger import Ledger
+from axkit.axformer.budget import clock, rounds
+from axkit.axformer.budget.ledger import Ledger
 from axkit.axformer.prune import AxformerPrune
+from axkit.axformer.screen.evaluate import Evaluator
 from axkit.ground import registry
 from axkit.ground.errors import NotApplicable
 from axkit.ground.processes import Processes
@@ -85,7 +85,7 @@ def test_what_one_round_timed_holds_in_the_next(tmp_path):
 @pytest.mark.usefixtures("steady")
 def test_a_round_that_is_too_dear_is_undone(tmp_path, monkeypatch):
     family = family_of("bert")
-    monkeypatch.setattr(budget.BudgetSearch, "_cost", lambda self, now: 50.0)
+    monkeypatch.setattr(rounds.BudgetSearch, "_cost", lambda self, now: 50.0)
     subject, _, result = made(family, tmp_path, size=1.3, max_drop=1.0)
     assert subject.structure == tiny_subject(family, 1).structure or subject.structure.first_token_only
     assert all(len(layer.heads) == 4 and len(layer.neurons) == 24 for layer in subject.structure.layers)
@@ -195,8 +195,8 @@ def test_the_dense_model_is_scored_and_timed_on_its_own_ids(tmp_path, monkeypatc
     embeddings.register_forward_pre_hook(lambda module, args: asked.append(args[0].clone()))
     config = AxformerPrune.Config(objective="budget", max_drop=100.0, criterion="calibrated_loss", speedup=1.2)
     found = []
-    real = budget.BudgetSearch.run
-    monkeypatch.setattr(budget.BudgetSearch, "run", lambda self: (found.append(self), real(self))[1])
+    real = rounds.BudgetSearch.run
+    monkeypatch.setattr(rounds.BudgetSearch, "run", lambda self: (found.append(self), real(self))[1])
     AxformerPrune().apply(subject, config, lent)
     assert found[0].dense.loss == pytest.approx(own.loss, abs=1e-6)
     rows = {tuple(row[row != 0].tolist()) for ids in asked for row in ids}

@@ -8,13 +8,14 @@ import torch
 from oracle import search as oracle_search
 
 from axkit.anatomy.family import family_of
-from axkit.axformer.criteria import CRITERIA
-from axkit.axformer.guards import Confirm, NoGuard, PairedTest, gain_p_value
+from axkit.axformer.bench.hidden import HiddenStates, Shelf
+from axkit.axformer.bench.order import Padded, hard_first
 from axkit.axformer.hard_attention import HardAttention
-from axkit.axformer.hidden import HiddenStates, Shelf
-from axkit.axformer.order import Padded, hard_first
 from axkit.axformer.prune import AxformerPrune
-from axkit.axformer.sheet import Screen, Stakes
+from axkit.axformer.rule.criteria import CRITERIA
+from axkit.axformer.rule.guards import Confirm, NoGuard, PairedTest, gain_p_value
+from axkit.axformer.rule.stakes import Stakes
+from axkit.axformer.screen.sheet import Screen
 from axkit.tasks.kinds.known import KINDS
 from axkit.testing import tiny_split, tiny_subject, tiny_tools
 
@@ -141,7 +142,7 @@ def test_hard_rows_come_first_and_no_batch_straddles_a_cut():
 
 def test_screening_changes_no_decision(family, tmp_path, monkeypatch):
     """On enough rows to be worth it, with a processor that says it has bfloat16."""
-    monkeypatch.setattr("axkit.axformer.evaluate.has_bfloat16", lambda: True)
+    monkeypatch.setattr("axkit.axformer.screen.evaluate.has_bfloat16", lambda: True)
     found, screened = [], 0
     for screening in ("none", "auto"):
         tools = tiny_tools(tmp_path / screening, rows=300, family=family)
@@ -157,8 +158,8 @@ def test_screening_changes_no_decision(family, tmp_path, monkeypatch):
 @pytest.mark.parametrize("promises", [False, True])
 def test_a_screen_in_vain_changes_no_decision(family, promises, tmp_path, monkeypatch):
     """Given up early, what it saw is kept: clear votes stand. Kept up to the end, rows in doubt run in float32."""
-    monkeypatch.setattr("axkit.axformer.evaluate.has_bfloat16", lambda: True)
-    monkeypatch.setattr("axkit.axformer.evaluate.Evaluator._promises", lambda *_: promises)
+    monkeypatch.setattr("axkit.axformer.screen.evaluate.has_bfloat16", lambda: True)
+    monkeypatch.setattr("axkit.axformer.screen.evaluate.Evaluator._promises", lambda *_: promises)
     found = []
     for screening in ("none", "auto"):
         tools = tiny_tools(tmp_path / screening, rows=300, family=family)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from axkit.axformer.kernels import Kernels
-from axkit.axformer.plain_attention import plain_attention
+from axkit.axformer.kernels.bound import Kernels
+from axkit.axformer.kernels.plain_attention import plain_attention
 
 fused = nn.functional.scaled_dot_product_attention
 

@@ -40,7 +40,7 @@ BY_CLOCK = """\
 COMMAND = """
 import os, random
 from axkit.measure import speed as measure
-from axkit.axformer import clock
+from axkit.axformer.budget import clock
 def seconds(module, *_):
     noise = random.uniform(0.1, 10) if os.environ.get("RANK", "0") != "0" else 1
     return noise * sum(p.numel() for p in module.parameters()) / 1e6

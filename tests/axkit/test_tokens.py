@@ -8,7 +8,7 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from axkit.axformer.criteria import CRITERIA
+from axkit.axformer.rule.criteria import CRITERIA
 from axkit.ground.errors import NotApplicable
 from axkit.tasks.kinds.known import KINDS
 from axkit.tasks.kinds.metrics import entities, entity_f1, token_accuracy

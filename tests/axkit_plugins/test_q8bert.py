@@ -8,10 +8,10 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 import axkit
-from axkit.axformer.hidden import Shelf
+from axkit.axformer.bench.hidden import Shelf
+from axkit.axformer.bench.rehearsal import rehearsed
+from axkit.axformer.bench.workbench import Workbench
 from axkit.axformer.prune import AxformerPrune
-from axkit.axformer.rehearsal import rehearsed
-from axkit.axformer.trial import Workbench
 from axkit.contract.subject import TrailStep
 from axkit.run.recipe import read_source
 from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools

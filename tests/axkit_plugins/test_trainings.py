@@ -13,7 +13,7 @@ from torch import nn
 from transformers import TrainingArguments
 
 from axkit.anatomy.family import family_of
-from axkit.axformer import clock
+from axkit.axformer.budget import clock
 from axkit.axformer.prune import AxformerPrune
 from axkit.measure import speed as measure
 from axkit.testing import reload, tiny_subject, tiny_tools

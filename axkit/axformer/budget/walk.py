@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from axkit.anatomy.structure import Structure
-from axkit.axformer.clock import Clock
-from axkit.axformer.evaluate import Evaluator
-from axkit.axformer.ledger import Ledger
+from axkit.axformer.budget.clock import Clock
+from axkit.axformer.budget.ledger import Ledger
+from axkit.axformer.screen.evaluate import Evaluator
 from axkit.contract.subject import Subject
 
 _DEAR = 1.5  # times the criterion at the start of a round: before more is lost, train and judge

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from axkit.axformer.room import reserved
+from axkit.axformer.bench.storage import reserved
 from axkit.tasks.split import Batch
 
 

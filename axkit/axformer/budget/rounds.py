@@ -7,23 +7,20 @@ they cost is the criterion on the search split, and the model may be trained bet
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from axkit.axformer.clock import Clock
-from axkit.axformer.evaluate import Evaluator
-from axkit.axformer.importance import importance
-from axkit.axformer.ledger import Ledger
-from axkit.axformer.settings import BUDGET_ROWS
-from axkit.axformer.walk import Goals, Walk, bytes_of, in_order
+from axkit.axformer.budget.clock import Clock
+from axkit.axformer.budget.importance import importance
+from axkit.axformer.budget.ledger import Ledger
+from axkit.axformer.budget.walk import Goals, Walk, bytes_of, in_order
+from axkit.axformer.screen.evaluate import Evaluator
+from axkit.axformer.settings import BUDGET_ROWS, AxformerPruneConfig
 from axkit.contract.subject import Subject
 from axkit.contract.tools import Tools
 from axkit.ground.figures import ratio, score, times
 from axkit.measure import certainty
 from axkit.measure import speed as measure
 from axkit.tasks.split import Evaluation
-
-if TYPE_CHECKING:
-    from axkit.axformer.prune import AxformerPruneConfig
 
 _EXTRA = 3  # rounds more, at most, where the measured model is slower than was predicted
 _NEAR = 0.99  # of the wanted speed-up counts as reached

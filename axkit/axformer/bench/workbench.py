@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from axkit.anatomy.modules import NoLayer, PassOn
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import Layer, carve_layer
-from axkit.axformer.feeds import Beside, same_attention
-from axkit.axformer.hidden import HiddenStates, Shelf
-from axkit.axformer.kernels import Kernels
-from axkit.axformer.rehearsal import rehearsed
+from axkit.axformer.bench.feeds import Beside, same_attention
+from axkit.axformer.bench.hidden import HiddenStates, Shelf
+from axkit.axformer.bench.rehearsal import rehearsed
+from axkit.axformer.kernels.bound import Kernels
 from axkit.contract.subject import Subject
 from axkit.tasks.split import Batch, Split
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from axkit.axformer.criteria import Criterion, Floats
+from axkit.axformer.arrays import Floats
+from axkit.axformer.rule.criteria import Criterion
 
 PARTS = 4
 

@@ -14,8 +14,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from axkit.axformer.packed import PackedLinears
-from axkit.axformer.plain_attention import plain_attention
+from axkit.axformer.kernels.packed import PackedLinears
+from axkit.axformer.kernels.plain_attention import plain_attention
 
 _lock, _entered = threading.Lock(), list["Kernels"]()
 _own: dict[str, Callable[..., Tensor]] = {}  # PyTorch's, found when the first was entered

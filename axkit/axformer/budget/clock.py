@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from axkit.anatomy.structure import Structure
-from axkit.axformer.ledger import Ledger
-from axkit.axformer.trial import Workbench
+from axkit.axformer.bench.workbench import Workbench
+from axkit.axformer.budget.ledger import Ledger
 from axkit.contract.tools import Tools
 from axkit.tasks.split import Split
 

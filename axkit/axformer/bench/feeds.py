@@ -12,7 +12,7 @@ from axkit.anatomy.family import Family
 from axkit.anatomy.modules import STAND_INS
 from axkit.anatomy.structure import LayerStructure
 from axkit.anatomy.surgery import Layer
-from axkit.axformer.hidden import HiddenStates, Shelf
+from axkit.axformer.bench.hidden import HiddenStates, Shelf
 
 BlockName = Literal["attention", "ffn"]
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from axkit.axformer.feeds import Feed
-from axkit.axformer.hidden import Shelf
-from axkit.axformer.kernels import Kernels
-from axkit.axformer.trial import Workbench
+from axkit.axformer.bench.feeds import Feed
+from axkit.axformer.bench.hidden import Shelf
+from axkit.axformer.bench.workbench import Workbench
+from axkit.axformer.kernels.bound import Kernels
 from axkit.ground.cpu import onednn_takes_bfloat16
 from axkit.testing import tiny_split, tiny_subject
 
@@ -86,7 +86,7 @@ def test_above_the_first_layer_nothing_is_embedded(family):
 @pytest.mark.parametrize("takes", [True, False])
 def test_a_product_in_bfloat16_is_packed_where_onednn_takes_it(takes, monkeypatch):
     """It refuses to on processors with AVX2 alone, or kept to that."""
-    monkeypatch.setattr("axkit.axformer.packed.onednn_takes_bfloat16", lambda: takes)
+    monkeypatch.setattr("axkit.axformer.kernels.packed.onednn_takes_bfloat16", lambda: takes)
     kernels, linear, rows = Kernels(), nn.Linear(6, 4), torch.randn(3, 6)
     if not takes:
         monkeypatch.setattr("torch.ops.mkldnn._reorder_linear_weight", lambda *_: pytest.fail("packed"), raising=False)

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from axkit.axformer.criteria import Floats
-from axkit.axformer.sheet import Rows, Sheet
+from axkit.axformer.arrays import Floats, Rows
 from axkit.tasks.split import Batch, Split
 
 _BATCH_TOKENS = 40  # what a batch costs whatever is in it, in tokens computed; seen on small encoders
@@ -67,12 +66,17 @@ class Order:
         """Go on with what another has learned."""
         self._raised, self._looks = found["raised"].copy(), found["looks"].copy()
 
-    def learn(self, sheet: Sheet) -> None:
-        """Rows that one candidate makes worse, the next will, often; what is long ago counts less."""
+    def learn(self, seen: Rows, losses: Floats) -> None:
+        """Rows that one candidate makes worse, the next will, often; what is long ago counts less.
+
+        Args:
+            seen: of the candidate, (rows of the split,) bool.
+            losses: of those, (rows of the split,).
+        """
         for one in (self._raised, self._looks):
             one *= _FORGET
-        self._raised[sheet.seen] += (sheet.losses - self.dense)[sheet.seen]
-        self._looks[sheet.seen] += 1
+        self._raised[seen] += (losses - self.dense)[seen]
+        self._looks[seen] += 1
 
 
 class Padded:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from axkit.anatomy.surgery import Layer, matrix
-from axkit.axformer.feeds import BlockName, Feed, put_feed
-from axkit.axformer.hidden import HiddenStates
-from axkit.axformer.trial import Workbench, twin
+from axkit.axformer.bench.feeds import BlockName, Feed, put_feed
+from axkit.axformer.bench.hidden import HiddenStates
+from axkit.axformer.bench.workbench import Workbench, twin
 from axkit.tasks.split import Batch
 
 _TERMS, _TOTAL, _BESIDE = range(3)  # what is kept of each token

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from axkit.axformer.criteria import CRITERIA, Criterion, Floats
-from axkit.axformer.hidden import Shelf
-from axkit.axformer.order import Order
-from axkit.axformer.room import FOLDER, folder, is_memory
+from axkit.axformer.arrays import Floats, Rows
+from axkit.axformer.bench.hidden import Shelf
+from axkit.axformer.bench.order import Order
+from axkit.axformer.bench.storage import FOLDER, folder, is_memory
+from axkit.axformer.bench.workbench import Run, Workbench
+from axkit.axformer.rule.criteria import CRITERIA, Criterion
+from axkit.axformer.rule.stakes import Outcome, Stakes
+from axkit.axformer.screen.sheet import Patience, Screen, Sheet
 from axkit.axformer.settings import SearchConfig
-from axkit.axformer.sheet import Outcome, Patience, Rows, Screen, Sheet, Stakes
-from axkit.axformer.trial import Run, Workbench
 from axkit.contract.subject import Subject
 from axkit.contract.tools import Tools
 from axkit.ground.cpu import has_bfloat16
@@ -172,7 +174,7 @@ class Evaluator:
         outcome = self._seal(sheet, run, stakes)
         if stakes.vote_decides:
             self._by_vote = not outcome.whole and outcome.value <= stakes.ceiling
-        self._order.learn(sheet)
+        self._order.learn(sheet.seen, sheet.losses)
         return outcome
 
     def _seal(self, sheet: Sheet, run: Run, stakes: Stakes) -> Outcome:

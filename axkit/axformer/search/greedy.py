@@ -14,14 +14,15 @@ from functools import partial
 import numpy as np
 
 from axkit.anatomy.structure import Structure
-from axkit.axformer.evaluate import Evaluator
-from axkit.axformer.feeds import BlockName
-from axkit.axformer.guards import GUARDS
-from axkit.axformer.opened import OpenBlock
-from axkit.axformer.resuming import Learned
+from axkit.axformer.arrays import Rows
+from axkit.axformer.bench.feeds import BlockName
+from axkit.axformer.bench.opened import OpenBlock
+from axkit.axformer.bench.workbench import Run
+from axkit.axformer.rule.guards import GUARDS
+from axkit.axformer.rule.stakes import Outcome, Stakes
+from axkit.axformer.screen.evaluate import Evaluator
+from axkit.axformer.search.learned import Learned
 from axkit.axformer.settings import SearchConfig
-from axkit.axformer.sheet import Outcome, Rows, Stakes
-from axkit.axformer.trial import Run
 from axkit.contract.subject import Subject
 from axkit.contract.tools import Tools
 

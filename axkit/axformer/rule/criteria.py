@@ -6,14 +6,12 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from axkit.axformer.arrays import Floats
 from axkit.ground.errors import NotApplicable
 from axkit.tasks.split import Split
-
-Floats = npt.NDArray[np.float64]
 
 
 class Criterion(ABC):

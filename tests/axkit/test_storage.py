@@ -14,9 +14,9 @@ import torch
 from rich.console import Console
 
 from axkit.anatomy.family import family_of
-from axkit.axformer import room
+from axkit.axformer.bench import storage
+from axkit.axformer.bench.hidden import Shelf
 from axkit.axformer.hard_attention import HardAttention
-from axkit.axformer.hidden import Shelf
 from axkit.axformer.prune import AxformerPrune
 from axkit.cli.listing import show_plan, workload
 from axkit.contract.passes import Workload
@@ -83,12 +83,12 @@ def test_a_file_system_that_cannot_reserve_is_written_to(place, monkeypatch):
         raise OSError(errno.EOPNOTSUPP, "not here")
 
     monkeypatch.setattr(os, "posix_fallocate", unable)
-    path = room.reserved(2**20 + 17)
+    path = storage.reserved(2**20 + 17)
     assert path.stat().st_size == 2**20 + 17
     assert path.stat().st_blocks * 512 >= 2**20, "really written"
     path.unlink()
     monkeypatch.delattr(os, "posix_fallocate")
-    room.reserved(100).unlink()
+    storage.reserved(100).unlink()
 
 
 def test_a_limit_that_the_system_itself_sets_is_told():
@@ -98,7 +98,7 @@ def test_a_limit_that_the_system_itself_sets_is_told():
         resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6))
         import signal
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        from axkit.axformer.hidden import Shelf
+        from axkit.axformer.bench.hidden import Shelf
         from axkit.ground.errors import StorageError
         try:
             Shelf(0).empty(1000, 1000)
@@ -114,11 +114,11 @@ def test_a_limit_that_the_system_itself_sets_is_told():
 def test_what_is_memory_is_told(tmp_path, monkeypatch):
     mounts = tmp_path / "mounts"
     mounts.write_text(f"disk / ext4 rw 0 0\ntmpfs {tmp_path}/a\\040b tmpfs rw 0 0\n")
-    monkeypatch.setattr(room, "_MOUNTS", mounts)
-    assert not room.is_memory(tmp_path)
-    assert room.is_memory(tmp_path / "a b" / "deep")
-    monkeypatch.setattr(room, "_MOUNTS", tmp_path / "none")
-    assert not room.is_memory(tmp_path)
+    monkeypatch.setattr(storage, "_MOUNTS", mounts)
+    assert not storage.is_memory(tmp_path)
+    assert storage.is_memory(tmp_path / "a b" / "deep")
+    monkeypatch.setattr(storage, "_MOUNTS", tmp_path / "none")
+    assert not storage.is_memory(tmp_path)
 
 
 @pytest.mark.parametrize("gib", [0.0, 0.2, 0.5, 2.0])
@@ -136,8 +136,8 @@ def test_the_plan_foresees_no_less_than_is_taken(runner, gib, place, tmp_path, m
     main = taken[0][0]
     opened = max((size for shelf, size in on_disk.items() if shelf is not main), default=0)
     work = Workload({"search": 40}, int(tools.search.lengths.max()), False, 3, 32, 24)
-    inputs, block = room.sizes(work, 40, isinstance(runner, AxformerPrune))
-    assert main.disk_bytes + opened <= room.on_disk(inputs, block, limit)
+    inputs, block = storage.sizes(work, 40, isinstance(runner, AxformerPrune))
+    assert main.disk_bytes + opened <= storage.on_disk(inputs, block, limit)
     assert main.memory_bytes <= limit
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from axkit.anatomy.structure import Structure
-from axkit.axformer.evaluate import Evaluator
+from axkit.axformer.screen.evaluate import Evaluator
 from axkit.contract.tools import Tools
 
 

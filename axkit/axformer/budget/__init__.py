@@ -1,0 +1,1 @@
+"""The other objective: remove what buys most until a target is reached."""

@@ -1,0 +1,1 @@
+"""Sums that a search computes sooner than PyTorch does."""
