@@ -13,6 +13,7 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+import checkout
 import torch
 from command import axkit
 
@@ -24,6 +25,7 @@ FAMILIES = ("albert", "bert", "deberta-v2", "distilbert", "gpt2", "modernbert", 
 UNLIKE = ("bert", "gpt2", "modernbert")  # each projection apart; Conv1D, fused; fused, gated, with rotations
 ALIKE = ("camembert", "electra", "xlm-roberta")  # the same data under another name: not every test needs them
 
+checkout.register()
 torch.set_num_threads(1)  # tiny matrices: a second thread only waits
 
 
