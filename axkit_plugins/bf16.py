@@ -17,7 +17,6 @@ from axkit import (
     Tools,
     expects_bfloat16,
 )
-from axkit_plugins.precision import convert
 
 if TYPE_CHECKING:
     from axkit import Subject
@@ -56,18 +55,15 @@ class Bf16(Pass[Bf16Config]):
         import torch
 
         from axkit import has_bfloat16
+        from axkit.kit import convert, weight_bytes
 
         note = ""
         if not has_bfloat16():
             if not config.even_if_slower:
                 return Result(note="This processor has no bfloat16 instructions: nothing was changed.")
             note = "This processor has no bfloat16 instructions: half the size, but slower than float32 here."
-        before = _bytes(subject)
+        before = weight_bytes(subject.module)
         convert(subject.module, torch.bfloat16)
         subject.module.config.dtype = torch.bfloat16  # what a reload goes by
-        facts = {"weights_before_bytes": before, "weights_after_bytes": _bytes(subject)}
+        facts = {"weights_before_bytes": float(before), "weights_after_bytes": float(weight_bytes(subject.module))}
         return Result(facts=facts, note=note)
-
-
-def _bytes(subject: Subject) -> float:
-    return float(sum(t.numel() * t.element_size() for t in subject.module.state_dict().values()))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from pydantic import Field, field_validator
+from typing import TYPE_CHECKING
 
 from axkit import (
     DIFFERENTIABLE,
@@ -18,54 +16,21 @@ from axkit import (
     Tools,
     model_config,
 )
-from axkit_plugins.training import TrainingConfig
+from axkit.kit import DistillationConfig
 
 if TYPE_CHECKING:
     from axkit import Family, Subject
 
 
-class DistillConfig(TrainingConfig):
+class DistillConfig(DistillationConfig):
     """Settings of ``distill``; each loss has a weight, and 0 leaves it out."""
-
-    teacher: str = Field(
-        "dense", min_length=1, description="The dense model of the run, or a folder or hub id of a trained one."
-    )
-    temperature: float = Field(2.0, gt=0, le=100, description="Of the soft labels, of student and teacher alike.")
-    soft: float = Field(
-        1.0,
-        ge=0,
-        le=1e3,
-        description="Weight of the soft labels: KL to the teacher's at the temperature, times its square (per token, "
-        "start and end, or label, as the task has it); for regression the squared distance to the teacher's score.",
-    )
-    hard: float = Field(0.0, ge=0, le=1e3, description="Weight of the task's own loss on the labels.")
-    cosine: float = Field(0.0, ge=0, le=1e3, description="Weight of 1 - cosine between hidden states, per layer.")
-    hidden: float = Field(0.0, ge=0, le=1e3, description="Weight of the squared distance of hidden states, per layer.")
-    attention: float = Field(
-        0.0, ge=0, le=1e3, description="Weight of the squared distance of attention scores, per layer and kept head."
-    )
-    layers: dict[int, int] | list[int] | None = Field(
-        None,
-        min_length=1,
-        description="Which layers are compared: a map {student: teacher} of layers counted from 0 in their dense "
-        "models, or the teacher's layer for each layer that is left; by default each with the teacher's layer whose "
-        "output the next layer that is left was made to read.",
-    )
-
-    @field_validator("layers", mode="before")
-    @classmethod
-    def _keys(cls, value: Any) -> Any:
-        """JSON has the keys of a map as texts."""
-        if isinstance(value, dict):
-            return {int(k) if isinstance(k, str) and k.isdecimal() else k: v for k, v in value.items()}
-        return value
 
 
 class Distill(Pass[DistillConfig]):
     """Knowledge distillation into the current model, whatever earlier passes have left of it.
 
     Hidden states and attention are compared layer by layer. The map is derived from what is left of the student: see
-    ``axkit_plugins.training.layer_map``.
+    ``axkit.kit.layer_map``.
     """
 
     Config = DistillConfig
@@ -105,6 +70,6 @@ class Distill(Pass[DistillConfig]):
 
     def apply(self, subject: Subject, config: DistillConfig, tools: Tools) -> Result:
         """Train in place."""
-        from axkit_plugins.training import distillation
+        from axkit.kit import distill_model
 
-        return Result(facts=distillation.distill(subject, config, tools))
+        return Result(facts=distill_model(subject, config, tools))

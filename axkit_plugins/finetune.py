@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, FULL_PRECISION, TORCH_MODULE, Pass, Result, Tools
-from axkit_plugins.training import TrainingConfig
+from axkit.kit import TrainingConfig
 
 if TYPE_CHECKING:
     from axkit import Subject
@@ -36,9 +36,9 @@ class Finetune(Pass[FinetuneConfig]):
 
     def apply(self, subject: Subject, config: FinetuneConfig, tools: Tools) -> Result:
         """Train in place."""
-        from axkit_plugins.training import loop
+        from axkit.kit import start_from_pretrained, train_model
 
         if config.refit == "pretrained":
-            loop.refit(subject, tools.model_folder)
-        facts = loop.train(subject.module, config, tools)
+            start_from_pretrained(subject, tools.model_folder)
+        facts = train_model(subject.module, config, tools)
         return Result(facts=facts)

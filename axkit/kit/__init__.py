@@ -1,1 +1,96 @@
-"""Tools for authors of passes, ours included."""
+"""What authors of passes share, ours included: linears by role, sizes, calibration, quantizing, training, distillation.
+
+Everything public is offered here: ``from axkit.kit import linear_names``. Nothing imports torch until it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from axkit.kit.calibrate import BLOCKS as BLOCKS
+    from axkit.kit.calibrate import Calibration as Calibration
+    from axkit.kit.calibrate import Seen as Seen
+    from axkit.kit.calibrate import What as What
+    from axkit.kit.calibrate import part_width as part_width
+    from axkit.kit.compare import divergence as divergence
+    from axkit.kit.compare import divergence_key as divergence_key
+    from axkit.kit.eight_bits import input_grid as input_grid
+    from axkit.kit.eight_bits import to_int8 as to_int8
+    from axkit.kit.least_squares import Moments as Moments
+    from axkit.kit.least_squares import Projection as Projection
+    from axkit.kit.least_squares import Repair as Repair
+    from axkit.kit.least_squares import Spread as Spread
+    from axkit.kit.linears import embedding_names as embedding_names
+    from axkit.kit.linears import linear_names as linear_names
+    from axkit.kit.linears import linear_roles as linear_roles
+    from axkit.kit.linears import replace_module as replace_module
+    from axkit.kit.linears import weight_matrix as weight_matrix
+    from axkit.kit.mend import cut_and_mend as cut_and_mend
+    from axkit.kit.mend import dense_like as dense_like
+    from axkit.kit.mend import mend_model as mend_model
+    from axkit.kit.mend import removal_costs as removal_costs
+    from axkit.kit.packing import pack_nibbles as pack_nibbles
+    from axkit.kit.packing import unpack_nibbles as unpack_nibbles
+    from axkit.kit.precision import convert as convert
+    from axkit.kit.ranges import Range as Range
+    from axkit.kit.ranges import input_ranges as input_ranges
+    from axkit.kit.ranges import learned_ranges as learned_ranges
+    from axkit.kit.ranges import ranges_of_state as ranges_of_state
+    from axkit.kit.ranges import run_rows as run_rows
+    from axkit.kit.ranges import state_of_ranges as state_of_ranges
+    from axkit.kit.ranges import watched_inputs as watched_inputs
+    from axkit.kit.roles import SKIP_HELP as SKIP_HELP
+    from axkit.kit.roles import SkipRole as SkipRole
+    from axkit.kit.sizes import stored_bits as stored_bits
+    from axkit.kit.sizes import weight_bytes as weight_bytes
+    from axkit.kit.train.distillation import distill_model as distill_model
+    from axkit.kit.train.layer_map import layer_map as layer_map
+    from axkit.kit.train.loop import start_from_pretrained as start_from_pretrained
+    from axkit.kit.train.loop import train_model as train_model
+    from axkit.kit.train.settings import DistillationConfig as DistillationConfig
+    from axkit.kit.train.settings import TrainingConfig as TrainingConfig
+    from axkit.kit.train.watching import Pairs as Pairs
+
+_OFFERED = {
+    "calibrate": ("BLOCKS", "Calibration", "Seen", "What", "part_width"),
+    "compare": ("divergence", "divergence_key"),
+    "eight_bits": ("input_grid", "to_int8"),
+    "least_squares": ("Moments", "Projection", "Repair", "Spread"),
+    "linears": (
+        "embedding_names",
+        "linear_names",
+        "linear_roles",
+        "replace_module",
+        "weight_matrix",
+    ),
+    "mend": ("cut_and_mend", "dense_like", "mend_model", "removal_costs"),
+    "packing": ("pack_nibbles", "unpack_nibbles"),
+    "precision": ("convert",),
+    "ranges": (
+        "Range",
+        "input_ranges",
+        "learned_ranges",
+        "ranges_of_state",
+        "run_rows",
+        "state_of_ranges",
+        "watched_inputs",
+    ),
+    "roles": ("SKIP_HELP", "SkipRole"),
+    "sizes": ("stored_bits", "weight_bytes"),
+    "train.distillation": ("distill_model",),
+    "train.layer_map": ("layer_map",),
+    "train.loop": ("start_from_pretrained", "train_model"),
+    "train.settings": ("DistillationConfig", "TrainingConfig"),
+    "train.watching": ("Pairs",),
+}
+_WHERE = {name: module for module, names in _OFFERED.items() for name in names}
+
+__all__ = sorted(_WHERE)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'axkit.kit' has no attribute '{name}'")
+    return getattr(import_module(f"axkit.kit.{_WHERE[name]}"), name)

@@ -136,7 +136,7 @@ def dense_like(subject: Subject, module: Any) -> Subject:
     return Subject(module, subject.family, Structure.dense(len(now.layers), now.n_heads, now.ffn_width))
 
 
-def mend(subject: Subject, dense: Subject, calibration: Calibration) -> tuple[float, float]:
+def mend_model(subject: Subject, dense: Subject, calibration: Calibration) -> tuple[float, float]:
     """Refit every block of a model that was cut before; its structure stays.
 
     Returns:

@@ -1,1 +1,1 @@
-"""Quantization passes."""
+"""The passes that quantize, each in a room of its own."""

@@ -10,8 +10,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from axkit import Structure
-    from axkit_plugins.structured import StructuredConfig
-    from axkit_plugins.structured.score import Floats, Scores, Size
+    from axkit_plugins.structured.parts import Floats, Scores, Size
+    from axkit_plugins.structured.settings import StructuredConfig
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from axkit.kit.calibrate import Calibration, part_width
-from axkit.kit.mend import cut_and_mend, removal_costs
-from axkit_plugins.structured.score import Scores
+from axkit.kit import Calibration, cut_and_mend, part_width, removal_costs
+from axkit_plugins.structured.parts import Scores
 
 if TYPE_CHECKING:
     from axkit import Structure, Subject
-    from axkit.kit.calibrate import What
-    from axkit.kit.least_squares import Projection
-    from axkit_plugins.structured import StructuredConfig
+    from axkit.kit import Projection, What
+    from axkit_plugins.structured.settings import StructuredConfig
 
 
-def score(subject: Subject, calibration: Calibration) -> dict[int, Scores]:
+def removal_scores(subject: Subject, calibration: Calibration) -> dict[int, Scores]:
     """Layer index -> what its heads and neurons cost in their turn, as a share of the residual stream's variance."""
     costs, none = removal_costs(subject, calibration), np.zeros(0)
     return {
@@ -33,7 +31,7 @@ def score(subject: Subject, calibration: Calibration) -> dict[int, Scores]:
     }
 
 
-def cut(subject: Subject, then: Structure, config: StructuredConfig, calibration: Calibration) -> None:
+def cut_and_refit(subject: Subject, then: Structure, config: StructuredConfig, calibration: Calibration) -> None:
     """Carve to a structure, block by block, each refitted to what the model gave there before the cut.
 
     With ``importance: obs`` the structure says how many parts of a block stay; which ones is asked anew, of the model

@@ -11,8 +11,8 @@ from axkit_plugins.structured.choose import choose
 
 if TYPE_CHECKING:
     from axkit import Structure, Subject, Tools
-    from axkit_plugins.structured import StructuredConfig
-    from axkit_plugins.structured.score import Scores, Size
+    from axkit_plugins.structured.parts import Scores, Size
+    from axkit_plugins.structured.settings import StructuredConfig
 
 _STEPS = 7  # halvings of the share: to less than a hundredth of the layers
 

@@ -94,8 +94,8 @@ from axkit.anatomy.family import family_of
 from axkit.ground.processes import current
 from axkit.testing import tiny_subject, tiny_tools
 from axkit_plugins.quantize.q8bert import Q8bert
-from axkit_plugins.training import checkpoints, going_on
-going_on._COST, here, left, compute = 0, current(), int(sys.argv[2]), Trainer.training_step
+from axkit.kit.train import checkpoints, resume
+resume._COST, here, left, compute = 0, current(), int(sys.argv[2]), Trainer.training_step
 def step(*args, **kwargs):
     global left
     left -= 1

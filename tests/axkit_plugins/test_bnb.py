@@ -11,10 +11,10 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from axkit.anatomy.family import family_of
+from axkit.kit import linear_names, weight_matrix
 from axkit.runtimes.torch.folder import load_subject, save
 from axkit.testing import logits_of, reload, tiny, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
 from axkit_plugins.quantize.bnb import Int4Bnb, Int8Bnb
-from axkit_plugins.quantize.roles import linear_names, matrix
 
 bitsandbytes = pytest.importorskip("bitsandbytes")
 PASSES = [(Int4Bnb, {}), (Int4Bnb, {"quant_type": "fp4"}), (Int8Bnb, {}), (Int8Bnb, {"threshold": 0.0})]
@@ -36,7 +36,7 @@ def run(pass_class, subject, tmp_path, **settings):
 def test_reloads_to_the_same_logits_again_and_again(wide, tmp_path, pass_class, settings):
     split = tiny_split()
     dense = logits_of(wide.module, split)
-    values = sum(matrix(wide.module.get_submodule(name)).numel() for name in linear_names(wide, ["head"]))
+    values = sum(weight_matrix(wide.module.get_submodule(name)).numel() for name in linear_names(wide, ["head"]))
     result = run(pass_class, wide, tmp_path, **settings)
     stored = 4 * values - (result.facts["weights_before_bytes"] - result.facts["weights_after_bytes"])
     assert result.facts["effective_bits_per_linear_weight"] == pytest.approx(8 * stored / values)
@@ -107,7 +107,7 @@ def test_widths_that_do_not_fit_stay_and_are_told(tmp_path):
 
 
 def test_four_bits_are_near_their_float_weights(tmp_path):
-    from axkit_plugins.quantize.bnb_modules import _codes, _quantize
+    from axkit_plugins.quantize.bnb.modules import _codes, _quantize
 
     torch.manual_seed(0)
     weight = torch.randn(64, 256)

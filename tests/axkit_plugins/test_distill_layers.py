@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from axkit.anatomy.family import family_of
+from axkit.kit.train.layer_map import layer_map
+from axkit.kit.train.watching import Pairs
 from axkit.testing import logits_of, tiny_subject, tiny_tools
 from axkit_plugins.distill import Distill
-from axkit_plugins.training.layer_map import layer_map
-from axkit_plugins.training.watching import Pairs
 
 
 @pytest.mark.parametrize("rows", [range(8), [0]], ids=["padded", "whole"])

@@ -15,11 +15,11 @@ import torch
 
 from axkit.anatomy.family import family_of
 from axkit.ground.progress import Silent
+from axkit.kit.train import checkpoints, resume
 from axkit.testing import tiny_subject, tiny_tools
 from axkit_plugins.distill import Distill
 from axkit_plugins.finetune import Finetune
 from axkit_plugins.quantize.q8bert import Q8bert
-from axkit_plugins.training import checkpoints, going_on
 
 OFTEN = 1e-6  # seconds between checkpoints: one before every step
 STEPS = 9  # of 40 rows, in batches of 16, three epochs
@@ -49,7 +49,7 @@ class Until(Silent):
 
 @pytest.fixture(autouse=True)
 def _each_step(monkeypatch):
-    monkeypatch.setattr(going_on, "_COST", 0)
+    monkeypatch.setattr(resume, "_COST", 0)
 
 
 def trained(tmp_path, pass_class=Finetune, stop=None, scratch="kept", **settings):
@@ -209,8 +209,8 @@ passes:
 KILLED = """
 import os, signal, sys
 from transformers import Trainer
-from axkit_plugins.training import going_on
-going_on._COST, left, compute = 0, int(sys.argv[1]), Trainer.training_step
+from axkit.kit.train import resume
+resume._COST, left, compute = 0, int(sys.argv[1]), Trainer.training_step
 def step(*args, **kwargs):
     global left
     left -= 1

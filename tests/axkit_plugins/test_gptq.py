@@ -9,12 +9,12 @@ from torch import nn
 from axkit.anatomy.family import family_of
 from axkit.contract.subject import TrailStep
 from axkit.ground.errors import NotApplicable, RecipeError
+from axkit.kit import linear_names, stored_bits, weight_matrix
 from axkit.run.planning import plan
 from axkit.run.recipe import read_source
 from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
-from axkit_plugins.quantize import gptq_model
 from axkit_plugins.quantize.gptq import Gptq
-from axkit_plugins.quantize.roles import linear_names, matrix
+from axkit_plugins.quantize.gptq import model as gptq_model
 
 HERE = not Gptq.missing_packages()
 needs_gptqmodel = pytest.mark.skipif(not HERE, reason="gptqmodel asks for a newer torch; see Gptq.install")
@@ -29,7 +29,7 @@ def nearest(weight, group=16):
 
 
 def by_rounding(subject, names, config, tools):
-    return {name: nearest(matrix(subject.module.get_submodule(name)).detach(), config.group) for name in names}
+    return {name: nearest(weight_matrix(subject.module.get_submodule(name)).detach(), config.group) for name in names}
 
 
 def run(subject, tmp_path, **settings):
@@ -48,7 +48,7 @@ def test_a_layer_computes_what_it_stores():
     made.bias = linear.bias.detach()
     assert torch.equal(made(x), nn.functional.linear(x, gptq_model.expand(codes, 16), linear.bias))
     assert (gptq_model.expand(codes, 16) - linear.weight).abs().max() <= codes[1].max() / 2 + 1e-6
-    assert made.stored_bits() == 12 * (40 * 4 + 3 * 32)
+    assert stored_bits(made) == 12 * (40 * 4 + 3 * 32)
 
 
 def test_its_form_is_saved_and_reloads_without_the_packages(unlike_family, tmp_path, monkeypatch):

@@ -8,10 +8,11 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from axkit.contract.subject import TrailStep
+from axkit.kit import pack_nibbles, stored_bits, unpack_nibbles
 from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
-from axkit_plugins.quantize import vsq
 from axkit_plugins.quantize.int4_vsq import Int4Vsq
-from axkit_plugins.quantize.vsq_modules import VsqEmbedding, VsqLinear, fake_quantize
+from axkit_plugins.quantize.int4_vsq import numbers as vsq
+from axkit_plugins.quantize.int4_vsq.modules import VsqEmbedding, VsqLinear, fake_quantize
 
 
 def run(subject, tmp_path, **settings):
@@ -29,8 +30,8 @@ def test_packing_is_exact_and_dense(bits, n):
     assert packed.shape == (5, -(-n * bits // 8))
     assert torch.equal(vsq.unpack_bits(packed, bits, n), values)
     codes = torch.randint(-7, 8, (5, n), dtype=torch.int8)
-    assert vsq.pack_nibbles(codes).shape == (5, -(-n // 2))
-    assert torch.equal(vsq.unpack_nibbles(vsq.pack_nibbles(codes), n), codes)
+    assert pack_nibbles(codes).shape == (5, -(-n // 2))
+    assert torch.equal(unpack_nibbles(pack_nibbles(codes), n), codes)
 
 
 @pytest.mark.parametrize(("vector", "columns"), [(16, 768), (32, 768), (16, 133)])
@@ -107,7 +108,7 @@ def test_stored_bits_and_half_the_error_on_a_model(unlike_family, tmp_path):
     assert all(row["mse_per_vector"] < row["mse_per_channel"] for row in table)
     ratios = [row["mse_per_vector"] / row["mse_per_channel"] for row in table]
     assert sum(ratios) / len(ratios) == pytest.approx(result.facts["output_mse_ratio_mean"])
-    stored = sum(m.stored_bits() for m in subject.module.modules() if isinstance(m, VsqLinear))
+    stored = sum(stored_bits(m) for m in subject.module.modules() if isinstance(m, VsqLinear))
     weights = sum(m.rows * m.columns for m in subject.module.modules() if isinstance(m, VsqLinear))
     assert result.facts["effective_bits_per_linear_weight"] == stored / weights
     assert result.facts["effective_bits_per_weight"] <= 4 + 6 / 4 + 32 / 24 + 0.5
@@ -126,7 +127,7 @@ def test_stored_bits_and_half_the_error_on_a_model(unlike_family, tmp_path):
 def test_at_real_widths_four_and_a_half_bits_hold_weights_and_scales():
     for columns in (384, 768, 3072):
         made = VsqLinear(columns, 64, True, Int4Vsq.Config().vector, Int4Vsq.Config().scale_bits)
-        assert made.stored_bits() / (64 * columns) <= 4.5
+        assert stored_bits(made) / (64 * columns) <= 4.5
 
 
 def test_skip_and_simulated_activations(unlike_family, tmp_path):

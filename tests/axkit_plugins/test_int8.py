@@ -11,13 +11,12 @@ from transformers.pytorch_utils import Conv1D
 
 from axkit.anatomy.family import family_of
 from axkit.contract.subject import TrailStep
+from axkit.kit import divergence, input_ranges, linear_names, linear_roles, to_int8, weight_bytes
 from axkit.tasks.kinds.known import KINDS
 from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
-from axkit_plugins.quantize import calibrate, int8_model
 from axkit_plugins.quantize.int8 import Int8
-from axkit_plugins.quantize.int8_modules import Int8Embedding, Int8Linear, to_int8, weight_bytes
-from axkit_plugins.quantize.precisions import which_is_faster
-from axkit_plugins.quantize.roles import linear_names, role_of
+from axkit_plugins.quantize.int8.modules import Int8Embedding, Int8Linear
+from axkit_plugins.quantize.int8.precisions import which_is_faster
 
 
 def test_weights_are_within_half_a_step():
@@ -61,7 +60,7 @@ def test_without_a_kernel_the_same_products_in_float(monkeypatch, input_range):
     linear = Int8Linear.from_float(nn.Linear(64, 8), input_range)
     x = torch.randn(2, 64).clamp(-4, 4)
     y = linear(x)
-    monkeypatch.setattr("axkit_plugins.quantize.int8_modules.kernel", lambda: None)
+    monkeypatch.setattr("axkit_plugins.quantize.int8.modules.kernel", lambda: None)
     assert torch.equal(linear(x), y)  # found once, kept
     moved = linear.to("cpu")  # forgotten when a module moves
     torch.testing.assert_close(moved(x), y, atol=0.05, rtol=0.05)
@@ -119,7 +118,7 @@ def test_ranges_enclose_most_inputs(unlike_family, tmp_path, how):
     name = next(n for n, m in subject.module.named_modules() if m is layer.ffn_out)
     seen = []
     layer.ffn_out.register_forward_pre_hook(lambda module, args: seen.append(args[0].flatten()))
-    low, high = calibrate.ranges(subject.module, [name], tools.train, 40, how)[name]
+    low, high = input_ranges(subject.module, [name], tools.train, 40, how)[name]
     values = torch.cat(seen)
     assert values.min() <= low <= 0 < high <= values.max() + 1e-6
     assert ((values < low) | (values > high)).float().mean() < 0.01
@@ -139,7 +138,7 @@ def test_skip_and_sensitivity(unlike_family, tmp_path):
 
 
 def test_a_bfloat16_copy_is_measured_beside_it(plain_family, tmp_path, monkeypatch):
-    monkeypatch.setattr("axkit_plugins.quantize.precisions.has_bfloat16", lambda: True)
+    monkeypatch.setattr("axkit_plugins.quantize.int8.precisions.has_bfloat16", lambda: True)
     subject = tiny_subject(plain_family)
     result = run(subject, tmp_path)
     rows = result.tables["precisions"]
@@ -152,7 +151,7 @@ def test_a_bfloat16_copy_is_measured_beside_it(plain_family, tmp_path, monkeypat
     assert 0 < rows[1]["moves_nats"] < rows[2]["moves_nats"]
     assert which_is_faster(rows) in result.note
     assert not run(tiny_subject(plain_family), tmp_path, beside_bfloat16=False).tables["precisions"]
-    monkeypatch.setattr("axkit_plugins.quantize.precisions.has_bfloat16", lambda: False)
+    monkeypatch.setattr("axkit_plugins.quantize.int8.precisions.has_bfloat16", lambda: False)
     assert not run(tiny_subject(plain_family), tmp_path).tables["precisions"]
 
 
@@ -185,7 +184,7 @@ def test_one_of_query_key_and_value_spares_all_where_they_are_one(tmp_path):
 @pytest.mark.parametrize("name", ["albert", "electra"])
 def test_projections_of_embeddings_are_no_head(tmp_path, name):
     subject = tiny_subject(family_of(name), embedding_size=16)
-    names = set(role_of(subject)) - set(linear_names(subject, ["head"]))
+    names = set(linear_roles(subject)) - set(linear_names(subject, ["head"]))
     assert names
     assert not [name for name in names if "embedding" in name]
 
@@ -193,8 +192,8 @@ def test_projections_of_embeddings_are_no_head(tmp_path, name):
 def test_sensitivity_of_each_kind_of_task():
     ours, theirs = torch.randn(4, 6, 2), torch.randn(4, 6, 2)
     for kind in KINDS.values():
-        assert int8_model.divergence(kind, ours, ours) == 0
-        assert 0 < int8_model.divergence(kind, ours, theirs) < 10
+        assert divergence(kind, ours, ours) == 0
+        assert 0 < divergence(kind, ours, theirs) < 10
 
 
 def test_a_layer_with_an_outlier_stays_in_float(unlike_family, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from axkit.anatomy.structure import Structure
 from axkit.ground.errors import NotApplicable
-from axkit_plugins.training.layer_map import layer_map
+from axkit.kit.train.layer_map import layer_map
 
 
 def kept(layers, keep):

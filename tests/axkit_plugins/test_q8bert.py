@@ -13,13 +13,13 @@ from axkit.axformer.bench.rehearsal import rehearsed
 from axkit.axformer.bench.workbench import Workbench
 from axkit.axformer.prune import AxformerPrune
 from axkit.contract.subject import TrailStep
+from axkit.kit.ranges import KEY
 from axkit.run.recipe import read_source
 from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
-from axkit_plugins.quantize.fake import fake_quantized, rounded_inputs, rounded_rows
 from axkit_plugins.quantize.int8 import Int8
-from axkit_plugins.quantize.int8_model import LEARNED
-from axkit_plugins.quantize.int8_modules import Int8Linear
+from axkit_plugins.quantize.int8.modules import Int8Linear
 from axkit_plugins.quantize.q8bert import Q8bert
+from axkit_plugins.quantize.q8bert.fake import fake_quantized, rounded_inputs, rounded_rows
 
 
 def test_rounding_and_its_gradient():
@@ -120,8 +120,8 @@ def test_a_search_decides_on_the_rounded_model(unlike_family, tmp_path):
 def test_a_search_takes_the_latest_ranges_and_a_timed_one_none(plain_family, tmp_path):
     subject, _, _ = trained(plain_family, tmp_path)
     first, rows = subject.trail[0], tiny_tools(tmp_path).search
-    wider = {name: [4 * low, 4 * high] for name, (low, high) in first.state[LEARNED].items()}
-    subject.trail = (first, replace(first, state={LEARNED: wider}))
+    wider = {name: [4 * low, 4 * high] for name, (low, high) in first.state[KEY].items()}
+    subject.trail = (first, replace(first, state={KEY: wider}))
     (hook,) = rehearsed(subject).layers[0].query._forward_pre_hooks.values()
     name = next(n for n, m in subject.module.named_modules() if m is subject.layers[0].query)
     assert hook.high == wider[name][1]

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from axkit.anatomy.family import family_of
 from axkit.ground.errors import NotApplicable
 from axkit.testing import logits_of, reload, tiny, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
-from axkit_plugins.structured import Structured, score
+from axkit_plugins.structured import Structured, parts, score
 
 
 def run(subject, tmp_path, **settings):
@@ -40,9 +40,9 @@ def test_what_else_has_rows_for_each_head_counts(tmp_path):
     rows = [layer.query, layer.key, layer.value, core.pos_key_proj, core.pos_query_proj]
     heads = sum(module.weight.square().sum(1) for module in rows) + layer.attention_out.weight.square().sum(0)
     np.testing.assert_allclose(found[1].heads, heads.view(4, 8).sum(1).detach().numpy(), rtol=1e-5)
-    before = score.size_of(subject)
+    before = parts.size_of(subject)
     subject.carve(subject.structure.without_heads(1, [2]))
-    assert before.model - score.size_of(subject).model == before.head
+    assert before.model - parts.size_of(subject).model == before.head
 
 
 @pytest.mark.parametrize(("name", "settings"), [("gpt2", {}), ("modernbert", {}), ("albert", {"what": "layers"})])
@@ -78,7 +78,7 @@ def test_about_as_much_goes_as_was_asked_never_more(plain_family, tmp_path, what
     subject = tiny_subject(plain_family)
     settings = {"ratio": 0.34 if what == "layers" else 0.15, "what": what, "scope": scope, "at_least": 0.0}
     result = run(subject, tmp_path, **settings)
-    slack = 1.0 if what == "layers" else 100 * score.size_of(tiny_subject(plain_family)).head / (3 * 5856) * 3
+    slack = 1.0 if what == "layers" else 100 * parts.size_of(tiny_subject(plain_family)).head / (3 * 5856) * 3
     wanted = 100 * settings["ratio"]
     assert wanted - slack <= result.facts["removed_of_layers_percent"] <= wanted
     split = tiny_split()
@@ -99,7 +99,7 @@ def test_what_does_nothing_goes_first_and_costs_nothing(plain_family, tmp_path, 
         layer.ffn_out.weight[:, 5:11] = 0
     split = tiny_split()
     before = logits_of(subject.module, split)
-    size = score.size_of(subject)
+    size = parts.size_of(subject)
     run(subject, tmp_path, importance=importance, ratio=6.01 * size.neuron / size.layers, what="neurons")
     assert set(range(24)) - set(subject.structure.layers[1].neurons) == set(range(5, 11))
     torch.testing.assert_close(logits_of(subject.module, split), before, atol=1e-5, rtol=0)
@@ -222,12 +222,12 @@ def test_one_target_must_be_given(settings):
 @pytest.mark.parametrize("mend", [False, True])
 def test_obs_needs_no_gradients_and_serves_every_family(family, tmp_path, scope, mend):
     subject = tiny_subject(family)
-    before, words = score.size_of(subject), None if family.inputs == "pixels" else tiny_tokenizer()
+    before, words = parts.size_of(subject), None if family.inputs == "pixels" else tiny_tokenizer()
     settings = {"ratio": 0.3, "scope": scope, "importance": "obs", "mend": mend, "at_least": 0.2}
     Structured().check(family, Structured.Config(**settings))
     tools = tiny_tools(tmp_path, family=family)
     result = Structured().apply(subject, Structured.Config(**settings), tools)
-    left = score.size_of(subject)
+    left = parts.size_of(subject)
     assert 0.2 < 1 - left.layers / before.layers <= 0.3
     assert result.facts["rows"] == len(tools.train)
     split = tiny_split(16, 1, words, family)
@@ -237,12 +237,12 @@ def test_obs_needs_no_gradients_and_serves_every_family(family, tmp_path, scope,
 
 def test_size_of_a_part_is_what_goes_with_it(family):
     subject = tiny_subject(family)
-    before = score.size_of(subject)
+    before = parts.size_of(subject)
     fewer = subject.copy()
     fewer.carve(fewer.structure.without_neurons(0, [3]))
-    assert score.size_of(fewer).model == before.model - before.neuron
+    assert parts.size_of(fewer).model == before.model - before.neuron
     fewer.carve(fewer.structure.without_heads(0, [1]))
-    assert score.size_of(fewer).model == before.model - before.neuron - before.head
+    assert parts.size_of(fewer).model == before.model - before.neuron - before.head
 
 
 @pytest.mark.parametrize("importance", ["magnitude", "taylor", "fisher", "obs"])

@@ -15,13 +15,13 @@ from transformers import TrainingArguments
 from axkit.anatomy.family import family_of
 from axkit.axformer.budget import clock
 from axkit.axformer.prune import AxformerPrune
+from axkit.kit.train import loop
+from axkit.kit.train.marks import left_as_found
 from axkit.measure import speed as measure
 from axkit.testing import reload, tiny_subject, tiny_tools
 from axkit_plugins.distill import Distill
 from axkit_plugins.finetune import Finetune
 from axkit_plugins.quantize.q8bert import Q8bert
-from axkit_plugins.training import loop
-from axkit_plugins.training.marks import left_as_found
 
 SETTINGS = {"epochs": 1.0, "learning_rate": 1e-3, "precision": "bfloat16"}  # forced: not every processor has it
 

@@ -28,7 +28,7 @@ def warm_up() -> None:
         "axkit.cli.app",
         "axkit.run.engine",
         "axkit.report",
-        "axkit_plugins.training.loop",
+        "axkit.kit.train.loop",
         "datasets",
         "accelerate",
     ):

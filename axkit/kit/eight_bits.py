@@ -1,0 +1,20 @@
+"""The grids of 8 bits: what ``int8`` stores and computes with, and what a training for it rounds to."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_MAX = 127  # symmetric: -127..127, so that zero is exact
+
+
+def to_int8(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """(rows, columns) float -> (rows, columns) int8 and (rows,) float32 scales; weight ~ int8 * scale."""
+    scale = weight.detach().abs().amax(dim=1).float().clamp_min(torch.finfo(torch.float32).tiny) / _MAX
+    return (weight.detach().float() / scale[:, None]).round().clamp(-_MAX, _MAX).to(torch.int8), scale
+
+
+def input_grid(input_range: tuple[float, float]) -> tuple[float, int]:
+    """Step and zero point of the 256 values that cover (low, high), low <= 0 <= high; zero is one of them."""
+    step = max((input_range[1] - input_range[0]) / 255, torch.finfo(torch.float32).tiny)
+    return step, min(255, round(-input_range[0] / step))

@@ -1,0 +1,154 @@
+"""A Trainer whose loss compares the model with a teacher."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import Trainer
+
+from axkit.anatomy.structure import Structure
+from axkit.contract.subject import Subject
+from axkit.ground.cpu import has_bfloat16
+from axkit.ground.errors import NotApplicable
+from axkit.kit.train import loop
+from axkit.kit.train.layer_map import layer_map
+from axkit.kit.train.watching import Pairs
+from axkit.runtimes.torch.opening import open_subject
+
+if TYPE_CHECKING:
+    from axkit.contract.tools import Tools
+    from axkit.kit.train.settings import DistillationConfig
+
+TEACHER = "teacher_logits"
+
+
+def distill_model(subject: Subject, config: DistillationConfig, tools: Tools) -> dict[str, float]:
+    """Train ``subject.module`` in place; facts as of :func:`loop.train_model`, and how many layers were compared.
+
+    Raises:
+        NotApplicable: the teacher does not fit the task or the student.
+    """
+    teacher = _teacher(config.teacher, subject, tools)
+    pairs = None
+    if config.cosine or config.hidden or config.attention:
+        layers = layer_map(subject.structure, teacher.structure, config.layers)
+        pairing = {"layers": [[student, other] for student, other in layers.items()]}
+        if tools.processes.is_main and pairing not in tools.journal.read():  # an interrupted training wrote it already
+            tools.journal.write(**pairing)
+        pairs = Pairs(subject, teacher, layers, bool(config.cosine or config.hidden), bool(config.attention))
+    columns = {}
+    kind = tools.train.kind
+    if pairs is None and config.soft:
+        answers = _logits(teacher.module, tools)
+        if answers is not None:
+            columns[TEACHER] = answers
+    make = partial(Distiller, teacher=teacher.module, config=config, kind=kind, pairs=pairs)
+    facts = loop.train_model(subject.module, config, tools, make, columns, lambda labels: {"labels": labels})
+    teacher.module.to("cpu")
+    if pairs is not None:
+        facts |= {"compared_layers": float(len(pairs.hidden.keys() | pairs.heads.keys()))}
+    return facts
+
+
+def _teacher(name: str, student: Subject, tools: Tools) -> Subject:
+    """The teacher, in eval mode, with the student's outputs in the student's order."""
+    if name == "dense":
+        assert tools.teacher is not None, "planned: the pass needs a teacher"
+        now = student.structure
+        dense = Structure.dense(len(now.layers), now.n_heads, now.ffn_width)
+        teacher = Subject(tools.teacher, student.family, dense)
+    else:
+        names = tuple(student.module.config.id2label.values())
+        teacher = open_subject(name, tools.tokenizer, tools.train.kind, names, int(tools.train.lengths.max()))
+    ours, theirs = (one.module.config.num_labels for one in (student, teacher))
+    if ours != theirs:
+        raise NotApplicable(
+            f"teacher '{name}' has {theirs} outputs, the model {ours}: take a teacher trained on this task"
+        )
+    teacher.module.eval()
+    return teacher
+
+
+def _autocast(device: str) -> Any:
+    return torch.autocast(device, torch.bfloat16, enabled=has_bfloat16())
+
+
+def _logits(teacher: Any, tools: Tools) -> Tensor | None:
+    """The teacher's logits on the training rows, (rows, outputs), once instead of once an epoch.
+
+    None where an answer has the length of its input: those are asked for batch by batch.
+    """
+    rows, found = tools.train, None
+    with torch.inference_mode(), _autocast("cpu"):
+        for batch in tools.progress.track(rows.batches(64), "asking the teacher", -(-len(rows) // 64)):
+            logits = rows.kind.logits(teacher(**batch.inputs)).float()
+            if logits.dim() > 2:
+                return None
+            found = torch.zeros(len(rows), logits.shape[1]) if found is None else found
+            found[batch.rows] = logits
+    return None if found is None else found.clone()
+
+
+class Distiller(Trainer):  # type: ignore[misc]  # transformers is untyped
+    """Trainer with the weighted sum of the losses.
+
+    Args:
+        teacher: in eval mode.
+        config: the weights.
+        kind: of the task.
+        pairs: layers to compare; None where there are none.
+    """
+
+    loss_is_scaled_for_ga = False  # it is a mean over the rows of the batch at hand
+
+    def __init__(
+        self, *args: Any, teacher: Any, config: DistillationConfig, kind: Any, pairs: Pairs | None, **more: Any
+    ):
+        super().__init__(*args, **more)
+        self.teacher, self.distillation, self.kind, self.pairs = teacher, config, kind, pairs
+
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
+        """The weighted sum of the losses, mean over rows."""
+        labels, wanted = inputs.pop("labels"), inputs.pop(TEACHER, None)
+        config = self.distillation
+        loss = torch.zeros((), device=labels.device)
+        if self.pairs is not None:
+            with self.pairs.watched("teacher") as theirs:
+                wanted = self._ask(inputs, labels.device)
+            with self.pairs.watched("student") as ours:
+                outputs = model(**inputs)
+            loss = loss + self._between(ours, theirs, inputs.get("attention_mask"))
+        else:
+            if wanted is None and config.soft:
+                wanted = self._ask(inputs, labels.device)
+            outputs = model(**inputs)
+        logits = self.kind.logits(outputs)
+        if config.soft:
+            loss = loss + config.soft * self.kind.soft_losses(logits, wanted, labels, config.temperature).mean()
+        if config.hard:
+            loss = loss + config.hard * self.kind.losses(logits, labels).mean()
+        return (loss, outputs) if return_outputs else loss
+
+    @torch.no_grad()
+    def _ask(self, inputs: Any, device: torch.device) -> Tensor:
+        with _autocast(device.type):
+            answer: Tensor = self.kind.logits(self.teacher.to(device)(**inputs))
+        return answer
+
+    def _between(self, ours: Any, theirs: Any, mask: Tensor | None) -> Tensor:
+        """Means over layers and real tokens."""
+        config, total = self.distillation, torch.zeros(())
+        assert self.pairs is not None
+        pairs = list(self.pairs.hidden_pairs(ours, theirs, mask))
+        for a, b in pairs:
+            if config.cosine:
+                total = total + config.cosine * (1 - functional.cosine_similarity(a, b, dim=-1)).mean() / len(pairs)
+            if config.hidden:
+                total = total + config.hidden * functional.mse_loss(a, b) / len(pairs)
+        if config.attention:
+            total = total + config.attention * self.pairs.attention_distance(ours, theirs, mask)
+        return total

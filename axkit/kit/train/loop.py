@@ -1,0 +1,178 @@
+"""What every training pass shares: transformers' Trainer, told to be quiet, on our batches."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from axkit.anatomy.structure import Structure
+from axkit.contract.subject import Subject
+from axkit.ground.cpu import has_bfloat16
+from axkit.ground.errors import NotApplicable
+from axkit.kit.train.marks import left_as_found
+from axkit.kit.train.resume import GoingOn
+
+if TYPE_CHECKING:
+    from axkit.contract.tools import Tools
+    from axkit.kit.train.settings import TrainingConfig
+
+
+Targets = Callable[[Tensor], dict[str, Tensor]]
+_FROZEN = {"nothing": (), "embeddings": ("embeddings.",), "encoder": ("",)}  # below the base model
+
+
+# transformers 5.2 renamed it
+_BY_LENGTH: dict[str, Any] = (
+    {"train_sampling_strategy": "group_by_length"}
+    if "train_sampling_strategy" in TrainingArguments.__dataclass_fields__
+    else {"group_by_length": True}
+)
+
+
+class Rows(Dataset[dict[str, Any]]):
+    """A split as the Trainer wants it.
+
+    Args:
+        split: of the task.
+        columns: more values for each row, (rows, ...) each.
+        targets: collated labels -> what the loss wants of them; by default what a transformers model wants.
+    """
+
+    def __init__(self, split: Any, columns: Mapping[str, Tensor], targets: Targets | None = None) -> None:
+        self.split, self.columns = split, columns
+        self.targets: Targets = targets or split.kind.targets
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        # the Trainer groups rows by the length of their "input_ids", whatever the model reads
+        return {"row": index, "input_ids": range(int(self.split.lengths[index]))}
+
+    def batch(self, features: list[dict[str, Any]]) -> dict[str, Any]:
+        """Rows to a batch: the split pads, and says what its labels are called."""
+        rows = [feature["row"] for feature in features]
+        batch = self.split.batch(rows)
+        more = {name: column[rows] for name, column in self.columns.items()}
+        return {**batch.inputs, **more, **self.targets(batch.labels)}
+
+
+class _Bar(TrainerCallback):  # type: ignore[misc]
+    """Feeds the Trainer's steps to our progress bar."""
+
+    def __init__(self, steps: Any) -> None:
+        self.steps = steps
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        next(self.steps, None)
+
+
+def _arguments(config: TrainingConfig, tools: Tools, scratch: str) -> TrainingArguments:
+    """What transformers' Trainer is told: our settings; nothing saved, logged or reported."""
+    arguments = TrainingArguments(
+        output_dir=scratch,
+        num_train_epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        per_device_train_batch_size=max(1, config.batch_size // tools.processes.count),
+        warmup_steps=config.warmup,
+        weight_decay=config.weight_decay,
+        **_BY_LENGTH,
+        bf16=config.precision == "bfloat16" or (config.precision == "auto" and has_bfloat16()),
+        use_cpu=not torch.cuda.is_available(),
+        seed=tools.seed,
+        data_seed=tools.seed,
+        save_strategy="no",
+        logging_strategy="no",
+        eval_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        remove_unused_columns=False,
+    )
+    if arguments.n_gpu > 1:  # unasked, the Trainer would spread each batch over all devices that it finds
+        arguments._n_gpu = 1
+    return arguments
+
+
+def train_model(
+    model: Any,
+    config: TrainingConfig,
+    tools: Tools,
+    make_trainer: Callable[..., Any] = Trainer,
+    columns: Mapping[str, Tensor] = MappingProxyType({}),
+    targets: Targets | None = None,
+    numbers: dict[str, float] | None = None,
+) -> dict[str, float]:
+    """Train a model in place; afterwards it is in eval mode and no parameter is frozen.
+
+    A training that was killed goes on from its last checkpoint, where ``tools.scratch`` kept one.
+
+    Args:
+        model: a transformers model with a task head.
+        config: learning rate, epochs and the like.
+        tools: lent by the engine.
+        make_trainer: makes a Trainer with another loss, for distillation.
+        columns: more values for each training row, (rows, ...) each, among the inputs of that loss.
+        targets: collated labels -> what that loss wants of them.
+        numbers: what changes in training beside the weights, and is kept with them.
+
+    Returns:
+        Facts: steps, train_s (with the time before an interruption), train_loss.
+    """
+    for name, parameter in model.base_model.named_parameters():
+        parameter.requires_grad_(not name.startswith(_FROZEN[config.freeze]))
+    rows = Rows(tools.train, columns, targets)
+    with left_as_found(model), tempfile.TemporaryDirectory() as scratch:
+        arguments = _arguments(config, tools, scratch)
+        going_on = GoingOn(model, config, tools, {} if numbers is None else numbers, len(rows), arguments.bf16)
+        trainer = make_trainer(model=model, args=arguments, train_dataset=rows, data_collator=rows.batch)
+        trainer.training_step = going_on.steps(trainer.training_step)
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(going_on)
+        steps = _run(trainer, config, tools, len(rows))
+        going_on.finish(steps)
+    for parameter in model.parameters():
+        parameter.requires_grad_(True)
+    model.to("cpu").eval()
+    model.zero_grad(set_to_none=True)
+    return {"steps": float(steps), "train_s": going_on.seconds, "train_loss": float(going_on.loss) / max(1, steps)}
+
+
+def _run(trainer: Any, config: TrainingConfig, tools: Tools, rows: int) -> int:
+    """Train, behind a bar; the steps of the whole training."""
+    total = max(1, int(-(-rows // config.batch_size) * config.epochs + 0.999))
+    bar = iter(tools.progress.track(range(total), "training", total))
+    next(bar, None)
+    trainer.add_callback(_Bar(bar))
+    with warnings.catch_warnings(), tools.processes.together():
+        warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
+        done = trainer.train()
+    for _ in bar:  # a last epoch that ends early closes the bar
+        pass
+    return int(done.global_step)
+
+
+def start_from_pretrained(subject: Subject, folder: str) -> None:
+    """Put the weights that the recipe started from into the subject's present shape (AxFormer's from_specialized)."""
+    from transformers import AutoModel
+
+    fresh = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    now = subject.structure
+    dense = Structure.dense(len(now.layers), now.n_heads, now.ffn_width)
+    start = Subject(fresh, subject.family, dense)
+    whole = Structure(
+        now.layers, now.n_heads, now.ffn_width
+    )  # a bare base model has no head to be first-token-only for
+    start.carve(whole)
+    here, there = (model.get_input_embeddings().weight.shape for model in (subject.module, fresh))
+    if here != there:
+        raise NotApplicable(f"refit starts from {there[0]} word pieces, the model has {here[0]}; put vocab after it")
+    subject.module.base_model.load_state_dict(fresh.state_dict(), strict=False)

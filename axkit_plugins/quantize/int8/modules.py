@@ -1,0 +1,157 @@
+"""Linear and embedding layers that hold int8 weights: plain tensors in safetensors, quantized kernels at run time."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from axkit.kit import input_grid, replace_module, to_int8, weight_matrix
+
+_NO_KERNEL = "none"  # in the place of a packed weight
+
+
+def kernel() -> str | None:
+    """The quantized engine of this PyTorch on this processor, or None."""
+    for engine in ("x86", "fbgemm", "onednn"):
+        if engine in torch.backends.quantized.supported_engines:
+            return engine
+    return None
+
+
+class Int8Linear(nn.Module):
+    """y = x W^T + b with int8 W (out, in), one float32 scale per output, float32 bias.
+
+    Args:
+        in_features: inputs.
+        out_features: outputs.
+        bias: whether there is one.
+        device: of the empty buffers.
+        static: inputs are quantized to a fixed range, with a scale and zero point that are stored; else to each call's.
+    """
+
+    weight: Tensor
+    scale: Tensor
+    bias: Tensor | None
+    input_scale: Tensor | None
+    input_zero: Tensor | None
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool, device: Any = None, static: bool = False
+    ) -> None:
+        super().__init__()
+        self.in_features, self.out_features = in_features, out_features
+        self.register_buffer("weight", torch.zeros(out_features, in_features, dtype=torch.int8, device=device))
+        self.register_buffer("scale", torch.ones(out_features, device=device))
+        self.register_buffer("bias", torch.zeros(out_features, device=device) if bias else None)
+        self.register_buffer("input_scale", torch.ones((), device=device) if static else None)
+        self.register_buffer("input_zero", torch.zeros((), dtype=torch.int32, device=device) if static else None)
+        self._packed: Any = None
+        self._input: tuple[float, int] | None = None  # the two as numbers
+
+    @classmethod
+    def from_float(cls, linear: Any, input_range: tuple[float, float] | None = None) -> Int8Linear:
+        """Quantize a linear layer or a Conv1D, for inputs of a fixed range (low, high) where one is given."""
+        weight = weight_matrix(linear)
+        made = cls(weight.shape[1], weight.shape[0], linear.bias is not None, static=input_range is not None)
+        if input_range is not None:
+            step, zero = input_grid(input_range)
+            made.input_scale, made.input_zero = torch.tensor(step), torch.tensor(zero, dtype=torch.int32)
+        made.weight, made.scale = to_int8(weight.contiguous())
+        if linear.bias is not None:
+            made.bias = linear.bias.detach().float().clone()
+        return made
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) -> (..., out). On other devices, and without a kernel, the products are computed in float32."""
+        if self._packed is None:
+            self._packed = self._pack()
+        if self._packed is _NO_KERNEL or x.device.type != "cpu" or not x.numel():
+            return self._in_float(x)
+        # at batch 1 a product takes some 20 us: no cast that does nothing, and the overload by name
+        given = x if x.dtype is torch.float32 else x.float()
+        y: Tensor
+        if self._input is not None:
+            fixed = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32.default
+            y = fixed(given, *self._input, self._packed)
+        else:
+            y = torch.ops.quantized.linear_dynamic.default(given, self._packed, False)
+        return y if given is x else y.to(x.dtype)
+
+    def _in_float(self, x: Tensor) -> Tensor:
+        if self._input is not None:
+            step, zero = self._input
+            x = ((x / step).round().add(zero).clamp(0, 255) - zero) * step
+        return nn.functional.linear(x, self.weight.to(x.dtype) * self.scale[:, None].to(x.dtype), self.bias)
+
+    def _pack(self) -> Any:
+        """What the kernel takes, made at the first call, and the fixed input range as numbers."""
+        if self.input_scale is not None:
+            self._input = (float(self.input_scale), int(self.input_zero))  # type: ignore[arg-type]  # both or none
+        engine = kernel()
+        if engine is None or not self.weight.numel() or self.weight.device.type != "cpu":
+            return _NO_KERNEL
+        torch.backends.quantized.engine = engine
+        zeros = torch.zeros(self.out_features, dtype=torch.long)
+        with warnings.catch_warnings():  # the tensor type is deprecated, the kernels are not; decision 0004
+            warnings.filterwarnings("ignore", message=".*quantized tensor creation functions", category=UserWarning)
+            quantized = torch._make_per_channel_quantized_tensor(self.weight, self.scale.double(), zeros, 0)
+        return torch.ops.quantized.linear_prepack(quantized, self.bias)
+
+    def _apply(self, *args: Any, **kwargs: Any) -> Any:
+        self._packed = None  # on another device there may be no kernel, and back here there is
+        return super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self._packed = self._input = None
+        super()._load_from_state_dict(*args, **kwargs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # the kernel's own layout is remade where it is needed
+        return {**self.__dict__, "_packed": None, "_input": None}
+
+    def extra_repr(self) -> str:
+        """Sizes, for print(model)."""
+        return f"in_features={self.in_features}, out_features={self.out_features}, int8"
+
+
+class Int8Embedding(nn.Module):
+    """A lookup table in int8 with one float32 scale per row."""
+
+    weight: Tensor
+    scale: Tensor
+
+    def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None, device: Any = None) -> None:
+        super().__init__()
+        self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
+        self.register_buffer("weight", torch.zeros(num_embeddings, embedding_dim, dtype=torch.int8, device=device))
+        self.register_buffer("scale", torch.ones(num_embeddings, device=device))
+
+    @classmethod
+    def from_float(cls, embedding: nn.Embedding) -> Int8Embedding:
+        """Quantize an embedding."""
+        made = cls(embedding.num_embeddings, embedding.embedding_dim, embedding.padding_idx)
+        made.weight, made.scale = to_int8(embedding.weight)
+        return made
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """(...) int -> (..., embedding_dim) float32."""
+        lookup = nn.functional.embedding
+        return lookup(ids, self.weight) * lookup(ids, self.scale.unsqueeze(-1))
+
+
+def restore(model: nn.Module, state: Mapping[str, Any]) -> None:
+    """Put empty int8 modules at the names that a pass's state lists."""
+    static = set(state.get("static", ()))  # no such list before there were fixed ranges
+    for name in state["linear"]:
+        linear: Any = model.get_submodule(name)
+        (rows, columns), device = weight_matrix(linear).shape, linear.weight.device
+        replace_module(model, name, Int8Linear(columns, rows, linear.bias is not None, device, name in static))
+    for name in state["embedding"]:
+        old: Any = model.get_submodule(name)
+        replace_module(
+            model, name, Int8Embedding(old.num_embeddings, old.embedding_dim, old.padding_idx, old.weight.device)
+        )
