@@ -17,6 +17,7 @@ from axkit.cli import listing
 from axkit.cli.terminal import leave_the_pipe, show_everything
 from axkit.ground import processes
 from axkit.ground.cpu import keep_primitives
+from axkit.ground.device import AUTO, CHOICE, Device
 from axkit.ground.errors import AxkitError, Interrupted, RecipeError, as_storage_error, full_disk
 from axkit.ground.figures import quantity
 from axkit.ground.signals import code_of, listening
@@ -31,6 +32,9 @@ _OVERRIDES = (
     click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Override, e.g. passes.0.epochs=1."),
     click.option("--model", help="Override the recipe's model."),
     click.option("--task", help="Override the recipe's task."),
+)
+_DEVICE = click.option(
+    "--device", default=AUTO, show_default=True, metavar="DEVICE", help=f"Where models compute: {CHOICE}."
 )
 
 
@@ -59,8 +63,16 @@ def cli() -> None:
 @click.option("--out", default="runs", show_default=True, help="Folder that gets the run folder NAME.")
 @click.option("--force", is_flag=True, help="Replace a run folder of the same name.")
 @click.option("--fresh", is_flag=True, help="Do not go on from stages that were finished earlier.")
+@_DEVICE
 def apply_command(
-    recipe: str, settings: tuple[str, ...], model: str | None, task: str | None, out: str, force: bool, fresh: bool
+    recipe: str,
+    settings: tuple[str, ...],
+    model: str | None,
+    task: str | None,
+    out: str,
+    force: bool,
+    fresh: bool,
+    device: str,
 ) -> None:
     """Run a recipe and write the run folder."""
     together = processes.current()  # torchrun starts several
@@ -68,7 +80,7 @@ def apply_command(
         click.echo(processes.note(), err=True)
     if together.is_main:
         click.echo(f"Checking {recipe}, its model and its data", err=True)  # a first use downloads the data
-    source = _source(recipe, settings, model, task)
+    source, where = _source(recipe, settings, model, task), Device.of(device)
     target = Path(out) / source.recipe.name
     if together.is_main:
         check_writable(target)
@@ -83,7 +95,7 @@ def apply_command(
     try:
         with in_turn(out, made.recipe.name, progress):
             _refuse_existing(target, force)  # again: it may have taken hours until it was our turn
-            run = apply(made, out, progress, fresh)
+            run = apply(made, out, progress, fresh, device=where)
             if together.is_main:
                 report, place = write_run_beside(run, target, replace=force)
     except KeyboardInterrupt as stopped:
@@ -140,6 +152,7 @@ def plan_command(recipe: str, settings: tuple[str, ...], model: str | None, task
 @click.option("--address", help="Of a Ray cluster: auto, ray://...; without, a Ray is started here.")
 @click.option("--workers", type=click.IntRange(1), help="Runs at a time on Ray.")
 @click.option("--retries", type=click.IntRange(0), help="Of a run whose process was killed, on Ray.  [default: 2]")
+@_DEVICE
 def sweep_command(
     recipes: tuple[str, ...],
     tasks: tuple[str, ...],
@@ -149,6 +162,7 @@ def sweep_command(
     out: str,
     force: bool,
     on: str,
+    device: str,
     **of_ray: Any,
 ) -> None:
     """Run recipes x tasks x seeds, and compare them."""
@@ -158,7 +172,7 @@ def sweep_command(
     runner = runner_of(on, {name: value for name, value in of_ray.items() if value is not None})
     click.echo("Checking every combination, its model and its data", err=True)
     settings = (*settings, *((f"model={json.dumps(model)}",) if model else ()))
-    outcomes = sweep(Wanted(recipes, tasks, seeds, settings, out), runner, Shown(), force)
+    outcomes = sweep(Wanted(recipes, tasks, seeds, settings, out, device), runner, Shown(), force)
     click.echo(f"Written to {Path(out)} (sweep.md, sweep.json, a plot per task).")
     fault = failure(outcomes)
     if fault:

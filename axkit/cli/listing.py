@@ -18,6 +18,7 @@ from axkit.contract.passes import Pass, PassConfig, Workload, way_to_install
 from axkit.ground import fence, registry
 from axkit.ground.errors import PluginError
 from axkit.ground.figures import quantity
+from axkit.ground.target import DEFAULT
 from axkit.run.control import foreseen as foreseen_of
 from axkit.run.planning import Plan
 from axkit.tasks.labels.shown import shortened, shown_labels, shown_rows
@@ -108,7 +109,7 @@ def workload(plan: Plan) -> Workload | None:
     limits = [plan.model_config.get(name) for name in ("max_position_embeddings", "n_positions")]
     tokens = min([tokens, *(limit for limit in limits if isinstance(limit, int) and limit > 0)])
     rows: dict[str, int] = {name: len(split) for name, split in plan.rows.splits.items()}
-    return Workload(rows, tokens, spec.kind == "question_answering", layers, hidden, width)
+    return Workload(rows, tokens, spec.kind == "question_answering", layers, hidden, width, plan.recipe.target)
 
 
 def show_plan(plan: Plan, console: Console) -> None:
@@ -124,6 +125,8 @@ def show_plan(plan: Plan, console: Console) -> None:
         highlight=False,
         markup=False,
     )
+    if recipe.target != DEFAULT:
+        console.print(f"target {recipe.target.told()}", highlight=False, markup=False)
     for line in shown_rows(plan.task.spec, rows):
         console.print(f"row    {line}", highlight=False, markup=False)
     for name, counts in shown_labels(plan.task.spec, rows).items():

@@ -14,6 +14,7 @@ from axkit.contract.result import Result
 from axkit.contract.tools import Tools
 from axkit.contract.traits import FLOAT_WEIGHTS, TORCH_MODULE, Trait
 from axkit.ground.errors import NotApplicable
+from axkit.ground.target import DEFAULT, Target
 
 if TYPE_CHECKING:
     from axkit.anatomy.family import Family
@@ -55,6 +56,7 @@ class Workload:
         layers: of the model as it comes, counted once where they are shared.
         hidden: values per token between layers.
         ffn_width: feed-forward neurons per layer.
+        target: what the result is made for.
     """
 
     rows: Mapping[str, int]
@@ -63,6 +65,7 @@ class Workload:
     layers: int
     hidden: int
     ffn_width: int
+    target: Target = DEFAULT
 
 
 class Pass(ABC, Generic[C]):
@@ -82,6 +85,8 @@ class Pass(ABC, Generic[C]):
         extra: the extra of the distribution that brings its optional packages.
         packages: the importable names of those packages.
         install: how to get them, where the extra alone does not bring them all.
+        targets: kinds of device that what it makes can run on, such as "cpu"; None: on all.
+        elsewhere: what to take for the others, as half a sentence: "bf16, or int8_bnb for 8 bits".
         paper: the source of the method.
         purpose: what one takes it for, half a sentence.
     """
@@ -95,6 +100,8 @@ class Pass(ABC, Generic[C]):
     extra: ClassVar[str | None] = None
     packages: ClassVar[tuple[str, ...]] = ()
     install: ClassVar[str] = ""
+    targets: ClassVar[frozenset[str] | None] = None
+    elsewhere: ClassVar[str] = ""
     paper: ClassVar[str] = ""
     purpose: ClassVar[str] = ""
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from axkit.ground.device import CPU, Device
 from axkit.ground.errors import NotApplicable
 from axkit.ground.processes import Processes
 from axkit.ground.progress import Progress
+from axkit.ground.target import DEFAULT, Target
 
 if TYPE_CHECKING:
     from axkit.contract.subject import Subject
@@ -59,6 +61,10 @@ class Tools:
             checkpoints of a training; it is kept when the run is killed and removed when the stage is finished. What
             is found there was written by the same pass with the same settings on the same model and rows, perhaps not
             to its end. The processes of a run share it. None where nothing is kept.
+        device: where a pass may compute. The subject comes, and has to go, on the CPU: ``with
+            tools.device.holding(subject.module):`` lends it the device for a while. ``Split.evaluate`` follows the
+            model; who runs batches of his own moves them (``Batch.on``).
+        target: what the result is timed and cut for: device, dtype, rows at a time.
     """
 
     train: Split
@@ -74,6 +80,8 @@ class Tools:
     processes: Processes = field(default_factory=Processes)
     scratch: Path | None = None
     dense_search: Split | None = None
+    device: Device = CPU
+    target: Target = DEFAULT
 
     @property
     def dense_rows(self) -> Split:

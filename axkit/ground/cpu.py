@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 _CPUINFO = Path("/proc/cpuinfo")
-_GPU = Path("/proc/driver/nvidia")
 _BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # x86, x86, Arm
 _KERNELS = ("avx", "amx", "fma", "f16c", "sse4", "asimd", "sve", "sme", "bf16", "i8mm")
 _PRIMITIVES = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
@@ -27,15 +26,20 @@ def keep_primitives() -> None:
     os.environ.setdefault(_PRIMITIVES, "16384")
 
 
+def bfloat16_is_off() -> bool:
+    """True with ``AXKIT_BFLOAT16=0`` in the environment, whatever the hardware can do."""
+    return os.environ.get(_OFF) == "0"
+
+
 def has_bfloat16() -> bool:
-    """True where matrix products in bfloat16 run in hardware; never with ``AXKIT_BFLOAT16=0`` in the environment."""
+    """True where the processor multiplies in bfloat16 in hardware; never with ``AXKIT_BFLOAT16=0`` in the environment.
+
+    Of another device than the processor :attr:`axkit.ground.device.Device.has_bfloat16` tells.
+    """
     import torch
 
-    if os.environ.get(_OFF) == "0":
+    if bfloat16_is_off():
         return False
-
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
     return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()) and onednn_takes_bfloat16()
 
 
@@ -48,9 +52,9 @@ def onednn_takes_bfloat16() -> bool:
 
 def expects_bfloat16() -> bool | None:
     """:func:`has_bfloat16` foretold without torch, for plans; None where the processor's own list does not tell all."""
-    if os.environ.get(_OFF) == "0":
+    if bfloat16_is_off():
         return False
-    if _GPU.exists() or any(name in os.environ for name in _CAPS):
+    if any(name in os.environ for name in _CAPS):
         return None
     try:
         lines = _CPUINFO.read_text(encoding="utf-8").splitlines()
@@ -63,10 +67,14 @@ def expects_bfloat16() -> bool | None:
     return None
 
 
-def machine_key(processes: int = 1) -> str:
-    """Of what changes the last bits of a result without being part of the job: threads, processes, kernels.
+def machine_key(processes: int = 1, device: str = "cpu") -> str:
+    """Of what changes the last bits of a result without being part of the job: threads, processes, kernels, device.
 
     torch, oneDNN and MKL choose their kernels by the processor's instructions, and cut work up by the threads.
+
+    Args:
+        processes: of the run.
+        device: what it computes on (``Device.title``): the kind of GPU, not which of several alike.
     """
     import torch
 
@@ -77,7 +85,7 @@ def machine_key(processes: int = 1) -> str:
         "bfloat16": has_bfloat16(),
         "onednn": torch.backends.mkldnn.enabled,
         "float32": torch.get_float32_matmul_precision(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "",
+        "device": device,
         "processor": _kernels(),
         "settings": {name: os.environ[name] for name in sorted(os.environ) if _chooses_kernels(name)},
     }

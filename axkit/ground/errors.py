@@ -61,6 +61,10 @@ class CheckpointError(AxkitError):
     """A model folder that cannot be loaded, or is not safe to load."""
 
 
+class DeviceError(AxkitError):
+    """A device that is not there, or whose memory is full."""
+
+
 class StorageError(AxkitError):
     """The disk refused a write; what was finished before it stays."""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from axkit.anatomy.surgery import dense_structure
 from axkit.contract.subject import Subject
+from axkit.ground.device import AUTO, Device, exact_floats
 from axkit.ground.errors import NotApplicable, storing
 from axkit.ground.processes import Processes, current
 from axkit.ground.progress import Progress, Silent
@@ -58,6 +59,7 @@ def apply(
     progress: Progress | None = None,
     fresh: bool = False,
     stages: str | Path | None = None,
+    device: str | Device = AUTO,
 ) -> Run:
     """Run a recipe.
 
@@ -68,6 +70,8 @@ def apply(
         fresh: do not use finished stages.
         stages: a folder instead of ``runs/.stages`` that other runs use too, perhaps at the same time: what one has
             finished the others reuse, and nothing is dropped from it.
+        device: where passes compute: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. What the result is timed and cut for
+            is the recipe's ``target``.
 
     Raises:
         AxkitError: bad input, or a folder that cannot be written, told before anything is read; finished stages stay.
@@ -75,15 +79,17 @@ def apply(
     from axkit.ground.cpu import machine_key
 
     processes, told = current(), progress or Silent()
+    where = device if isinstance(device, Device) else Device.of(device)
     root = Path(stages) if stages else stages_of(runs, name_of(recipe))
     if processes.is_main:
         check_writable(root / "stage")
     made = recipe if isinstance(recipe, Plan) else plan(recipe)
-    store = StageStore(root, bool(stages), machine_key(processes.count), told)
+    made.recipe.target.here()  # before anything is read: what is not there cannot be timed
+    store = StageStore(root, bool(stages), machine_key(processes.count, where.title), told)
     made.read()
     turn = store.in_turn() if processes.is_main else nullcontext()
-    with turn, storing(root, full_only=True):
-        return _Engine(made, store, told, processes, fresh).run()
+    with turn, storing(root, full_only=True), exact_floats(where):
+        return _Engine(made, store, told, processes, fresh, where).run()
 
 
 @contextmanager
@@ -108,10 +114,18 @@ def stages_of(runs: str | Path, name: str) -> Path:
 
 
 class _Engine:
-    def __init__(self, made: Plan, store: StageStore, progress: Progress, processes: Processes, fresh: bool) -> None:
+    def __init__(
+        self,
+        made: Plan,
+        store: StageStore,
+        progress: Progress,
+        processes: Processes,
+        fresh: bool,
+        device: Device,
+    ) -> None:
         self.start = time.perf_counter()
         self.plan, self.progress, self.fresh = made, progress, fresh
-        self.store = store
+        self.store, self.device = store, device
         self.kind = KINDS[made.task.spec.kind]
         self.used: set[str] = set()
         self.made: set[Path] = set()  # in this call: fresh enough for its control
@@ -156,7 +170,7 @@ class _Engine:
         if not self.processes.largest(int(asked.plan is not None)):  # the process that measured decides for all
             return asked.to_json()
         self.progress.say("Control: the same training without the cuts")
-        other = _Engine(found.plan, self.store, self.progress, self.processes, self.fresh)
+        other = _Engine(found.plan, self.store, self.progress, self.processes, self.fresh, self.device)
         other.used, other.made = self.used, self.made
         try:
             subject = other.walk()
@@ -164,7 +178,8 @@ class _Engine:
             return Control(why=f"the training does not apply without the cuts ({error})").to_json()
         if compared is None:
             return {}
-        figures = beside_control(subject.module, other.bench.splits["test"], compared)
+        with self.bench.scoring(subject):
+            figures = beside_control(subject.module, other.bench.splits["test"], compared)
         return {**found.to_json(), **figures, "wall_s": time.perf_counter() - other.start}
 
     def _load(self) -> None:
@@ -176,7 +191,7 @@ class _Engine:
         module = open_for_task(made.model_folder, self.kind, outputs, rows.label_names, made.recipe.seed)
         fit_padding(module, tokenizer, made.family)
         limit = token_limit(tokenizer, module.config, made.family)
-        self.bench = Workbench(made, tokenizer, limit, self.progress, self.processes)
+        self.bench = Workbench(made, tokenizer, limit, self.progress, self.processes, self.device)
         self.dense_test = self.bench.splits["test"]
         self.about = {
             "recipe": made.recipe.name,
@@ -263,7 +278,10 @@ class _Engine:
         self.progress.say("Measuring on the test split, which nothing has seen")
         labels = self.plan.rows.splits["train"].labels
         tests = (self.dense_test, self.bench.splits["test"])
-        return compare(self.bench.dense.module, subject.module, *tests, labels, self.progress)
+        models = self.bench.dense.module, subject.module
+        with self.bench.scoring(self.bench.dense, subject):
+            answers = [test.evaluate(model, progress=self.progress) for model, test in zip(models, tests, strict=True)]
+        return compare(*models, *tests, answers, labels, self.progress)
 
     def _summary(self, compared: Compared) -> dict[str, Any]:
         assert self.dense_search is not None, "set before or by the leading passes"
@@ -283,6 +301,7 @@ class _Engine:
             "wall_s": here + reused,
             "wall_this_run_s": here,
             "peak_memory_bytes": measure.peak_memory_bytes(),
+            **({"peak_device_memory_bytes": peak} if (peak := self.device.peak_bytes()) else {}),
             "processes": self.processes.count,
             "rows": {name: len(split) for name, split in self.bench.splits.items()},
             "rows_truncated": {name: split.at_limit for name, split in self.bench.splits.items()},

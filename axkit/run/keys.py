@@ -51,6 +51,7 @@ def stage_keys(plan: Plan, seed: int | None = None) -> list[str]:
             list(plan.rows.label_names),
             plan.task.spec.model_dump(exclude=_WHERE),
             plan.recipe.seed if seed is None else seed,
+            plan.recipe.target.model_dump(),
         )
     ]
     for step in plan.steps:

@@ -28,6 +28,19 @@ def check_order(source: Source, steps: Sequence[PlannedStep], faults: list[str])
             ended.setdefault(trait, step)
 
 
+def check_target(source: Source, steps: Sequence[PlannedStep], faults: list[str]) -> None:
+    """Refuse a pass whose result cannot run where the recipe's target says."""
+    target = source.recipe.target
+    for step in steps:
+        served = step.runner.targets
+        if served is not None and target.kind not in served:
+            way_out = f"take {step.runner.elsewhere}" if step.runner.elsewhere else "leave it out"
+            faults.append(
+                f"{source.place(('passes', step.index, 'pass'))}: what '{step.name}' makes runs on "
+                f"{' and '.join(sorted(served))} alone, and the target is {target.device}; {way_out}"
+            )
+
+
 def baseline_of(steps: Sequence[PlannedStep]) -> int:
     """How many leading steps make the dense model: they train, and learn nothing from it."""
     count = 0

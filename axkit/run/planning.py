@@ -18,7 +18,7 @@ from axkit.ground import fence, registry
 from axkit.ground.errors import AxkitError, RecipeError
 from axkit.ground.plain.tree import Location
 from axkit.ground.wording import fault_sentence
-from axkit.run.order import baseline_of, check_order
+from axkit.run.order import baseline_of, check_order, check_target
 from axkit.run.recipe import Budget, Recipe, Source
 from axkit.run.steps import PlannedStep
 from axkit.tasks.labels.head import Head, head_of
@@ -107,6 +107,7 @@ def plan(recipe: Recipe | Source) -> Plan:
         faults.append(f"{source.place(('model',))}: {error}")
     steps = [_step(source, index, faults) for index in range(len(source.recipe.passes))]
     planned = tuple(step for step in steps if step is not None)
+    check_target(source, planned, faults)
     check_order(source, planned, faults)
     if faults or task is None:
         raise RecipeError(faults)

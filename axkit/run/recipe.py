@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from axkit.ground.errors import RecipeError, shown
 from axkit.ground.plain.files import read_file
 from axkit.ground.plain.tree import DEEPEST, Location, parse
+from axkit.ground.target import DEFAULT, Target
 from axkit.ground.wording import fault_sentence
 from axkit.tasks.samples import Samples
 
@@ -55,6 +56,7 @@ class Recipe(_Frozen):
         samples: rows to use of each split.
         control: whether the same training without the cuts is run and measured too (``axkit/run/control.py``); auto:
             where the result is better than the dense model by more than chance.
+        target: what the result is timed and cut for.
         passes: applied in order.
     """
 
@@ -65,6 +67,7 @@ class Recipe(_Frozen):
     seed: int = Field(42, ge=0, lt=2**31)
     samples: Samples = Samples()
     control: Literal["auto", True, False] = "auto"
+    target: Target = DEFAULT
     passes: Annotated[tuple[Step, ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)] = Field(
         min_length=1
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from axkit.contract.result import Result
 from axkit.contract.subject import Subject, TrailStep
 from axkit.contract.tools import Journal, Tools
 from axkit.ground import fence
+from axkit.ground.device import CPU, Device, device_of, enough_memory
 from axkit.ground.processes import Processes
 from axkit.ground.progress import Progress
 from axkit.measure import speed as measure
@@ -23,6 +25,7 @@ from axkit.run.steps import PlannedStep
 from axkit.tasks.kinds.known import KINDS
 from axkit.tasks.split import Split
 
+_WAY = "give a smaller batch_size, or lower samples or max_length"
 STAGE_ROUNDS = 3  # of the interleaved timing after each stage; the final comparison takes measure.ROUNDS
 
 
@@ -44,6 +47,10 @@ class Standing:
         return cls(record["metric_search"], record["loss_search_nats"])
 
 
+def _serves(targets: frozenset[str] | None, device: Device) -> bool:
+    return targets is None or device.kind in targets
+
+
 class Workbench:
     """What the stages of a run share.
 
@@ -55,10 +62,14 @@ class Workbench:
         dense: the model that the run is measured against; None until there is one.
         dense_search: the search rows as its tokenizer makes them, which is the one that the run starts with.
         memo: what passes leave for later ones (``Tools.memo``).
+        device: where passes compute.
     """
 
-    def __init__(self, plan: Plan, tokenizer: Any, limit: int, progress: Progress, processes: Processes) -> None:
+    def __init__(
+        self, plan: Plan, tokenizer: Any, limit: int, progress: Progress, processes: Processes, device: Device
+    ) -> None:
         self.plan, self.limit, self.progress, self.processes = plan, limit, progress, processes
+        self.device = device
         self.dense: Subject | None = None
         self.memo: dict[str, Any] = {}
         self.tokenize(tokenizer)
@@ -75,8 +86,20 @@ class Workbench:
 
     def on_search(self, subject: Subject) -> Standing:
         """How a subject does on the search split."""
-        found = self.splits["search"].evaluate(subject.module, progress=self.progress)
+        with self.scoring(subject):
+            found = self.splits["search"].evaluate(subject.module, progress=self.progress)
         return Standing(found.score, found.loss)
+
+    @contextmanager
+    def scoring(self, *subjects: Subject) -> Iterator[None]:
+        """Models on the device while their answers are asked for; one that computes otherwise there stays away."""
+        served = {step.name: step.runner.targets for step in self.plan.steps}
+        there = [one for one in subjects if all(_serves(served.get(step.name), self.device) for step in one.trail)]
+        with (
+            enough_memory(self.device, "lower samples or max_length"),
+            self.device.holding(*(one.module for one in there)),
+        ):
+            yield
 
     def make(
         self, step: PlannedStep, subject: Subject, before: Standing | None, journal: Journal, scratch: Path
@@ -121,8 +144,10 @@ class Workbench:
         """What a pass gives back, held against its contract."""
         mark = contract.Mark.of(tools.teacher) if tools.teacher is not None else None
         learned = contract.learning(worked)
-        with fence.working(step.who):
+        with fence.working(step.who), enough_memory(self.device, _WAY):
             result = step.runner.apply(worked, step.config, tools)
+        if device_of(worked.module) != CPU:
+            worked.module.to(CPU.name)
         contract.hold(step.who, contract.result_faults(result))
         if mark is not None:
             contract.hold(step.who, mark.faults(tools.teacher))
@@ -145,6 +170,8 @@ class Workbench:
             memo=self.memo,
             processes=self.processes,
             scratch=scratch,
+            device=self.device,
+            target=self.plan.recipe.target,
         )
 
         runs: Counter[str] = Counter()
@@ -168,6 +195,7 @@ class Workbench:
             "structure": subject.structure.to_json(),
             **self._speed(subject),
             "peak_memory_bytes": measure.peak_memory_bytes(),
+            **({"peak_device_memory_bytes": peak} if (peak := self.device.peak_bytes()) else {}),
         }
 
     def _speed(self, subject: Subject) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,15 @@ class Compared:
     result: Evaluation
 
 
-def compare(dense: Any, result: Any, dense_test: Split, test: Split, train_labels: Any, progress: Progress) -> Compared:
+def compare(
+    dense: Any,
+    result: Any,
+    dense_test: Split,
+    test: Split,
+    answers: Sequence[Evaluation],
+    train_labels: Any,
+    progress: Progress,
+) -> Compared:
     """Quality with its uncertainty, size in values, and speed of two models.
 
     Args:
@@ -34,11 +43,11 @@ def compare(dense: Any, result: Any, dense_test: Split, test: Split, train_label
         result: what the recipe made of it.
         dense_test: rows that no decision used, as the dense model's tokenizer splits them.
         test: the same rows for the result; each is timed on its own.
+        answers: of the two, on these rows.
         train_labels: for the score of the most frequent label.
         progress: told what is going on.
     """
-    before = dense_test.evaluate(dense, progress=progress)
-    after = test.evaluate(result, progress=progress)
+    before, after = answers
     figures: dict[str, Any] = {
         **quality(test, before, after),
         "metric_majority": certainty.majority_score(test, train_labels),

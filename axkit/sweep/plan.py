@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from axkit.ground.device import AUTO
 from axkit.ground.errors import AxkitError, RecipeError
 from axkit.run.control import control_of
 from axkit.run.keys import stage_keys, stage_names
@@ -30,6 +31,7 @@ class Wanted:
         seeds: empty: each recipe's own.
         settings: overrides of every recipe, ``path=value``.
         out: the sweep's folder.
+        device: where passes compute, as ``--device`` says it; each run finds it on its own machine.
     """
 
     recipes: Sequence[str]
@@ -37,6 +39,7 @@ class Wanted:
     seeds: Sequence[int] = ()
     settings: Sequence[str] = ()
     out: str = "runs/sweep"
+    device: str = AUTO
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class PlannedRun:
         store: the folder of stages that the sweep's runs share.
         key: of everything that goes into the run; a finished run with the same one is kept.
         stages: the names of its stage folders, the model as it comes first.
+        device: where its passes compute.
     """
 
     recipe: str
@@ -68,6 +72,7 @@ class PlannedRun:
     store: str
     key: str
     stages: tuple[str, ...]
+    device: str = AUTO
 
     @property
     def name(self) -> str:
@@ -165,6 +170,7 @@ def _plan_pair(recipe: str, task: _Task | None, wanted: Wanted) -> list[PlannedR
             store=str(Path(wanted.out) / STAGES),
             key=found[-1],
             stages=(*stage_names(made, found), *_of_control(made, seed)),
+            device=wanted.device,
         )
         for seed, found in keys.items()
     ]

@@ -85,7 +85,7 @@ def _make(run: PlannedRun, progress: Progress) -> None:
     from axkit.run.recipe import read_source
 
     source = read_source(run.text, run.label, run.overrides)
-    write_run(apply(source, progress=progress, stages=run.store), Path(run.folder))
+    write_run(apply(source, progress=progress, stages=run.store, device=run.device), Path(run.folder))
 
 
 def run_in_sequence(runs: Sequence[PlannedRun], progress: Progress, told: Callable[[Outcome], None]) -> list[Outcome]:

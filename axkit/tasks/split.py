@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from axkit.ground.device import Device, device_of, moved
 from axkit.ground.progress import Progress, Silent
 from axkit.tasks.kinds.base import Encoded, TaskKind
 from axkit.tasks.prepare import Job
@@ -31,6 +32,10 @@ class Batch:
     inputs: dict[str, Tensor]
     labels: Tensor
     rows: Any
+
+    def on(self, device: Device) -> Batch:
+        """The same rows with their inputs on a device; labels stay on the CPU, where answers are held against them."""
+        return self if device.is_cpu else Batch(moved(self.inputs, device), self.labels, self.rows)
 
     @property
     def is_padded(self) -> bool:
@@ -134,13 +139,13 @@ class Split:
 
     @torch.inference_mode()
     def evaluate(self, model: Any, size: int = 64, progress: Progress | None = None) -> Evaluation:
-        """Run the model, in eval mode, over all examples, in batches of ``size``."""
-        training, losses = model.training, np.zeros(len(self))
+        """Run the model, in eval mode and where it is, over all examples, in batches of ``size``."""
+        training, losses, device = model.training, np.zeros(len(self)), device_of(model)
         found: list[Any] = [None] * len(self)
         model.eval()
         batches = (progress or Silent()).track(self.batches(size), "evaluating", -(-len(self) // size))
         for batch in batches:
-            logits = self.kind.logits(model(**batch.inputs))
+            logits = self.kind.logits(model(**batch.on(device).inputs)).cpu()
             losses[batch.rows] = self.kind.losses(logits, batch.labels).double().numpy()
             for row, prediction in zip(batch.rows, self.kind.predictions(logits, batch.labels), strict=True):
                 found[row] = prediction
@@ -154,7 +159,9 @@ class Split:
     def heard(self, model: Any, voice: TaskKind, size: int = 16) -> list[Any]:
         """What a model in eval mode says of each example, as :meth:`TaskKind.said` needs it."""
         found: list[Any] = []
+        device = device_of(model)
         for start in range(0, len(self), size):
             batch = self.batch(range(start, min(start + size, len(self))))
-            found += voice.heard(self.kind.logits(model(**batch.inputs)), batch.labels)
+            logits = self.kind.logits(model(**batch.on(device).inputs)).cpu()
+            found += voice.heard(logits, batch.labels)
         return found

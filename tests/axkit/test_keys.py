@@ -135,6 +135,7 @@ def test_threads_processes_and_kernels_are_of_the_machine(monkeypatch):
     one = machine_key()
     assert machine_key() == one
     assert machine_key(2) != one
+    assert machine_key(device="NVIDIA H100") != one
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
     assert machine_key() != one
     monkeypatch.undo()

@@ -61,7 +61,6 @@ def test_the_plan_says_where_it_would_be_slower(tmp_path, monkeypatch):
     for name in ("AXKIT_BFLOAT16", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("axkit.ground.cpu._CPUINFO", flags)
-    monkeypatch.setattr("axkit.ground.cpu._GPU", tmp_path / "no gpu")
     assert expects_bfloat16() is None
     assert Bf16().foresee(Bf16.Config()) == ""
     flags.write_text("model name : x\nflags\t\t: fpu avx512f avx512_bf16 amx_tile\n")

@@ -26,6 +26,8 @@ class Int8(Pass[Int8Config]):
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, FULL_PRECISION})
     ends = frozenset({FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION})
     holds_budget = "max_drop"
+    targets = frozenset({"cpu"})  # elsewhere its weights are expanded at each call
+    elsewhere = "bf16, or int8_bnb for 8 bits"
     paper = "Zafrir et al. 2019, Q8BERT, arXiv 1910.06188 (dynamic quantization, section 4)"
 
     def apply(self, subject: Subject, config: Int8Config, tools: Tools) -> Result:
