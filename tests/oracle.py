@@ -29,6 +29,7 @@ PATHS = {
     "xlm-roberta": _BERT,
     "deberta-v2": _BERT,
     "gpt2": {"layers": "h", "core": "attn", "attention_out": "attn.c_proj", "ffn_out": "mlp.c_proj"},
+    "mpnet": _BERT | {"core": "attention.attn", "attention_out": "attention.attn.o"},
     "modernbert": {"layers": "layers", "core": "attn", "attention_out": "attn.Wo", "ffn_out": "mlp.Wo"},
     "vit": {"layers": "layers", "core": "attention", "attention_out": "attention.o_proj", "ffn_out": "mlp.fc2"},
     "distilbert": {
@@ -92,7 +93,7 @@ class Masks:
         hidden = model.config.hidden_size if model_type != "distilbert" else model.config.dim
         self.size, self.n = hidden // heads, len(layers)
         self.cores = [layer.get_submodule(paths["core"]) for layer in layers]
-        if model_type == "deberta-v2":
+        if model_type in ("deberta-v2", "mpnet"):
             for core in self.cores:
                 core.dropout = _Probabilities(core.dropout)
             self.cores = [core.dropout for core in self.cores]

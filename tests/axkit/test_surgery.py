@@ -191,7 +191,7 @@ def test_first_token_only_is_refused_where_the_head_reads_more(family):
         carve(model, family, now, Structure(now.layers, now.n_heads, now.ffn_width, True))
 
 
-def testhard_attention_survives_a_change_of_the_attention_implementation(family):
+def test_hard_attention_survives_a_change_of_the_attention_implementation(family):
     subject = tiny_subject(family)
     subject.carve(subject.structure.change(0, hard_k=3))
     batch = tiny_split(8, family=family).batch(range(8))
@@ -201,7 +201,7 @@ def testhard_attention_survives_a_change_of_the_attention_implementation(family)
         assert (subject.module(**batch.inputs).logits - before).abs().max() < 1e-5
 
 
-def testhard_attention_keeps_k_probabilities_not_renormalised():
+def test_hard_attention_keeps_k_probabilities_not_renormalised():
     from axkit.anatomy.modules import hard_attention
 
     torch.manual_seed(0)
@@ -256,3 +256,14 @@ def test_what_is_removed_from_a_shared_layer_is_removed_wherever_it_is_computed(
     subject.layers[0].attention_out.register_forward_hook(lambda _, args, __: seen.append(args[0].shape[-1]))
     subject.module(**tiny_split(4).batch(range(4)).inputs)
     assert seen == [16, 16, 16]
+
+
+def test_what_a_family_cannot_lose_is_refused_by_name():
+    limits = {"heads": "its heads are one", "neurons": "its neurons are one"}
+    subject = tiny_subject(family_of("bert").model_copy(update={"limits": limits}))
+    dense = subject.structure
+    with pytest.raises(NotApplicable, match="cannot lose single heads: its heads are one; remove whole blocks"):
+        subject.carve(dense.without_heads(1, [0]))
+    with pytest.raises(NotApplicable, match="cannot lose single neurons: its neurons are one; remove whole blocks"):
+        subject.carve(dense.without_neurons(1, [0]))
+    subject.carve(dense.without_attention(1).without_ffn(1))
