@@ -32,10 +32,11 @@ class Mend(Pass[MendConfig]):
 
     def apply(self, subject: Subject, config: MendConfig, tools: Tools) -> Result:
         """Mend in place."""
-        from axkit.kit import Calibration, dense_like, mend_model
+        from axkit.kit import Calibration, mend_model
 
         calibration = Calibration(tools.train, config.rows)
-        before, after = mend_model(subject, dense_like(subject, tools.teacher), calibration)
+        assert tools.teacher is not None, "planned: the pass needs a teacher"
+        before, after = mend_model(subject, tools.teacher, calibration)
         note = "" if before > 0 else "Nothing was cut: there is nothing to mend."
         facts = {"rows": float(calibration.rows), "missed_before_ratio": before, "missed_after_ratio": after}
         return Result(facts=facts, note=note)

@@ -19,7 +19,7 @@ from axkit.ground.quiet import quiet
 from axkit.run.order import check_order
 from axkit.run.planning import plan
 from axkit.run.recipe import read_source
-from axkit.testing import logits_of, reload, tiny, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
+from axkit.testing import lend, logits_of, reload, tiny, tiny_split, tiny_subject, tiny_tokenizer
 
 WAYS_OUT = ("put '", "leave one of the two out", "leave the pass out", "use ", "keep ", "skip ")
 
@@ -62,13 +62,13 @@ def applied(step, subject, tools):
     if result.tokenizer is not None:
         search = tiny_split(40, 2, result.tokenizer)
         train = tiny_split(40, 1, result.tokenizer)
-        tools = dataclasses.replace(tools, tokenizer=result.tokenizer, search=search, train=train)
+        tools = dataclasses.replace(tools, reader=result.tokenizer, search=search, train=train)
     now = logits_of(worked.module, tools.search)
     assert torch.isfinite(now).all()
     same = worked.structure == subject.structure and result.state is None and result.tokenizer is None
     if same and torch.equal(now.float(), before.float()):
         assert result.note, "it did nothing, and does not say so"
-    again = reload(worked, tools.tokenizer)
+    again = reload(worked, tools.reader)
     assert (logits_of(again.module, tools.search) - now).abs().max() <= 1e-5
     assert again.structure == worked.structure
     assert again.structure.is_within(subject.structure)
@@ -83,7 +83,7 @@ def after(place):
     def made(name):
         dense = tiny_subject(family_of("bert"))
         folder = place / "first" / name
-        tools = dataclasses.replace(tiny_tools(folder, dense.module), model_folder=str(place / "model"))
+        tools = dataclasses.replace(lend(folder, dense.module), model_folder=str(place / "model"))
         return applied(planned(name)[0], dense, tools)
 
     return made
@@ -98,7 +98,7 @@ def test_pair(first, second, place, after, tmp_path):
         check_refusal(error, first)
         return
     subject, tools = after(first)
-    lent = dataclasses.replace(tools, journal=tiny_tools(tmp_path).journal)
+    lent = dataclasses.replace(tools, journal=lend(tmp_path).journal)
     before = logits_of(subject.module, tools.search)
     try:
         applied(step, subject, lent)

@@ -15,8 +15,8 @@ from rich.table import Table
 
 from axkit.checkpoint.sources import count_parameters
 from axkit.contract.passes import Pass, PassConfig, Workload, way_to_install
+from axkit.contract.registered import load_pass
 from axkit.ground import fence, registry
-from axkit.ground.errors import PluginError
 from axkit.ground.figures import quantity
 from axkit.ground.target import DEFAULT
 from axkit.run.control import foreseen as foreseen_of
@@ -60,12 +60,9 @@ def show_pass(name: str, console: Console) -> None:
     Raises:
         PluginError: unknown, or it fails to import.
     """
-    entry = registry.entries(registry.PASSES).get(name)
-    if entry is None:
-        raise PluginError(registry.unknown(registry.PASSES, name))
-    pass_class: type[Pass[Any]] = entry.load_as(Pass, "a subclass of axkit.Pass")
-    with fence.answering(entry.who, "cannot be described", entry.is_ours):
-        _show_pass(entry, pass_class, console)
+    found = load_pass(name)
+    with fence.answering(found.entry.who, "cannot be described", found.entry.is_ours):
+        _show_pass(found.entry, found.pass_class, console)
 
 
 def _show_pass(entry: registry.Entry, pass_class: type[Pass[Any]], console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from axkit.ground.target import DEFAULT, Target
 
 if TYPE_CHECKING:
     from axkit.contract.subject import Subject
+    from axkit.contract.teacher import Teacher
     from axkit.tasks.split import Split
 
 
@@ -42,20 +44,21 @@ class Journal(Protocol):
 class Tools:
     """Lent to a pass for one ``apply``; never stored.
 
-    There is no test split here: nothing that a pass decides can have seen it.
+    What stands behind a word is lent only where the pass's ``needs`` (or ``needs_of``) has that word: using it without
+    is a PluginError. There is no test split here: nothing that a pass decides can have seen it.
 
     Attributes:
-        train: rows to fit on.
-        search: rows held out of train, to decide on.
-        teacher: the dense model of the run, in eval mode; None until there is one.
-        dense_search: the search rows as the dense model's own tokenizer makes them (see ``dense_rows``).
-        tokenizer: the model's.
+        train: rows to fit on ("train").
+        search: rows held out of train, to decide on ("search").
+        teacher: the dense model of the run, in eval mode, a Subject with its own reader ("teacher" or "dense"); None
+            until there is one.
+        reader: what makes the model's inputs, the subject's: a tokenizer, or an image reader.
         model_folder: where the run's model came from: config, safetensors, tokenizer (``refit`` starts from it).
         seed: of the recipe.
         progress: bars and lines for a person.
         journal: of this stage.
         memo: lives as long as the run: what a pass leaves here may spare a later one work; nobody may need it.
-        run: runs the pass that a setting of this one names (:class:`InnerStep`) on a subject; returns its facts.
+        run: runs the pass that a setting of this one names (``InnerStep``) on a subject; returns its facts.
         processes: this one, or those started together by ``torchrun``.
         scratch: a folder of this stage alone, for what the pass wants to find again after an interruption, such as
             checkpoints of a training; it is kept when the run is killed and removed when the stage is finished. What
@@ -65,12 +68,13 @@ class Tools:
             tools.device.holding(subject.module):`` lends it the device for a while. ``Split.evaluate`` follows the
             model; who runs batches of his own moves them (``Batch.on``).
         target: what the result is timed and cut for: device, dtype, rows at a time.
+        dense_search: the search rows as the dense model's reader makes them; see ``dense_rows``.
     """
 
     train: Split
     search: Split
-    teacher: Any | None
-    tokenizer: Any
+    teacher: Teacher | None
+    reader: Any
     model_folder: str
     seed: int
     progress: Progress
@@ -87,3 +91,13 @@ class Tools:
     def dense_rows(self) -> Split:
         """The search rows to score and time the dense model on: an earlier pass may have changed the model's ids."""
         return self.search if self.dense_search is None else self.dense_search
+
+    @property
+    def tokenizer(self) -> Any:
+        """The former name of ``reader``."""
+        warnings.warn(
+            "tools.tokenizer is tools.reader now, and the subject's own: use subject.reader",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.reader

@@ -130,12 +130,6 @@ def refit(subject: Subject, layer: int, what: What, found: Projection, kept: Seq
     return repaired.error
 
 
-def dense_like(subject: Subject, module: Any) -> Subject:
-    """The run's dense model, such as ``Tools.teacher``, as a subject of the same family."""
-    now = subject.structure
-    return Subject(module, subject.family, Structure.dense(len(now.layers), now.n_heads, now.ffn_width))
-
-
 def mend_model(subject: Subject, dense: Subject, calibration: Calibration) -> tuple[float, float]:
     """Refit every block of a model that was cut before; its structure stays.
 

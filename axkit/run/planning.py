@@ -13,8 +13,10 @@ from pydantic import ValidationError
 
 from axkit.anatomy.family import Family, family_of
 from axkit.checkpoint import sources as models
-from axkit.contract.passes import InnerStep, Pass, refuse_if_missing
-from axkit.ground import fence, registry
+from axkit.contract.lending import check_words
+from axkit.contract.passes import InnerStep, refuse_if_missing
+from axkit.contract.registered import Registered, load_pass
+from axkit.ground import fence
 from axkit.ground.errors import AxkitError, RecipeError
 from axkit.ground.plain.tree import Location
 from axkit.ground.wording import fault_sentence
@@ -131,20 +133,14 @@ def _planned(
     budget: Budget | None,
     faults: list[str],
 ) -> PlannedStep | None:
-    known = registry.entries(registry.PASSES)
-    if name not in known:
-        where = source.place((*at, "pass"))
-        faults.append(f"{where}: {registry.unknown(registry.PASSES, name)}")
-        return None
-    entry = known[name]
     try:
-        pass_class: type[Pass[Any]] = entry.load_as(Pass, "a subclass of axkit.Pass")
-        with fence.answering(entry.who, "cannot be planned", entry.is_ours, passing=(ValidationError,)):
-            step = _configured(index, entry, pass_class, settings, budget)
+        loaded = load_pass(name)
+        with fence.answering(loaded.entry.who, "cannot be planned", loaded.entry.is_ours, passing=(ValidationError,)):
+            step = _configured(index, loaded, settings, budget)
     except ValidationError as error:
         for fault in error.errors():
             where = source.place((*at, *fault["loc"]))
-            faults.append(fault_sentence(fault, pass_class.Config, where, f"pass '{name}'"))
+            faults.append(fault_sentence(fault, loaded.pass_class.Config, where, f"pass '{name}'"))
         return None
     except AxkitError as error:
         faults.append(f"{source.place((*at, 'pass'))}: {error}")
@@ -163,19 +159,19 @@ def _planned(
     return replace(step, inner=inner)
 
 
-def _configured(
-    index: int, entry: registry.Entry, pass_class: type[Pass[Any]], settings: Mapping[str, Any], budget: Budget | None
-) -> PlannedStep:
+def _configured(index: int, loaded: Registered, settings: Mapping[str, Any], budget: Budget | None) -> PlannedStep:
     """The step without what it runs itself; asks the class all that planning will ask of it."""
-    refuse_if_missing(entry.name, pass_class, entry.distribution)
-    own = pass_class.holds_budget
+    entry = loaded.entry
+    refuse_if_missing(entry.name, loaded.pass_class, entry.distribution)
+    own = loaded.pass_class.holds_budget
     if budget is not None and own is not None and settings.get(own) is None:
         settings = {**settings, own: budget.max_drop}
-    config = pass_class.Config.model_validate(settings)
-    step = PlannedStep(index, entry.name, entry.distribution, pass_class(), config, budget)
+    ready = loaded.with_settings(settings)
+    step = PlannedStep(index, entry.name, entry.distribution, ready.runner, ready.config, budget)
     for named in (step.requires, step.needs, step.runner.ends):
         if not isinstance(named, frozenset | set) or not all(isinstance(one, str) for one in named):
             raise TypeError(f"needs, requires and ends are sets of words, not {named!r}")
+    check_words(step.who, step.own_needs)
     return step
 
 

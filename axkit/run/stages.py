@@ -6,12 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from axkit.contract.lending import lent
 from axkit.contract.result import Result
 from axkit.contract.subject import Subject, TrailStep
+from axkit.contract.teacher import Teacher
 from axkit.contract.tools import Journal, Tools
 from axkit.ground import fence
 from axkit.ground.device import CPU, Device, device_of, enough_memory
@@ -122,7 +124,7 @@ class Workbench:
         start = time.perf_counter()
         torch.manual_seed(self.plan.recipe.seed + step.index)
         worked = subject.copy()
-        result = self._held(step, worked, self._tools(step, journal, scratch))
+        result = self._held(step, worked, self._lend(step, journal, scratch))
         seconds = time.perf_counter() - start
         worked.module.eval()
         worked.passed(TrailStep(step.name, step.distribution, config, result.state, result.facts))
@@ -142,7 +144,8 @@ class Workbench:
 
     def _held(self, step: PlannedStep, worked: Subject, tools: Tools) -> Result:
         """What a pass gives back, held against its contract."""
-        mark = contract.Mark.of(tools.teacher) if tools.teacher is not None else None
+        dense = self.dense.module if self.dense is not None and step.needs_dense else None  # else it is not lent
+        mark = None if dense is None else contract.Mark.of(dense)
         learned = contract.learning(worked)
         with fence.working(step.who), enough_memory(self.device, _WAY):
             result = step.runner.apply(worked, step.config, tools)
@@ -150,42 +153,43 @@ class Workbench:
             worked.module.to(CPU.name)
         contract.hold(step.who, contract.result_faults(result))
         if mark is not None:
-            contract.hold(step.who, mark.faults(tools.teacher))
+            contract.hold(step.who, mark.faults(dense))
         contract.hold(step.who, contract.subject_faults(worked, step.runner, learned))
         if result.state is None:
             contract.hold(step.who, contract.structure_faults(worked))
         return result
 
-    def _tools(self, step: PlannedStep, journal: Journal, scratch: Path) -> Tools:
-        tools = Tools(
+    def _lend(self, step: PlannedStep, journal: Journal, scratch: Path) -> Tools:
+        """What a pass is lent; the passes that it runs itself are lent what they declare."""
+        runs: Counter[str] = Counter()
+
+        def run(subject: Subject, setting: str) -> Mapping[str, float]:
+            inner = step.inner_of(setting)
+            runs[setting] += 1
+            tools = self._lend(inner, journal, scratch / f"{setting}-{runs[setting]}")
+            with fence.working(inner.who):
+                result = inner.runner.apply(subject, inner.config, tools)
+            contract.hold(inner.who, contract.result_faults(result))
+            return result.facts
+
+        everything = Tools(
             train=self.splits["train"],
             search=self.splits["search"],
-            teacher=self.dense.module if self.dense is not None else None,
+            teacher=Teacher.of(self.dense) if self.dense is not None else None,
             dense_search=self.dense_search,
-            tokenizer=self.tokenizer,
+            reader=self.tokenizer,
             model_folder=str(self.plan.model_folder),
             seed=self.plan.recipe.seed,
             progress=self.progress,
             journal=journal,
             memo=self.memo,
+            run=run,
             processes=self.processes,
             scratch=scratch,
             device=self.device,
             target=self.plan.recipe.target,
         )
-
-        runs: Counter[str] = Counter()
-
-        def run(subject: Subject, setting: str) -> Mapping[str, float]:
-            inner = step.inner[setting]
-            runs[setting] += 1
-            place = scratch / f"{setting}-{runs[setting]}"
-            with fence.working(inner.who):
-                result = inner.runner.apply(subject, inner.config, replace(tools, scratch=place))
-            contract.hold(inner.who, contract.result_faults(result))
-            return result.facts
-
-        return replace(tools, run=run)
+        return lent(everything, step.who, step.own_needs)
 
     def _measured(self, subject: Subject, after: Standing) -> dict[str, Any]:
         return {

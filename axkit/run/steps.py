@@ -9,6 +9,7 @@ from typing import Any
 from axkit.contract.passes import Pass, PassConfig, Workload
 from axkit.contract.traits import TEACHER_TOKENS, Trait
 from axkit.ground import fence
+from axkit.ground.errors import PluginError, shown
 from axkit.run.recipe import Budget
 
 _DENSE = frozenset({"teacher", "dense"})  # both need that there is a dense model
@@ -59,9 +60,24 @@ class PlannedStep:
         return self.runner.requires.union(tokens, *(one.runner.requires for one in self.inner.values()))
 
     @property
+    def own_needs(self) -> frozenset[str]:
+        """What the pass itself is lent, under its settings."""
+        return frozenset(self.runner.needs_of(self.config))
+
+    @property
     def needs(self) -> frozenset[str]:
         """Of the pass and of those that it runs, under their settings."""
-        return self.runner.needs_of(self.config).union(*(one.needs for one in self.inner.values()))
+        return self.own_needs.union(*(one.needs for one in self.inner.values()))
+
+    def inner_of(self, setting: str) -> PlannedStep:
+        """The pass that a setting names, for ``Tools.run``.
+
+        Raises:
+            PluginError: it names none.
+        """
+        if setting not in self.inner:
+            raise PluginError(f"{self.who} runs its setting '{shown(setting)}', which names no pass here; ask it first")
+        return self.inner[setting]
 
     @property
     def needs_dense(self) -> bool:

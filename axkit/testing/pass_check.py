@@ -19,7 +19,7 @@ from axkit.ground.errors import NotApplicable
 from axkit.ground.quiet import quiet
 from axkit.run import obligations as contract
 from axkit.tasks.split import Split
-from axkit.testing.lent import tiny_tools
+from axkit.testing.lent import ROWS, lend
 from axkit.testing.looks import TOLERANCE, logits_of, reload, say
 from axkit.testing.tiny import tiny_split, tiny_subject
 
@@ -47,8 +47,8 @@ def check_pass(pass_class: type[Pass[Any]], family: str | Family, name: str | No
         dense = tiny_subject(known)
         with quiet():
             dense.module.save_pretrained(scratch)
-        tools = tiny_tools(Path(scratch), teacher=dense.module, family=known)
-        before = logits_of(dense.module, tools.search)
+        tools = lend(Path(scratch), dense, family=known, to=(runner, config))
+        before = logits_of(dense.module, tiny_split(ROWS, 2, tools.reader, known))
         subject = dense.copy()
         mark, learned = contract.Mark.of(dense.module), contract.learning(subject)
         result = runner.apply(subject, config, tools)
@@ -59,8 +59,8 @@ def check_pass(pass_class: type[Pass[Any]], family: str | Family, name: str | No
         say(not faults, f"the pass {'; '.join(faults)}")
         subject.module.eval()
         say(subject.structure.is_within(dense.structure), "the structure has what the dense model never had")
-        tokenizer = result.tokenizer or tools.tokenizer
-        search = tiny_split(len(tools.search), 2, tokenizer, known)
+        tokenizer = result.tokenizer or tools.reader
+        search = tiny_split(ROWS, 2, tokenizer, known)
         step = TrailStep(name or pass_class.__name__, "test", config.model_dump(), result.state, result.facts)
         subject.passed(step)
         after = logits_of(subject.module, search)
@@ -73,7 +73,7 @@ def check_pass(pass_class: type[Pass[Any]], family: str | Family, name: str | No
         say(again.structure == subject.structure, "the structure changed on its way through a folder")
         if result.state is not None:
             _check_carved_after(runner, subject, tokenizer, search)
-            fresh = tiny_tools(Path(scratch) / "carved", teacher=dense.module, family=known)
+            fresh = lend(Path(scratch) / "carved", dense, family=known, to=(runner, config))
             _check_carved_before(runner, config, step, dense, fresh)
     return subject
 
@@ -105,8 +105,8 @@ def _check_carved_before(runner: Pass[Any], config: Any, step: TrailStep, dense:
         return
     subject.module.eval()
     subject.passed(replace(step, state=result.state))
-    tokenizer = result.tokenizer or tools.tokenizer
-    search = tiny_split(len(tools.search), 2, tokenizer, dense.family)
+    tokenizer = result.tokenizer or tools.reader
+    search = tiny_split(ROWS, 2, tokenizer, dense.family)
     after = logits_of(subject.module, search)
     try:
         gap = float((logits_of(reload(subject, tokenizer).module, search) - after).abs().max())

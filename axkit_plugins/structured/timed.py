@@ -44,9 +44,10 @@ class _Timing:
         probe.carve(structure)
         ratio, tools = 0.0, self.tools
         if tools.processes.is_main:  # the others wait, and all go by what it found
+            assert tools.teacher is not None, "planned: speed is measured beside the dense model"
             ratio = relative_speed(
                 probe.module.eval(),
-                tools.teacher,
+                tools.teacher.module,
                 tools.search,
                 self.config.timed_rows,
                 other_split=tools.dense_rows,

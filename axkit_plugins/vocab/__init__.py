@@ -48,8 +48,8 @@ class Vocab(Pass[VocabConfig]):
 
         shrink.check_words(subject.module)
         counts = shrink.count_ids(tools.train, tools.search)
-        tokenizer, kept = shrink.smaller_tokenizer(tools.tokenizer, counts, config.min_count, config.spell)
-        shrink.check_padding(subject.module, tools.tokenizer, kept)
+        tokenizer, kept = shrink.smaller_tokenizer(tools.reader, counts, config.min_count, config.spell)
+        shrink.check_padding(subject.module, tools.reader, kept)
         rows = shrink.keep_rows(subject.module, kept)
         facts = {"word_pieces_before": float(rows), "word_pieces_after": float(len(kept))}
         if rows == len(kept):

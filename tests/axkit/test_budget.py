@@ -18,7 +18,7 @@ from axkit.ground.errors import NotApplicable
 from axkit.ground.processes import Processes
 from axkit.measure import certainty
 from axkit.measure import speed as measure
-from axkit.testing import tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
+from axkit.testing import lend, tiny_split, tiny_subject, tiny_tokenizer
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def steady(monkeypatch):
 
 def made(family, tmp_path, **settings):
     subject = tiny_subject(family, 1)
-    tools = tiny_tools(tmp_path, teacher=tiny_subject(family, 1).module, rows=40)
+    tools = lend(tmp_path, teacher=tiny_subject(family, 1).module, rows=40)
     config = AxformerPrune.Config(objective="budget", **{"max_drop": 100.0, "criterion": "calibrated_loss"} | settings)
     return subject, tools, AxformerPrune().apply(subject, config, tools)
 
@@ -56,7 +56,7 @@ def test_what_one_round_timed_holds_in_the_next(tmp_path):
     """Also when the first layer has shrunk in between."""
     family = family_of("bert")
     teacher = tiny_subject(family, 1).module
-    tools = tiny_tools(tmp_path, teacher=teacher, rows=40)
+    tools = lend(tmp_path, teacher=teacher, rows=40)
     ledger = Ledger(tools)
 
     def carved(structure):
@@ -103,7 +103,7 @@ class Unsteady:
 
 
 def resumable(folder, lines=()):
-    tools = tiny_tools(folder, teacher=tiny_subject(family_of("bert"), 1).module, rows=40)
+    tools = lend(folder, teacher=tiny_subject(family_of("bert"), 1).module, rows=40)
     for line in lines:
         tools.journal.write(**line)
 
@@ -183,13 +183,13 @@ def test_the_dense_model_is_scored_and_timed_on_its_own_ids(tmp_path, monkeypatc
     """After a pass that changed the ids; asked with the new ones it would answer something else."""
     family = family_of("bert")
     dense, subject = tiny_subject(family, 1), tiny_subject(family, 1)
-    tools = tiny_tools(tmp_path, teacher=dense.module, rows=40)
+    tools = lend(tmp_path, teacher=dense.module, rows=40)
     new = renumbered(subject)
     split = tiny_split(40, 2, new)
     assert split.evaluate(subject.module).loss == pytest.approx(tools.search.evaluate(dense.module).loss, abs=1e-6)
     own = tools.search.evaluate(dense.module)
     assert abs(split.evaluate(dense.module).loss - own.loss) > 1e-3, "the new ids mean something else to it"
-    lent = dataclasses.replace(tools, search=split, tokenizer=new, dense_search=tools.search)
+    lent = dataclasses.replace(tools, search=split, reader=new, dense_search=tools.search)
     asked = []
     embeddings = dense.module.get_input_embeddings()
     embeddings.register_forward_pre_hook(lambda module, args: asked.append(args[0].clone()))
@@ -214,7 +214,7 @@ class Second(Processes):
 
 
 def test_a_process_that_does_not_write_goes_by_what_the_first_one_timed(tmp_path):
-    tools = dataclasses.replace(tiny_tools(tmp_path), processes=Second())
+    tools = dataclasses.replace(lend(tmp_path), processes=Second())
     ledger = Ledger(tools)
     assert ledger.ratios(["a", "b"], lambda: pytest.fail("timed here, too")) == [0.25, 0.25]
     ledger.took(element="x")
@@ -239,7 +239,7 @@ def test_targets_and_objective_go_together():
 
 
 def test_the_bound_of_a_drop_is_above_the_drop(tmp_path):
-    tools = tiny_tools(tmp_path, rows=40)
+    tools = lend(tmp_path, rows=40)
     one, other = (tools.search.evaluate(tiny_subject(family_of("bert"), seed).module) for seed in (0, 1))
     drop = one.score - other.score
     assert certainty.drop_bound(tools.search, one, other, 0.95) >= drop

@@ -57,8 +57,10 @@ class _Liar(_Nothing):
 class _Meddler(_Nothing):
     """Changes the dense model that it was lent."""
 
+    needs = frozenset({"teacher"})
+
     def apply(self, subject, config, tools):
-        tools.teacher.classifier.bias.data += 1
+        tools.teacher.module.classifier.bias.data += 1
         return Result(note="meddled")
 
 

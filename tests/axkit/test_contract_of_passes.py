@@ -173,16 +173,18 @@ import axkit
 from axkit import Pass, PassConfig, Result
 
 class Odd(Pass[PassConfig]):
+    needs = frozenset({"dense"})
+
     def apply(self, subject, config, tools):
 """
 SAID = {
     "return None": (2, "pass 'odd' of axkit_odd 0.3 returned None from apply"),
     "subject.module.classifier.weight.data[0] = float('nan'); return Result()": (2, "left weights that are no finite"),
-    "tools.teacher.classifier.weight.data += 1; return Result()": (
+    "tools.teacher.module.classifier.weight.data += 1; return Result()": (
         2,
         "changed the dense model, which it was only lent",
     ),
-    "tools.teacher.train(); return Result()": (2, "left the dense model in training mode"),
+    "tools.teacher.module.train(); return Result()": (2, "left the dense model in training mode"),
     "subject.structure = subject.structure.without_heads(0, [1]); return Result()": (
         2,
         "is not what its structure says",

@@ -17,7 +17,7 @@ from axkit.axformer.rule.guards import Confirm, NoGuard, PairedTest, gain_p_valu
 from axkit.axformer.rule.stakes import Stakes
 from axkit.axformer.screen.sheet import Screen
 from axkit.tasks.kinds.known import KINDS
-from axkit.testing import tiny_split, tiny_subject, tiny_tools
+from axkit.testing import lend, tiny_split, tiny_subject
 
 
 def test_confidence_alone_decides_nothing():
@@ -64,7 +64,7 @@ def test_the_metric_criterion_is_the_error():
 
 @pytest.mark.parametrize("criterion", ["calibrated_loss", "metric"])
 def test_other_criteria_search_and_carve(family, criterion, tmp_path):
-    subject, tools = tiny_subject(family, 1), tiny_tools(tmp_path, family=family)
+    subject, tools = tiny_subject(family, 1), lend(tmp_path, family=family)
     result = AxformerPrune().apply(subject, AxformerPrune.Config(criterion=criterion, vote=0.0), tools)
     assert result.facts["search_loss_after_nats"] <= result.facts["search_loss_before_nats"]
     assert any(line["accepted"] for line in tools.journal.read())
@@ -97,7 +97,7 @@ def test_p_value_of_a_gain_is_uniform_without_one():
 def test_a_guard_accepts_no_more_than_the_paper(plain_family, guard, tmp_path):
     counts = {}
     for name in ("none", guard):
-        tools = tiny_tools(tmp_path / name, family=plain_family)
+        tools = lend(tmp_path / name, family=plain_family)
         AxformerPrune().apply(tiny_subject(plain_family, 1), AxformerPrune.Config(guard=name, vote=0.0), tools)
         counts[name] = [line["accepted"] for line in tools.journal.read()].count(True)
     assert counts[guard] <= counts["none"]
@@ -106,7 +106,7 @@ def test_a_guard_accepts_no_more_than_the_paper(plain_family, guard, tmp_path):
 def test_cached_states_past_the_limit_go_to_a_file_with_the_same_decisions(family, tmp_path):
     found, facts = [], []
     for gib in (1.0, 0.0):
-        subject, tools = tiny_subject(family, 1), tiny_tools(tmp_path / str(gib), family=family)
+        subject, tools = tiny_subject(family, 1), lend(tmp_path / str(gib), family=family)
         facts.append(AxformerPrune().apply(subject, AxformerPrune.Config(cache_gib=gib, vote=0.2), tools).facts)
         found.append(tools.journal.read())
     for one, other in zip(*found, strict=True):
@@ -145,7 +145,7 @@ def test_screening_changes_no_decision(family, tmp_path, monkeypatch):
     monkeypatch.setattr("axkit.axformer.screen.evaluate.has_bfloat16", lambda: True)
     found, screened = [], 0
     for screening in ("none", "auto"):
-        tools = tiny_tools(tmp_path / screening, rows=300, family=family)
+        tools = lend(tmp_path / screening, rows=300, family=family)
         config = AxformerPrune.Config(screening=screening, vote=0.2)
         AxformerPrune().apply(tiny_subject(family, 2), config, tools)
         lines = tools.journal.read()
@@ -162,7 +162,7 @@ def test_a_screen_in_vain_changes_no_decision(family, promises, tmp_path, monkey
     monkeypatch.setattr("axkit.axformer.screen.evaluate.Evaluator._promises", lambda *_: promises)
     found = []
     for screening in ("none", "auto"):
-        tools = tiny_tools(tmp_path / screening, rows=300, family=family)
+        tools = lend(tmp_path / screening, rows=300, family=family)
         HardAttention().apply(tiny_subject(family, 2), HardAttention.Config(screening=screening, k=4), tools)
         found.append(tools.journal.read())
     for one, other in zip(*found, strict=True):
@@ -202,7 +202,7 @@ def test_a_near_miss_is_certain_where_bfloat16_leaves_no_doubt():
 
 
 def test_k_can_be_a_list_tried_in_order(family, tmp_path):
-    subject, tools = tiny_subject(family, 1), tiny_tools(tmp_path, family=family)
+    subject, tools = tiny_subject(family, 1), lend(tmp_path, family=family)
     HardAttention().apply(subject, HardAttention.Config(k=[6, 3, 0.5], vote=0.2), tools)
     lines = tools.journal.read()
     assert [line["element"] for line in lines[:3]] == ["hard/0/k/6", "hard/0/k/3", "hard/0/k/0.5"]
@@ -219,7 +219,7 @@ def test_a_share_keeps_that_share_of_each_length(name, tmp_path):
     """A padded batch and single rows agree, and each row is what the oracle has with its own K."""
     family = family_of(name)
     subject = tiny_subject(family, 1)
-    split = tiny_tools(tmp_path, family=family).search
+    split = lend(tmp_path, family=family).search
     subject.carve(subject.structure.change(1, hard_k=0.4))
     batch = split.batch([0, 1, 2, 3])
     with torch.inference_mode():
@@ -236,7 +236,7 @@ def test_the_second_phase_decides_as_the_oracle_does(family, tmp_path):
     from dataclasses import replace
 
     subject = tiny_subject(family, 1)
-    one, two = (tiny_tools(tmp_path / n, family=family) for n in "12")
+    one, two = (lend(tmp_path / n, family=family) for n in "12")
     two = replace(two, search=one.search)
     HardAttention().apply(subject, HardAttention.Config(k=4, vote=0.3), one)
     AxformerPrune().apply(subject, AxformerPrune.Config(vote=0.3), two)
@@ -250,7 +250,7 @@ def test_the_second_phase_decides_as_the_oracle_does(family, tmp_path):
 
 @pytest.mark.parametrize(("name", "side"), [("bert", "right"), ("gpt2", "left"), ("vit", None)])
 def test_a_batch_cut_from_padded_rows_is_the_split_s_own(name, side, tmp_path):
-    split = tiny_tools(tmp_path, family=family_of(name)).search
+    split = lend(tmp_path, family=family_of(name)).search
     if side:  # images are not padded
         split.tokenizer.padding_side = side
     padded = Padded(split)

@@ -47,7 +47,7 @@ from transformers import Trainer
 from axkit.anatomy.family import family_of
 from axkit.ground.errors import AxkitError
 from axkit.ground.processes import current
-from axkit.testing import tiny_subject, tiny_tools
+from axkit.testing import tiny_subject, lend
 from axkit_plugins.finetune import Finetune
 here, steps, compute = current(), 0, Trainer.training_step
 def step(*args, **kwargs):
@@ -57,7 +57,7 @@ def step(*args, **kwargs):
         os.kill(os.getpid(), 9)
     return compute(*args, **kwargs)
 Trainer.training_step = step
-tools = replace(tiny_tools(Path(sys.argv[1])), processes=here, scratch=None)
+tools = replace(lend(Path(sys.argv[1])), processes=here, scratch=None)
 try:
     Finetune().apply(tiny_subject(family_of("bert")), Finetune.Config(epochs=4, batch_size=8), tools)
 except AxkitError as error:
@@ -92,7 +92,7 @@ import torch
 from transformers import Trainer
 from axkit.anatomy.family import family_of
 from axkit.ground.processes import current
-from axkit.testing import tiny_subject, tiny_tools
+from axkit.testing import tiny_subject, lend
 from axkit_plugins.quantize.q8bert import Q8bert
 from axkit.kit.train import checkpoints, resume
 resume._COST, here, left, compute = 0, current(), int(sys.argv[2]), Trainer.training_step
@@ -104,7 +104,7 @@ def step(*args, **kwargs):
     return compute(*args, **kwargs)
 Trainer.training_step = step
 folder = Path(sys.argv[1])
-tools = replace(tiny_tools(folder), processes=here, scratch=folder / "kept")
+tools = replace(lend(folder), processes=here, scratch=folder / "kept")
 subject = tiny_subject(family_of("bert"))
 config = Q8bert.Config(epochs=3, batch_size=8, learning_rate=1e-3, checkpoint=1e-6)
 result = Q8bert().apply(subject, config, tools)

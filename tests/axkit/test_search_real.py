@@ -20,7 +20,7 @@ from axkit.tasks.samples import Samples
 from axkit.tasks.source.rows import load_rows
 from axkit.tasks.spec import resolve
 from axkit.tasks.split import Split
-from axkit.testing import tiny_tools
+from axkit.testing import lend
 
 K = 12
 
@@ -56,7 +56,7 @@ def test_decisions_on_the_embedded_model_equal_the_oracles(tmp_path):
 
     subject = Subject(model, family, structure)
     lent = {"train": splits["train"], "search": splits["search"], "tokenizer": tokenizer}
-    one, two = (replace(tiny_tools(tmp_path / name), **lent) for name in "12")
+    one, two = (replace(lend(tmp_path / name), **lent) for name in "12")
     HardAttention().apply(subject, HardAttention.Config(k=K, **rule), one)
     result = AxformerPrune().apply(subject, AxformerPrune.Config(**rule, groups=2), two)
     assert [(e["element"], e["accepted"]) for e in one.journal.read() + two.journal.read()] == hard + prune

@@ -23,7 +23,7 @@ from axkit.contract.passes import Workload
 from axkit.ground.errors import StorageError
 from axkit.run.planning import plan
 from axkit.run.recipe import load_source
-from axkit.testing import tiny_subject, tiny_tools
+from axkit.testing import lend, tiny_subject
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_no_room_is_one_sentence_and_nothing_stays(why, place, monkeypatch, tmp_
         monkeypatch.setattr(os, "posix_fallocate", full)
     else:
         monkeypatch.setattr("tempfile.mkstemp", lambda **_: full(0, 0, 0))
-    tools = tiny_tools(tmp_path)
+    tools = lend(tmp_path)
     with pytest.raises(StorageError, match=r"^no room for .* MiB of cached hidden states in .*AXKIT_TEMP, or raise"):
         HardAttention().apply(tiny_subject(family_of("bert")), HardAttention.Config(k=3, cache_gib=0), tools)
     assert not list(place.iterdir())
@@ -128,7 +128,7 @@ def test_the_plan_foresees_no_less_than_is_taken(runner, gib, place, tmp_path, m
     taken = []
     real = Shelf.empty
     monkeypatch.setattr(Shelf, "empty", lambda self, *shape: (taken.append((self, shape)), real(self, *shape))[1])
-    tools, subject = tiny_tools(tmp_path), tiny_subject(family_of("bert"), 1)
+    tools, subject = lend(tmp_path), tiny_subject(family_of("bert"), 1)
     limit = gib * 2**20
     settings = {"cache_gib": limit / 2**30} | ({"k": 3} if isinstance(runner, HardAttention) else {"vote": 0.2})
     runner.apply(subject, runner.Config(**settings), tools)

@@ -20,7 +20,7 @@ from axkit.ground.errors import CheckpointError
 from axkit.report.run_folder import write_run
 from axkit.run.recipe import read_source
 from axkit.runtimes.torch.folder import load_subject, save
-from axkit.testing import check_pass, logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
+from axkit.testing import check_pass, lend, logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer
 
 STRANGERS = {"gain": "Gain", "seal": "Seal", "ends_it": "EndsIt", "only_dense": "OnlyDense"}
 
@@ -60,7 +60,7 @@ def gained(subject, tmp_path):
 def quantized(subject, tmp_path):
     runner = registry.get(registry.PASSES, "int8")()
     config = runner.Config()
-    result = runner.apply(subject, config, tiny_tools(tmp_path))
+    result = runner.apply(subject, config, lend(tmp_path))
     subject.passed(TrailStep("int8", "test", config.model_dump(mode="json"), result.state, result.facts))
 
 

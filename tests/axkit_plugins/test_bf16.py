@@ -8,13 +8,13 @@ from transformers import AutoModelForSequenceClassification, pipeline
 
 from axkit.ground.cpu import expects_bfloat16, has_bfloat16
 from axkit.runtimes.torch.folder import save
-from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
+from axkit.testing import lend, logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer
 from axkit_plugins.bf16 import Bf16
 
 
 def converted(family, tmp_path, **settings):
     subject = tiny_subject(family)
-    return subject, Bf16().apply(subject, Bf16.Config(**settings), tiny_tools(tmp_path))
+    return subject, Bf16().apply(subject, Bf16.Config(**settings), lend(tmp_path))
 
 
 def test_half_the_bytes_and_close_logits(unlike_family, tmp_path):

@@ -13,7 +13,7 @@ from transformers.pytorch_utils import Conv1D
 from axkit.anatomy.family import family_of
 from axkit.kit import linear_names, weight_matrix
 from axkit.runtimes.torch.folder import load_subject, save
-from axkit.testing import logits_of, reload, tiny, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
+from axkit.testing import lend, logits_of, reload, tiny, tiny_split, tiny_subject, tiny_tokenizer
 from axkit_plugins.quantize.bnb import Int4Bnb, Int8Bnb
 
 bitsandbytes = pytest.importorskip("bitsandbytes")
@@ -29,7 +29,7 @@ def wide(unlike_family, monkeypatch):
 
 
 def run(pass_class, subject, tmp_path, **settings):
-    return pass_class().apply(subject, pass_class.Config(**settings), tiny_tools(tmp_path))
+    return pass_class().apply(subject, pass_class.Config(**settings), lend(tmp_path))
 
 
 @pytest.mark.parametrize(("pass_class", "settings"), PASSES)

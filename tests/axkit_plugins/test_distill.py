@@ -11,7 +11,7 @@ from axkit.anatomy.family import family_of
 from axkit.ground.errors import CheckpointError, NotApplicable
 from axkit.ground.quiet import quiet
 from axkit.run.recipe import read_source
-from axkit.testing import tiny_subject, tiny_tokenizer, tiny_tools
+from axkit.testing import lend, tiny_subject, tiny_tokenizer
 from axkit_plugins.distill import Distill
 
 
@@ -44,7 +44,7 @@ def hidden_distance(student, teacher, split):
 def distilled(family, tmp_path, structure=None, measure=distance, **settings):
     """A student with other weights than the teacher's: (what is measured before, after, subject, tools)."""
     teacher, subject = tiny_subject(family, 0).module, tiny_subject(family, 0)
-    tools = tiny_tools(tmp_path, teacher=teacher, rows=64)
+    tools = lend(tmp_path, teacher=teacher, rows=64)
     if structure is not None:
         subject.carve(structure(subject.structure))
     else:
@@ -93,7 +93,7 @@ def test_refusals(tmp_path):
     other = tiny_subject(family_of("bert")).module
     other.config.num_labels = 3
     with pytest.raises(NotApplicable, match="3 outputs"):
-        Distill().apply(tiny_subject(family_of("bert")), Distill.Config(), tiny_tools(tmp_path, teacher=other))
+        Distill().apply(tiny_subject(family_of("bert")), Distill.Config(), lend(tmp_path, teacher=other))
 
 
 def test_settings_of_the_map():
@@ -119,7 +119,7 @@ def test_a_deeper_teacher_from_the_hub(tmp_path, monkeypatch):
     teacher = kept_teacher(tmp_path / "teacher", num_hidden_layers=6)
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **_: str(tmp_path / name.split("/")[1]))
     subject = tiny_subject(family_of("bert"))
-    tools = tiny_tools(tmp_path, rows=64)
+    tools = lend(tmp_path, rows=64)
     before = distance(subject.module, teacher, tools.train)
     config = Distill.Config(
         teacher="someone/teacher", hidden=0.1, attention=0.1, epochs=6.0, learning_rate=2e-3, precision="float32"
@@ -144,18 +144,18 @@ def test_a_teacher_that_does_not_fit_is_refused(made, settings, error, words, tm
     kept_teacher(tmp_path / "teacher", **made)
     config = Distill.Config(teacher=str(tmp_path / "teacher"), **settings)
     with pytest.raises(error, match=words):
-        Distill().apply(tiny_subject(family_of("bert")), config, tiny_tools(tmp_path))
+        Distill().apply(tiny_subject(family_of("bert")), config, lend(tmp_path))
 
 
 def test_a_teacher_with_the_same_labels_answers_in_the_models_order(tmp_path):
     teacher = kept_teacher(tmp_path / "teacher", id2label={0: "POSITIVE", 1: "NEGATIVE"})
-    tools = tiny_tools(tmp_path)
-    ordered = open_subject(str(tmp_path / "teacher"), tools.tokenizer, tools.train.kind, ("negative", "positive"))
+    tools = lend(tmp_path)
+    ordered = open_subject(str(tmp_path / "teacher"), tools.reader, tools.train.kind, ("negative", "positive"))
     inputs = tools.train.batch([0, 1]).inputs
     assert torch.equal(ordered.module(**inputs).logits, teacher(**inputs).logits[:, [1, 0]])
     assert torch.equal(copy.deepcopy(ordered.module)(**inputs).logits, ordered.module(**inputs).logits)
     with pytest.raises(NotApplicable, match="has the labels POSITIVE, NEGATIVE, the model good, bad"):
-        open_subject(str(tmp_path / "teacher"), tools.tokenizer, tools.train.kind, ("good", "bad"))
+        open_subject(str(tmp_path / "teacher"), tools.reader, tools.train.kind, ("good", "bad"))
 
 
 def test_another_teacher_by_folder(tmp_path):
@@ -163,7 +163,7 @@ def test_another_teacher_by_folder(tmp_path):
     teacher = tiny_subject(family, 5).module
     with quiet():
         teacher.save_pretrained(tmp_path / "teacher")
-    tools = tiny_tools(tmp_path, teacher=tiny_subject(family, 0).module, rows=64)
+    tools = lend(tmp_path, teacher=tiny_subject(family, 0).module, rows=64)
     config = Distill.Config(teacher=str(tmp_path / "teacher"), epochs=6.0, learning_rate=2e-3, precision="float32")
     with pytest.raises(CheckpointError, match="tokenizer"):
         Distill().apply(tiny_subject(family), config, tools)

@@ -15,7 +15,7 @@ from axkit.tasks.kinds.known import KINDS
 from axkit.tasks.source.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
 from axkit.tasks.split import Split
-from axkit.testing import tiny_subject, tiny_tokenizer, tiny_tools
+from axkit.testing import lend, tiny_subject, tiny_tokenizer
 from axkit_plugins.distill import Distill
 
 
@@ -101,7 +101,7 @@ def test_other_kinds_of_task(kind, hidden, tmp_path):
     split = rows_of(kind)
     settings = {"head": split.kind.head, "num_labels": split.kind.outputs(("x", "y", "z"))}
     teacher, subject = (tiny_subject(family_of("distilbert"), seed, **settings) for seed in (0, 1))
-    tools = dataclasses.replace(tiny_tools(tmp_path, teacher=teacher.module), train=split)
+    tools = dataclasses.replace(lend(tmp_path, teacher=teacher.module), train=split)
 
     def apart():
         with torch.inference_mode():

@@ -10,7 +10,7 @@ import torch
 from axkit.anatomy.family import family_of
 from axkit.kit.train.layer_map import layer_map
 from axkit.kit.train.watching import Pairs
-from axkit.testing import logits_of, tiny_subject, tiny_tools
+from axkit.testing import lend, logits_of, tiny_subject
 from axkit_plugins.distill import Distill
 
 
@@ -18,12 +18,12 @@ from axkit_plugins.distill import Distill
 @pytest.mark.parametrize("name", ["bert", "distilbert", "gpt2", "modernbert"])
 def test_recorded_scores_are_those_that_attention_is_made_of(name, rows, tmp_path):
     subject = tiny_subject(family_of(name))
-    batch = tiny_tools(tmp_path).train.batch(rows)
+    batch = lend(tmp_path).train.batch(rows)
     pairs = Pairs(subject, subject, {0: 0, 2: 2}, hidden=True, attention=True)
-    before = logits_of(subject.module, tiny_tools(tmp_path).train)
+    before = logits_of(subject.module, lend(tmp_path).train)
     with torch.inference_mode(), pairs.watched("student") as seen:
         subject.module(**batch.inputs)
-    assert torch.equal(logits_of(subject.module, tiny_tools(tmp_path).train), before), "attention is as it was"
+    assert torch.equal(logits_of(subject.module, lend(tmp_path).train), before), "attention is as it was"
     subject.module.set_attn_implementation("eager")
     with torch.inference_mode():
         eager = subject.module(**batch.inputs, output_attentions=True, output_hidden_states=True)
@@ -45,7 +45,7 @@ def attention_gap(structure, tmp_path, name="bert", **settings):
     with torch.no_grad():
         for parameter in subject.module.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
-    tools = tiny_tools(tmp_path, teacher=teacher.module, rows=64)
+    tools = lend(tmp_path, teacher=teacher.module, rows=64)
     batch = tools.train.batch(range(32))
     layers = layer_map(subject.structure, teacher.structure, settings.get("layers"))
     pairs = Pairs(subject, teacher, layers, hidden=False, attention=True)
@@ -87,7 +87,7 @@ def test_layers_of_other_architectures(name, tmp_path):
     """One layer called many times; fused, in windows; images, which nothing pads."""
     family = family_of(name)
     subject, teacher = tiny_subject(family, 1), tiny_subject(family, 0)
-    tools = tiny_tools(tmp_path, teacher=teacher.module, rows=16, family=family)
+    tools = lend(tmp_path, teacher=teacher.module, rows=16, family=family)
     batch = tools.train.batch(range(16))
     pairs = Pairs(subject, teacher, layer_map(subject.structure, teacher.structure), hidden=True, attention=True)
     config = Distill.Config(soft=0.0, hidden=1.0, attention=1.0, epochs=6.0, learning_rate=2e-3, precision="float32")
@@ -111,7 +111,7 @@ def test_heads_are_compared_by_their_place_in_the_dense_model(tmp_path):
     family = family_of("bert")
     subject, teacher = tiny_subject(family), tiny_subject(family)
     subject.carve(subject.structure.without_heads(0, [0, 2]))  # the first layer reads the same in both
-    batch = tiny_tools(tmp_path).train.batch(range(8))
+    batch = lend(tmp_path).train.batch(range(8))
     pairs = Pairs(subject, teacher, {0: 0}, hidden=False, attention=True)
     assert pairs.heads[0].theirs == [1, 3]
     with torch.inference_mode(), pairs.watched("teacher") as theirs:
@@ -127,7 +127,7 @@ def test_a_student_of_every_second_layer_learns_from_the_layers_between(tmp_path
     for layers in (None, {0: 1, 2: 2}, {0: 0, 2: 1}):
         teacher, subject = (tiny_subject(family_of("bert"), 0) for _ in range(2))
         subject.carve(subject.structure.without_layer(1))
-        tools = tiny_tools(tmp_path / str(len(seen)), teacher=teacher.module, rows=32)
+        tools = lend(tmp_path / str(len(seen)), teacher=teacher.module, rows=32)
         config = Distill.Config(
             soft=0.0, hidden=1.0, layers=layers, epochs=2.0, batch_size=8, learning_rate=1e-3, precision="float32"
         )

@@ -14,12 +14,12 @@ from axkit.axformer.hard_attention import HardAttention
 from axkit.axformer.prune import AxformerPrune
 from axkit.contract.subject import Subject
 from axkit.ground.errors import NotApplicable
-from axkit.testing import logits_of, reload, tiny_model, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
+from axkit.testing import lend, logits_of, reload, tiny_model, tiny_split, tiny_subject, tiny_tokenizer
 from axkit_plugins.drop_layers import DropLayers
 
 
 def dropped(subject, tmp_path, **settings):
-    return DropLayers().apply(subject, DropLayers.Config(**settings), tiny_tools(tmp_path))
+    return DropLayers().apply(subject, DropLayers.Config(**settings), lend(tmp_path))
 
 
 def shorter(subject, keep):
@@ -101,10 +101,10 @@ def test_a_single_shared_layer_is_refused():
 def test_axformer_goes_on_with_the_layers_that_are_left(tmp_path, name, gone):
     subject = tiny_subject(family_of(name))
     dropped(subject, tmp_path, drop=[gone])
-    tools = tiny_tools(tmp_path / "hard", subject.copy().module, family=subject.family)
+    tools = lend(tmp_path / "hard", subject.copy().module, family=subject.family)
     HardAttention().apply(subject, HardAttention.Config(k=3, vote=0.0), tools)
     for config in ({"tolerance": 0.5}, {"objective": "budget", "size": 1.5, "max_drop": 100.0}):
-        tools = tiny_tools(tmp_path / str(len(config)), subject.copy().module, family=subject.family)
+        tools = lend(tmp_path / str(len(config)), subject.copy().module, family=subject.family)
         AxformerPrune().apply(subject, AxformerPrune.Config(**config), tools)
     assert not subject.structure.layers[gone].present
     split = tiny_split(family=subject.family)

@@ -7,7 +7,7 @@ import torch
 
 from axkit.anatomy.family import family_of
 from axkit.ground.quiet import quiet
-from axkit.testing import tiny_subject, tiny_tools
+from axkit.testing import lend, tiny_subject
 from axkit_plugins.finetune import Finetune
 
 
@@ -23,7 +23,7 @@ def train(family, tmp_path, structure=None, **settings):
     if structure:
         subject.carve(structure(subject.structure))
     before = copy.deepcopy(subject.module.state_dict())
-    result = Finetune().apply(subject, Finetune.Config(**({"epochs": 2.0} | settings)), tiny_tools(tmp_path))
+    result = Finetune().apply(subject, Finetune.Config(**({"epochs": 2.0} | settings)), lend(tmp_path))
     after = subject.module.state_dict()
     return subject, {n for n in after if not torch.equal(after[n], before[n])}, result
 
@@ -73,7 +73,7 @@ def test_refit_starts_from_the_pretrained_weights(family, tmp_path):
     structure = subject.structure.without_heads(0, [1]).without_ffn(1)
     subject.carve(structure), pretrained.carve(structure)
     config = Finetune.Config(epochs=1.0, learning_rate=1e-9, weight_decay=0.0, refit="pretrained")
-    Finetune().apply(subject, config, tiny_tools(tmp_path))
+    Finetune().apply(subject, config, lend(tmp_path))
     for name, tensor in pretrained.module.base_model.state_dict().items():
         if "pooler" not in name:
             torch.testing.assert_close(subject.module.base_model.state_dict()[name], tensor, atol=1e-6, rtol=0)

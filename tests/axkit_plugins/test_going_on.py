@@ -16,7 +16,7 @@ import torch
 from axkit.anatomy.family import family_of
 from axkit.ground.progress import Silent
 from axkit.kit.train import checkpoints, resume
-from axkit.testing import tiny_subject, tiny_tools
+from axkit.testing import lend, tiny_subject
 from axkit_plugins.distill import Distill
 from axkit_plugins.finetune import Finetune
 from axkit_plugins.quantize.q8bert import Q8bert
@@ -56,7 +56,7 @@ def trained(tmp_path, pass_class=Finetune, stop=None, scratch="kept", **settings
     """(weights by name, result, what was said) of a training that ends before step ``stop``, or does not."""
     family = family_of("bert")
     progress = Until(stop)
-    tools = tiny_tools(tmp_path, teacher=tiny_subject(family, 3).module)
+    tools = lend(tmp_path, teacher=tiny_subject(family, 3).module)
     tools = replace(tools, progress=progress, scratch=tmp_path / scratch if scratch else None)
     subject = tiny_subject(family)
     torch.rand(3)  # whatever else the process has drawn

@@ -12,7 +12,7 @@ from axkit.ground.errors import NotApplicable, RecipeError
 from axkit.kit import linear_names, stored_bits, weight_matrix
 from axkit.run.planning import plan
 from axkit.run.recipe import read_source
-from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
+from axkit.testing import lend, logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer
 from axkit_plugins.quantize.gptq import Gptq
 from axkit_plugins.quantize.gptq import model as gptq_model
 
@@ -34,7 +34,7 @@ def by_rounding(subject, names, config, tools):
 
 def run(subject, tmp_path, **settings):
     config = Gptq.Config(**({"group": 16} | settings))
-    result = Gptq().apply(subject, config, tiny_tools(tmp_path, family=subject.family))
+    result = Gptq().apply(subject, config, lend(tmp_path, family=subject.family))
     subject.trail = (*subject.trail, TrailStep("gptq", "test", config.model_dump(), result.state, result.facts))
     return result
 

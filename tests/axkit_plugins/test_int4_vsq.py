@@ -9,7 +9,7 @@ from transformers.pytorch_utils import Conv1D
 
 from axkit.contract.subject import TrailStep
 from axkit.kit import pack_nibbles, stored_bits, unpack_nibbles
-from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
+from axkit.testing import lend, logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer
 from axkit_plugins.quantize.int4_vsq import Int4Vsq
 from axkit_plugins.quantize.int4_vsq import numbers as vsq
 from axkit_plugins.quantize.int4_vsq.modules import VsqEmbedding, VsqLinear, fake_quantize
@@ -17,7 +17,7 @@ from axkit_plugins.quantize.int4_vsq.modules import VsqEmbedding, VsqLinear, fak
 
 def run(subject, tmp_path, **settings):
     config = Int4Vsq.Config(**settings)
-    result = Int4Vsq().apply(subject, config, tiny_tools(tmp_path))
+    result = Int4Vsq().apply(subject, config, lend(tmp_path))
     subject.trail = (TrailStep("int4_vsq", "test", config.model_dump(), result.state, result.facts),)
     return result
 

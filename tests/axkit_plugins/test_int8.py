@@ -13,7 +13,7 @@ from axkit.anatomy.family import family_of
 from axkit.contract.subject import TrailStep
 from axkit.kit import divergence, input_ranges, linear_names, linear_roles, to_int8, weight_bytes
 from axkit.tasks.kinds.known import KINDS
-from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
+from axkit.testing import lend, logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer
 from axkit_plugins.quantize.int8 import Int8
 from axkit_plugins.quantize.int8.modules import Int8Embedding, Int8Linear
 from axkit_plugins.quantize.int8.precisions import which_is_faster
@@ -70,7 +70,7 @@ def test_without_a_kernel_the_same_products_in_float(monkeypatch, input_range):
 
 def run(subject, tmp_path, **settings):
     config = Int8.Config(**settings)
-    result = Int8().apply(subject, config, tiny_tools(tmp_path, family=subject.family))
+    result = Int8().apply(subject, config, lend(tmp_path, family=subject.family))
     subject.trail = (*subject.trail, TrailStep("int8", "test", config.model_dump(), result.state, result.facts))
     return result
 
@@ -113,7 +113,7 @@ def test_static_scales_do_not_depend_on_the_batch(unlike_family, tmp_path):
 
 @pytest.mark.parametrize("how", ["percentile", "ema"])
 def test_ranges_enclose_most_inputs(unlike_family, tmp_path, how):
-    subject, tools = tiny_subject(unlike_family), tiny_tools(tmp_path)
+    subject, tools = tiny_subject(unlike_family), lend(tmp_path)
     layer = subject.layers[0]
     name = next(n for n, m in subject.module.named_modules() if m is layer.ffn_out)
     seen = []
@@ -206,7 +206,7 @@ def test_a_layer_with_an_outlier_stays_in_float(unlike_family, tmp_path):
         norm.weight[0] = 0.0  # ... of an input that is always zero
         if norm.bias is not None:
             norm.bias[0] = 0.0
-    tools = tiny_tools(tmp_path)
+    tools = lend(tmp_path)
     right = tools.search.evaluate(subject.module).predictions  # any answer that changes is a loss
     tools.search.labels = tools.search.golds = right
     config = Int8.Config(max_drop=10.0)
@@ -223,11 +223,11 @@ def test_a_layer_with_an_outlier_stays_in_float(unlike_family, tmp_path):
 
 def test_a_killed_bisection_goes_on_from_its_journal(plain_family, tmp_path, monkeypatch):
     dense = tiny_subject(plain_family)
-    right = tiny_tools(tmp_path).search.evaluate(dense.module).predictions
+    right = lend(tmp_path).search.evaluate(dense.module).predictions
     config = Int8.Config(max_drop=0.0)
 
     def run(folder, lines):
-        subject, tools = tiny_subject(plain_family), tiny_tools(folder)
+        subject, tools = tiny_subject(plain_family), lend(folder)
         tools.search.labels = tools.search.golds = right
         for line in lines:
             tools.journal.write(**line)

@@ -15,7 +15,7 @@ from axkit.axformer.prune import AxformerPrune
 from axkit.contract.subject import TrailStep
 from axkit.kit.ranges import KEY
 from axkit.run.recipe import read_source
-from axkit.testing import logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
+from axkit.testing import lend, logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer
 from axkit_plugins.quantize.int8 import Int8
 from axkit_plugins.quantize.int8.modules import Int8Linear
 from axkit_plugins.quantize.q8bert import Q8bert
@@ -62,7 +62,7 @@ def trained(family, tmp_path, **settings):
     subject = tiny_subject(family)
     before = {name: tensor.clone() for name, tensor in subject.module.state_dict().items()}
     config = Q8bert.Config(**({"epochs": 2.0, "learning_rate": 1e-3} | settings))
-    result = Q8bert().apply(subject, config, tiny_tools(tmp_path))
+    result = Q8bert().apply(subject, config, lend(tmp_path))
     subject.trail = (TrailStep("q8bert", "test", config.model_dump(), result.state, result.facts),)
     changed = {n for n, t in subject.module.state_dict().items() if not torch.equal(t, before[n])}
     return subject, changed, result
@@ -84,7 +84,7 @@ def test_int8_takes_the_learned_ranges_through_a_folder(unlike_family, tmp_path)
     again = reload(subject, tiny_tokenizer())
     split = tiny_split()
     assert torch.equal(logits_of(again.module, split), logits_of(subject.module, split))
-    tools = tiny_tools(tmp_path)
+    tools = lend(tmp_path)
     config = Int8.Config()
     done = Int8().apply(again, config, tools)
     assert done.facts["static_layers"] == (12 if unlike_family.fused_qkv else 18)
@@ -103,7 +103,7 @@ def test_a_search_decides_on_the_rounded_model(unlike_family, tmp_path):
     subject, _, result = trained(unlike_family, tmp_path)
     plain = {name: tensor.clone() for name, tensor in subject.module.state_dict().items()}
     rounded = rehearsed(subject)
-    split, tools = tiny_split(), tiny_tools(tmp_path)
+    split, tools = tiny_split(), lend(tmp_path)
     loss = tools.search.evaluate(rounded.module).loss
     assert loss == pytest.approx(result.facts["search_loss_rounded_nats"], rel=1e-4)
     found = AxformerPrune().apply(subject.copy(), AxformerPrune.Config(), tools)
@@ -119,7 +119,7 @@ def test_a_search_decides_on_the_rounded_model(unlike_family, tmp_path):
 
 def test_a_search_takes_the_latest_ranges_and_a_timed_one_none(plain_family, tmp_path):
     subject, _, _ = trained(plain_family, tmp_path)
-    first, rows = subject.trail[0], tiny_tools(tmp_path).search
+    first, rows = subject.trail[0], lend(tmp_path).search
     wider = {name: [4 * low, 4 * high] for name, (low, high) in first.state[KEY].items()}
     subject.trail = (first, replace(first, state={KEY: wider}))
     (hook,) = rehearsed(subject).layers[0].query._forward_pre_hooks.values()
@@ -137,9 +137,9 @@ def test_a_last_layer_of_one_token_is_rounded_too(plain_family, tmp_path):
     subject = tiny_subject(plain_family)
     subject.carve(replace(subject.structure, first_token_only=True))
     config = Q8bert.Config(epochs=2.0, learning_rate=1e-3)
-    result = Q8bert().apply(subject, config, tiny_tools(tmp_path))
+    result = Q8bert().apply(subject, config, lend(tmp_path))
     subject.trail = (TrailStep("q8bert", "test", config.model_dump(), result.state, result.facts),)
-    loss = tiny_tools(tmp_path).search.evaluate(rehearsed(subject).module).loss
+    loss = lend(tmp_path).search.evaluate(rehearsed(subject).module).loss
     assert result.facts["search_loss_rounded_nats"] == pytest.approx(loss, rel=1e-4)
 
 
@@ -149,7 +149,7 @@ def test_what_is_cut_from_a_rounded_model_still_rounds(plain_family, tmp_path):
     rounded = rehearsed(subject)
     for one in (subject, rounded):
         one.carve(then)
-    Int8().apply(subject, Int8.Config(), tiny_tools(tmp_path))
+    Int8().apply(subject, Int8.Config(), lend(tmp_path))
     # rows that are left keep their scale; where columns went a row may get a finer one
     for layer, role in ((0, "query"), (1, "ffn_in")):
         fake, int8 = getattr(rounded.layers[layer], role), getattr(subject.layers[layer], role)
@@ -162,8 +162,8 @@ def test_a_pruned_model_trains(unlike_family, tmp_path):
     subject = tiny_subject(unlike_family)
     n = subject.structure
     subject.carve(n.without_heads(0, range(4)).without_heads(1, [2]).without_neurons(1, range(24)).without_layer(2))
-    result = Q8bert().apply(subject, Q8bert.Config(epochs=1.0), tiny_tools(tmp_path))
-    done = Int8().apply(subject, Int8.Config(activations="static"), tiny_tools(tmp_path))
+    result = Q8bert().apply(subject, Q8bert.Config(epochs=1.0), lend(tmp_path))
+    done = Int8().apply(subject, Int8.Config(activations="static"), lend(tmp_path))
     assert result.facts["steps"] == 2
     assert done.facts["static_layers"] == done.facts["linear_layers"]
 

@@ -7,16 +7,16 @@ from pydantic import ValidationError
 
 from axkit.anatomy.family import family_of
 from axkit.ground.errors import NotApplicable
-from axkit.testing import logits_of, reload, tiny, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
+from axkit.testing import lend, logits_of, reload, tiny, tiny_split, tiny_subject, tiny_tokenizer
 from axkit_plugins.structured import Structured, parts, score
 
 
 def run(subject, tmp_path, **settings):
-    return Structured().apply(subject, Structured.Config(**settings), tiny_tools(tmp_path))
+    return Structured().apply(subject, Structured.Config(**settings), lend(tmp_path))
 
 
 def scores(subject, tmp_path, **settings):
-    return score.score(subject, Structured.Config(**({"ratio": 0.3} | settings)), tiny_tools(tmp_path))
+    return score.score(subject, Structured.Config(**({"ratio": 0.3} | settings)), lend(tmp_path))
 
 
 def test_magnitude_is_the_sum_of_squared_weights_of_all_that_is_coupled(plain_family, tmp_path):
@@ -55,7 +55,7 @@ def test_what_cannot_be_followed_is_refused_when_planned(name, settings):
 def test_gradient_importances_by_hand(plain_family, tmp_path, importance):
     subject = tiny_subject(plain_family)
     found = scores(subject, tmp_path, importance=importance)
-    layer, train = subject.layers[0], tiny_tools(tmp_path).train
+    layer, train = subject.layers[0], lend(tmp_path).train
     weights = [layer.ffn_in.weight, layer.ffn_out.weight]
     gradients = []
     for row in range(len(train)):
@@ -125,7 +125,7 @@ def test_a_speed_up_is_measured_and_no_more_goes_than_it_needs(tmp_path, monkeyp
     timed = []
     monkeypatch.setattr("axkit_plugins.structured.timed.relative_speed", ratio)
     subject, dense = (tiny_subject(family_of("distilbert")) for _ in range(2))
-    tools = tiny_tools(tmp_path, dense.module)
+    tools = lend(tmp_path, dense.module)
     config = Structured.Config(speedup=1.5, what="neurons", importance="magnitude", timed_rows=1)
     result = Structured().apply(subject, config, tools)
     assert 46 <= sum(len(layer.neurons) for layer in subject.structure.layers) <= 48  # 72 / 1.5, and a step's share
@@ -133,10 +133,10 @@ def test_a_speed_up_is_measured_and_no_more_goes_than_it_needs(tmp_path, monkeyp
     assert result.facts["speedup_before_ratio"] == 1
     assert set(timed) == {1}
     assert [line["speedup"] >= 1.5 for line in tools.journal.read()].count(True) >= 1
-    tools = tiny_tools(tmp_path / "again", dense.module)
+    tools = lend(tmp_path / "again", dense.module)
     again = Structured().apply(subject, config, tools)
     assert "times as fast as the dense model already: nothing changed" in again.note
-    tools = tiny_tools(tmp_path / "far", dense.module)
+    tools = lend(tmp_path / "far", dense.module)
     with pytest.raises(NotApplicable, match=r"with all that may go .* short of 9; lower 'speedup' or"):
         Structured().apply(subject, Structured.Config(speedup=9, at_least=0.5, importance="magnitude"), tools)
 
@@ -147,7 +147,7 @@ def test_layers_go_until_it_is_faster(tmp_path, monkeypatch):
     monkeypatch.setitem(tiny.TINY, "ffn_width", 512)
     subject, dense = (tiny_subject(family_of("bert")) for _ in range(2))
     config = Structured.Config(speedup=1.5, what="layers", importance="magnitude")
-    result = Structured().apply(subject, config, tiny_tools(tmp_path, dense.module))
+    result = Structured().apply(subject, config, lend(tmp_path, dense.module))
     assert result.facts["speedup_ratio"] >= 1.5
     assert result.facts["removed_layers"] == 3  # of 8, where an eighth and the embeddings cost the rest
 
@@ -164,7 +164,7 @@ def test_a_killed_bisection_ends_as_the_undisturbed_one(tmp_path, monkeypatch):
     config = Structured.Config(speedup=1.1, importance="magnitude")
 
     def walked(folder, lines=()):
-        subject, tools = tiny_subject(family), tiny_tools(folder, tiny_subject(family).module)
+        subject, tools = tiny_subject(family), lend(folder, tiny_subject(family).module)
         for line in lines:
             tools.journal.write(**line)
         return subject, Structured().apply(subject, config, tools), tools.journal.read()
@@ -225,13 +225,13 @@ def test_obs_needs_no_gradients_and_serves_every_family(family, tmp_path, scope,
     before, words = parts.size_of(subject), None if family.inputs == "pixels" else tiny_tokenizer()
     settings = {"ratio": 0.3, "scope": scope, "importance": "obs", "mend": mend, "at_least": 0.2}
     Structured().check(family, Structured.Config(**settings))
-    tools = tiny_tools(tmp_path, family=family)
+    tools = lend(tmp_path, family=family)
     result = Structured().apply(subject, Structured.Config(**settings), tools)
     left = parts.size_of(subject)
     assert 0.2 < 1 - left.layers / before.layers <= 0.3
     assert result.facts["rows"] == len(tools.train)
     split = tiny_split(16, 1, words, family)
-    reloaded = reload(subject, tools.tokenizer).module
+    reloaded = reload(subject, tools.reader).module
     assert torch.allclose(logits_of(subject.module, split), logits_of(reloaded, split), atol=1e-5)
 
 
@@ -248,12 +248,12 @@ def test_size_of_a_part_is_what_goes_with_it(family):
 @pytest.mark.parametrize("importance", ["magnitude", "taylor", "fisher", "obs"])
 def test_a_mended_cut_misses_less(plain_family, tmp_path, importance):
     dense = tiny_subject(plain_family)
-    wanted = logits_of(dense.module, tiny_tools(tmp_path).train)
+    wanted = logits_of(dense.module, lend(tmp_path).train)
     missed = {}
     for mend in (False, True):
         subject = dense.copy()
         run(subject, tmp_path, ratio=0.5, importance=importance, mend=mend, scope="uniform")
-        missed[mend] = float((logits_of(subject.module, tiny_tools(tmp_path).train) - wanted).square().mean())
+        missed[mend] = float((logits_of(subject.module, lend(tmp_path).train) - wanted).square().mean())
     assert missed[True] < missed[False]
 
 
@@ -261,4 +261,4 @@ def test_mend_refits_only_what_stays_when_layers_go(plain_family, tmp_path):
     subject = tiny_subject(plain_family)
     run(subject, tmp_path, ratio=0.4, what="layers", mend=True)
     assert sum(layer.present for layer in subject.structure.layers) == 2
-    assert torch.isfinite(logits_of(subject.module, tiny_tools(tmp_path).train)).all()
+    assert torch.isfinite(logits_of(subject.module, lend(tmp_path).train)).all()

@@ -18,7 +18,7 @@ from axkit.axformer.prune import AxformerPrune
 from axkit.kit.train import loop
 from axkit.kit.train.marks import left_as_found
 from axkit.measure import speed as measure
-from axkit.testing import reload, tiny_subject, tiny_tools
+from axkit.testing import lend, reload, tiny_subject
 from axkit_plugins.distill import Distill
 from axkit_plugins.finetune import Finetune
 from axkit_plugins.quantize.q8bert import Q8bert
@@ -44,7 +44,7 @@ def dtypes_seen(monkeypatch):
 
 def trained(subject, tmp_path, monkeypatch, pass_class=Finetune, **settings):
     """The dtypes of a training."""
-    tools = tiny_tools(tmp_path, teacher=tiny_subject(family_of("bert")).module)
+    tools = lend(tmp_path, teacher=tiny_subject(family_of("bert")).module)
     with dtypes_seen(monkeypatch) as seen:
         pass_class().apply(subject, pass_class.Config(**SETTINGS | settings), tools)
     return seen
@@ -54,7 +54,7 @@ def trained(subject, tmp_path, monkeypatch, pass_class=Finetune, **settings):
 def test_every_training_has_autocast(pass_class, tmp_path, monkeypatch):
     """The first, the second of the same module, one of its copy, of another module, and of what was on disk."""
     subject = tiny_subject(family_of("bert"))
-    tokenizer = tiny_tools(tmp_path).tokenizer
+    tokenizer = lend(tmp_path).tokenizer
     for _ in range(3):
         assert trained(subject, tmp_path, monkeypatch, pass_class) == {torch.bfloat16}
     others = subject.copy(), tiny_subject(family_of("distilbert")), reload(subject, tokenizer)
@@ -72,7 +72,7 @@ def test_every_training_inside_a_search_has_autocast(tmp_path, monkeypatch):
     for module in (clock, measure):  # time is arithmetic: a module costs its parameters
         monkeypatch.setattr(module, "_seconds", lambda module, *_: sum(p.numel() for p in module.parameters()) / 1e6)
     subject = tiny_subject(family_of("bert"))
-    tools = replace(tiny_tools(tmp_path, teacher=tiny_subject(family_of("bert")).module), run=recover)
+    tools = replace(lend(tmp_path, teacher=tiny_subject(family_of("bert")).module), run=recover)
     settings = {"size": 1.5, "rounds": 3, "max_drop": 100.0, "criterion": "calibrated_loss"}
     config = AxformerPrune.Config(objective="budget", recover={"pass": "distill"}, **settings)
     AxformerPrune().apply(subject, config, tools)
@@ -123,7 +123,7 @@ def test_marks_of_any_name_go_and_what_was_there_stays():
 def test_a_training_is_the_same_after_others(tmp_path, monkeypatch):
     """The second stage of an undisturbed run, and of one that found the first on disk."""
     first = tiny_subject(family_of("bert"))
-    fresh = reload(first, tiny_tools(tmp_path).tokenizer)
+    fresh = reload(first, lend(tmp_path).tokenizer)
     trained(fresh, tmp_path, monkeypatch)
     trained(tiny_subject(family_of("distilbert")), tmp_path, monkeypatch)
     torch.rand(7)  # whatever else drew numbers
@@ -142,6 +142,6 @@ def test_one_of_two_gpus_is_used(tmp_path, monkeypatch):
             return torch.device("cpu")
 
     monkeypatch.setattr(loop, "TrainingArguments", Two)
-    made = loop._arguments(Finetune.Config(batch_size=8), tiny_tools(tmp_path), str(tmp_path))
+    made = loop._arguments(Finetune.Config(batch_size=8), lend(tmp_path), str(tmp_path))
     assert Two(str(tmp_path)).n_gpu == 2, "the fake does not fake"
     assert (made.n_gpu, made.train_batch_size) == (1, 8)

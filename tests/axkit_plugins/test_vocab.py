@@ -19,7 +19,7 @@ from axkit.report.run_folder import write_run
 from axkit.run.planning import plan
 from axkit.run.recipe import read_source
 from axkit.runtimes.torch.folder import save
-from axkit.testing import logits_of, reload, tiny_model, tiny_split, tiny_subject, tiny_tokenizer, tiny_tools
+from axkit.testing import lend, logits_of, reload, tiny_model, tiny_split, tiny_subject, tiny_tokenizer
 from axkit_plugins.vocab import Vocab, shrink
 
 CORPUS = ["the cat sat on the mat", "a dog and a catalogue", "matted dogs sit on mats"] * 3
@@ -72,7 +72,7 @@ def test_the_corpus_is_split_as_before_and_the_rest_is_still_split(kind, tmp_pat
 
 
 def run(subject, tmp_path, **settings):
-    tools = tiny_tools(tmp_path)
+    tools = lend(tmp_path)
     return tools, Vocab().apply(subject, Vocab.Config(**settings), tools)
 
 
@@ -99,10 +99,10 @@ def test_logits_stay_and_stock_classes_load_it(name, tmp_path):
 def test_a_vocabulary_in_full_use_says_so(tmp_path):
     subject = tiny_subject(family_of("bert"))
     run(subject, tmp_path)
-    tools = tiny_tools(tmp_path)
+    tools = lend(tmp_path)
     shrunk = subject.module.get_input_embeddings().weight.shape[0]
     result = Vocab().apply(subject, Vocab.Config(), tools)
-    assert shrunk == len(tools.tokenizer)
+    assert shrunk == len(tools.reader)
     assert "nothing changed" in result.note
     assert result.tokenizer is None
 
@@ -119,7 +119,7 @@ def test_a_padding_id_moves_unless_positions_are_counted_from_it(name, tmp_path)
     tokenizer = tiny_tokenizer()
     tokenizer.pad_token = "so"  # the last of all
     tools = dataclasses.replace(
-        tiny_tools(tmp_path), train=tiny_split(1, 1, tokenizer), search=tiny_split(1, 2, tokenizer), tokenizer=tokenizer
+        lend(tmp_path), train=tiny_split(1, 1, tokenizer), search=tiny_split(1, 2, tokenizer), reader=tokenizer
     )
     subject = tiny_subject(family_of(name), pad_token_id=tokenizer.pad_token_id)
     before = logits_of(subject.module, tools.search)
@@ -189,8 +189,8 @@ def test_a_budget_after_it_is_held_against_the_dense_model_s_own_answers(workpla
     )
     run = axkit.apply(read_source(text, "r.yaml"), runs="runs")
     (tools,) = lent
-    assert len(tools.tokenizer) < len(tools.dense_rows.tokenizer)
-    scored = tools.dense_rows.evaluate(tools.teacher)
+    assert len(tools.reader) < len(tools.dense_rows.tokenizer)
+    scored = tools.dense_rows.evaluate(tools.teacher.module)
     assert scored.loss == pytest.approx(run.stages[0].record["loss_search_nats"], abs=1e-6)
 
 

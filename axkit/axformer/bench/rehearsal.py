@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from axkit.contract.registered import pass_of_trail
 from axkit.contract.subject import Subject, TrailStep
-from axkit.ground import fence, registry
+from axkit.ground import fence
 
 
 def rehearses(subject: Subject) -> bool:
@@ -20,11 +21,11 @@ def rehearsed(subject: Subject) -> Subject:
     """A copy that the passes of the trail have made to compute as a conversion after the search will have it.
 
     Raises:
-        PluginError: a pass of the trail is not installed.
+        CheckpointError: a pass of the trail is not installed.
     """
     copy = subject.copy()
     for step in _left(subject).values():
-        pass_class = registry.get(registry.PASSES, step.name)
-        with fence.working(fence.whose("pass", step.name, step.source)):
-            pass_class().rehearse(copy, pass_class.Config.model_validate(step.config), step.state or {})
+        ready = pass_of_trail(step.name, step.source, step.config)
+        with fence.working(ready.who):
+            ready.runner.rehearse(copy, ready.config, step.state or {})
     return copy

@@ -38,7 +38,7 @@ class Clock:
         self._bench, self._ledger = bench, ledger
         self._inputs, self._dense_inputs = (_first(rows) for rows in (tools.search, tools.dense_rows))
         self._calls = _captured(bench.subject.module, self._inputs, {x.index: x.module for x in bench.subject.layers})
-        dense = tools.teacher
+        dense = tools.teacher.module
         # always the same, as what was timed in one round is used in the next
         self._dense, self._reference = dense, dense.base_model.get_submodule(bench.subject.family.layers)[0]
         self._start = _captured(dense, self._dense_inputs, {0: self._reference})[0]

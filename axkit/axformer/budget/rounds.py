@@ -40,8 +40,9 @@ class BudgetSearch:
         self.subject, self.tools, self.config = subject, tools, config
         self.ledger = Ledger(tools)
         self.frontier: list[dict[str, Any]] = []
-        self.dense: Evaluation = tools.dense_rows.evaluate(tools.teacher, progress=tools.progress)
-        self._dense_bytes = bytes_of(tools.teacher)
+        self._teacher = tools.teacher.module
+        self.dense: Evaluation = tools.dense_rows.evaluate(self._teacher, progress=tools.progress)
+        self._dense_bytes = bytes_of(self._teacher)
         self.note = ""
 
     def run(self) -> None:
@@ -87,7 +88,7 @@ class BudgetSearch:
 
         def timed() -> list[float]:
             ours, its = (measure.Inputs.of(rows, batches=2) for rows in (self.tools.search, self.tools.dense_rows))
-            return [measure.speedup(self.subject.module, self.tools.teacher, ours, dense_inputs=its)]
+            return [measure.speedup(self.subject.module, self._teacher, ours, dense_inputs=its)]
 
         return self.ledger.ratios([f"speedup {number}"], timed)[0]
 

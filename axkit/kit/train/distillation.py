@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import Trainer
 
-from axkit.anatomy.structure import Structure
 from axkit.contract.subject import Subject
 from axkit.ground.cpu import has_bfloat16
 from axkit.ground.errors import NotApplicable
@@ -58,12 +57,10 @@ def _teacher(name: str, student: Subject, tools: Tools) -> Subject:
     """The teacher, in eval mode, with the student's outputs in the student's order."""
     if name == "dense":
         assert tools.teacher is not None, "planned: the pass needs a teacher"
-        now = student.structure
-        dense = Structure.dense(len(now.layers), now.n_heads, now.ffn_width)
-        teacher = Subject(tools.teacher, student.family, dense)
+        teacher: Subject = tools.teacher
     else:
         names = tuple(student.module.config.id2label.values())
-        teacher = open_subject(name, tools.tokenizer, tools.train.kind, names, int(tools.train.lengths.max()))
+        teacher = open_subject(name, tools.reader, tools.train.kind, names, int(tools.train.lengths.max()))
     ours, theirs = (one.module.config.num_labels for one in (student, teacher))
     if ours != theirs:
         raise NotApplicable(

@@ -13,14 +13,13 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from pydantic import ValidationError
-
 from axkit.anatomy.family import family_of
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import dense_structure
+from axkit.contract.registered import pass_of_trail
 from axkit.contract.subject import Subject, TrailStep
 from axkit.ground import fence, registry
-from axkit.ground.errors import AxkitError, CheckpointError
+from axkit.ground.errors import CheckpointError
 
 HEADS = ("SequenceClassification", "TokenClassification", "QuestionAnswering", "ImageClassification")
 PREFIX = "axkit_"
@@ -100,18 +99,9 @@ def _check_order(dense: Structure, then: Sequence[Structure]) -> None:
 
 
 def _restore(subject: Subject, step: TrailStep) -> None:
+    ready = pass_of_trail(step.name, step.source, step.config)
     try:
-        pass_class = registry.get(registry.PASSES, step.name)
-    except AxkitError as error:
-        raise CheckpointError(f"this model needs the pass '{step.name}' of {step.source}: {error}") from error
-    try:
-        config = pass_class.Config.model_validate(step.config)
-        pass_class().restore(subject, config, step.state)
-    except ValidationError as error:
-        raise CheckpointError(
-            f"the settings that the checkpoint keeps of the pass '{step.name}' are none of {step.source} "
-            f"({error.errors()[0]['msg']}); copy the whole folder again"
-        ) from error
+        ready.runner.restore(subject, ready.config, step.state or {})
     except SystemExit as error:
         who = fence.whose("pass", step.name, step.source)
         raise CheckpointError(f"{who} tried to end the process in restore ({fence.why(error)}); mend it") from error

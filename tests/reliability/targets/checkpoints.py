@@ -46,7 +46,7 @@ def prepare(folder: Path) -> list[Path]:
     from axkit.contract.tools import Tools
     from axkit.ground.quiet import quiet
     from axkit.runtimes.torch.folder import save
-    from axkit.testing import tiny_reader, tiny_subject, tiny_tools
+    from axkit.testing import lend, tiny_reader, tiny_subject
     from axkit_plugins.quantize.int4_vsq import Int4Vsq
     from axkit_plugins.quantize.int8 import Int8
 
@@ -61,7 +61,7 @@ def prepare(folder: Path) -> list[Path]:
             subject.carve(subject.structure.without_ffn(0).without_heads(1, [2]))
         scratch = folder.parent / f"scratch-{name}"
         scratch.mkdir()
-        tools: Tools = tiny_tools(scratch, family=subject.family)
+        tools: Tools = lend(scratch, family=subject.family)
         config = runner.Config()
         result = runner.apply(subject, config, tools)
         subject.trail = (TrailStep(name.split("-")[0], "axkit 0", config.model_dump(), result.state, result.facts),)
