@@ -6,12 +6,12 @@ What is offered here is all that a plugin needs. Nothing here imports torch unti
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from axkit.checkpoint.sources import ModelSource, model_config
-from axkit.contract.passes import Pass, PassConfig
+from axkit.contract.passes import InnerStep, Pass, PassConfig, Workload
 from axkit.contract.result import Result
-from axkit.contract.tools import Tools
+from axkit.contract.tools import Journal, Tools
 from axkit.contract.traits import (
     DIFFERENTIABLE,
     FLOAT_WEIGHTS,
@@ -31,6 +31,7 @@ from axkit.ground.errors import (
     RecipeError,
     StorageError,
 )
+from axkit.ground.progress import Progress
 from axkit.ground.version import __version__ as __version__
 from axkit.run.recipe import Recipe
 from axkit.runtimes.torch import hook as _hook
@@ -38,23 +39,37 @@ from axkit.tasks.spec import Row, SplitName, Task, TaskSpec
 
 if TYPE_CHECKING:
     from axkit.anatomy.family import Family as Family
+    from axkit.anatomy.family import family_of as family_of
     from axkit.anatomy.structure import Structure as Structure
+    from axkit.anatomy.surgery import Layer as Layer
     from axkit.contract.subject import Subject as Subject
     from axkit.ground.cpu import expects_bfloat16 as expects_bfloat16
     from axkit.ground.cpu import has_bfloat16 as has_bfloat16
     from axkit.measure.speed import relative_speed as relative_speed
+    from axkit.run.engine import Run as Run
     from axkit.run.engine import apply as apply
     from axkit.run.planning import plan as plan
     from axkit.runtimes.torch.folder import load as load
     from axkit.runtimes.torch.opening import open_subject as open_subject
+    from axkit.tasks.kinds.base import TaskKind as TaskKind
     from axkit.tasks.source.rows import split_by_hash as split_by_hash
+    from axkit.tasks.split import Batch as Batch
+    from axkit.tasks.split import Evaluation as Evaluation
+    from axkit.tasks.split import Split as Split
 
 _LAZY = {
+    "Batch": "axkit.tasks.split",
+    "Evaluation": "axkit.tasks.split",
     "Family": "axkit.anatomy.family",
+    "Layer": "axkit.anatomy.surgery",
+    "Run": "axkit.run.engine",
+    "Split": "axkit.tasks.split",
     "Structure": "axkit.anatomy.structure",
     "Subject": "axkit.contract.subject",
+    "TaskKind": "axkit.tasks.kinds.base",
     "apply": "axkit.run.engine",
     "expects_bfloat16": "axkit.ground.cpu",
+    "family_of": "axkit.anatomy.family",
     "has_bfloat16": "axkit.ground.cpu",
     "load": "axkit.runtimes.torch.folder",
     "open_subject": "axkit.runtimes.torch.opening",
@@ -71,28 +86,39 @@ __all__ = [
     "TEACHER_TOKENS",
     "TORCH_MODULE",
     "AxkitError",
+    "Batch",
     "CheckpointError",
     "DataError",
+    "Evaluation",
     "Family",
+    "InnerStep",
+    "Journal",
+    "Layer",
     "ModelSource",
     "NotApplicable",
     "Pass",
     "PassConfig",
     "PluginError",
+    "Progress",
     "Recipe",
     "RecipeError",
     "Result",
     "Row",
+    "Run",
+    "Split",
     "SplitName",
     "StorageError",
     "Structure",
     "Subject",
     "Task",
+    "TaskKind",
     "TaskSpec",
     "Tools",
     "Trait",
+    "Workload",
     "apply",
     "expects_bfloat16",
+    "family_of",
     "has_bfloat16",
     "load",
     "model_config",
@@ -103,7 +129,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _LAZY:
         raise AttributeError(f"module 'axkit' has no attribute '{name}'")
     return getattr(import_module(_LAZY[name]), name)

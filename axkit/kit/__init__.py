@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from axkit.kit.compare import divergence_key as divergence_key
     from axkit.kit.eight_bits import input_grid as input_grid
     from axkit.kit.eight_bits import to_int8 as to_int8
+    from axkit.kit.inputs import Range as Range
+    from axkit.kit.inputs import input_ranges as input_ranges
+    from axkit.kit.inputs import learned_ranges as learned_ranges
+    from axkit.kit.inputs import mean_squares as mean_squares
+    from axkit.kit.inputs import ranges_of_state as ranges_of_state
+    from axkit.kit.inputs import run_rows as run_rows
+    from axkit.kit.inputs import state_of_ranges as state_of_ranges
+    from axkit.kit.inputs import watched_inputs as watched_inputs
     from axkit.kit.least_squares import Moments as Moments
     from axkit.kit.least_squares import Projection as Projection
     from axkit.kit.least_squares import Repair as Repair
@@ -33,13 +41,6 @@ if TYPE_CHECKING:
     from axkit.kit.packing import pack_nibbles as pack_nibbles
     from axkit.kit.packing import unpack_nibbles as unpack_nibbles
     from axkit.kit.precision import convert as convert
-    from axkit.kit.ranges import Range as Range
-    from axkit.kit.ranges import input_ranges as input_ranges
-    from axkit.kit.ranges import learned_ranges as learned_ranges
-    from axkit.kit.ranges import ranges_of_state as ranges_of_state
-    from axkit.kit.ranges import run_rows as run_rows
-    from axkit.kit.ranges import state_of_ranges as state_of_ranges
-    from axkit.kit.ranges import watched_inputs as watched_inputs
     from axkit.kit.roles import SKIP_HELP as SKIP_HELP
     from axkit.kit.roles import SkipRole as SkipRole
     from axkit.kit.sizes import stored_bits as stored_bits
@@ -67,10 +68,11 @@ _OFFERED = {
     "mend": ("cut_and_mend", "mend_model", "removal_costs"),
     "packing": ("pack_nibbles", "unpack_nibbles"),
     "precision": ("convert",),
-    "ranges": (
+    "inputs": (
         "Range",
         "input_ranges",
         "learned_ranges",
+        "mean_squares",
         "ranges_of_state",
         "run_rows",
         "state_of_ranges",

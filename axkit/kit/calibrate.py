@@ -14,7 +14,9 @@ from axkit.contract.subject import Subject
 from axkit.tasks.split import Batch, Split
 
 What = Literal["attention", "ffn"]
+"""A block of a layer."""
 BLOCKS: tuple[What, ...] = ("attention", "ffn")
+"""Both, in the order in which a layer computes them."""
 
 
 class _EnoughError(Exception):

@@ -13,7 +13,7 @@ from axkit.axformer.bench.rehearsal import rehearsed
 from axkit.axformer.bench.workbench import Workbench
 from axkit.axformer.prune import AxformerPrune
 from axkit.contract.subject import TrailStep
-from axkit.kit.ranges import KEY
+from axkit.kit.inputs import KEY
 from axkit.run.recipe import read_source
 from axkit.testing import lend, logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer
 from axkit_plugins.quantize.int8 import Int8

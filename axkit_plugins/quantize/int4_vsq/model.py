@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from axkit.kit import (
     embedding_names,
     linear_names,
+    mean_squares,
     replace_module,
     run_rows,
     stored_bits,
@@ -37,7 +38,7 @@ def quantize_model(
     names = linear_names(subject, config.skip)
     embeddings = embedding_names(subject) if config.embeddings else []
     before = weight_bytes(model)
-    squares = _mean_squares(model, names, tools.train, config.rows)
+    squares = mean_squares(model, names, tools.train, config.rows, _BATCH)
     made = {}
     for name in tools.progress.track(names + embeddings, "per-vector scales"):
         module: Any = model.get_submodule(name)
@@ -84,22 +85,6 @@ def restore(subject: Subject, config: Int4VsqConfig, state: Mapping[str, Any]) -
             name,
             VsqEmbedding(old.num_embeddings, old.embedding_dim, old.padding_idx, *sizes, old.weight.device),
         )
-
-
-def _mean_squares(model: Any, names: Sequence[str], split: Any, rows: int) -> dict[str, Tensor]:
-    """Name -> mean square of each input, (in,): what an error in that column of the weights costs at the output."""
-    total: dict[str, Tensor] = {}
-    count: dict[str, int] = {}
-
-    def look(name: str, _: Any, inputs: Tensor) -> None:
-        squares = inputs.float().square().sum(0)
-        total[name] = total[name] + squares if name in total else squares
-        count[name] = count.get(name, 0) + len(inputs)
-
-    with watched_inputs(model, names, look):
-        for _ in run_rows(model, split, rows, _BATCH):
-            pass
-    return {name: (squares / count[name]).clone() for name, squares in total.items()}
 
 
 def _output_errors(

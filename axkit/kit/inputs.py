@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from axkit.contract.subject import Subject
 from axkit.tasks.split import Split
 
-Range = tuple[float, float]  # low <= 0 <= high
+Range = tuple[float, float]
+"""What the values of a tensor lie in: (low, high), low <= 0 <= high."""
 KEY = "activation_ranges"  # of a state: name of a linear layer -> [low, high]
 PERCENTILE = 99.99  # of the inputs of a batch; what lies beyond is clipped
 DECAY = 0.9  # of the moving average, per batch of 32
@@ -96,6 +97,30 @@ def input_ranges(
         for _ in run_rows(model, split, rows, _BATCH):
             batches += 1
     return {name: (float(ends[0]), float(ends[1])) for name, ends in found.items()}
+
+
+def mean_squares(model: nn.Module, names: Sequence[str], split: Split, rows: int, size: int = 16) -> dict[str, Tensor]:
+    """Linear layer -> mean square of each of its inputs, (in,): what an error in that column costs at the output.
+
+    Args:
+        model: float, in eval mode.
+        names: of linear layers; one that was never called is left out.
+        split: whose first rows are run; train, as search decides.
+        rows: at most; 0 gives nothing.
+        size: rows of a batch.
+    """
+    total: dict[str, Tensor] = {}
+    count: dict[str, int] = {}
+
+    def look(name: str, linear: nn.Module, inputs: Tensor) -> None:
+        squares = inputs.float().square().sum(0)
+        total[name] = total[name] + squares if name in total else squares
+        count[name] = count.get(name, 0) + len(inputs)
+
+    with watched_inputs(model, names, look):
+        for _ in run_rows(model, split, rows, size):
+            pass
+    return {name: (squares / count[name]).clone() for name, squares in total.items()}
 
 
 def _ends(values: Tensor, how: str) -> Tensor:
