@@ -10,7 +10,7 @@ from torch import nn
 
 from axkit.axformer.bench.feeds import Feed
 from axkit.axformer.bench.hidden import Shelf
-from axkit.axformer.bench.workbench import Workbench
+from axkit.axformer.bench.workbench import twin, workbench
 from axkit.axformer.kernels.bound import Kernels
 from axkit.ground.cpu import onednn_takes_bfloat16
 from axkit.testing import tiny_split, tiny_subject
@@ -20,7 +20,7 @@ LAYER = 1
 
 def bench_of(family, gib=1.0):
     split = tiny_split(12, family=family)
-    bench = Workbench(tiny_subject(family, 1), split, Shelf(gib * 2**30))
+    bench = workbench(tiny_subject(family, 1), split, Shelf(gib * 2**30))
     batches = list(split.batches(5))
     for batch in batches:
         bench.refresh(batch, 0)
@@ -83,11 +83,17 @@ def test_above_the_first_layer_nothing_is_embedded(family):
     assert asked
 
 
+def bound(module):
+    kernels = Kernels()
+    kernels.bind(module)
+    return kernels, module
+
+
 @pytest.mark.parametrize("takes", [True, False])
 def test_a_product_in_bfloat16_is_packed_where_onednn_takes_it(takes, monkeypatch):
     """It refuses to on processors with AVX2 alone, or kept to that."""
     monkeypatch.setattr("axkit.axformer.kernels.packed.onednn_takes_bfloat16", lambda: takes)
-    kernels, linear, rows = Kernels(), nn.Linear(6, 4), torch.randn(3, 6)
+    (kernels, linear), rows = bound(nn.Linear(6, 4)), torch.randn(3, 6)
     if not takes:
         monkeypatch.setattr("torch.ops.mkldnn._reorder_linear_weight", lambda *_: pytest.fail("packed"), raising=False)
     elif not onednn_takes_bfloat16():
@@ -99,7 +105,7 @@ def test_a_product_in_bfloat16_is_packed_where_onednn_takes_it(takes, monkeypatc
 
 
 def test_packed_weights_are_forgotten_with_their_tensor_and_follow_the_bias():
-    kernels, linear, rows = Kernels(), nn.Linear(6, 4), torch.randn(3, 6)
+    (kernels, linear), rows = bound(nn.Linear(6, 4)), torch.randn(3, 6)
     with torch.no_grad(), kernels:
         linear(rows)
         with torch.autocast("cpu", torch.bfloat16):
@@ -108,8 +114,10 @@ def test_packed_weights_are_forgotten_with_their_tensor_and_follow_the_bias():
         with torch.autocast("cpu", torch.bfloat16):  # torch itself keeps what it has cast to the end of a block
             assert (linear(rows) - before).mean() > 0.9
         wide = nn.Linear(6, 4).double()
+        kernels.bind(wide)
         assert wide(rows.double()).dtype == torch.float64
         scaled = nn.utils.parametrizations.weight_norm(nn.Linear(6, 4))
+        kernels.bind(scaled)
         torch.testing.assert_close(scaled(rows), nn.functional.linear(rows, scaled.weight, scaled.bias))
     assert any(kernels.linears._packed.values())
     del linear
@@ -117,9 +125,8 @@ def test_packed_weights_are_forgotten_with_their_tensor_and_follow_the_bias():
     assert not any(kernels.linears._packed.values())
 
 
-def test_packed_weights_give_the_same_sums_follow_changes_and_leave_nothing_behind():
-    before, kernels, linear = nn.Linear.forward, Kernels(), nn.Linear(6, 4)
-    rows = torch.randn(3, 5, 6)
+def test_packed_weights_give_the_same_sums_and_follow_changes():
+    (kernels, linear), rows = bound(nn.Linear(6, 4)), torch.randn(3, 5, 6)
     with torch.inference_mode(), kernels:
         torch.testing.assert_close(linear(rows), nn.functional.linear(rows, linear.weight, linear.bias))
         with torch.autocast("cpu", torch.bfloat16):
@@ -130,15 +137,23 @@ def test_packed_weights_give_the_same_sums_follow_changes_and_leave_nothing_behi
             torch.testing.assert_close(linear(rows), nn.functional.linear(rows, linear.weight, linear.bias))
         empty = nn.Linear(6, 4)
         empty.weight, empty.bias = nn.Parameter(torch.zeros(0, 6)), nn.Parameter(torch.zeros(0))
+        kernels.bind(empty)
         with kernels:
             assert empty(input=rows).shape == (3, 5, 0)
     with kernels:
         assert linear(rows).requires_grad
     with pytest.raises(RuntimeError, match="of the model"), kernels:
         raise RuntimeError("of the model")
-    one, other = Kernels(), Kernels()
-    for kernel in (one, other):  # left in another order than threads would
-        kernel.__enter__()
-    one.__exit__()
-    other.__exit__()
-    assert nn.Linear.forward is before
+    assert not kernels.active
+
+
+def test_a_twin_computes_with_the_same_packed_weights():
+    kernels, linear = bound(nn.Linear(6, 4))
+    other = twin(linear)
+    with torch.no_grad(), kernels:
+        linear(torch.randn(3, 6))
+        packed = [set(found) for found in kernels.linears._packed.values()]
+        other(torch.randn(3, 6))
+    assert other.kernels is kernels
+    assert other.weight is linear.weight
+    assert [set(found) for found in kernels.linears._packed.values()] == packed

@@ -10,7 +10,7 @@ from transformers.pytorch_utils import Conv1D
 import axkit
 from axkit.axformer.bench.hidden import Shelf
 from axkit.axformer.bench.rehearsal import rehearsed
-from axkit.axformer.bench.workbench import Workbench
+from axkit.axformer.bench.workbench import workbench
 from axkit.axformer.prune import AxformerPrune
 from axkit.contract.subject import TrailStep
 from axkit.kit.inputs import KEY
@@ -125,7 +125,7 @@ def test_a_search_takes_the_latest_ranges_and_a_timed_one_none(plain_family, tmp
     (hook,) = rehearsed(subject).layers[0].query._forward_pre_hooks.values()
     name = next(n for n, m in subject.module.named_modules() if m is subject.layers[0].query)
     assert hook.high == wider[name][1]
-    timed = Workbench(subject, rows, Shelf(0), rehearse=False).subject
+    timed = workbench(subject, rows, Shelf(0), rehearse=False).subject
     assert not timed.layers[0].query._forward_pre_hooks
     rounded = rehearsed(subject.copy())
     subject.module.to(torch.bfloat16)

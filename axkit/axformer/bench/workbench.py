@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-from axkit.anatomy.modules import NoLayer, PassOn
+from axkit.anatomy.modules import NoLayer
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import Layer, carve_layer
+from axkit.axformer.bench.entry import Entry
 from axkit.axformer.bench.feeds import Beside, same_attention
 from axkit.axformer.bench.hidden import HiddenStates, Shelf
 from axkit.axformer.bench.rehearsal import rehearsed
@@ -30,40 +29,52 @@ class _EnoughError(Exception):
     """Ends a forward pass once what was wanted of it has been seen."""
 
 
-class Workbench:
-    """A copy of a model whose layers can be tried one at a time, on fixed batches, with cached layer inputs.
-
-    The hidden states at the input of layer i do not depend on anything the search changes at layers >= i, so they are
-    computed once and kept.
+def workbench(subject: Subject, split: Split, shelf: Shelf, rehearse: bool = True) -> Workbench:
+    """Copy a model to try candidates on.
 
     Args:
-        subject: left alone; ``self.subject`` is the copy, carved as candidates are accepted. Where the head reads the
-            first token alone, so does the copy's last layer: exact, and cheaper. It computes as a later conversion
-            will have it, where a pass of the trail rehearses one.
+        subject: left alone. Where the head reads the first token alone, so does the copy's last layer: exact, and
+            cheaper. The copy computes as a later conversion will have it, where a pass of the trail rehearses one.
         split: rows to run.
         shelf: where the cached hidden states are kept.
         rehearse: False where the copy is timed, too: a rehearsal is slower than what it stands for.
     """
+    own = rehearsed(subject) if rehearse else subject.copy()
+    if own.reads_first_token_only:
+        own.carve(replace(own.structure, first_token_only=True))
+    own.module.eval()
+    own.module.config.use_cache = False  # keys kept from one trial would be seen by the next
+    return Workbench(own, split, shelf)
 
-    def __init__(self, subject: Subject, split: Split, shelf: Shelf, rehearse: bool = True) -> None:
-        self.subject, self.shelf, self.split = rehearsed(subject) if rehearse else subject.copy(), shelf, split
-        if self.subject.reads_first_token_only:
-            self.subject.carve(replace(subject.structure, first_token_only=True))
-        model, family = self.subject.module.eval(), self.subject.family
-        model.config.use_cache = False  # keys kept from one trial would be seen by the next
+
+class Workbench:
+    """A copy of a model whose layers can be tried one at a time, on fixed batches, with cached layer inputs.
+
+    The hidden states at the input of layer i do not depend on anything the search changes at layers >= i, so they are
+    computed once and kept. The copy carries its own kernels; they are in use while the workbench runs it.
+
+    Args:
+        subject: the copy, the workbench's own from here on (see :func:`workbench`); it is carved as candidates are
+            accepted.
+        split: rows to run.
+        shelf: where the cached hidden states are kept.
+    """
+
+    def __init__(self, subject: Subject, split: Split, shelf: Shelf) -> None:
+        self.subject, self.split, self.shelf = subject, split, shelf
+        model, family = subject.module, subject.family
         self._modules: Any = model.base_model.get_submodule(family.layers)
-        for layer in {type(module) for module in self._modules if hasattr(module, "feed_forward_chunk")}:
-            chunk: Any = layer.feed_forward_chunk  # transformers asks for its signature at every call of the layer,
-            chunk.__signature__ = inspect.signature(chunk)  # and inspect looks here before it works it out
         hidden = family.size(model.config, "hidden")
-        self._hidden = HiddenStates(shelf, [hidden] * (len(self._modules) - 1), split.lengths)  # above the first layer
         self.head_size = hidden // subject.structure.n_heads
-        self._dtype, self._kernels = model.dtype, Kernels()
-        one_token = subject.structure.last if self.subject.structure.first_token_only else None
+        above_first = [hidden] * (len(self._modules) - 1)
+        self._hidden = HiddenStates(shelf, above_first, split.lengths)
+        one_token = subject.structure.last if subject.structure.first_token_only else None
         self._beside = Beside(family, shelf, split.lengths, one_token)
-        self._placed: tuple[Batch, Tensor] | None = None  # of the last batch
-        self._passed = WeakKeyDictionary[nn.Module, PassOn]()  # what stands for a layer that is not computed
-        self._entrance: Any = None  # what gives the first layer its input, where that is a child of the base model
+        self._entry = Entry(model.base_model, family)
+        self._kernels = Kernels()
+        self._kernels.bind(model)
+        for layer in subject.layers:
+            self._kernels.bind_layer(layer)
 
     def layer(self, index: int) -> Layer:
         """A layer of the copy, by role."""
@@ -71,9 +82,7 @@ class Workbench:
 
     def places(self, batch: Batch) -> Tensor:
         """Where each token of a batch is kept, (rows, tokens), by whatever keeps all tokens of the split."""
-        if self._placed is None or self._placed[0] is not batch:
-            self._placed = batch, self._hidden.places(batch)
-        return self._placed[1]
+        return self._hidden.places(batch)
 
     def logits(self, batch: Batch, start: int) -> Tensor:
         """Logits of one batch, from the cached input of layer ``start`` on, float32."""
@@ -96,7 +105,7 @@ class Workbench:
         # prepended: KeepFirst, where present, must not cut the input before it is kept
         handles = [self._modules[i].register_forward_pre_hook(keep(i), prepend=True) for i in wanted]
         if not start:
-            handles += self._find_entrance()
+            handles += self._entry.find()
         for index in range(start, len(self._modules)):
             now = self.subject.structure.layers[index]
             handles += self._beside.watch(self.layer(index), now, places)
@@ -105,20 +114,6 @@ class Workbench:
         finally:
             for handle in handles:
                 handle.remove()
-
-    def _find_entrance(self) -> Iterator[Any]:
-        """Hooks that see which module around the layers gives the first one its input; the caller removes them."""
-        given: dict[nn.Module, Any] = {}
-
-        def note(child: nn.Module, _: Any, output: Any) -> None:
-            given[child] = output
-
-        def look(_: nn.Module, args: tuple[Any, ...]) -> None:
-            found = [child for child, output in given.items() if output is args[0]]
-            self._entrance = next((child for child in found if "forward" not in child.__dict__), None)
-
-        yield from (child.register_forward_hook(note) for child in self.subject.module.base_model.children())
-        yield self._modules[0].register_forward_pre_hook(look, prepend=True)
 
     def seen_by(self, batch: Batch, layer: int, roles: Sequence[str]) -> dict[str, Tensor]:
         """What reaches the modules of some roles of a layer on one batch; nothing above the layer is computed.
@@ -150,32 +145,11 @@ class Workbench:
                 handle.remove()
         return seen
 
-    @contextmanager
-    def _from(self, start: int, batch: Batch) -> Iterator[None]:
+    def _from(self, start: int, batch: Batch) -> Any:
+        """A context in which the model begins at a layer."""
         if not start:
-            yield
-            return
-        before, entrance = [self._modules[i] for i in range(start)], self._entrance
-        value = self._hidden.get(start - 1, self.places(batch)).to(self._dtype)
-        family = self.subject.family
-        for index, module in enumerate(before):
-            stand_in = self._passed.get(module)
-            if stand_in is None:
-                stand_in = PassOn(module, family.layer_attributes, family.layer_returns_tuple)
-                self._passed[module] = stand_in
-            self._modules[index] = stand_in
-        if entrance is not None:  # its attributes are left to whoever reads them
-            entrance.forward = lambda *_, **__: value
-        # given to the layer itself: what a family computes between two layers is in the cached input already
-        handle = self._modules[start].register_forward_pre_hook(lambda _, args: (value, *args[1:]), prepend=True)
-        try:
-            yield
-        finally:
-            handle.remove()
-            if entrance is not None:
-                del entrance.forward
-            for index, module in enumerate(before):
-                self._modules[index] = module
+            return nullcontext()
+        return self._entry.at(start, self._hidden.get(start - 1, self.places(batch)).to(self.subject.module.dtype))
 
     @contextmanager
     def softened(self) -> Iterator[None]:
@@ -215,7 +189,7 @@ class Workbench:
         def run(batch: Batch) -> Tensor:
             if fed is not None:
                 feed, kept = fed
-                feed.value = kept.get(0, self.places(batch)).to(self._dtype)
+                feed.value = kept.get(0, self.places(batch)).to(self.subject.module.dtype)
             return self.logits(batch, layer)
 
         with self.swapped(layer, probe):
@@ -223,10 +197,11 @@ class Workbench:
 
     def carved(self, layer: int, candidate: Structure) -> nn.Module:
         """A copy of a layer with the shape that it has in ``candidate``; it shares the weights that are left whole."""
-        new = twin(self._modules[layer])
         family, now = self.subject.family, self.subject.structure
-        carve_layer(Layer(layer, new, family), family, now.layers[layer], candidate.layers[layer], self.head_size)
-        return new
+        new = Layer(layer, twin(self._modules[layer]), family)
+        carve_layer(new, family, now.layers[layer], candidate.layers[layer], self.head_size)
+        self._kernels.bind_layer(new)
+        return new.module
 
     def accept(self, layer: int, candidate: Structure) -> None:
         """The copy's layer gets, and keeps, the shape that it has in ``candidate``."""

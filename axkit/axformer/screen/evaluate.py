@@ -14,7 +14,7 @@ from axkit.axformer.arrays import Floats, Rows
 from axkit.axformer.bench.hidden import Shelf
 from axkit.axformer.bench.order import Order
 from axkit.axformer.bench.storage import FOLDER, folder, is_memory
-from axkit.axformer.bench.workbench import Run, Workbench
+from axkit.axformer.bench.workbench import Run, workbench
 from axkit.axformer.rule.criteria import CRITERIA, Criterion
 from axkit.axformer.rule.stakes import Outcome, Stakes
 from axkit.axformer.screen.sheet import Patience, Screen, Sheet
@@ -61,7 +61,7 @@ class Evaluator:
         self.split, self.samples, self._config = tools.search, len(tools.search), config
         self._processes, self._progress = tools.processes, tools.progress
         self.criterion: Criterion = CRITERIA[config.criterion](tools.search)
-        self.bench = Workbench(subject, tools.search, Shelf(config.cache_gib * 2**30), rehearse)
+        self.bench = workbench(subject, tools.search, Shelf(config.cache_gib * 2**30), rehearse)
         if self.bench.shelf.disk_bytes and is_memory(folder()):
             tools.progress.say(
                 f"   Hidden states go to {folder()}, which is memory, past cache_gib ({FOLDER} moves them)"

@@ -16,7 +16,7 @@ import numpy as np
 from axkit.anatomy.structure import Structure
 from axkit.axformer.arrays import Rows
 from axkit.axformer.bench.feeds import BlockName
-from axkit.axformer.bench.opened import OpenBlock
+from axkit.axformer.bench.opened import OpenBlock, opened
 from axkit.axformer.bench.workbench import Run
 from axkit.axformer.rule.guards import GUARDS
 from axkit.axformer.rule.stakes import Outcome, Stakes
@@ -131,14 +131,14 @@ class Search:
             left = self.structure
             left = left.without_heads(layer, part) if name == "attention" else left.without_neurons(layer, part)
             if opens and block is None:  # whole, and then without what the journal knows to be gone
-                block = OpenBlock(self.bench, layer, name, self.rows.batches)
+                block = opened(self.bench, layer, name, self.rows.batches)
             stakes = self._stakes(self.bound, True)
             if block is not None:
                 outcome = self._look(one, partial(block.logits, part=part), stakes)
             else:
                 outcome = self._swapped(one, layer, left, stakes)
             if self._judge(one, outcome, layer, left) and block is not None:
-                block.drop(self.rows.batches, part)
+                block.parts.drop(self.rows.batches, part)
 
     def _stakes(self, ceiling: float, vote_decides: bool, binds: Rows | None = None) -> Stakes:
         return Stakes(ceiling, self.bound, self._needed, vote_decides, binds)
