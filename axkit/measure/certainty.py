@@ -2,54 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from axkit.measure.figures import Interval as Interval
+from axkit.measure.figures import Paired as Paired
 from axkit.tasks.split import Evaluation, Split
 
 RESAMPLES = 2000
 FEWEST = 6  # rows that must all speak for one side before a sign test falls below 5 %: 2 * 0.5**6 = 0.03
-
-
-@dataclass(frozen=True)
-class Interval:
-    """95 % percentile bootstrap over rows, in points (Efron 1979)."""
-
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, scores: Any) -> Interval:
-        """Of the scores of all resamples."""
-        low, high = np.percentile(scores, [2.5, 97.5])
-        return cls(float(low), float(high))
-
-
-@dataclass(frozen=True)
-class Paired:
-    """Two models on the same rows.
-
-    Attributes:
-        change: points that the second is above the first.
-        low: of the change's 95 % interval.
-        high: likewise.
-        p: two-sided, of the paired test.
-        resolution: points, about the least change that these rows could tell from chance: half the interval, and no
-            less than six rows' worth.
-    """
-
-    change: float
-    low: float
-    high: float
-    p: float
-    resolution: float
-
-    def to_json(self) -> dict[str, float]:
-        """Plain JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -78,9 +42,15 @@ def resampled(split: Split, *evaluations: Evaluation, seed: int = 0) -> npt.NDAr
     return scores
 
 
+def interval(scores: Any) -> Interval:
+    """95 % percentile interval of the scores of all resamples, (RESAMPLES,)."""
+    low, high = np.percentile(scores, [2.5, 97.5])
+    return Interval(float(low), float(high))
+
+
 def confidence_interval(split: Split, evaluation: Evaluation, seed: int = 0) -> tuple[float, float]:
     """95 % percentile bootstrap over rows, in points."""
-    found = Interval.of(resampled(split, evaluation, seed=seed))
+    found = interval(resampled(split, evaluation, seed=seed))
     return found.low, found.high
 
 
@@ -95,13 +65,13 @@ def paired(split: Split, before: Evaluation, after: Evaluation, scores: Any = No
         seed: of resampling and test.
     """
     scores = resampled(split, before, after, seed=seed) if scores is None else scores
-    interval = Interval.of(scores[:, 1] - scores[:, 0])
+    spread = interval(scores[:, 1] - scores[:, 0])
     return Paired(
         change=after.score - before.score,
-        low=interval.low,
-        high=interval.high,
+        low=spread.low,
+        high=spread.high,
         p=paired_p_value(split, before, after, seed),
-        resolution=max((interval.high - interval.low) / 2, 100 * FEWEST / len(before.labels)),
+        resolution=max((spread.high - spread.low) / 2, 100 * FEWEST / len(before.labels)),
     )
 
 

@@ -6,49 +6,18 @@ import resource
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
 from axkit.ground.progress import Progress, Silent
+from axkit.measure.figures import Speed as Speed
 from axkit.tasks.split import Split
 
 ROUNDS = 9
 BATCH = 32
-
-
-@dataclass(frozen=True)
-class Speed:
-    """One model's speed on real inputs, measured in turn with others in one process.
-
-    Attributes:
-        latency_b1_ms_p50: milliseconds for one input, median over inputs and rounds.
-        latency_b1_ms_p90: the same, 90th percentile.
-        throughput_b32_per_s: inputs per second in batches of 32, padded to the longest; median over rounds.
-        throughput_b32_per_s_low: the slowest round.
-        throughput_b32_per_s_high: the fastest round.
-        rounds_ms: of each round, the median of one input's milliseconds.
-        rounds_per_s: of each round, inputs per second in batches.
-    """
-
-    latency_b1_ms_p50: float
-    latency_b1_ms_p90: float
-    throughput_b32_per_s: float
-    throughput_b32_per_s_low: float
-    throughput_b32_per_s_high: float
-    rounds_ms: tuple[float, ...] = ()
-    rounds_per_s: tuple[float, ...] = ()
-
-    def to_json(self) -> dict[str, float]:
-        """Plain JSON; the rounds are left out."""
-        return {name: value for name, value in asdict(self).items() if not name.startswith("rounds")}
-
-    def rounds_ahead(self, other: Speed) -> dict[str, int]:
-        """In how many of the rounds that both were timed in this one was the faster: at batch 1, at batch 32."""
-        single = sum(a < b for a, b in zip(self.rounds_ms, other.rounds_ms, strict=True))
-        return {"b1": single, "b32": sum(a > b for a, b in zip(self.rounds_per_s, other.rounds_per_s, strict=True))}
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 from axkit.ground.figures import quantity, ratio, score
+from axkit.run.records import FrontierPoint
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _BOTTOM, _TOP = 640, 320, 64, 24, 44, 24
 _LINE = 18  # between lines of the legend
@@ -74,15 +74,15 @@ def _text(at_x: float, at_y: float, words: str, anchor: str = "middle") -> str:
     return f'<text x="{at_x:.1f}" y="{at_y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
-def frontier_svg(points: Sequence[Mapping[str, Any]], dense_score: float, metric: str) -> str:
+def frontier_svg(points: Sequence[FrontierPoint], dense_score: float, metric: str) -> str:
     """Score on the search split over speed-up.
 
     Args:
-        points: each with ``speedup``, and ``metric_search`` in points; others are left out.
+        points: models on the way of a search, one or more.
         dense_score: drawn as a line.
         metric: its name.
     """
-    drawn = [(float(p["speedup"]), float(p["metric_search"])) for p in points if "metric_search" in p]
+    drawn = [(point.speedup, point.score) for point in points]
     axes = _Axes([px for px, _ in drawn], [dense_score, *(py for _, py in drawn)])
     titles = "throughput at batch 32, as a multiple of dense", f"{metric} on the search split, points"
     lines = [*axes.frame(*titles), *axes.level(dense_score, f"dense {score(dense_score)}")]

@@ -14,9 +14,9 @@ from ruamel.yaml import YAML
 
 from axkit.ground.atomic import draft_of
 from axkit.report.plot import frontier_svg
-from axkit.report.text import FRONTIER, frontier_name, report_text
+from axkit.report.text import frontier_name, report_text
 from axkit.run.engine import Run
-from axkit.run.records import journal_lines
+from axkit.run.records import FRONTIER, journal_lines
 from axkit.runtimes.torch.folder import save
 from axkit.tasks.image_reader import ImageReader
 from axkit.tasks.kinds.known import KINDS
@@ -48,12 +48,13 @@ def write_run_beside(run: Run, target: Path, replace: bool = False) -> tuple[dic
     Returns:
         The content of report.json, and the folder.
     """
+    stages = [stage.record for stage in run.stages]
     report: dict[str, Any] = {
         "format": FORMAT,
         "name": run.plan.recipe.name,
         "key": run.key,
         "summary": run.summary,
-        "stages": [stage.record for stage in run.stages],
+        "stages": [one.to_json() for one in stages],
         "recipe": run.plan.source.text,
         "overrides": list(run.plan.source.overrides),
         "machine": machine(),
@@ -64,11 +65,12 @@ def write_run_beside(run: Run, target: Path, replace: bool = False) -> tuple[dic
         save(run.subject, run.tokenizer, folder, run.about)
         (folder / "recipe.yaml").write_text(resolved_recipe(run), encoding="utf-8")
         (folder / "report.json").write_text(json.dumps(report, indent=1, allow_nan=False), encoding="utf-8")
-        (folder / "report.md").write_text(report_text(report), encoding="utf-8")
-        for stage in report["stages"]:
-            points = stage.get("tables", {}).get(FRONTIER)
-            if points:
-                drawn = frontier_svg(points, run.summary["metric_search_dense"], run.summary["metric_name"])
+        (folder / "report.md").write_text(report_text(report, stages), encoding="utf-8")
+        for stage in stages:
+            if stage.told.tables.get(FRONTIER):
+                drawn = frontier_svg(
+                    stage.told.frontier, run.summary["metric_search_dense"], run.summary["metric_name"]
+                )
                 (folder / frontier_name(stage)).write_text(drawn, encoding="utf-8")
         (folder / "journal.jsonl").write_text("".join(f"{line}\n" for line in journal_lines(run.stages)), "utf-8")
         if replace:

@@ -8,10 +8,10 @@ from typing import Any
 
 from axkit.anatomy.structure import Structure
 from axkit.ground.figures import change, quantity, ratio, score, times
+from axkit.run.records import FRONTIER, StageRecord
 from axkit.run.verdict import change_cell, judge, mark, sentences, speed_cell, speed_is_sure
 
 MIB = 1e6
-FRONTIER = "frontier"  # the name of a table with speedup and metric_search, drawn as well
 _NOISE = " within the noise of this machine"
 _GROUPS = 12  # cells of the map for the feed-forward neurons of a layer
 
@@ -89,23 +89,23 @@ def _cells(row: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
     return [f"{row[key]:g}" if isinstance(row.get(key), float) else str(row.get(key, "")) for key in keys]
 
 
-def stage_tables(stages: Sequence[Mapping[str, Any]]) -> list[str]:
+def stage_tables(stages: Sequence[StageRecord]) -> list[str]:
     """The tables that passes gave, each under a heading."""
     lines: list[str] = []
     for stage in stages:
-        for name, rows in stage.get("tables", {}).items():
+        for name, rows in stage.told.tables.items():
             if rows:
                 keys = list(dict.fromkeys(key for row in rows for key in row))
-                lines += [f"## {stage['pass']}: {name}", ""]
+                lines += [f"## {stage.applied.name}: {name}", ""]
                 if name == FRONTIER:
                     lines += [f"![{FRONTIER}]({frontier_name(stage)})", ""]
                 lines += [*table_lines(keys, [_cells(row, keys) for row in rows]), ""]
     return lines
 
 
-def frontier_name(stage: Mapping[str, Any]) -> str:
+def frontier_name(stage: StageRecord) -> str:
     """File name of a stage's plot."""
-    return f"{FRONTIER}-{stage['index']}.svg"
+    return f"{FRONTIER}-{stage.applied.index}.svg"
 
 
 def summary_rows(summary: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
@@ -133,16 +133,16 @@ def summary_rows(summary: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def stage_rows(stages: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+def stage_rows(stages: Sequence[StageRecord]) -> list[tuple[str, ...]]:
     """(pass, search metric, MB, throughput ratio, seconds, note) of each stage, as text."""
     return [
         (
-            stage["pass"] + (" (undone)" if stage["undone"] else "") + (" (reused)" if stage["reused"] else ""),
-            score(stage["metric_search"]),
-            quantity(stage["bytes"] / MIB, 1),
-            ratio(stage["throughput_ratio"]) if "throughput_ratio" in stage else "dense",
-            quantity(stage["wall_s"], 1),
-            stage["note"],
+            stage.applied.name + (" (undone)" if stage.undone else "") + (" (reused)" if stage.reused else ""),
+            score(stage.search.score),
+            quantity(stage.bytes / MIB, 1),
+            ratio(stage.speed.beside.throughput_ratio) if stage.speed and stage.speed.beside else "dense",
+            quantity(stage.spent.wall_s, 1),
+            stage.told.note,
         )
         for stage in stages
     ]
@@ -218,9 +218,9 @@ def _threads(summary: Mapping[str, Any], machine: Mapping[str, Any]) -> str:
     return f"{count} processes of {each}" if count > 1 else each
 
 
-def report_text(report: Mapping[str, Any]) -> str:
+def report_text(report: Mapping[str, Any], stages: Sequence[StageRecord]) -> str:
     """The whole report as Markdown."""
-    summary, stages, machine = report["summary"], report["stages"], report["machine"]
+    summary, machine = report["summary"], report["machine"]
     rows = summary["rows"]
     lines = [
         f"# {report['name']}",
@@ -241,7 +241,7 @@ def report_text(report: Mapping[str, Any]) -> str:
         "## What is left",
         "",
         "```",
-        *what_is_left(Structure.from_json(stages[-1]["structure"])),
+        *what_is_left(stages[-1].structure),
         "```",
         "",
         *stage_tables(stages),

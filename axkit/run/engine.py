@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,10 @@ from axkit.run.control import Control, control_of, wanted
 from axkit.run.keys import of_any_machine, stage_keys, stage_name
 from axkit.run.planning import Plan, plan
 from axkit.run.recipe import Recipe, Source
-from axkit.run.records import Stage, line, nothing_gained
-from axkit.run.stages import Standing, Workbench
+from axkit.run.records import Stage, StageRecord, Standing
+from axkit.run.remarks import Before, line, noted
+from axkit.run.stage_file import read_stage
+from axkit.run.stages import Workbench
 from axkit.run.steps import PlannedStep
 from axkit.run.store import StageStore
 from axkit.run.summary import Compared, beside_control, compare
@@ -156,7 +158,7 @@ class _Engine:
             subject, before = self._stage(step, subject, before)
             if step.index + 1 == self.plan.baseline:
                 record = self.stages[-1].record
-                self.bench.dense, self.dense_bytes = subject, record["bytes"]
+                self.bench.dense, self.dense_bytes = subject, record.bytes
                 self.dense_search = before
                 self.dense_stage = self._folder(step.index, step.name, self.keys[step.index + 1]).name
         return subject
@@ -211,10 +213,10 @@ class _Engine:
             self.processes.wait()
             subject, record = self._find_or_make(step, subject, before, folder)
             written = self.store.journal(folder).read()
-        record["note"] = record["note"] or nothing_gained(record, self._previous(), step.runner.trains)
+        record = noted(record, self._previous(), step.runner.trains)
         self.progress.say(f"   {line(record)}")
         self.stages.append(Stage(record, written))
-        return subject, Standing.of(record)
+        return subject, record.search
 
     def _folder(self, index: int, name: str, key: str) -> Path:
         self.used.add(of_any_machine(stage_name(index, name, key, "")))
@@ -222,7 +224,7 @@ class _Engine:
 
     def _find_or_make(
         self, step: PlannedStep, subject: Subject, before: Standing | None, folder: Path
-    ) -> tuple[Subject, dict[str, Any]]:
+    ) -> tuple[Subject, StageRecord]:
         """A stage as it is on disk, whether it was finished earlier or just now: then it makes no difference which."""
         found = None if self.fresh and folder not in self.made else self._find(folder)
         said = f"{step.index + 1}. {step.name}"
@@ -238,29 +240,29 @@ class _Engine:
             found = self.store.get(folder)
         else:
             self.progress.say(f"{said}: finished earlier, reused")
-            found[1]["reused"] = True
+            found = found[0], replace(found[1], reused=True)
         subject, record = found
-        if record["new_tokenizer"]:
+        if record.new_tokenizer:
             self.bench.tokenize(open_reader(folder, self.plan.family))
         return subject, record
 
-    def _find(self, folder: Path) -> tuple[Subject, dict[str, Any]] | None:
+    def _find(self, folder: Path) -> tuple[Subject, StageRecord] | None:
         """One process looks, for it may set a damaged stage aside; the others see what it left."""
         found = self.store.find(folder) if self.processes.is_main else None
         self.processes.wait()
         return found if self.processes.is_main else self.store.find(folder)
 
-    def _put(self, folder: Path, subject: Subject, record: Mapping[str, Any]) -> None:
+    def _put(self, folder: Path, subject: Subject, record: StageRecord) -> None:
         """Keep a stage; one process writes, all read what it wrote."""
         if self.processes.is_main:
             self.store.put(folder, subject, self.bench.tokenizer, record, self.about)
         self.processes.wait()
 
-    def _previous(self) -> Mapping[str, Any]:
-        """The record that a stage is compared with: of the stage before, or of the dense model."""
+    def _previous(self) -> Before:
+        """What a stage is compared with: the stage before, or the dense model."""
         if self.stages:
-            return self.stages[-1].record
-        return {"bytes": self.dense_bytes, "metric_search": self.dense_search and self.dense_search.score}
+            return Before.of(self.stages[-1].record)
+        return Before.of_dense(self.dense_bytes, self.dense_search)
 
     def _measure_bytes(self, subject: Subject) -> int:
         folder = self._folder(-1, "dense", self.keys[0])
@@ -268,10 +270,10 @@ class _Engine:
         with self.store.alone(folder) if self.processes.is_main else nullcontext():
             again = self.fresh and folder not in self.made
             if self.processes.is_main and (again or self.store.known(folder) is None):
-                self.store.put(folder, subject, self.bench.tokenizer, {}, self.about)
+                self.store.put(folder, subject, self.bench.tokenizer, None, self.about)
             self.made.add(folder)
             self.processes.wait()
-            return int(self.store.record(folder)["bytes"])
+            return read_stage(folder).bytes
 
     def _compare(self, subject: Subject) -> Compared:
         assert self.bench.dense is not None, "set before or by the leading passes"
@@ -286,18 +288,18 @@ class _Engine:
     def _summary(self, compared: Compared) -> dict[str, Any]:
         assert self.dense_search is not None, "set before or by the leading passes"
         here = time.perf_counter() - self.start
-        reused = sum(stage.record["wall_s"] for stage in self.stages if stage.record["reused"])
+        reused = sum(stage.record.spent.wall_s for stage in self.stages if stage.record.reused)
         return {
             **compared.figures,
             "dense_is_untrained": not self.plan.baseline and self.plan.head is None,
             "dense_stage": self.dense_stage,
             "dense_is_result": self.plan.baseline == len(self.plan.steps),
             "metric_search_dense": self.dense_search.score,
-            "metric_search_result": self.stages[-1].record["metric_search"],
-            "loss_search_dense_nats": self.dense_search.loss,
-            "loss_search_result_nats": self.stages[-1].record["loss_search_nats"],
+            "metric_search_result": self.stages[-1].record.search.score,
+            "loss_search_dense_nats": self.dense_search.loss_nats,
+            "loss_search_result_nats": self.stages[-1].record.search.loss_nats,
             "bytes_dense": self.dense_bytes,
-            "bytes_result": self.stages[-1].record["bytes"],
+            "bytes_result": self.stages[-1].record.bytes,
             "wall_s": here + reused,
             "wall_this_run_s": here,
             "peak_memory_bytes": measure.peak_memory_bytes(),

@@ -1,101 +1,297 @@
-"""What the report says of one stage."""
+"""What the report says of one stage, as types; each knows its own keys. Imports no torch."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from axkit.contract.result import Result
-from axkit.ground.figures import quantity, ratio, score
-from axkit.run.steps import PlannedStep
+from axkit.anatomy.structure import Structure
+from axkit.ground.fields import Fields, present
+from axkit.measure.figures import Speed
 
-_LEAST = 1e-3  # share of a loss; less is rounding
+FRONTIER = "frontier"  # the name of a table with speedup and metric_search, drawn as well
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a model does on the search split.
+
+    Attributes:
+        score: points of the metric that decides.
+        loss_nats: mean over rows.
+    """
+
+    score: float
+    loss_nats: float
+
+
+@dataclass(frozen=True)
+class Applied:
+    """The pass of a stage.
+
+    Attributes:
+        index: of the stage in the recipe, from 0.
+        name: the registered name of the pass.
+        source: the distribution it came from, ``"name version"``.
+        config: its settings, resolved.
+    """
+
+    index: int
+    name: str
+    source: str
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class FrontierPoint:
+    """A model on the way of a search.
+
+    Attributes:
+        speedup: throughput in batches as a multiple of the dense model's.
+        score: on the search split, points.
+    """
+
+    speedup: float
+    score: float
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a pass says of itself (``axkit.Result``).
+
+    Attributes:
+        note: a sentence; what the engine has to add stands in it too.
+        facts: numbers, each key ends in its unit.
+        tables: name -> rows, numbers or short texts by key.
+    """
+
+    note: str = ""
+    facts: Mapping[str, float] = field(default_factory=dict)
+    tables: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+
+    @property
+    def frontier(self) -> list[FrontierPoint]:
+        """The models that a search scored on its way; others of its table are left out."""
+        return [
+            FrontierPoint(float(row["speedup"]), float(row["metric_search"]))
+            for row in self.tables.get(FRONTIER, ())
+            if "metric_search" in row
+        ]
+
+    @property
+    def criterion_nats(self) -> tuple[float, float] | None:
+        """What a search went by, at its start and at its end; None of a pass that does not say."""
+        before, after = (self.facts.get(f"search_loss_{when}_nats") for when in ("before", "after"))
+        return None if before is None or after is None else (before, after)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The dense model's speed, timed in turn with a stage's.
+
+    Attributes:
+        latency_b1_ms_p50: of the dense model.
+        throughput_b32_per_s: of the dense model.
+        throughput_ratio: the stage's throughput as a multiple of that.
+    """
+
+    latency_b1_ms_p50: float
+    throughput_b32_per_s: float
+    throughput_ratio: float
+
+    def to_json(self) -> dict[str, float]:
+        """Plain JSON."""
+        return {
+            "latency_b1_ms_p50_dense": self.latency_b1_ms_p50,
+            "throughput_b32_per_s_dense": self.throughput_b32_per_s,
+            "throughput_ratio": self.throughput_ratio,
+        }
+
+    @classmethod
+    def from_json(cls, data: Fields) -> Beside | None:
+        """The inverse of :meth:`to_json`; None of a stage that is timed alone, up to the dense model itself."""
+        quotient = data.maybe("throughput_ratio", float)
+        if quotient is None:
+            return None
+        single, batch = (data.take(f"{name}_dense", float) for name in ("latency_b1_ms_p50", "throughput_b32_per_s"))
+        return cls(single, batch, quotient)
+
+
+@dataclass(frozen=True)
+class StageSpeed:
+    """How fast a stage's result is.
+
+    Attributes:
+        own: of what the stage made.
+        beside: of the dense model in turn with it; None as long as there is none.
+    """
+
+    own: Speed
+    beside: Beside | None
+
+    @classmethod
+    def of(cls, own: Speed, dense: Speed | None) -> StageSpeed:
+        """Of two models that were timed in turn, or of one alone."""
+        if dense is None:
+            return cls(own, None)
+        quotient = own.throughput_b32_per_s / dense.throughput_b32_per_s
+        return cls(own, Beside(dense.latency_b1_ms_p50, dense.throughput_b32_per_s, quotient))
+
+    def to_json(self) -> dict[str, float]:
+        """Plain JSON."""
+        return {**self.own.to_json(), **(self.beside.to_json() if self.beside else {})}
+
+    @classmethod
+    def from_json(cls, data: Fields) -> StageSpeed | None:
+        """The inverse of :meth:`to_json`; None where nothing was timed."""
+        if data.maybe("throughput_b32_per_s", float) is None:
+            return None
+        return cls(Speed.from_json(data), Beside.from_json(data))
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a stage took.
+
+    Attributes:
+        wall_s: seconds in the pass.
+        peak_memory_bytes: the largest resident set of the process until then.
+        peak_device_memory_bytes: the most that tensors took of the device's own memory; None of a CPU.
+    """
+
+    wall_s: float
+    peak_memory_bytes: int
+    peak_device_memory_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What one pass did, and what its result is.
+
+    Attributes:
+        applied: the pass.
+        told: what it says of itself.
+        search: how the result does on the search split.
+        values: numbers in the model, whatever their width.
+        structure: what is left of it.
+        speed: None in a process that does not time.
+        spent: on it.
+        undone: it went over its budget, and the result is what it started from.
+        new_tokenizer: the pass left another one.
+        reused: an earlier run made it.
+        bytes: on disk; 0 until it is saved.
+    """
+
+    applied: Applied
+    told: Told
+    search: Standing
+    values: int
+    structure: Structure
+    speed: StageSpeed | None
+    spent: Spent
+    undone: bool = False
+    new_tokenizer: bool = False
+    reused: bool = False
+    bytes: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """As report.json and stage.json have it."""
+        return {
+            "index": self.applied.index,
+            "pass": self.applied.name,
+            "source": self.applied.source,
+            "config": dict(self.applied.config),
+            "undone": self.undone,
+            "new_tokenizer": self.new_tokenizer,
+            "reused": self.reused,
+            "note": self.told.note,
+            "facts": dict(self.told.facts),
+            "tables": {name: [dict(row) for row in rows] for name, rows in self.told.tables.items()},
+            "wall_s": self.spent.wall_s,
+            "metric_search": self.search.score,
+            "loss_search_nats": self.search.loss_nats,
+            "parameters": self.values,
+            "structure": self.structure.to_json(),
+            **(self.speed.to_json() if self.speed else {}),
+            "peak_memory_bytes": self.spent.peak_memory_bytes,
+            **present(peak_device_memory_bytes=self.spent.peak_device_memory_bytes),
+            "bytes": self.bytes,
+        }
+
+    @classmethod
+    def from_json(cls, data: Fields) -> StageRecord:
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            CheckpointError: it is no such thing.
+        """
+        take, maybe = data.take, data.maybe
+        return cls(
+            applied=Applied(take("index", int), take("pass", str), take("source", str), take("config", dict)),
+            told=Told(take("note", str), data.table("facts", float), data.table("tables", list)),
+            search=Standing(take("metric_search", float), take("loss_search_nats", float)),
+            values=take("parameters", int),
+            structure=Structure.from_json(take("structure", dict)),
+            speed=StageSpeed.from_json(data),
+            spent=Spent(take("wall_s", float), take("peak_memory_bytes", int), maybe("peak_device_memory_bytes", int)),
+            undone=take("undone", bool),
+            new_tokenizer=bool(maybe("new_tokenizer", bool)),
+            reused=take("reused", bool),
+            bytes=take("bytes", int),
+        )
+
+
+@dataclass(frozen=True)
+class JournalLine:
+    """A line of a run folder's journal.jsonl.
+
+    Attributes:
+        stage: index of the stage that decided.
+        pass_name: of its pass.
+        entry: what the pass wrote; its keys are its own.
+    """
+
+    stage: int
+    pass_name: str
+    entry: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {"stage": self.stage, "pass": self.pass_name, **self.entry}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> JournalLine:
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            CheckpointError: it is no such thing.
+        """
+        fields = Fields(data, "the journal's line")
+        entry = {name: value for name, value in data.items() if name not in ("stage", "pass")}
+        return cls(fields.take("stage", int), fields.take("pass", str), entry)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What one pass did; ``record`` is the JSON of the report."""
+    """A finished stage of a run, in memory.
 
-    record: dict[str, Any]
-    journal: list[dict[str, Any]]
+    Attributes:
+        record: for the report.
+        journal: the lines that its pass wrote.
+    """
 
+    record: StageRecord
+    journal: Sequence[Mapping[str, Any]]
 
-def line(record: Mapping[str, Any]) -> str:
-    """A stage in one line, for the terminal."""
-    parts = [f"search {score(record['metric_search'])}", f"{quantity(record['bytes'] / 1e6, 1)} MB"]
-    if "throughput_ratio" in record:
-        parts.append(f"{ratio(record['throughput_ratio'])} throughput")
-    parts.append(f"{quantity(record['wall_s'], 1)} s")
-    return ", ".join(parts) + (f". {record['note']}" if record["note"] else "")
+    @property
+    def lines(self) -> list[JournalLine]:
+        """The journal, each line with its stage."""
+        applied = self.record.applied
+        return [JournalLine(applied.index, applied.name, entry) for entry in self.journal]
 
 
 def journal_lines(stages: Sequence[Stage]) -> list[str]:
-    """All journals of a run as JSON lines, each with its stage."""
-    return [
-        json.dumps({"stage": stage.record["index"], "pass": stage.record["pass"], **entry})
-        for stage in stages
-        for entry in stage.journal
-    ]
-
-
-def stage_record(step: PlannedStep, config: Mapping[str, Any], result: Result, seconds: float) -> dict[str, Any]:
-    """What a pass said of itself; what was measured of the model comes on top."""
-    return {
-        "index": step.index,
-        "pass": step.name,
-        "source": step.distribution,
-        "config": dict(config),
-        "undone": False,
-        "new_tokenizer": result.tokenizer is not None,
-        "reused": False,
-        "note": result.note,
-        "facts": dict(result.facts),
-        "tables": {name: [dict(row) for row in rows] for name, rows in result.tables.items()},
-        "wall_s": seconds,
-    }
-
-
-def undo(record: dict[str, Any], drop: float, allowed: float) -> None:
-    """Note that a stage went over its budget, in points, and was undone."""
-    said = f"Undone: it cost {score(drop)} points on the search split, the budget allows {allowed:g}. {record['note']}"
-    record |= {"undone": True, "new_tokenizer": False, "note": said.strip()}
-
-
-def nothing_gained(record: Mapping[str, Any], before: Mapping[str, Any], trains: bool) -> str:
-    """One sentence for a stage that made nothing smaller, faster or better; else nothing.
-
-    A stage that lowered what it went by, or the loss on the search split, did make something better: it is told how
-    much, and that the metric does not show it.
-    """
-    smaller = record["bytes"] < 0.995 * before["bytes"]
-    faster = any(_speed(record, key) > 1.03 * _speed(before, key) for key in ("throughput", "latency"))
-    metric = before.get("metric_search")
-    if smaller or faster or metric is None or record["metric_search"] > metric:
-        return ""
-    lowered = _lowered(record, before)
-    if lowered:
-        return f"The search metric did not rise by it; {lowered}."
-    return "It did not make the model better." if trains else "It made nothing smaller, faster or better."
-
-
-def _speed(record: Mapping[str, Any], which: str) -> float:
-    """As a multiple of the dense model's, timed in turn; 1 where it was not."""
-    if which == "throughput":
-        return float(record.get("throughput_ratio", 1.0))
-    dense = record.get("latency_b1_ms_p50_dense")
-    return float(dense / record["latency_b1_ms_p50"]) if dense else 1.0
-
-
-def _lowered(record: Mapping[str, Any], before: Mapping[str, Any]) -> str:
-    """By how much the stage's own criterion fell, or else the loss on the search split."""
-    facts = record["facts"]
-    pairs = (
-        ("the loss that it went by", facts.get("search_loss_before_nats"), facts.get("search_loss_after_nats")),
-        ("the loss on the search split", before.get("loss_search_nats"), record["loss_search_nats"]),
-    )
-    for what, was, now in pairs:
-        if was and now is not None and was - now > _LEAST * was:
-            return f"{what} fell by {quantity(100 * (was - now) / was)} %"
-    return ""
+    """All journals of a run as JSON lines."""
+    return [json.dumps(line.to_json()) for stage in stages for line in stage.lines]

@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,31 +21,14 @@ from axkit.ground.progress import Progress
 from axkit.measure import speed as measure
 from axkit.run import obligations as contract
 from axkit.run.planning import Plan
-from axkit.run.records import stage_record, undo
+from axkit.run.records import Applied, Spent, StageRecord, StageSpeed, Standing, Told
+from axkit.run.remarks import undone
 from axkit.run.steps import PlannedStep
 from axkit.tasks.kinds.known import KINDS
 from axkit.tasks.split import Split
 
 _WAY = "give a smaller batch_size, or lower samples or max_length"
 STAGE_ROUNDS = 3  # of the interleaved timing after each stage; the final comparison takes measure.ROUNDS
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How a model does on the search split.
-
-    Attributes:
-        score: of the metric that decides.
-        loss: nats.
-    """
-
-    score: float
-    loss: float
-
-    @classmethod
-    def of(cls, record: Mapping[str, Any]) -> Standing:
-        """Of a stage, by its record."""
-        return cls(record["metric_search"], record["loss_search_nats"])
 
 
 def _serves(targets: frozenset[str] | None, device: Device) -> bool:
@@ -105,7 +87,7 @@ class Workbench:
 
     def make(
         self, step: PlannedStep, subject: Subject, before: Standing | None, journal: Journal, scratch: Path
-    ) -> tuple[Subject, dict[str, Any]]:
+    ) -> tuple[Subject, StageRecord]:
         """Apply a pass to a copy.
 
         Args:
@@ -134,13 +116,24 @@ class Workbench:
         if result.tokenizer is not None:
             self.tokenize(result.tokenizer)
         after = self.on_search(worked)
-        record = stage_record(step, config, result, seconds)
+        told, over = Told(result.note, result.facts, result.tables), False
         if step.budget is not None and before is not None and before.score - after.score > step.budget.max_drop:
-            undo(record, before.score - after.score, step.budget.max_drop)
+            told, over = undone(told, before.score - after.score, step.budget.max_drop), True
             worked, after = subject, before
             if result.tokenizer is not None:
                 self.tokenize(tokenizer)
-        return worked, record | self._measured(worked, after)
+        record = StageRecord(
+            applied=Applied(step.index, step.name, step.distribution, config),
+            told=told,
+            search=after,
+            values=measure.count_values(worked.module),
+            structure=worked.structure,
+            speed=self._speed(worked),
+            spent=Spent(seconds, measure.peak_memory_bytes(), self.device.peak_bytes() or None),
+            undone=over,
+            new_tokenizer=result.tokenizer is not None and not over,
+        )
+        return worked, record
 
     def _held(self, step: PlannedStep, worked: Subject, tools: Tools) -> Result:
         """What a pass gives back, held against its contract."""
@@ -191,27 +184,11 @@ class Workbench:
         )
         return lent(everything, step.who, step.own_needs)
 
-    def _measured(self, subject: Subject, after: Standing) -> dict[str, Any]:
-        return {
-            "metric_search": after.score,
-            "loss_search_nats": after.loss,
-            "parameters": measure.count_values(subject.module),
-            "structure": subject.structure.to_json(),
-            **self._speed(subject),
-            "peak_memory_bytes": measure.peak_memory_bytes(),
-            **({"peak_device_memory_bytes": peak} if (peak := self.device.peak_bytes()) else {}),
-        }
-
-    def _speed(self, subject: Subject) -> dict[str, float]:
+    def _speed(self, subject: Subject) -> StageSpeed | None:
         """Beside the dense model, in turn; alone as long as there is none. Other processes wait meanwhile."""
         if not self.processes.is_main:
-            return {}
+            return None
         dense = {"dense": self.dense.module} if self.dense is not None else {}
         inputs = {"stage": measure.Inputs.of(self.splits["search"]), "dense": measure.Inputs.of(self.dense_search)}
         speeds = measure.speed({**dense, "stage": subject.module}, inputs, STAGE_ROUNDS, self.progress)
-        found = speeds["stage"].to_json()
-        if dense:
-            found["latency_b1_ms_p50_dense"] = speeds["dense"].latency_b1_ms_p50
-            found["throughput_b32_per_s_dense"] = speeds["dense"].throughput_b32_per_s
-            found["throughput_ratio"] = found["throughput_b32_per_s"] / speeds["dense"].throughput_b32_per_s
-        return found
+        return StageSpeed.of(speeds["stage"], speeds.get("dense"))

@@ -60,14 +60,14 @@ def compare(
     for name, speed in speeds.items():
         figures |= {_suffixed(key, name): value for key, value in speed.to_json().items()}
     ahead = speeds["result"].rounds_ahead(speeds["dense"])
-    figures |= {"rounds": measure.ROUNDS, **{f"rounds_ahead_{batch}": count for batch, count in ahead.items()}}
+    figures |= ahead.to_json()
     return Compared(figures, before, after)
 
 
 def quality(test: Split, before: Evaluation, after: Evaluation) -> dict[str, Any]:
     """What each scores, whether they differ, and what luck would score."""
     scores = certainty.resampled(test, before, after)
-    dense, result = (certainty.Interval.of(column) for column in scores.T)
+    dense, result = (certainty.interval(column) for column in scores.T)
     paired, luck = certainty.paired(test, before, after, scores), certainty.best_constant(test)
     return {
         "metric_name": before.metric,

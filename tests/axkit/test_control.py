@@ -86,7 +86,9 @@ def test_it_is_the_model_that_its_passes_make(workplace):
         alone.summary["metric_result"],
         alone.summary["loss_test_result_nats"],
     )
-    assert [stage.record["pass"] for stage in run.stages] == ["finetune", "drop_layers", "finetune"], "not its stages"
+    assert [stage.record.applied.name for stage in run.stages] == ["finetune", "drop_layers", "finetune"], (
+        "not its stages"
+    )
     assert control["result_change"] == pytest.approx(run.summary["metric_result"] - control["metric"])
     assert control["dense_change"] == pytest.approx(control["metric"] - run.summary["metric_dense"])
     said = heard.lines.index("Control: the same training without the cuts")

@@ -134,7 +134,7 @@ def test_a_kind_of_task_through_the_whole_house(workplace, kind):
     assert [stage["pass"] for stage in report["stages"]] == ["finetune", "hard_attention", "axformer_prune", "int8"]
     assert summary["bytes_result"] < summary["bytes_dense"]
     assert "whose input also stands in another split" in text or "No row of one split also stands in another." in text
-    assert run.stages[1].record["facts"]["search_loss_before_nats"] > 0
+    assert run.stages[1].record.told.facts["search_loss_before_nats"] > 0
     if kind == "multi_label":
         inputs = run.tokenizer("the film was good and weak", return_tensors="pt")
         shares = run.subject.module(**inputs).logits[0].sigmoid().tolist()

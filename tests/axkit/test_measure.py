@@ -6,6 +6,7 @@ import torch
 
 from axkit.measure import certainty
 from axkit.measure import speed as measure
+from axkit.measure.figures import Rounds
 from axkit.tasks.kinds.known import KINDS
 from axkit.tasks.source.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
@@ -54,8 +55,8 @@ def test_a_model_that_does_nothing_is_faster_than_one_that_sleeps():
     speeds = measure.speed({"fast": Fast(), "slow": Slow()}, measure.Inputs.of(SPLIT), rounds=3)
     assert speeds["slow"].latency_b1_ms_p50 >= 2
     assert speeds["fast"].throughput_b32_per_s > speeds["slow"].throughput_b32_per_s
-    assert speeds["fast"].rounds_ahead(speeds["slow"]) == {"b1": 3, "b32": 3}
-    assert speeds["slow"].rounds_ahead(speeds["fast"]) == {"b1": 0, "b32": 0}
+    assert speeds["fast"].rounds_ahead(speeds["slow"]) == Rounds(3, 3, 3)
+    assert speeds["slow"].rounds_ahead(speeds["fast"]) == Rounds(3, 0, 0)
     one = speeds["slow"]
     assert set(one.to_json()) == {name for name in vars(one) if not name.startswith("rounds")}
     assert one.throughput_b32_per_s_low <= one.throughput_b32_per_s <= one.throughput_b32_per_s_high

@@ -19,7 +19,7 @@ from axkit.run.store import StageStore
 
 def a_dead_process():
     """The name part that a process which is gone left."""
-    code = "from axkit import owners; from pathlib import Path; print(owners.own(Path('x/t'), 'partial').name)"
+    code = "from axkit.ground import owners; from pathlib import Path; print(owners.own(Path('x/t'), 'partial').name)"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -75,7 +75,8 @@ def test_who_waits_is_told_for_whom(tmp_path):
 
 def test_the_lock_goes_with_its_process(tmp_path):
     code = (
-        "import os, sys; from pathlib import Path; from axkit import owners; from axkit.ground.progress import Silent\n"
+        "import os, sys; from pathlib import Path; from axkit.ground import owners\n"
+        "from axkit.ground.progress import Silent\n"
         "with owners.alone(Path('l'), 'it', Silent()):\n    os.kill(os.getpid(), 9)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path).returncode == -9

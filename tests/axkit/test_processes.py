@@ -97,7 +97,7 @@ import json, sys
 import axkit
 from axkit.run.recipe import load_source
 runs = [axkit.apply(load_source(sys.argv[1]), sys.argv[2], stages=sys.argv[3]) for _ in range(2)]
-print(json.dumps([[stage.record["reused"] for stage in run.stages] for run in runs]))
+print(json.dumps([[stage.record.reused for stage in run.stages] for run in runs]))
 """
 
 

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 
+from records import stage
+
 from axkit.anatomy.structure import Structure
 from axkit.report.plot import frontier_svg
 from axkit.report.text import gain_lines, stage_rows, stage_tables, what_is_left
-from axkit.run.records import nothing_gained
+from axkit.run.remarks import Before, nothing_gained
 
 GAINS = {
     "metric_name": "accuracy",
@@ -38,30 +40,28 @@ def test_a_gain_that_chance_explains_is_marked_wherever_it_is_told():
     assert "+0.60 points, loss" in gain_lines(doubted | {"p_value_paired": 0.01})[0]
 
 
-BEFORE = {"bytes": 1000, "metric_search": 80.0, "loss_search_nats": 0.5, "throughput_ratio": 1.2}
-AFTER = BEFORE | {"facts": {}, "latency_b1_ms_p50": 5.0, "latency_b1_ms_p50_dense": 5.0}
+BEFORE = Before.of(stage())
 
 
 def test_a_stage_that_gained_nothing_says_so():
-    assert nothing_gained(AFTER, BEFORE, trains=False) == "It made nothing smaller, faster or better."
-    assert nothing_gained(AFTER, BEFORE, trains=True) == "It did not make the model better."
+    assert nothing_gained(stage(), BEFORE, trains=False) == "It made nothing smaller, faster or better."
+    assert nothing_gained(stage(), BEFORE, trains=True) == "It did not make the model better."
     for gained in ({"bytes": 900}, {"throughput_ratio": 1.3}, {"metric_search": 80.1}, {"latency_b1_ms_p50": 4.0}):
-        assert nothing_gained(AFTER | gained, BEFORE, trains=False) == "", gained
+        assert nothing_gained(stage(**gained), BEFORE, trains=False) == "", gained
 
 
 def test_a_stage_that_lowered_what_it_went_by_did_gain_something():
-    searched = AFTER | {"facts": {"search_loss_before_nats": 0.4, "search_loss_after_nats": 0.372}}
+    searched = stage(facts={"search_loss_before_nats": 0.4, "search_loss_after_nats": 0.372})
     said = "The search metric did not rise by it; the loss that it went by fell by 7.00 %."
     assert nothing_gained(searched, BEFORE, trains=False) == said
-    said = nothing_gained(AFTER | {"loss_search_nats": 0.45}, BEFORE, trains=True)
+    said = nothing_gained(stage(loss_search_nats=0.45), BEFORE, trains=True)
     assert said == "The search metric did not rise by it; the loss on the search split fell by 10.00 %."
-    raised = AFTER | {"facts": {"search_loss_before_nats": 0.4, "search_loss_after_nats": 0.4}}
+    raised = stage(facts={"search_loss_before_nats": 0.4, "search_loss_after_nats": 0.4})
     assert nothing_gained(raised, BEFORE, trains=False) == "It made nothing smaller, faster or better."
 
 
 def test_a_few_per_second_are_not_rounded_to_whole_ones():
-    stage = {"pass": "int8", "undone": False, "reused": False, "metric_search": 99.999, "bytes": 40_000, "note": ""}
-    (row,) = stage_rows([stage | {"throughput_ratio": 0.004, "wall_s": 0.03}])
+    (row,) = stage_rows([stage(metric_search=99.999, bytes=40_000, throughput_ratio=0.004, wall_s=0.03)])
     assert row == ("int8", "99.99", "0.0400", "0.0040x", "0.0300", "")
 
 
@@ -79,9 +79,9 @@ def test_tables_and_plot():
         {"round": 1, "kind": "ffn/5", "speedup": 1.4, "size": 1.1, "loss_search": 0.31},
         {"round": 1, "kind": "recovered", "speedup": 1.38, "size": 1.1, "metric_search": 84.6},
     ]
-    stages = [{"index": 2, "pass": "axformer_prune", "tables": {"frontier": points}}]
-    text = "\n".join(stage_tables(stages))
+    searched = stage(index=2, tables={"frontier": points})
+    text = "\n".join(stage_tables([searched]))
     assert "![frontier](frontier-2.svg)" in text
     assert "| 1 | ffn/5 | 1.4 | 1.1 |  | 0.31 |" in text
-    drawn = ElementTree.fromstring(frontier_svg(points, 85.2, "accuracy"))
+    drawn = ElementTree.fromstring(frontier_svg(searched.told.frontier, 85.2, "accuracy"))
     assert len([one for one in drawn.iter() if one.tag.endswith("circle")]) == 2

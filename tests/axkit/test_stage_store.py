@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Heard
+from records import stage
 
 from axkit.anatomy.family import family_of
 from axkit.ground import owners
@@ -27,7 +28,7 @@ def put(store):
     folder = store.folder(0, "finetune", "k")
     store.begin(folder, fresh=False)
     store.journal(folder).write(step=1, loss=0.25)
-    store.put(folder, tiny_subject(family_of("distilbert")), tiny_tokenizer(), {"new_tokenizer": False}, {})
+    store.put(folder, tiny_subject(family_of("distilbert")), tiny_tokenizer(), stage(), {})
     return folder
 
 

@@ -164,12 +164,12 @@ def test_a_recipe_that_carves_a_stranger_s_modules_is_kept_resumed_and_loaded(wo
     )
     recipe = read_source(text, "r.yaml")
     first = axkit.apply(recipe, runs="runs")
-    removed = first.stages[2].record["facts"]
+    removed = first.stages[2].record.told.facts
     assert sum(removed[f"removed_{what}"] for what in ("ffn_blocks", "attention_blocks", "heads", "neurons")), (
         "premise: something was carved after the stranger's pass"
     )
     again = axkit.apply(recipe, runs="runs")
-    assert all(stage.record["reused"] for stage in again.stages)
+    assert all(stage.record.reused for stage in again.stages)
     write_run(first, workplace / "out")
     loaded, split = axkit.load(workplace / "out"), tiny_split()
     for model in (again.subject.module, loaded):

@@ -190,5 +190,5 @@ def test_a_student_learns_from_a_folder_first_and_after_a_training(first, workpl
     write_trained_model(tmp_path / "teacher")
     text = RECIPE + first + "  - {pass: distill, teacher: ./teacher, epochs: 0.5, precision: float32}\n"
     run = apply(read_source(text, "r.yaml"), runs=tmp_path / "runs")
-    assert [stage.record["pass"] for stage in run.stages][-1] == "distill"
+    assert [stage.record.applied.name for stage in run.stages][-1] == "distill"
     assert run.plan.baseline == len(run.plan.steps), "it trains, and needs nothing of the run"

@@ -180,5 +180,5 @@ passes:
   - {pass: int8, budget: {max_drop: 100}}
 """
     run = axkit.apply(read_source(text, "r.yaml"), runs="runs")
-    assert not run.stages[2].record["undone"]
-    assert run.stages[2].record["facts"]["static_layers"] > 0
+    assert not run.stages[2].record.undone
+    assert run.stages[2].record.told.facts["static_layers"] > 0

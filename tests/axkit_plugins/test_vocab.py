@@ -153,11 +153,11 @@ def test_a_run_goes_on_with_the_new_tokenizer_and_resumes_with_it(workplace):
     recipe = read_source(RECIPE, "r.yaml")
     first = axkit.apply(recipe, runs="runs")
     record = first.stages[1].record
-    assert record["new_tokenizer"]
-    assert record["facts"]["word_pieces_after"] < record["facts"]["word_pieces_before"]
-    assert record["metric_search"] == first.stages[0].record["metric_search"]
+    assert record.new_tokenizer
+    assert record.told.facts["word_pieces_after"] < record.told.facts["word_pieces_before"]
+    assert record.search.score == first.stages[0].record.search.score
     again = axkit.apply(recipe, runs="runs")
-    assert all(stage.record["reused"] for stage in again.stages)
+    assert all(stage.record.reused for stage in again.stages)
     for run in (first, again):
         write_run(run, workplace / "out")
         saved = AutoTokenizer.from_pretrained(workplace / "out")
@@ -175,8 +175,8 @@ def test_an_undone_stage_leaves_the_old_tokenizer(workplace):
     vocab = made.steps[1]
     object.__setattr__(vocab, "budget", vocab.budget.model_copy(update={"max_drop": -101.0}))
     run = axkit.apply(made, runs="runs")
-    assert run.stages[1].record["undone"]
-    assert not run.stages[1].record["new_tokenizer"]
+    assert run.stages[1].record.undone
+    assert not run.stages[1].record.new_tokenizer
     assert len(run.tokenizer) == len(tiny_tokenizer())
 
 
@@ -191,7 +191,7 @@ def test_a_budget_after_it_is_held_against_the_dense_model_s_own_answers(workpla
     (tools,) = lent
     assert len(tools.reader) < len(tools.dense_rows.tokenizer)
     scored = tools.dense_rows.evaluate(tools.teacher.module)
-    assert scored.loss == pytest.approx(run.stages[0].record["loss_search_nats"], abs=1e-6)
+    assert scored.loss == pytest.approx(run.stages[0].record.search.loss_nats, abs=1e-6)
 
 
 def test_what_needs_a_teacher_comes_before(monkeypatch):

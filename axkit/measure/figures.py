@@ -1,0 +1,157 @@
+"""What measuring gives, as types: a speed, who was ahead, an interval, a pair. Imports no torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from axkit.ground.fields import Fields
+
+Batch = Literal["b1", "b32"]
+LEVEL = 0.05  # of every test
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One model's speed on real inputs, measured in turn with others in one process.
+
+    Attributes:
+        latency_b1_ms_p50: milliseconds for one input, median over inputs and rounds.
+        latency_b1_ms_p90: the same, 90th percentile.
+        throughput_b32_per_s: inputs per second in batches of 32, padded to the longest; median over rounds.
+        throughput_b32_per_s_low: the slowest round.
+        throughput_b32_per_s_high: the fastest round.
+        rounds_ms: of each round, the median of one input's milliseconds.
+        rounds_per_s: of each round, inputs per second in batches.
+    """
+
+    latency_b1_ms_p50: float
+    latency_b1_ms_p90: float
+    throughput_b32_per_s: float
+    throughput_b32_per_s_low: float
+    throughput_b32_per_s_high: float
+    rounds_ms: tuple[float, ...] = ()
+    rounds_per_s: tuple[float, ...] = ()
+
+    def to_json(self, whose: str = "") -> dict[str, float]:
+        """Plain JSON; the rounds are left out.
+
+        Args:
+            whose: put into each name, ahead of ``_low`` and ``_high``: ``_dense``, say.
+        """
+        found = {name: value for name, value in asdict(self).items() if not name.startswith("rounds")}
+        return {_named(name, whose): value for name, value in found.items()}
+
+    @classmethod
+    def from_json(cls, data: Fields, whose: str = "") -> Speed:
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            CheckpointError: it is no such thing.
+        """
+        return cls(
+            latency_b1_ms_p50=data.take(f"latency_b1_ms_p50{whose}", float),
+            latency_b1_ms_p90=data.take(f"latency_b1_ms_p90{whose}", float),
+            throughput_b32_per_s=data.take(f"throughput_b32_per_s{whose}", float),
+            throughput_b32_per_s_low=data.take(f"throughput_b32_per_s{whose}_low", float),
+            throughput_b32_per_s_high=data.take(f"throughput_b32_per_s{whose}_high", float),
+        )
+
+    def rounds_ahead(self, other: Speed) -> Rounds:
+        """In how many of the rounds that both were timed in this one was the faster."""
+        single = sum(a < b for a, b in zip(self.rounds_ms, other.rounds_ms, strict=True))
+        batch = sum(a > b for a, b in zip(self.rounds_per_s, other.rounds_per_s, strict=True))
+        return Rounds(len(self.rounds_ms), single, batch)
+
+
+def _named(name: str, whose: str) -> str:
+    for end in ("_low", "_high"):
+        if name.endswith(end):
+            return f"{name.removesuffix(end)}{whose}{end}"
+    return f"{name}{whose}"
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """Which of two models, timed in turn, was the faster, round by round.
+
+    Attributes:
+        count: rounds.
+        ahead_b1: those in which the first was quicker on one input.
+        ahead_b32: those in which it had the higher throughput in batches.
+    """
+
+    count: int
+    ahead_b1: int
+    ahead_b32: int
+
+    def are_sure(self, batch: Batch) -> bool:
+        """Whether the faster one was so in more rounds than a coin would give (sign test, 5 %)."""
+        ahead = self.ahead_b1 if batch == "b1" else self.ahead_b32
+        fewer = min(ahead, self.count - ahead)
+        tail = sum(math.comb(self.count, count) for count in range(fewer + 1)) / 2**self.count
+        return bool(2 * tail < LEVEL)
+
+    def to_json(self) -> dict[str, int]:
+        """Plain JSON."""
+        return {"rounds": self.count, "rounds_ahead_b1": self.ahead_b1, "rounds_ahead_b32": self.ahead_b32}
+
+    @classmethod
+    def from_json(cls, data: Fields) -> Rounds | None:
+        """The inverse of :meth:`to_json`; None of a report of before they were counted."""
+        ahead = data.maybe("rounds_ahead_b1", int), data.maybe("rounds_ahead_b32", int)
+        if ahead[0] is None or ahead[1] is None:
+            return None
+        return cls(data.take("rounds", int), ahead[0], ahead[1])
+
+
+@dataclass(frozen=True)
+class Interval:
+    """95 % percentile bootstrap over rows, in points (Efron 1979)."""
+
+    low: float
+    high: float
+
+    @property
+    def spans_none(self) -> bool:
+        """Whether 0 lies in it."""
+        return self.low <= 0 <= self.high
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two models on the same rows.
+
+    Attributes:
+        change: points that the second is above the first.
+        low: of the change's 95 % interval.
+        high: likewise.
+        p: two-sided, of the paired test.
+        resolution: points, about the least change that these rows could tell from chance: half the interval, and no
+            less than six rows' worth.
+    """
+
+    change: float
+    low: float
+    high: float
+    p: float
+    resolution: float
+
+    @property
+    def interval(self) -> Interval:
+        """Of the change."""
+        return Interval(self.low, self.high)
+
+    def to_json(self, whose: str = "") -> dict[str, float]:
+        """Plain JSON, each name behind ``whose``."""
+        return {f"{whose}{name}": value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, data: Fields, whose: str = "") -> Paired:
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            CheckpointError: it is no such thing.
+        """
+        return cls(*(data.take(f"{whose}{name}", float) for name in cls.__dataclass_fields__))
