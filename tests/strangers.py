@@ -75,3 +75,39 @@ class OnlyDense(Gain):
         for layer in subject.layers:
             if subject.structure.layers[layer.index].ffn:
                 layer.ffn_in.register_buffer("offset", torch.zeros(state.get("wide", wide)))
+
+
+class CutsFirst(Gain):
+    """Carves by itself, and then puts its modules in: the state names what is left."""
+
+    def apply(self, subject, config, tools):
+        structure = subject.structure
+        for index, layer in enumerate(structure.layers):
+            if layer.attention and layer.heads:
+                structure = structure.without_heads(index, layer.heads[:1])
+        subject.carve(structure)
+        return super().apply(subject, config, tools)
+
+
+class CutsAfter(Gain):
+    """The other way round: what it carved is a plain linear layer again, and its state does not say so."""
+
+    def apply(self, subject, config, tools):
+        result = super().apply(subject, config, tools)
+        layers = subject.structure.layers
+        index = next(i for i, layer in enumerate(layers) if layer.ffn and layer.neurons)
+        subject.carve(subject.structure.without_neurons(index, layers[index].neurons[:4]))
+        return result
+
+
+class OnceOnly(Gain):
+    """Its modules can be put in twice, its restore cannot."""
+
+    def apply(self, subject, config, tools):
+        result = super().apply(subject, config, tools)
+        return Result(state={**result.state, "once": True})
+
+    def restore(self, subject, config, state):
+        if "once" in state and any(isinstance(module, Gained) for module in subject.module.modules()):
+            raise ValueError("they are there already")
+        super().restore(subject, config, state)
