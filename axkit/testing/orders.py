@@ -107,7 +107,7 @@ def _made(ordered: Ordered, dense: Subject, order: tuple[str, ...]) -> tuple[Sub
             subject.carve(less(subject.structure))
             continue
         folder = ordered.folder / f"{'-'.join(one.split()[-1] for one in order)}-{number}"
-        instead = {} if reader is None else {"reader": reader}
+        instead: dict[str, Any] = {} if reader is None else {"reader": reader}
         tools = lend(folder, dense, family=dense.family, to=(ordered.runner, ordered.config), **instead)
         try:
             result = ordered.runner.apply(subject, ordered.config, tools)
