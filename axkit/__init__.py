@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from axkit.anatomy.family import family_of as family_of
     from axkit.anatomy.structure import Structure as Structure
     from axkit.anatomy.surgery import Layer as Layer
+    from axkit.contract.body import Body as Body
+    from axkit.contract.manifest import Manifest as Manifest
     from axkit.contract.subject import Subject as Subject
     from axkit.ground.cpu import expects_bfloat16 as expects_bfloat16
     from axkit.ground.cpu import has_bfloat16 as has_bfloat16
@@ -49,7 +51,9 @@ if TYPE_CHECKING:
     from axkit.run.engine import Run as Run
     from axkit.run.engine import apply as apply
     from axkit.run.planning import plan as plan
-    from axkit.runtimes.torch.folder import load as load
+    from axkit.runtimes.folder import load as load
+    from axkit.runtimes.folder import load_subject as load_subject
+    from axkit.runtimes.torch.body import torch_subject as torch_subject
     from axkit.runtimes.torch.opening import open_subject as open_subject
     from axkit.tasks.kinds.base import TaskKind as TaskKind
     from axkit.tasks.source.rows import split_by_hash as split_by_hash
@@ -64,6 +68,8 @@ _LAZY = {
     "Layer": "axkit.anatomy.surgery",
     "Run": "axkit.run.engine",
     "Split": "axkit.tasks.split",
+    "Body": "axkit.contract.body",
+    "Manifest": "axkit.contract.manifest",
     "Structure": "axkit.anatomy.structure",
     "Subject": "axkit.contract.subject",
     "TaskKind": "axkit.tasks.kinds.base",
@@ -71,11 +77,13 @@ _LAZY = {
     "expects_bfloat16": "axkit.ground.cpu",
     "family_of": "axkit.anatomy.family",
     "has_bfloat16": "axkit.ground.cpu",
-    "load": "axkit.runtimes.torch.folder",
+    "load": "axkit.runtimes.folder",
+    "load_subject": "axkit.runtimes.folder",
     "open_subject": "axkit.runtimes.torch.opening",
     "plan": "axkit.run.planning",
     "relative_speed": "axkit.measure.speed",
     "split_by_hash": "axkit.tasks.source.rows",
+    "torch_subject": "axkit.runtimes.torch.body",
 }
 
 __all__ = [
@@ -87,6 +95,7 @@ __all__ = [
     "TORCH_MODULE",
     "AxkitError",
     "Batch",
+    "Body",
     "CheckpointError",
     "DataError",
     "Evaluation",
@@ -94,6 +103,7 @@ __all__ = [
     "InnerStep",
     "Journal",
     "Layer",
+    "Manifest",
     "ModelSource",
     "NotApplicable",
     "Pass",
@@ -121,11 +131,13 @@ __all__ = [
     "family_of",
     "has_bfloat16",
     "load",
+    "load_subject",
     "model_config",
     "open_subject",
     "plan",
     "relative_speed",
     "split_by_hash",
+    "torch_subject",
 ]
 
 

@@ -35,11 +35,11 @@ from axkit.anatomy.surgery import dense_structure
 from axkit.axformer.hard_attention import HardAttention
 from axkit.axformer.prune import AxformerPrune
 from axkit.cli.bars import Shown
-from axkit.contract.subject import Subject
 from axkit.contract.tools import Tools
 from axkit.measure.speed import peak_memory_bytes
 from axkit.run.journal import FileJournal
-from axkit.runtimes.torch.folder import load
+from axkit.runtimes.folder import load
+from axkit.runtimes.torch.body import torch_subject
 from axkit.runtimes.torch.opening import open_tokenizer
 from axkit.tasks.kinds.known import KINDS
 from axkit.tasks.source.rows import SplitRows
@@ -57,7 +57,7 @@ def read_split(path, text, label, tokenizer):
 
 
 def ours(model, family, split, tokenizer, args):
-    subject = Subject(model, family, dense_structure(model, family)).copy()
+    subject = torch_subject(model, family).copy()
     with tempfile.TemporaryDirectory() as scratch:
         journals = [FileJournal(Path(scratch) / name) for name in ("hard", "prune")]
         tools = [Tools(split, split, None, tokenizer, "", 0, Shown(), journal) for journal in journals]

@@ -13,7 +13,7 @@ from axkit.anatomy.family import family_of
 from axkit.checkpoint.sources import check_folder, check_reader
 from axkit.ground.errors import CheckpointError
 from axkit.ground.quiet import quiet
-from axkit.runtimes.torch.folder import load_subject
+from axkit.runtimes.folder import load_subject
 from axkit.runtimes.torch.opening import open_for_task, open_reader
 from axkit.tasks.kinds.known import KINDS
 from axkit.testing import tiny_model, tiny_tokenizer

@@ -1,85 +1,62 @@
-"""The model on its way through a recipe: module, family, structure, trail."""
+"""The model on its way through a recipe: body, reader, family, structure, trail."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from axkit.anatomy.family import Family
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import Layer, carve, check_first_token, layers_of
-from axkit.ground.errors import CheckpointError
-
-
-@dataclass(frozen=True)
-class TrailStep:
-    """One pass that was applied.
-
-    Attributes:
-        name: the registered name of the pass.
-        source: the distribution it came from, ``"name version"``.
-        config: its settings, resolved.
-        state: what ``Pass.restore`` needs to rebuild the module (JSON); None where the Structure says it all.
-        facts: what the pass reported; each key ends in its unit.
-        structure: what the pass left of the model; None where that is what all passes together have left. A folder
-            is rebuilt in the order of its trail: carved to this, then restored, step by step.
-    """
-
-    name: str
-    source: str
-    config: Mapping[str, Any] = field(default_factory=dict)
-    state: Mapping[str, Any] | None = None
-    facts: Mapping[str, float] = field(default_factory=dict)
-    structure: Structure | None = None
-
-    def to_json(self, end: Structure) -> dict[str, Any]:
-        """Plain JSON, without the facts, which hold seconds: the report has them.
-
-        The structure stands there only if it is not ``end``, that of the whole model.
-        """
-        return {
-            "name": self.name,
-            "source": self.source,
-            "config": dict(self.config),
-            "state": None if self.state is None else dict(self.state),
-            **({} if self.structure in (None, end) else {"structure": self.structure.to_json()}),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any], end: Structure) -> TrailStep:
-        """The inverse of :meth:`to_json`.
-
-        Raises:
-            CheckpointError: the data is no such step.
-        """
-        wanted = {"name": str, "source": str, "config": dict, "state": dict | None}
-        if (
-            not isinstance(data, Mapping)
-            or not all(key in data and isinstance(data[key], kind) for key, kind in wanted.items())
-            or not isinstance(data.get("facts", {}), dict)
-        ):
-            raise CheckpointError("the checkpoint's trail is damaged; copy the whole folder again")
-        structure = Structure.from_json(data["structure"]) if "structure" in data else end
-        return cls(data["name"], data["source"], data["config"], data["state"], data.get("facts", {}), structure)
+from axkit.contract.body import Body
+from axkit.contract.trail import TrailStep as TrailStep
+from axkit.contract.trail import is_stock
+from axkit.ground.errors import NotApplicable
 
 
 @dataclass
 class Subject:
-    """What a pass works on.
+    """What a pass works on. Of a transformers model it is made by :func:`axkit.torch_subject`.
 
     Attributes:
-        module: a transformers model (``PreTrainedModel``).
+        body: what answers; a pass may put another in its place, one of another runtime, say.
+        reader: what makes its inputs: a text tokenizer or an image reader; None where nobody asks it about rows.
         family: its architecture.
-        structure: what is left of it; the module always matches it.
+        structure: what is left of it; the body always matches it.
         trail: the passes that made it, oldest first.
     """
 
-    module: Any
+    body: Body
+    reader: Any
     family: Family
     structure: Structure
     trail: tuple[TrailStep, ...] = ()
+
+    @property
+    def has_module(self) -> bool:
+        """True where the body holds a transformers model, so that ``module`` is there."""
+        return getattr(self.body, "module", None) is not None
+
+    @property
+    def module(self) -> Any:
+        """The transformers model (``PreTrainedModel``) of a torch body.
+
+        Raises:
+            NotApplicable: the body is of another runtime.
+        """
+        module = getattr(self.body, "module", None)
+        if module is None:
+            raise NotApplicable(
+                f"the model is one of the runtime '{self.body.runtime}' and no torch module any more; do what needs "
+                f"one before the pass that made it"
+            )
+        return module
+
+    @module.setter
+    def module(self, module: Any) -> None:
+        """Put another model into a torch body."""
+        _ = self.module  # another runtime has no place for it
+        setattr(self.body, "module", module)  # noqa: B010  # the contract of a body names no module
 
     @property
     def layers(self) -> list[Layer]:
@@ -94,13 +71,14 @@ class Subject:
     @property
     def is_stock(self) -> bool:
         """True when a class of transformers rebuilds this model exactly, without axkit."""
-        return self.structure.is_dense and all(step.state is None for step in self.trail)
+        return self.has_module and is_stock(self.structure, self.trail)
 
     def carve(self, structure: Structure) -> None:
         """Remove, in place, what ``structure`` no longer has.
 
         Raises:
             ValueError: ``structure`` is not within the present one.
+            NotApplicable: the body is no torch module.
         """
         carve(self.module, self.family, self.structure, structure)
         self.structure = structure
@@ -110,5 +88,5 @@ class Subject:
         self.trail = (*self.trail, replace(step, structure=self.structure))
 
     def copy(self) -> Subject:
-        """An independent copy: own weights, same trail."""
-        return Subject(copy.deepcopy(self.module), self.family, self.structure, self.trail)
+        """An independent copy: own weights, same reader and trail."""
+        return Subject(self.body.copy(), self.reader, self.family, self.structure, self.trail)

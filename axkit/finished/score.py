@@ -13,7 +13,8 @@ from axkit.anatomy.family import family_of
 from axkit.checkpoint.sources import read_config
 from axkit.ground.errors import CheckpointError, DataError
 from axkit.measure import certainty
-from axkit.runtimes.torch.folder import load, read_manifest
+from axkit.runtimes.folder import load
+from axkit.runtimes.manifest import read_manifest
 from axkit.runtimes.torch.opening import fit_padding, open_reader, token_limit
 from axkit.tasks.kinds.known import KINDS
 from axkit.tasks.labels.head import head_of
@@ -109,7 +110,7 @@ def evaluate(
 def about_of(folder: Path) -> Mapping[str, Any]:
     """What a folder's manifest says of its task; nothing where it has none."""
     manifest = read_manifest(folder)
-    return manifest["about"] if manifest else {}
+    return manifest.about if manifest else {}
 
 
 def dense_of(folder: Path) -> Path | None:

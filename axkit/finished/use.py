@@ -10,7 +10,7 @@ from axkit.anatomy.family import Family, family_of
 from axkit.checkpoint.sources import read_config
 from axkit.finished.score import Scored, about_of, evaluate
 from axkit.measure import speed as measure
-from axkit.runtimes.torch.folder import load
+from axkit.runtimes.folder import load
 from axkit.runtimes.torch.opening import fit_padding, open_reader, token_limit
 from axkit.tasks.asking import asked
 from axkit.tasks.image_reader import ImageReader

@@ -25,7 +25,8 @@ PASSES = "axkit.passes"
 FAMILIES = "axkit.families"
 TASKS = "axkit.tasks"
 MODELS = "axkit.models"
-_WHAT = {PASSES: "pass", FAMILIES: "family", TASKS: "task", MODELS: "model"}
+RUNTIMES = "axkit.runtimes"
+_WHAT = {PASSES: "pass", FAMILIES: "family", TASKS: "task", MODELS: "model", RUNTIMES: "runtime"}
 
 
 @dataclass(frozen=True)

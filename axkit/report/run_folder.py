@@ -17,7 +17,7 @@ from axkit.report.plot import frontier_svg
 from axkit.report.text import frontier_name, report_text
 from axkit.run.engine import Run
 from axkit.run.records import FRONTIER, journal_lines
-from axkit.runtimes.torch.folder import save
+from axkit.runtimes.folder import save
 from axkit.tasks.image_reader import ImageReader
 from axkit.tasks.kinds.known import KINDS
 

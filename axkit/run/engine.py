@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from axkit.anatomy.surgery import dense_structure
 from axkit.contract.subject import Subject
 from axkit.ground.device import AUTO, Device, exact_floats
 from axkit.ground.errors import NotApplicable, storing
@@ -28,6 +27,7 @@ from axkit.run.stages import Workbench
 from axkit.run.steps import PlannedStep
 from axkit.run.store import StageStore
 from axkit.run.summary import Compared, beside_control, compare
+from axkit.runtimes.torch.body import torch_subject
 from axkit.runtimes.torch.opening import fit_padding, open_for_task, open_reader, token_limit
 from axkit.tasks.kinds.known import KINDS
 
@@ -203,7 +203,7 @@ class _Engine:
             "label_names": list(rows.label_names),
             "token_lengths": self.dense_test.lengths[:96].tolist(),  # for timing where the data is not at hand
         }
-        self.initial = Subject(module, made.family, dense_structure(module, made.family))
+        self.initial = torch_subject(module, made.family, reader=tokenizer)
         self.keys = stage_keys(made)
 
     def _stage(self, step: PlannedStep, subject: Subject, before: Standing | None) -> tuple[Subject, Standing]:

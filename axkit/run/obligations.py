@@ -152,7 +152,9 @@ def structure_faults(subject: Subject) -> Iterator[str]:
     fields = {k: v for k, v in subject.module.config.to_dict().items() if k not in ("model_type", "axkit")}
     random = torch.random.get_rng_state()
     with torch.device("meta"), quiet():
-        expected = made(made.config_class(**fields, axkit=classes.describe(subject))).state_dict()
+        expected = made(
+            made.config_class(**fields, axkit=classes.describe(subject.structure, subject.trail))
+        ).state_dict()
     torch.random.set_rng_state(random)
     state = subject.module.state_dict()
     if any(

@@ -30,7 +30,7 @@ from axkit.run.stage_file import (
     set_aside,
     write_stage,
 )
-from axkit.runtimes.torch.folder import load_subject, save
+from axkit.runtimes.folder import load_subject, save
 
 __all__ = ["FileJournal", "StageStore"]
 

@@ -11,19 +11,19 @@ from pydantic import ValidationError
 
 from axkit.anatomy.structure import Structure
 from axkit.checkpoint.weights import is_plain
-from axkit.contract.subject import TrailStep
+from axkit.contract.manifest import FORMAT, TORCH, Manifest
+from axkit.contract.manifest import MANIFEST as MANIFEST
+from axkit.contract.trail import TrailStep
 from axkit.ground.errors import CheckpointError
 from axkit.ground.files import MEGABYTE, open_regular, read_object
 from axkit.tasks.samples import Samples
 
-MANIFEST = "axkit.json"
-FORMAT = 1
 _LARGEST = 64 * MEGABYTE  # a pass may keep a state in it
 
 _INDICES = 1 << 23  # of all structures of a trail: what a file may make us count out
 
 
-def read_manifest(folder: Path) -> dict[str, Any] | None:
+def read_manifest(folder: Path) -> Manifest | None:
     """axkit.json, or None where there is none.
 
     Raises:
@@ -31,21 +31,23 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     """
     path = folder / MANIFEST
     try:
-        manifest = read_object(path, _LARGEST)
+        found = read_object(path, _LARGEST)
     except FileNotFoundError:
         return None
-    version = manifest.get("format")
+    version = found.get("format")
     if type(version) is int and version > FORMAT:
         raise CheckpointError(f"{path} has format {version}, this axkit reads {FORMAT}; upgrade axkit")
-    about, hashes = manifest.get("about"), manifest.get("sha256")
+    about, hashes, runtime = found.get("about"), found.get("sha256"), found.get("runtime", TORCH)
     if type(version) is not int or version != FORMAT or not isinstance(about, dict) or not isinstance(hashes, dict):
         raise _damaged(path, "format, about or sha256")
     for name, value in hashes.items():
         if not is_plain(name) or not isinstance(value, str):
             raise CheckpointError(f"{path} lists '{name:.80}', which is no file of this folder; copy the folder again")
-    check_described({"structure": manifest.get("structure"), "trail": manifest.get("trail")}, path)
+    if not isinstance(runtime, str):
+        raise _damaged(path, "runtime")
+    structure, trail = check_described({name: found.get(name) for name in ("structure", "trail")}, path)
     _check_about(about, path)
-    return manifest
+    return Manifest(structure, trail, about, runtime, hashes, str(found.get("axkit", "")))
 
 
 def check_described(described: Any, path: Path) -> tuple[Structure, tuple[TrailStep, ...]]:
@@ -71,13 +73,13 @@ def check_described(described: Any, path: Path) -> tuple[Structure, tuple[TrailS
     return end, tuple(steps)
 
 
-def check_hashes(folder: Path, manifest: Mapping[str, Any]) -> None:
+def check_hashes(folder: Path, manifest: Manifest) -> None:
     """Refuse a folder whose files are not those that axkit wrote.
 
     Raises:
         CheckpointError: names the file.
     """
-    for name, wanted in manifest["sha256"].items():
+    for name, wanted in manifest.sha256.items():
         try:
             with open_regular(folder / name) as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from axkit.anatomy.family import Family, family_of
-from axkit.anatomy.surgery import dense_structure
 from axkit.contract.lending import lent
 from axkit.contract.passes import Pass, PassConfig
 from axkit.contract.subject import Subject
@@ -16,6 +15,7 @@ from axkit.contract.teacher import Teacher
 from axkit.contract.tools import Tools
 from axkit.ground.progress import Silent
 from axkit.run.journal import FileJournal
+from axkit.runtimes.torch.body import torch_subject
 from axkit.testing.tiny import tiny_reader, tiny_split, tiny_tokenizer
 
 ROWS = 40  # of train and of search, each
@@ -64,7 +64,7 @@ def _teacher(model: Any) -> Teacher:
     if isinstance(model, Subject):
         return Teacher.of(model)
     family = family_of(str(model.config.model_type))
-    return Teacher.of(Subject(model, family, dense_structure(model, family)))
+    return Teacher.of(torch_subject(model, family))
 
 
 def tiny_tools(folder: Path, teacher: Any = None, rows: int = ROWS, family: Family | None = None) -> Tools:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from axkit.contract.subject import Subject
-from axkit.runtimes.torch.folder import load_subject, save
+from axkit.runtimes.folder import load_subject, save
 from axkit.tasks.split import Split
 
 TOLERANCE = 1e-5  # of logits

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from axkit.anatomy.family import Family
-from axkit.anatomy.surgery import dense_structure
 from axkit.contract.subject import Subject
+from axkit.runtimes.torch.body import torch_subject
 from axkit.tasks.image_reader import ImageReader
 from axkit.tasks.kinds.base import Encoded
 from axkit.tasks.kinds.known import KINDS
@@ -90,7 +90,7 @@ def tiny_model(family: Family, seed: int = 0, head: str | None = None, **setting
 def tiny_subject(family: Family, seed: int = 0, **settings: Any) -> Subject:
     """:func:`tiny_model`, ready for a pass."""
     model = tiny_model(family, seed, **settings)
-    return Subject(model, family, dense_structure(model, family))
+    return torch_subject(model, family)
 
 
 def tiny_split(rows: int = 40, seed: int = 0, tokenizer: Any = None, family: Family | None = None) -> Split:

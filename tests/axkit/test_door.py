@@ -11,7 +11,7 @@ from door import both_refuse, change, edit, for_task, write_bert
 from axkit.anatomy.family import family_of
 from axkit.ground.errors import CheckpointError
 from axkit.ground.quiet import quiet
-from axkit.runtimes.torch.folder import load_subject
+from axkit.runtimes.folder import load_subject
 from axkit.runtimes.torch.opening import open_for_task
 from axkit.tasks.kinds.known import KINDS
 from axkit.testing import tiny_model, tiny_tokenizer

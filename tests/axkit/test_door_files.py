@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from axkit.checkpoint.sources import check_folder, count_parameters, local_folder
 from axkit.ground.errors import AxkitError, CheckpointError
-from axkit.runtimes.torch.folder import load_subject
+from axkit.runtimes.folder import load_subject
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from axkit.anatomy.family import family_of
 from axkit.anatomy.structure import Structure
 from axkit.checkpoint.header import read_header
 from axkit.ground.errors import CheckpointError
-from axkit.runtimes.torch.folder import load_subject, read_manifest, save
+from axkit.runtimes.folder import load_subject, save
+from axkit.runtimes.manifest import read_manifest
 from axkit.testing import logits_of, tiny_split, tiny_subject, tiny_tokenizer
 
 

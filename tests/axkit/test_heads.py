@@ -14,7 +14,7 @@ from axkit.report.run_folder import write_run
 from axkit.run.engine import apply
 from axkit.run.planning import plan
 from axkit.run.recipe import read_source
-from axkit.runtimes.torch.folder import save
+from axkit.runtimes.folder import save
 from axkit.tasks.labels.head import Head, head_of
 from axkit.tasks.labels.naming import order_for
 from axkit.testing import tiny_subject, tiny_tokenizer

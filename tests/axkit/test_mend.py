@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from axkit.anatomy.surgery import dense_structure
-from axkit.contract.subject import Subject
 from axkit.kit.calibrate import BLOCKS, Calibration, has_parts, part_width
 from axkit.kit.mend import alike, cut_and_mend, problem
+from axkit.runtimes.torch.body import torch_subject
 from axkit.testing import logits_of, tiny_model
 from axkit.testing.tiny import tiny_reader, tiny_split
 
@@ -16,7 +15,7 @@ from axkit.testing.tiny import tiny_reader, tiny_split
 def made(family, rows=48):
     """A tiny model and rows for it."""
     model = tiny_model(family).eval()
-    subject = Subject(model, family, dense_structure(model, family))
+    subject = torch_subject(model, family)
     return subject, tiny_split(rows, 0, tiny_reader(family), family)
 
 

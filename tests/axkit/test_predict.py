@@ -9,13 +9,12 @@ import torch
 from click.testing import CliRunner
 
 from axkit.anatomy.family import family_of
-from axkit.anatomy.surgery import dense_structure
 from axkit.cli import app as cli
-from axkit.contract.subject import Subject
 from axkit.finished.use import predict
 from axkit.ground.errors import CheckpointError, DataError
 from axkit.ground.quiet import quiet
-from axkit.runtimes.torch.folder import save
+from axkit.runtimes.folder import save
+from axkit.runtimes.torch.body import torch_subject
 from axkit.testing import tiny_model, tiny_reader, tiny_tokenizer
 
 TEXT = "the film was good"
@@ -30,7 +29,7 @@ def folder_of(path, head="SequenceClassification", about=None, family="bert", **
             module.save_pretrained(path)
         reader.save_pretrained(path)
     else:
-        save(Subject(module, family_of(family), dense_structure(module, family_of(family))), reader, path, about)
+        save(torch_subject(module), reader, path, about)
     return module
 
 

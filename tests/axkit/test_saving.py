@@ -14,7 +14,7 @@ from axkit.anatomy.family import family_of
 from axkit.ground.atomic import atomic_folder
 from axkit.ground.errors import CheckpointError, StorageError
 from axkit.ground.quiet import quiet
-from axkit.runtimes.torch.folder import load_subject, save
+from axkit.runtimes.folder import load_subject, save
 from axkit.runtimes.torch.opening import open_tokenizer
 from axkit.testing import logits_of, tiny_split, tiny_subject, tiny_tokenizer
 

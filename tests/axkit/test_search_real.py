@@ -13,7 +13,7 @@ from axkit.anatomy.surgery import dense_structure
 from axkit.axformer.hard_attention import HardAttention
 from axkit.axformer.prune import AxformerPrune
 from axkit.checkpoint.sources import local_folder
-from axkit.contract.subject import Subject
+from axkit.runtimes.torch.body import torch_subject
 from axkit.runtimes.torch.opening import open_for_task, open_tokenizer
 from axkit.tasks.kinds.known import KINDS
 from axkit.tasks.samples import Samples
@@ -54,7 +54,7 @@ def test_decisions_on_the_embedded_model_equal_the_oracles(tmp_path):
     layers = {int(element.split("/")[1]): K for element, accepted in hard if accepted}
     prune, best = oracle_search(model, "bert", *sizes, batches, **rule, groups=2, hard=layers)
 
-    subject = Subject(model, family, structure)
+    subject = torch_subject(model, family)
     lent = {"train": splits["train"], "search": splits["search"], "tokenizer": tokenizer}
     one, two = (replace(lend(tmp_path / name), **lent) for name in "12")
     HardAttention().apply(subject, HardAttention.Config(k=K, **rule), one)

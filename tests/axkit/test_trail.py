@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from axkit.kit.ranges import state_of_ranges
 from golden import write_0_1_0
 from strangers import CutsAfter, CutsFirst, EndsIt, Gain, OnceOnly, OnlyDense, Seal
 
@@ -18,10 +19,9 @@ from axkit.contract.subject import TrailStep
 from axkit.contract.traits import FLOAT_WEIGHTS, INITIAL_TRAITS
 from axkit.ground import registry
 from axkit.ground.errors import CheckpointError
-from axkit.kit.ranges import state_of_ranges
 from axkit.report.run_folder import write_run
 from axkit.run.recipe import read_source
-from axkit.runtimes.torch.folder import load_subject, save
+from axkit.runtimes.folder import load_subject, save
 from axkit.testing import check_pass, lend, logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer
 from axkit.testing.orders import ORDERS as ORDERS_TRIED
 from axkit.testing.orders import Ordered, order_faults

@@ -7,7 +7,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, pipeline
 
 from axkit.ground.cpu import expects_bfloat16, has_bfloat16
-from axkit.runtimes.torch.folder import save
+from axkit.runtimes.folder import save
 from axkit.testing import lend, logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer
 from axkit_plugins.bf16 import Bf16
 

@@ -12,7 +12,7 @@ from transformers.pytorch_utils import Conv1D
 
 from axkit.anatomy.family import family_of
 from axkit.kit import linear_names, weight_matrix
-from axkit.runtimes.torch.folder import load_subject, save
+from axkit.runtimes.folder import load_subject, save
 from axkit.testing import lend, logits_of, reload, tiny, tiny_split, tiny_subject, tiny_tokenizer
 from axkit_plugins.quantize.bnb import Int4Bnb, Int8Bnb
 

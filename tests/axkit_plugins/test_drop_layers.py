@@ -12,8 +12,8 @@ from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import dense_structure
 from axkit.axformer.hard_attention import HardAttention
 from axkit.axformer.prune import AxformerPrune
-from axkit.contract.subject import Subject
 from axkit.ground.errors import NotApplicable
+from axkit.runtimes.torch.body import torch_subject
 from axkit.testing import lend, logits_of, reload, tiny_model, tiny_split, tiny_subject, tiny_tokenizer
 from axkit_plugins.drop_layers import DropLayers
 
@@ -145,7 +145,7 @@ def test_a_checkpoint_of_before_loads_and_a_removed_layer_is_empty(plain_family)
 
 
 def test_a_removed_layer_cannot_come_back(plain_family):
-    subject = Subject(model := tiny_model(plain_family), plain_family, dense_structure(model, plain_family))
+    subject = torch_subject(tiny_model(plain_family), plain_family)
     dense = subject.structure
     subject.carve(dense.without_layer(0))
     with pytest.raises(ValueError, match="grow back"):

@@ -18,7 +18,7 @@ from axkit.ground.errors import NotApplicable, RecipeError
 from axkit.report.run_folder import write_run
 from axkit.run.planning import plan
 from axkit.run.recipe import read_source
-from axkit.runtimes.torch.folder import save
+from axkit.runtimes.folder import save
 from axkit.testing import lend, logits_of, reload, tiny_model, tiny_split, tiny_subject, tiny_tokenizer
 from axkit_plugins.vocab import Vocab, shrink
 

@@ -19,6 +19,7 @@ from axkit.ground.cpu import has_bfloat16
 from axkit.ground.errors import NotApplicable
 from axkit.kit.train.marks import left_as_found
 from axkit.kit.train.resume import GoingOn
+from axkit.runtimes.torch.body import torch_subject
 
 if TYPE_CHECKING:
     from axkit.contract.tools import Tools
@@ -167,7 +168,7 @@ def start_from_pretrained(subject: Subject, folder: str) -> None:
     fresh = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
     now = subject.structure
     dense = Structure.dense(len(now.layers), now.n_heads, now.ffn_width)
-    start = Subject(fresh, subject.family, dense)
+    start = torch_subject(fresh, subject.family, dense)
     whole = Structure(
         now.layers, now.n_heads, now.ffn_width
     )  # a bare base model has no head to be first-token-only for

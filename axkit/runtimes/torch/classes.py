@@ -11,15 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 from axkit.anatomy.family import family_of
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import dense_structure
+from axkit.contract.manifest import Manifest
 from axkit.contract.registered import pass_of_trail
-from axkit.contract.subject import Subject, TrailStep
+from axkit.contract.subject import Subject
+from axkit.contract.trail import TrailStep
 from axkit.ground import fence, registry
 from axkit.ground.errors import CheckpointError
+from axkit.runtimes.torch.module import ModuleBody
 
 HEADS = ("SequenceClassification", "TokenClassification", "QuestionAnswering", "ImageClassification")
 PREFIX = "axkit_"
@@ -57,10 +61,21 @@ def model_class(stock: Any) -> Any:
     return made
 
 
-def describe(subject: Subject) -> dict[str, Any]:
+def describe(structure: Structure, trail: Sequence[TrailStep]) -> dict[str, Any]:
     """The config field: everything that :func:`rebuild` needs."""
-    steps = [step.to_json(subject.structure) for step in subject.trail if step.state is not None]
-    return {"structure": subject.structure.to_json(), "trail": steps}
+    steps = [step.to_json(structure) for step in trail if step.state is not None]
+    return {"structure": structure.to_json(), "trail": steps}
+
+
+class _Unfinished(ModuleBody):
+    """A model that is being built: passes put their modules back in, and nothing is saved or loaded."""
+
+    def save(self, folder: Path, manifest: Manifest) -> list[Path]:
+        raise NotImplementedError("a model that is being built")
+
+    @classmethod
+    def load(cls, folder: Path, manifest: Manifest) -> Self:
+        raise NotImplementedError("a model that is being built")
 
 
 def rebuild(module: Any, described: Any) -> None:
@@ -77,7 +92,7 @@ def rebuild(module: Any, described: Any) -> None:
     family = family_of(str(module.config.model_type))
     end = Structure.from_json(described["structure"])
     steps = [TrailStep.from_json(data, end) for data in described["trail"]]
-    subject = Subject(module, family, dense_structure(module, family))
+    subject = Subject(_Unfinished(module), None, family, dense_structure(module, family))
     _check_order(subject.structure, [*(step.structure or end for step in steps), end])
     for step in steps:
         subject.carve(step.structure or end)

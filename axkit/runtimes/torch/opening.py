@@ -16,7 +16,7 @@ from axkit.checkpoint.tokenizer import FILES, check_tokenizer
 from axkit.contract.subject import Subject
 from axkit.ground.errors import CheckpointError
 from axkit.ground.quiet import quiet
-from axkit.runtimes.torch.folder import load_subject
+from axkit.runtimes.folder import load_subject
 from axkit.runtimes.torch.loading import load_weights
 from axkit.runtimes.torch.ordered import answer_in_order
 from axkit.runtimes.torch.view import fence, view

@@ -45,7 +45,7 @@ def prepare(folder: Path) -> list[Path]:
     from axkit.contract.subject import Subject, TrailStep
     from axkit.contract.tools import Tools
     from axkit.ground.quiet import quiet
-    from axkit.runtimes.torch.folder import save
+    from axkit.runtimes.folder import save
     from axkit.testing import lend, tiny_reader, tiny_subject
     from axkit_plugins.quantize.int4_vsq import Int4Vsq
     from axkit_plugins.quantize.int8 import Int8
@@ -132,7 +132,7 @@ def _as_apply(folder: Path) -> None:
 
 
 def _as_eval(folder: Path) -> None:
-    from axkit.runtimes.torch.folder import load_subject
+    from axkit.runtimes.folder import load_subject
     from axkit.runtimes.torch.opening import open_reader, token_limit
 
     subject = load_subject(folder)

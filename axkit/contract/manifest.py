@@ -1,0 +1,58 @@
+"""What a folder says of the model in it (``axkit.json``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from axkit.anatomy.structure import Structure
+from axkit.contract.trail import TrailStep, is_stock
+from axkit.ground.version import __version__
+
+MANIFEST = "axkit.json"
+FORMAT = 1
+TORCH = "torch"  # the runtime of a folder that names none
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is written beside a model, and what a body is given to save and to load by.
+
+    Attributes:
+        structure: what is left of the model.
+        trail: the passes that made it, oldest first.
+        about: JSON: task, label names, token lengths.
+        runtime: which body the folder holds.
+        sha256: of every other file of the folder, by name.
+        axkit: the release that wrote it.
+    """
+
+    structure: Structure
+    trail: tuple[TrailStep, ...] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
+    runtime: str = TORCH
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    axkit: str = __version__
+
+    @property
+    def is_stock(self) -> bool:
+        """True when nothing was done that a class of transformers cannot rebuild."""
+        return is_stock(self.structure, self.trail)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; the runtime stands there only where it is not torch, as in every folder of axkit 0.1.0."""
+        return {
+            "format": FORMAT,
+            "axkit": self.axkit,
+            **({} if self.runtime == TORCH else {"runtime": self.runtime}),
+            "structure": self.structure.to_json(),
+            "trail": [step.to_json(self.structure) for step in self.trail],
+            "about": dict(self.about),
+            "sha256": dict(self.sha256),
+        }
+
+    def bytes_of(self, folder: Path) -> int:
+        """Bytes on disk of what a deployment copies: the files that are hashed and the manifest; no report."""
+        return sum((folder / name).stat().st_size for name in (MANIFEST, *self.sha256))

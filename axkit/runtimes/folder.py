@@ -1,0 +1,78 @@
+"""Model folders of any runtime: a body's files, a reader's, and the manifest that hashes both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from axkit.anatomy.family import family_of
+from axkit.anatomy.surgery import dense_structure
+from axkit.checkpoint.sources import check_folder, read_config
+from axkit.contract.manifest import MANIFEST, TORCH, Manifest
+from axkit.contract.subject import Subject
+from axkit.ground.hashes import read_hash
+from axkit.runtimes.known import load_body, save_body
+from axkit.runtimes.manifest import check_described, check_hashes, read_manifest
+from axkit.runtimes.torch.body import TorchBody, load_module
+
+
+def save(subject: Subject, tokenizer: Any, folder: Path, about: Mapping[str, Any] | None = None) -> int:
+    """Write a model into an existing folder (see :func:`axkit.ground.atomic.atomic_folder`).
+
+    Args:
+        subject: what to save.
+        tokenizer: goes along; the image reader of a model that reads pixels.
+        folder: must exist.
+        about: JSON for the manifest: task, metric, label names.
+
+    Returns:
+        Bytes of the model: all files of the folder, the manifest among them.
+
+    Raises:
+        PluginError: a body of another runtime breaks its contract.
+    """
+    manifest = Manifest(subject.structure, subject.trail, dict(about or {}), subject.body.runtime)
+    save_body(subject.body, folder, manifest)
+    tokenizer.save_pretrained(folder)
+    files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name != MANIFEST]
+    manifest = replace(manifest, sha256={path.name: read_hash(path) for path in files})
+    (folder / MANIFEST).write_text(json.dumps(manifest.to_json(), indent=1, allow_nan=False), encoding="utf-8")
+    return manifest.bytes_of(folder)
+
+
+def load_subject(folder: str | Path) -> Subject:
+    """A saved model with its structure and trail; of the runtime that its manifest names, of torch where it has none.
+
+    Raises:
+        CheckpointError: no checkpoint, a damaged or changed one, a pickle, or one that needs a missing plugin.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    manifest = read_manifest(folder)
+    if manifest is None or manifest.runtime == TORCH:
+        check_folder(folder)
+    if manifest is not None:
+        check_hashes(folder, manifest)
+    family = family_of(config["model_type"])
+    if manifest is None and config.get("axkit") is not None:
+        manifest = Manifest(*check_described(config["axkit"], folder / "config.json"))
+    if manifest is None:
+        module = load_module(folder, config)
+        return Subject(TorchBody(module), None, family, dense_structure(module, family))
+    return Subject(load_body(folder, manifest), None, family, manifest.structure, manifest.trail)
+
+
+def load(folder: str | Path) -> Any:
+    """Load a model that axkit saved, as an ordinary transformers model in eval mode.
+
+    Args:
+        folder: a run folder, or any transformers checkpoint with safetensors.
+
+    Raises:
+        CheckpointError: one sentence that says what is wrong with the folder.
+        NotApplicable: it holds a model of another runtime, which is no transformers model (see :func:`load_subject`).
+    """
+    return load_subject(folder).module
