@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -180,10 +180,10 @@ def test_randomness_comes_back():
         return [random.random(), random.gauss(0, 1), np.random.rand(), np.random.randn(), torch.rand(2).tolist()]
 
     random.gauss(0, 1), np.random.randn()  # both keep a second number for the next time
-    state = json.loads(json.dumps(checkpoints.randomness()))
+    state = json.loads(json.dumps(asdict(checkpoints.Randomness.now())))
     first = drawn()
     assert drawn() != first
-    checkpoints.set_randomness(state)
+    checkpoints.Randomness(**state).set()
     assert drawn() == first
 
 

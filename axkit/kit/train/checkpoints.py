@@ -11,7 +11,7 @@ import os
 import random
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 FILE = "training.safetensors"
 DAMAGED = "training.damaged"
@@ -32,6 +33,74 @@ class DamagedError(Exception):
 
 
 @dataclass(frozen=True)
+class Randomness:
+    """The state of every source of random numbers, as JSON.
+
+    Attributes:
+        python: of ``random``: version, words, spare.
+        numpy: of its global generator: name, words, and the rest.
+        torch: of its CPU generator, as hexadecimal digits.
+        cuda: of each GPU, likewise.
+    """
+
+    python: list[Any]
+    numpy: list[Any]
+    torch: str
+    cuda: list[str]
+
+    @classmethod
+    def now(cls) -> Randomness:
+        """As it is."""
+        version, words, spare = random.getstate()
+        name, keys, *rest = np.random.get_state()
+        gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        return cls(
+            [version, list(words), spare],
+            [name, np.asarray(keys).tolist(), *rest],
+            torch.get_rng_state().numpy().tobytes().hex(),
+            [state.numpy().tobytes().hex() for state in gpus],
+        )
+
+    def set(self) -> None:
+        """Go back to it."""
+        version, words, spare = self.python
+        random.setstate((version, tuple(words), spare))
+        np.random.set_state(tuple(self.numpy))
+        torch.set_rng_state(_bytes(self.torch))
+        for index, one in enumerate(self.cuda):
+            torch.cuda.set_rng_state(_bytes(one), index)
+
+
+@dataclass(frozen=True)
+class OfRank:
+    """What one process has of its own between two steps.
+
+    Attributes:
+        epoch: its randomness at the start of the epoch; None before the first.
+        now: its randomness.
+        numbers: that the caller of the training keeps beside the weights.
+    """
+
+    epoch: Randomness | None
+    now: Randomness
+    numbers: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> OfRank:
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            KeyError, TypeError: the data is no such thing.
+        """
+        epoch = Randomness(**data["epoch"]) if data["epoch"] else None
+        return cls(epoch, Randomness(**data["now"]), data["numbers"])
+
+
+@dataclass(frozen=True)
 class Moment:
     """Between two steps.
 
@@ -41,8 +110,7 @@ class Moment:
         seconds: that the steps took.
         loss: sum over steps, float32 scalar.
         tensors: of the model, and of the optimizer where there are steps left.
-        by_rank: for each process, what its randomness was at the start of the epoch ("epoch") and is ("now"), and
-            numbers that the caller of the training keeps beside the weights ("numbers").
+        by_rank: what each process has of its own.
     """
 
     step: int
@@ -50,15 +118,15 @@ class Moment:
     seconds: float
     loss: Tensor
     tensors: Mapping[str, Tensor]
-    by_rank: list[dict[str, Any]]
+    by_rank: list[OfRank]
 
-    def into_model(self, model: Any) -> None:
+    def into_model(self, model: nn.Module) -> None:
         """Give a model the weights and buffers."""
         with torch.no_grad():
             for name, tensor in _values(model):
                 tensor.copy_(self.tensors[_MODEL + name])
 
-    def into_optimizer(self, optimizer: Any) -> None:
+    def into_optimizer(self, optimizer: Optimizer) -> None:
         """Give an optimizer of the same parameters what it had gathered."""
         states: dict[int, dict[str, Tensor]] = {}
         for name, tensor in self.tensors.items():
@@ -68,7 +136,7 @@ class Moment:
         optimizer.load_state_dict({**optimizer.state_dict(), "state": states})
 
 
-def tensors_of(model: Any, optimizer: Any = None) -> dict[str, Tensor]:
+def tensors_of(model: nn.Module, optimizer: Optimizer | None = None) -> dict[str, Tensor]:
     """What :class:`Moment` keeps of both."""
     found = {_MODEL + name: tensor.detach() for name, tensor in _values(model)}
     states = optimizer.state_dict()["state"] if optimizer is not None else {}
@@ -77,13 +145,13 @@ def tensors_of(model: Any, optimizer: Any = None) -> dict[str, Tensor]:
     return found
 
 
-def _values(model: Any) -> Iterable[tuple[str, Tensor]]:
+def _values(model: nn.Module) -> Iterable[tuple[str, Tensor]]:
     """Each parameter and buffer once, whatever is tied and whatever a checkpoint of the model leaves out."""
     yield from model.named_parameters()
     yield from model.named_buffers()
 
 
-def fingerprint(model: Any, *about: Any) -> str:
+def fingerprint(model: nn.Module, *about: object) -> str:
     """A hash of the weights that a training starts from, and of whatever else decides how it ends."""
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for part in _parts(dict(_values(model))):
@@ -124,7 +192,7 @@ def write(moment: Moment, folder: Path, training: str) -> None:
         "step": moment.step,
         "epoch": moment.epoch,
         "seconds": moment.seconds,
-        "by_rank": moment.by_rank,
+        "by_rank": [one.to_json() for one in moment.by_rank],
     }
     partial = folder / f"{FILE}.partial"
     try:
@@ -158,9 +226,8 @@ def read(folder: Path, training: str) -> Moment | None:
             header = json.loads((file.metadata() or {})[_HEADER])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
         same = header["crc32"] == _checksum(tensors)
-        moment = Moment(
-            header["step"], header["epoch"], header["seconds"], tensors.pop(_LOSS), tensors, header["by_rank"]
-        )
+        by_rank = [OfRank.from_json(one) for one in header["by_rank"]]
+        moment = Moment(header["step"], header["epoch"], header["seconds"], tensors.pop(_LOSS), tensors, by_rank)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedError(f"it cannot be read: {str(error) or type(error).__name__}") from error
     if not same:
@@ -168,30 +235,6 @@ def read(folder: Path, training: str) -> Moment | None:
     if header["training"] != training:
         raise DamagedError("it is of another training")
     return moment
-
-
-def randomness() -> dict[str, Any]:
-    """The state of every source of random numbers, as JSON."""
-    version, words, spare = random.getstate()
-    name, keys, *rest = np.random.get_state()
-    return {
-        "python": [version, list(words), spare],
-        "numpy": [name, np.asarray(keys).tolist(), *rest],
-        "torch": torch.get_rng_state().numpy().tobytes().hex(),
-        "cuda": [state.numpy().tobytes().hex() for state in torch.cuda.get_rng_state_all()]
-        if torch.cuda.is_available()
-        else [],
-    }
-
-
-def set_randomness(state: Mapping[str, Any]) -> None:
-    """Go back to what :func:`randomness` gave."""
-    version, words, spare = state["python"]
-    random.setstate((version, tuple(words), spare))
-    np.random.set_state(tuple(state["numpy"]))
-    torch.set_rng_state(_bytes(state["torch"]))
-    for index, one in enumerate(state["cuda"]):
-        torch.cuda.set_rng_state(_bytes(one), index)
 
 
 def _bytes(text: str) -> Tensor:

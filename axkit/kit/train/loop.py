@@ -18,7 +18,7 @@ from axkit.contract.subject import Subject
 from axkit.ground.cpu import has_bfloat16
 from axkit.ground.errors import NotApplicable
 from axkit.kit.train.marks import left_as_found
-from axkit.kit.train.resume import GoingOn
+from axkit.kit.train.resume import going_on
 from axkit.runtimes.torch.body import torch_subject
 
 if TYPE_CHECKING:
@@ -133,18 +133,18 @@ def train_model(
     rows = Rows(tools.train, columns, targets)
     with left_as_found(model), tempfile.TemporaryDirectory() as scratch:
         arguments = _arguments(config, tools, scratch)
-        going_on = GoingOn(model, config, tools, {} if numbers is None else numbers, len(rows), arguments.bf16)
+        kept = going_on(model, config, tools, {} if numbers is None else numbers, len(rows), arguments.bf16)
         trainer = make_trainer(model=model, args=arguments, train_dataset=rows, data_collator=rows.batch)
-        trainer.training_step = going_on.steps(trainer.training_step)
+        trainer.training_step = kept.steps(trainer.training_step)
         trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(going_on)
+        trainer.add_callback(kept)
         steps = _run(trainer, config, tools, len(rows))
-        going_on.finish(steps)
+        kept.finish(steps)
     for parameter in model.parameters():
         parameter.requires_grad_(True)
     model.to("cpu").eval()
     model.zero_grad(set_to_none=True)
-    return {"steps": float(steps), "train_s": going_on.seconds, "train_loss": float(going_on.loss) / max(1, steps)}
+    return {"steps": float(steps), "train_s": kept.seconds, "train_loss": float(kept.loss) / max(1, steps)}
 
 
 def _run(trainer: Any, config: TrainingConfig, tools: Tools, rows: int) -> int:
