@@ -21,6 +21,7 @@ from axkit.ground.figures import quantity
 from axkit.ground.target import DEFAULT
 from axkit.run.control import foreseen as foreseen_of
 from axkit.run.planning import Plan
+from axkit.tasks.kinds.kind import kind_of
 from axkit.tasks.labels.shown import shortened, shown_labels, shown_rows
 
 
@@ -106,7 +107,7 @@ def workload(plan: Plan) -> Workload | None:
     limits = [plan.model_config.get(name) for name in ("max_position_embeddings", "n_positions")]
     tokens = min([tokens, *(limit for limit in limits if isinstance(limit, int) and limit > 0)])
     rows: dict[str, int] = {name: len(split) for name, split in plan.rows.splits.items()}
-    return Workload(rows, tokens, spec.kind == "question_answering", layers, hidden, width, plan.recipe.target)
+    return Workload(rows, tokens, kind_of(spec.kind).windows, layers, hidden, width, plan.recipe.target)
 
 
 def show_plan(plan: Plan, console: Console) -> None:

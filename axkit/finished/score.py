@@ -16,6 +16,7 @@ from axkit.measure import certainty
 from axkit.runtimes.folder import load
 from axkit.runtimes.manifest import read_manifest
 from axkit.runtimes.torch.opening import fit_padding, open_reader, token_limit
+from axkit.tasks.kinds.data import rows_of
 from axkit.tasks.kinds.known import KINDS
 from axkit.tasks.labels.head import head_of
 from axkit.tasks.samples import Samples
@@ -101,7 +102,7 @@ def evaluate(
         others={name: score for name, score in found.scores.items() if name != found.metric},
         constant=luck.evaluation.score,
         constant_answer=luck.answer,
-        answers_only=data.kind.repeated(found.predictions, data.label_names),
+        answers_only=rows_of(data.spec.kind).luck.repeated(found.predictions, data.label_names),
         against=other.score if other else None,
         paired=certainty.paired(data, other, found) if other else None,
     )
@@ -142,7 +143,7 @@ def _answers(folder: Path, task: Task, samples: Samples, split: SplitName) -> _A
     model = load(folder)
     config = read_config(folder)
     kind = KINDS[task.spec.kind]
-    head = head_of(config, kind.name, str(folder))
+    head = head_of(config, task.spec.kind, str(folder))
     if head is None:
         raise DataError(
             f"{folder} holds a {type(model).__name__}, task '{task.name}' is one of {task.spec.kind}; "
@@ -168,5 +169,5 @@ def _in_order(theirs: _Answers, ours: _Answers, whose: str) -> Evaluation:
             f"{whose} has the labels {', '.join(names[1])}, the model {', '.join(names[0])}; compare models of one task"
         )
     order = np.array([names[0].index(name) for name in names[1]], dtype=np.int64)
-    predictions = ours.split.kind.renumbered(found.predictions, order)
+    predictions = rows_of(ours.split.spec.kind).luck.renumbered(found.predictions, order)
     return Evaluation(found.losses, predictions, ours.found.labels, found.score, found.metric, found.scores)

@@ -66,10 +66,11 @@ def predict(folder: str | Path, text: str, pair: str | None = None, say: Callabl
     how = asked(folder, read_config(folder), about_of(folder))
     texts = how.texts(folder, text, pair)
     model, reader, limit = _opened(folder)
-    spec, rows = how.spec_for(limit), how.kind.asked(texts, how.names)
+    spec, rows = how.spec_for(limit), how.kind.voice.asked(texts, how.names)
     split = Split(rows, spec, how.kind, reader, limit)
-    if say is not None and how.kind.was_cut(texts, reader, how.kind.limit(spec, limit), split.encoded):
-        say(f"the text is longer than the {how.kind.limit(spec, limit)} tokens that are read; the rest was left out")
+    longest = how.kind.feed.limit(spec, limit)
+    if say is not None and how.kind.voice.was_cut(texts, reader, longest, split.encoded):
+        say(f"the text is longer than the {longest} tokens that are read; the rest was left out")
     return how.voice.said(split.heard(model, how.voice), split.encoded, spec, rows)
 
 

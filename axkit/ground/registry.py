@@ -26,7 +26,17 @@ FAMILIES = "axkit.families"
 TASKS = "axkit.tasks"
 MODELS = "axkit.models"
 RUNTIMES = "axkit.runtimes"
-_WHAT = {PASSES: "pass", FAMILIES: "family", TASKS: "task", MODELS: "model", RUNTIMES: "runtime"}
+KINDS = "axkit.kinds"
+METRICS = "axkit.metrics"
+_WHAT = {
+    PASSES: "pass",
+    FAMILIES: "family",
+    TASKS: "task",
+    MODELS: "model",
+    RUNTIMES: "runtime",
+    KINDS: "kind",
+    METRICS: "metric",
+}
 
 
 @dataclass(frozen=True)

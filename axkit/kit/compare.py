@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from axkit.tasks.kinds.base import TaskKind
@@ -10,7 +9,7 @@ from axkit.tasks.kinds.base import TaskKind
 
 def divergence_key(kind: TaskKind) -> str:
     """What :func:`divergence` is called in a table, with its unit."""
-    return "moves_squared" if kind.problem_type == "regression" else "moves_nats"
+    return "moves_squared" if kind.about.problem_type == "regression" else "moves_nats"
 
 
 def divergence(kind: TaskKind, expected: Tensor, found: Tensor) -> float:
@@ -21,16 +20,7 @@ def divergence(kind: TaskKind, expected: Tensor, found: Tensor) -> float:
         expected: logits as ``kind.logits`` gives them, float32.
         found: others on the same rows, of the same shape.
     """
-    if kind.problem_type == "regression":
+    if kind.about.problem_type == "regression":
         return float((expected - found).square().mean())
-    p, q = (_log_probabilities(kind, logits) for logits in (expected, found))
+    p, q = (kind.outcomes(logits).log_softmax(-1) for logits in (expected, found))
     return max(0.0, float(nn.functional.kl_div(q, p, reduction="none", log_target=True).sum(-1).mean()))
-
-
-def _log_probabilities(kind: TaskKind, logits: Tensor) -> Tensor:
-    """Logits of any kind -> (..., outcomes), each outcome of a yes or no, of labels, or of places in the text."""
-    if kind.problem_type == "multi_label_classification":
-        logits = torch.stack([logits, torch.zeros_like(logits)], -1)
-    elif kind.name == "question_answering":
-        logits = logits.transpose(1, 2)
-    return logits.log_softmax(-1)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from axkit.measure.figures import Interval as Interval
 from axkit.measure.figures import Paired as Paired
+from axkit.tasks.kinds.data import rows_of
 from axkit.tasks.split import Evaluation, Split
 
 RESAMPLES = 2000
@@ -103,12 +104,13 @@ def drop_bound(split: Split, before: Evaluation, after: Evaluation, confidence: 
 def best_constant(split: Split) -> Luck:
     """What a model scores on these rows, at best, that gives all of them the same answer."""
     metric = split.spec.metric_name
-    found = [(one, split.scores(one.predictions)) for one in split.kind.constants(split.golds, split.label_names)]
+    constants = rows_of(split.spec.kind).luck.constants(split.golds, split.label_names)
+    found = [(one, split.scores(one.predictions)) for one in constants]
     best, scores = max(found, key=lambda one: one[1][metric])
     evaluation = Evaluation(np.zeros(0), best.predictions, split.golds, scores[metric], metric, scores)
-    return Luck(best.answer, evaluation, {name: max(each[name] for _, each in found) for name in scores})
+    return Luck(best.answer, evaluation, {name: split.best(name, [each[name] for _, each in found]) for name in scores})
 
 
 def majority_score(split: Split, train_labels: Any) -> float:
     """The metric of a model that has only seen the training labels, in points."""
-    return split.score(split.kind.majority(train_labels, split.golds), split.golds)
+    return split.score(rows_of(split.spec.kind).luck.majority(train_labels, split.golds), split.golds)

@@ -29,6 +29,7 @@ from axkit.run.store import StageStore
 from axkit.run.summary import Compared, beside_control, compare
 from axkit.runtimes.torch.body import torch_subject
 from axkit.runtimes.torch.opening import fit_padding, open_for_task, open_reader, token_limit
+from axkit.tasks.kinds.data import rows_of
 from axkit.tasks.kinds.known import KINDS
 
 
@@ -189,7 +190,7 @@ class _Engine:
         rows = made.rows
         self.progress.say(f"Loading {made.recipe.model} and {made.task.name}")
         tokenizer = open_reader(made.model_folder, made.family)
-        outputs = self.kind.outputs(rows.label_names)
+        outputs = rows_of(made.task.spec.kind).outputs(rows.label_names)
         module = open_for_task(made.model_folder, self.kind, outputs, rows.label_names, made.recipe.seed)
         fit_padding(module, tokenizer, made.family)
         limit = token_limit(tokenizer, module.config, made.family)

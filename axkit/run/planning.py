@@ -23,9 +23,10 @@ from axkit.ground.wording import fault_sentence
 from axkit.run.order import baseline_of, check_order, check_target
 from axkit.run.recipe import Budget, Recipe, Source
 from axkit.run.steps import PlannedStep
+from axkit.tasks.kinds.kind import kind_of
 from axkit.tasks.labels.head import Head, head_of
 from axkit.tasks.source.rows import TaskRows, load_rows
-from axkit.tasks.spec import Task, inputs_of, resolve
+from axkit.tasks.spec import Task, resolve
 
 
 @dataclass(frozen=True)
@@ -185,11 +186,11 @@ def _check_family(plan: Plan) -> None:
     family = plan.family
     models.check_reader(plan.model_folder)
     kind = plan.task.spec.kind
-    if family.inputs != inputs_of(kind):
+    if family.inputs != kind_of(kind).inputs:
         said = {"tokens": "text", "pixels": "images"}
         raise RecipeError(
             f"{plan.source.place(('model',))}: '{plan.recipe.model}' reads {said[family.inputs]}, and task "
-            f"'{plan.task.name}' ({kind}) is of {said[inputs_of(kind)]}; give a model or a task that fits"
+            f"'{plan.task.name}' ({kind}) is of {said[kind_of(kind).inputs]}; give a model or a task that fits"
         )
     for step in plan.steps:
         try:

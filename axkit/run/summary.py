@@ -9,6 +9,7 @@ from typing import Any
 from axkit.ground.progress import Progress
 from axkit.measure import certainty
 from axkit.measure import speed as measure
+from axkit.tasks.kinds.data import rows_of
 from axkit.tasks.split import Evaluation, Split
 
 
@@ -89,8 +90,8 @@ def quality(test: Split, before: Evaluation, after: Evaluation) -> dict[str, Any
         "metric_constant_answer": luck.answer,
         "metrics_constant": luck.scores,
         "p_value_constant": certainty.paired_p_value(test, luck.evaluation, after),
-        "dense_answers_only": test.kind.repeated(before.predictions, test.label_names),
-        "result_answers_only": test.kind.repeated(after.predictions, test.label_names),
+        "dense_answers_only": rows_of(test.spec.kind).luck.repeated(before.predictions, test.label_names),
+        "result_answers_only": rows_of(test.spec.kind).luck.repeated(after.predictions, test.label_names),
     }
 
 

@@ -10,12 +10,11 @@ from typing import Any
 
 from axkit.ground.errors import AxkitError, CheckpointError, DataError
 from axkit.tasks.kinds.base import TaskKind
+from axkit.tasks.kinds.kind import our_kinds
 from axkit.tasks.kinds.known import KINDS
+from axkit.tasks.kinds.voice import Voice
 from axkit.tasks.labels.head import output_names
-from axkit.tasks.spec import TaskSpec, inputs_of, resolve
-
-LONGEST = 8192  # of TaskSpec.max_length
-_WINDOW, _STRIDE = 384, 128  # of SQuAD's models, where a folder says nothing of a task
+from axkit.tasks.spec import TaskSpec, resolve
 
 
 @dataclass(frozen=True)
@@ -26,11 +25,11 @@ class Asked:
         kind: makes inputs of texts.
         voice: says what comes out; another kind where an image model has several labels or gives a score.
         spec: of the task; None where the folder tells of none.
-        names: of the outputs.
+        names: of the outputs; of the classes, where outputs stand for none and the folder tells them.
     """
 
     kind: TaskKind
-    voice: TaskKind
+    voice: Voice
     spec: TaskSpec | None
     names: tuple[str, ...]
 
@@ -38,11 +37,11 @@ class Asked:
         """The task's spec, or one that takes as many tokens as the model."""
         if self.spec is not None:
             return self.spec
-        columns = ["text", "pair"][: max(self.kind.takes)]
-        of = {"image": "image"} if inputs_of(self.kind.name) == "pixels" else {"text": columns}
-        window = {"max_length": min(_WINDOW, limit), "stride": min(_STRIDE, limit // 4)}
-        longest = window if self.kind.takes == (2,) else {"max_length": min(LONGEST, limit)}
-        return TaskSpec(kind=self.kind.name, label="label", **of, **longest)  # type: ignore[arg-type]
+        about = self.kind.about
+        columns = ["text", "pair"][: max(about.takes)]
+        of = {"image": "image"} if about.inputs == "pixels" else {"text": columns}
+        lengths = self.kind.voice.lengths(limit)
+        return TaskSpec(kind=about.name, label="label", **of, **lengths)  # type: ignore[arg-type]
 
     def texts(self, folder: Path, text: str, pair: str | None) -> tuple[str, ...]:
         """What was asked, as the texts of a row.
@@ -50,14 +49,13 @@ class Asked:
         Raises:
             DataError: too few texts, too many, or an empty one.
         """
-        wanted = self.kind.takes if self.spec is None else (len(self.spec.columns),)
+        wanted = self.kind.about.takes if self.spec is None else (len(self.spec.columns),)
         given = (text,) if pair is None else (text, pair)
-        what = "image" if inputs_of(self.kind.name) == "pixels" else "text"
+        what = "image" if self.kind.about.inputs == "pixels" else "text"
         if len(given) not in wanted and len(given) > 1:
             raise DataError(f"{folder} is for one {what} at a time; leave the second argument off")
         if len(given) not in wanted:
-            two = "a question and its context" if self.kind.takes == (2,) else "pairs of texts"
-            raise DataError(f"{folder} is for {two}; give two")
+            raise DataError(f"{folder} is for {self.kind.voice.pair}; give two")
         for one in given:
             if not one.strip():
                 raise DataError(f"{folder}: an empty {what} says nothing; give one with words")
@@ -81,27 +79,30 @@ def asked(folder: Path, config: Mapping[str, Any], about: Mapping[str, Any]) -> 
         with suppress(AxkitError):  # a task of a package that is not here: its kind is enough to ask
             spec = resolve(about["task"], lambda _: str(folder)).spec
     kind = KINDS.get(str(spec.kind if spec else about.get("kind")))
-    if kind is None or kind.head != head.head:
+    if kind is None or kind.about.head != head.about.head:
         spec, kind = None, None
-    names = output_names(config, str(folder)) if head.head != "QuestionAnswering" else ()
-    return Asked(kind or head, kind or said, spec, names)
+    names = output_names(config, str(folder)) if head.about.reads_names else ()
+    if kind is not None and not kind.about.names_outputs and about.get("label_names"):
+        names = tuple(map(str, about["label_names"]))
+    return Asked(kind or head, (kind or said).voice, spec, names)
 
 
 def _by_config(folder: Path, config: Mapping[str, Any]) -> tuple[TaskKind, TaskKind]:
     """(kind, voice) by architecture, problem_type and the number of outputs, as transformers' own losses go by them."""
     architectures = config.get("architectures")
     architecture = str(architectures[0] if isinstance(architectures, list) and architectures else "?")
-    found = [kind for kind in KINDS.values() if architecture.endswith(f"For{kind.head}")]
+    known = [KINDS[name] for name in our_kinds()]
+    found = [kind for kind in known if architecture.endswith(f"For{kind.about.head}")]
     if not found:
         raise CheckpointError(
             f"{folder} holds a {architecture}, which answers none of axkit's kinds of task; give a run folder or a "
             f"model with a head"
         )
-    if not any(kind.problem_type for kind in found):
+    if not any(kind.about.problem_type for kind in found):
         return found[0], found[0]
     problem = config.get("problem_type")
     if len(output_names(config, str(folder))) == 1 and problem != "multi_label_classification":
         problem = "regression"
-    voices = {kind.problem_type: kind for kind in reversed(KINDS.values()) if kind.problem_type}
+    voices = {kind.about.problem_type: kind for kind in reversed(known) if kind.about.problem_type}
     voice = voices.get(str(problem), KINDS["classification"])
     return (voice if voice in found else found[0]), voice

@@ -8,45 +8,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from axkit.ground import fence, registry
 from axkit.ground.errors import RecipeError, did_you_mean
 from axkit.ground.plain.tree import Location
 from axkit.ground.wording import fault_sentence
+from axkit.tasks.kinds.kind import Kind, kind_names, kind_of, metric_names, metric_of
 
 Row = Mapping[str, Any]
 SplitName = Literal["train", "search", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "search", "test")
-Kind = Literal[
-    "classification",
-    "regression",
-    "multi_label",
-    "token_classification",
-    "question_answering",
-    "image_classification",
-]
-METRICS: dict[Kind, tuple[str, ...]] = {
-    "classification": ("accuracy", "matthews", "f1"),
-    "regression": ("pearson", "spearman"),
-    "multi_label": ("f1_micro", "f1_macro", "exact"),
-    "token_classification": ("entity_f1", "token_accuracy"),
-    "question_answering": ("f1", "exact_match"),
-    "image_classification": ("accuracy", "matthews", "f1"),
-}
-HEADS: dict[Kind, str] = {  # of transformers: AutoModelFor<head>
-    "classification": "SequenceClassification",
-    "regression": "SequenceClassification",
-    "multi_label": "SequenceClassification",
-    "token_classification": "TokenClassification",
-    "question_answering": "QuestionAnswering",
-    "image_classification": "ImageClassification",
-}
-
-
-def inputs_of(kind: Kind) -> Literal["tokens", "pixels"]:
-    """What a model has to read for a kind of task (``Family.inputs``)."""
-    return "pixels" if kind == "image_classification" else "tokens"
 
 
 class TaskSpec(BaseModel):
@@ -63,7 +35,7 @@ class TaskSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    kind: Kind
+    kind: str
     text: str | list[str] | None = Field(
         None, description="Column of the text, or two for a pair; of the words; question and context."
     )
@@ -117,23 +89,42 @@ class TaskSpec(BaseModel):
         "of the best span by more than this. None where every question has an answer: one is always given.",
     )
 
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in kind_names():
+            raise ValueError(f"names no kind of task{did_you_mean(name, kind_names())}")
+        return name
+
     @model_validator(mode="after")
     def _consistent(self) -> TaskSpec:
-        for metric in self.metric_names:
-            if metric not in METRICS[self.kind]:
-                raise ValueError(f"has metric '{metric}'{did_you_mean(metric, METRICS[self.kind])}")
-        needed, other = ("image", "text") if inputs_of(self.kind) == "pixels" else ("text", "image")
+        kind = kind_of(self.kind)
+        self._check_metrics(kind)
+        needed, other = ("image", "text") if kind.inputs == "pixels" else ("text", "image")
         if getattr(self, needed) is None:
             raise ValueError(f"needs '{needed}', the column of the {needed}")
         if getattr(self, other) is not None:
             raise ValueError(f"is one of {self.kind}, which takes '{needed}' and no '{other}'")
-        wanted = {"question_answering": (2,), "token_classification": (1,)}.get(self.kind, (1, 2))
-        if len(self.columns) not in wanted:
-            raise ValueError(f"takes {' or '.join(('one', 'two')[n - 1] for n in wanted)} text columns")
-        if not isinstance(self.label, str) and self.kind != "multi_label":
+        if len(self.columns) not in kind.takes:
+            raise ValueError(f"takes {' or '.join(('one', 'two')[n - 1] for n in kind.takes)} text columns")
+        if not isinstance(self.label, str) and not kind.several_columns:
             raise ValueError("takes one label column; only multi_label takes several")
         self._check_reading()
+        if self.label_sep is not None and not (kind.several_columns and self.label_sep):
+            raise ValueError("has 'label_sep', which multi_label takes, and which is not empty")
         return self
+
+    def _check_metrics(self, kind: Kind) -> None:
+        """Refuse metrics that there are not, or that do not fit the kind; the first must be one to decide on."""
+        for name in self.metric_names:
+            if name not in metric_names(kind):
+                raise ValueError(f"has metric '{name}'{did_you_mean(name, metric_names(kind))}")
+            metric_of(kind, name)  # a stranger's says itself what it fits
+        if not metric_of(kind, self.metric_name).decides:
+            raise ValueError(
+                f"has metric '{self.metric_name}' first, on which nothing can be decided; put one before it that is "
+                f"one number and rises as models get better, such as '{kind.metrics[0].name}'"
+            )
 
     def _check_reading(self) -> None:
         """Refuse settings that name something twice, or part columns by what is none."""
@@ -146,8 +137,6 @@ class TaskSpec(BaseModel):
             raise ValueError("takes one character as 'sep', and no quote or line end")
         if self.label_names is not None and not all(name.strip() for name in self.label_names):
             raise ValueError("has an empty name in 'label_names'; a label needs one")
-        if self.label_sep is not None and (self.kind != "multi_label" or not self.label_sep):
-            raise ValueError("has 'label_sep', which multi_label takes, and which is not empty")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -167,7 +156,7 @@ class TaskSpec(BaseModel):
     @property
     def metric_names(self) -> tuple[str, ...]:
         """All metrics that are told; the first decides."""
-        wanted = self.metric or METRICS[self.kind][0]
+        wanted = self.metric or kind_of(self.kind).metrics[0].name
         return (wanted,) if isinstance(wanted, str) else tuple(wanted)
 
     @property

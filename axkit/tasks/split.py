@@ -14,8 +14,10 @@ from torch import Tensor
 from axkit.ground.device import Device, device_of, moved
 from axkit.ground.progress import Progress, Silent
 from axkit.tasks.kinds.base import Encoded, TaskKind
+from axkit.tasks.kinds.kind import metric_of
+from axkit.tasks.kinds.voice import Voice
 from axkit.tasks.prepare import Job
-from axkit.tasks.source.rows import SplitRows
+from axkit.tasks.source.split_rows import SplitRows
 from axkit.tasks.spec import TaskSpec
 
 
@@ -86,8 +88,8 @@ class Split:
 
     def __init__(self, rows: SplitRows, spec: TaskSpec, kind: TaskKind, tokenizer: Any, max_tokens: int) -> None:
         self.kind, self.spec, self.tokenizer, self.label_names = kind, spec, tokenizer, rows.label_names
-        job = Job(spec, tokenizer, kind.limit(spec, max_tokens), rows.label_names)
-        self._take(kind.encode(rows, job))
+        job = Job(spec, tokenizer, kind.feed.limit(spec, max_tokens), rows.label_names)
+        self._take(kind.feed.encode(rows, job))
         self.parts, self.positive = np.array(rows.parts, dtype=object), rows.positive
 
     def _take(self, encoded: Encoded) -> None:
@@ -106,15 +108,15 @@ class Split:
         if len(self) <= rows:
             return self
         part = copy.copy(self)
-        part._take(self.kind.first(self.encoded, rows))
+        part._take(self.kind.feed.first(self.encoded, rows))
         part.parts = self.parts[: len(part.golds)]
         return part
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """These examples, padded on the right with the ids that the tokenizer says."""
         wanted = [int(i) for i in rows]
-        inputs = self.kind.inputs(self.examples[wanted], self.tokenizer)
-        labels = self.kind.collate(self.labels[wanted], int(self.lengths[wanted].max()))
+        inputs = self.kind.feed.inputs(self.examples[wanted], self.tokenizer)
+        labels = self.kind.feed.collate(self.labels[wanted], int(self.lengths[wanted].max()))
         return Batch(inputs, labels, np.array(wanted))
 
     def batches(self, size: int) -> Iterator[Batch]:
@@ -125,17 +127,29 @@ class Split:
 
     def score(self, predictions: Any, golds: Any) -> float:
         """The task's metric on any rows, in points."""
-        return self.kind.score(self.spec.metric_name, predictions, golds, self.positive)
+        metric = metric_of(self.kind.about, self.spec.metric_name)
+        return float(metric.points(predictions, golds, self.label_names, self.positive))  # type: ignore[arg-type]
 
     def scores(self, predictions: Any) -> dict[str, float]:
-        """Every metric that the task names, on all rows, and on each part where there are several; in points."""
+        """Every metric that the task names, on all rows, and on each part where there are several; in points.
+
+        One that gives a number for each class stands there once for each: ``f1_per_class of positive``.
+        """
         parts = {"": np.ones(len(self.golds), dtype=bool)}
         parts |= {f" on {part}": self.parts == part for part in dict.fromkeys(self.parts.tolist())}
-        return {
-            f"{name}{part}": self.kind.score(name, predictions[chosen], self.golds[chosen], self.positive)
-            for name in self.spec.metric_names
-            for part, chosen in parts.items()
-        }
+        found: dict[str, float] = {}
+        for name in self.spec.metric_names:
+            metric = metric_of(self.kind.about, name)
+            for part, chosen in parts.items():
+                points = metric.points(predictions[chosen], self.golds[chosen], self.label_names, self.positive)
+                each = points if isinstance(points, Mapping) else {"": points}
+                found |= {f"{name}{f' of {one}' if one else ''}{part}": value for one, value in each.items()}
+        return found
+
+    def best(self, name: str, values: Sequence[float]) -> float:
+        """The best of some values of a metric, as :meth:`scores` names it: the least of an error, else the largest."""
+        told = next(one for one in sorted(self.spec.metric_names, key=len, reverse=True) if name.startswith(one))
+        return min(values) if metric_of(self.kind.about, told).is_error else max(values)
 
     @torch.inference_mode()
     def evaluate(self, model: Any, size: int = 64, progress: Progress | None = None) -> Evaluation:
@@ -150,14 +164,14 @@ class Split:
             for row, prediction in zip(batch.rows, self.kind.predictions(logits, batch.labels), strict=True):
                 found[row] = prediction
         model.train(training)
-        predictions = self.kind.gather(found, self.encoded, self.spec)
+        predictions = self.kind.feed.gather(found, self.encoded, self.spec)
         scores = self.scores(predictions)
         metric = self.spec.metric_name
         return Evaluation(losses, predictions, self.golds, scores[metric], metric, scores)
 
     @torch.inference_mode()
-    def heard(self, model: Any, voice: TaskKind, size: int = 16) -> list[Any]:
-        """What a model in eval mode says of each example, as :meth:`TaskKind.said` needs it."""
+    def heard(self, model: Any, voice: Voice, size: int = 16) -> list[Any]:
+        """What a model in eval mode says of each example, as :meth:`Voice.said` needs it."""
         found: list[Any] = []
         device = device_of(model)
         for start in range(0, len(self), size):

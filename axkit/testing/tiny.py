@@ -13,7 +13,7 @@ from axkit.runtimes.torch.body import torch_subject
 from axkit.tasks.image_reader import ImageReader
 from axkit.tasks.kinds.base import Encoded
 from axkit.tasks.kinds.known import KINDS
-from axkit.tasks.source.rows import SplitRows
+from axkit.tasks.source.split_rows import SplitRows
 from axkit.tasks.spec import TaskSpec
 from axkit.tasks.split import Split
 
@@ -129,3 +129,4 @@ class TinyImages(Split):
         self.examples = Dataset.from_dict({"pixels": [image.tobytes() for image in pixels]})
         self.encoded = Encoded(self.examples, self.lengths, self.labels, self.golds, 0)
         self.parts, self.positive, self.at_limit = np.array([], dtype=object), 1, 0
+        self.label_names: tuple[str, ...] = ()

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from axkit.ground.errors import DataError, RecipeError
-from axkit.tasks.kinds import squad
 from axkit.tasks.kinds.known import KINDS
+from axkit.tasks.kinds.question_answering import squad
 from axkit.tasks.samples import Samples
 from axkit.tasks.source.rows import SplitRows, load_rows
 from axkit.tasks.spec import Task, TaskSpec, resolve
@@ -87,8 +87,8 @@ def test_losses_are_start_plus_end_over_real_tokens():
         start, end, length = split.labels[row]
         own = torch.log_softmax(logits[row, :length], 0)
         torch.testing.assert_close(losses[row], -(own[start, 0] + own[end, 1]))
-        assert KIND.targets(both.labels)["start_positions"][row] == start
-        assert KIND.targets(both.labels)["end_positions"][row] == end
+        assert KIND.feed.targets(both.labels)["start_positions"][row] == start
+        assert KIND.feed.targets(both.labels)["end_positions"][row] == end
     assert torch.isfinite(losses).all()
 
 

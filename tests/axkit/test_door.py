@@ -85,7 +85,7 @@ def test_every_kind_of_head_opens(folder, kind):
     module = open_for_task(folder, chosen, 2, ["no", "yes"] if kind != "question_answering" else [], 0)
     with quiet():
         module.save_pretrained(folder)
-    assert type(load_subject(folder).module).__name__ == f"BertFor{chosen.head}"
+    assert type(load_subject(folder).module).__name__ == f"BertFor{chosen.about.head}"
 
 
 @pytest.mark.parametrize("architecture", ["Model", "ForMaskedLM", "ForPreTraining", "ForTokenClassification"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from axkit.ground.errors import DataError
-from axkit.tasks.kinds.known import KINDS
+from axkit.tasks.kinds.kind import kind_of, metric_of
 from axkit.tasks.labels.head import Head
 from axkit.tasks.samples import Samples
 from axkit.tasks.source.rows import load_rows
@@ -149,9 +149,9 @@ def test_f1_is_of_the_class_that_the_data_calls_one():
     )
     assert loaded.label_names == ("equivalent", "not_equivalent")
     assert loaded.splits["test"].positive == 0
-    kind, golds, guess = KINDS["classification"], np.array([1, 1, 1, 0]), np.array([1, 1, 0, 0])
-    assert kind.score("f1", guess, golds) == kind.score("f1", 1 - guess, 1 - golds, 0) == pytest.approx(80)
-    assert kind.score("f1", guess, golds, 0) == pytest.approx(200 / 3)
+    f1, golds, guess = metric_of(kind_of("classification"), "f1"), np.array([1, 1, 1, 0]), np.array([1, 1, 0, 0])
+    assert f1.points(guess, golds) == f1.points(1 - guess, 1 - golds, positive=0) == pytest.approx(80)
+    assert f1.points(guess, golds, positive=0) == pytest.approx(200 / 3)
 
 
 def test_several_labels_and_tags_are_matched_alike():

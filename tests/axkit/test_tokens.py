@@ -10,13 +10,16 @@ from transformers import PreTrainedTokenizerFast
 
 from axkit.axformer.rule.criteria import CRITERIA
 from axkit.ground.errors import NotApplicable
+from axkit.tasks.kinds.data import rows_of
+from axkit.tasks.kinds.kind import metric_of
 from axkit.tasks.kinds.known import KINDS
-from axkit.tasks.kinds.metrics import entities, entity_f1, token_accuracy
+from axkit.tasks.kinds.token_classification.metrics import entities, token_accuracy
 from axkit.tasks.source.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
 from axkit.tasks.split import Split
 
 KIND = KINDS["token_classification"]
+entity_f1 = metric_of(KIND.about, "entity_f1").points
 NAMES = ("B-PER", "I-PER", "O")
 SPEC = TaskSpec(kind="token_classification", text="words", label="tags")
 
@@ -118,7 +121,7 @@ def test_entity_f1_counts_whole_entities_only():
 
 def test_majority_finds_no_entity():
     split = split_of([["a", "b"], ["c"]], [["O", "O"], ["B-PER"]])
-    majority = KIND.majority(split.golds, split.golds)
+    majority = rows_of("token_classification").luck.majority(split.golds, split.golds)
     assert majority.tolist() == [("O", "O"), ("O",)]
     assert split.score(majority, split.golds) == 0
 

@@ -11,9 +11,9 @@ from axkit.measure.certainty import best_constant, paired
 from axkit.report.text import headline, summary_rows
 from axkit.run.summary import quality
 from axkit.run.verdict import change_cell, judge, mark, sentences, speed_is_sure
-from axkit.tasks.kinds.base import objects
-from axkit.tasks.kinds.known import KINDS
-from axkit.tasks.spec import METRICS
+from axkit.tasks.kinds.data import rows_of
+from axkit.tasks.kinds.kind import kind_of, metric_of
+from axkit.tasks.kinds.luck import objects
 from axkit.tasks.split import Evaluation
 
 SIZES = {
@@ -34,15 +34,18 @@ class Rows:
     """A split without its texts: all that scores, intervals and constants look at."""
 
     def __init__(self, golds, kind="classification", metric=None, names=("0", "1")):
-        metric = metric or METRICS[kind][0]
-        self.spec = SimpleNamespace(metric_name=metric, metric_names=(metric,))
-        self.kind, self.golds, self.label_names = KINDS[kind], golds, tuple(names)
+        self.metric = metric_of(kind_of(kind), metric or kind_of(kind).metrics[0].name)
+        self.spec = SimpleNamespace(kind=kind, metric_name=self.metric.name, metric_names=(self.metric.name,))
+        self.golds, self.label_names = golds, tuple(names)
 
     def score(self, predictions, golds):
-        return self.kind.metrics[self.spec.metric_name](predictions, golds)
+        return self.metric.points(predictions, golds)
 
     def scores(self, predictions):
-        return {name: self.kind.metrics[name](predictions, self.golds) for name in self.spec.metric_names}
+        return {self.metric.name: self.score(predictions, self.golds)}
+
+    def best(self, name, values):
+        return max(values)
 
     def answered(self, predictions):
         score = self.score(predictions, self.golds)
@@ -225,6 +228,6 @@ def test_the_best_constant_of_each_kind_of_task(kind, metric, golds, names, answ
     ],
 )
 def test_one_and_the_same_answer_is_seen(kind, same, other, answer):
-    assert KINDS[kind].repeated(same, ("0", "1")) == answer
-    assert KINDS[kind].repeated(other, ("0", "1")) == ""
-    assert KINDS[kind].repeated(same[:1], ("0", "1")) == "", "of one row nothing can be said"
+    assert rows_of(kind).luck.repeated(same, ("0", "1")) == answer
+    assert rows_of(kind).luck.repeated(other, ("0", "1")) == ""
+    assert rows_of(kind).luck.repeated(same[:1], ("0", "1")) == "", "of one row nothing can be said"

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from axkit.anatomy.family import family_of
+from axkit.tasks.kinds import data
 from axkit.tasks.kinds.known import KINDS
 from axkit.tasks.source.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
@@ -99,7 +100,7 @@ def rows_of(kind, count=48):
 @pytest.mark.parametrize("kind", ["question_answering", "token_classification", "multi_label"])
 def test_other_kinds_of_task(kind, hidden, tmp_path):
     split = rows_of(kind)
-    settings = {"head": split.kind.head, "num_labels": split.kind.outputs(("x", "y", "z"))}
+    settings = {"head": split.kind.about.head, "num_labels": data.rows_of(kind).outputs(("x", "y", "z"))}
     teacher, subject = (tiny_subject(family_of("distilbert"), seed, **settings) for seed in (0, 1))
     tools = dataclasses.replace(lend(tmp_path, teacher=teacher.module), train=split)
 

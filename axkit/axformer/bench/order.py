@@ -100,7 +100,7 @@ class Padded:
         width = int(self._split.lengths[wanted].max())
         columns = slice(-width, None) if self._left else slice(width)
         inputs = {name: values[wanted][:, columns].contiguous() for name, values in self._inputs.items()}
-        return Batch(inputs, self._split.kind.collate(self._split.labels[wanted], width), wanted)
+        return Batch(inputs, self._split.kind.feed.collate(self._split.labels[wanted], width), wanted)
 
 
 def hard_first(losses: Any, lengths: Any, size: int, cuts: Sequence[int] = ()) -> list[list[list[int]]]:

@@ -49,7 +49,7 @@ class Rows(Dataset[dict[str, Any]]):
 
     def __init__(self, split: Any, columns: Mapping[str, Tensor], targets: Targets | None = None) -> None:
         self.split, self.columns = split, columns
-        self.targets: Targets = targets or split.kind.targets
+        self.targets: Targets = targets or split.kind.feed.targets
 
     def __len__(self) -> int:
         return len(self.split)

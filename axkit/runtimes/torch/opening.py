@@ -173,10 +173,10 @@ def open_for_task(folder: Path, kind: TaskKind, outputs: int, names: Sequence[st
     labels: dict[str, Any] = {"num_labels": outputs}
     if names:
         labels = {"id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
-    load: Callable[..., Any] = getattr(transformers, f"AutoModelFor{kind.head}").from_pretrained
-    whole = (config.get("architectures") or [""])[0].endswith(f"For{kind.head}")
+    load: Callable[..., Any] = getattr(transformers, f"AutoModelFor{kind.about.head}").from_pretrained
+    whole = (config.get("architectures") or [""])[0].endswith(f"For{kind.about.head}")
     module = load_weights(load, folder, config, whole, dtype="float32", **labels)
-    module.config.problem_type = kind.problem_type
+    module.config.problem_type = kind.about.problem_type
     if getattr(module.config, "pad_token_id", 0) is None:  # a causal classifier looks for the last token that is none
         module.config.pad_token_id = module.config.eos_token_id
     return module.eval()
@@ -214,9 +214,11 @@ def open_subject(name: str, tokenizer: Any, kind: TaskKind, names: Sequence[str]
                 f"'max_length' to {most}"
             )
     subject = load_subject(folder)
-    if not type(subject.module).__name__.endswith(f"For{kind.head}"):
-        raise CheckpointError(f"model '{name}' has no trained head for {kind.name}; take one fine-tuned for the task")
+    if not type(subject.module).__name__.endswith(f"For{kind.about.head}"):
+        raise CheckpointError(
+            f"model '{name}' has no trained head for {kind.about.name}; take one fine-tuned for the task"
+        )
     fit_padding(subject.module, tokenizer, family)
-    if names and kind.names_outputs:
+    if names and kind.about.names_outputs:
         answer_in_order(subject.module, names, f"teacher '{name}'")
     return subject

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from axkit.ground.errors import CheckpointError
-from axkit.tasks.spec import HEADS, Kind
+from axkit.tasks.kinds.kind import kind_of
 
 _NO_NAME = re.compile(r"LABEL_[0-9]+")
 _SHOWN = 8
@@ -38,12 +38,12 @@ class Head:
         return all(_NO_NAME.fullmatch(name) for name in self.names)
 
 
-def head_of(config: Mapping[str, Any], kind: Kind, whose: str) -> Head | None:
+def head_of(config: Mapping[str, Any], kind: str, whose: str) -> Head | None:
     """The head of a checkpoint for a kind of task; None where it brings none, or one of another kind.
 
     Args:
         config: its config.json.
-        kind: of the task.
+        kind: of the task, by name.
         whose: words for the model, for messages.
 
     Raises:
@@ -51,9 +51,10 @@ def head_of(config: Mapping[str, Any], kind: Kind, whose: str) -> Head | None:
     """
     architectures = config.get("architectures")
     architecture = architectures[0] if isinstance(architectures, list) and architectures else ""
-    if not str(architecture).endswith(f"For{HEADS[kind]}"):
+    wanted = kind_of(kind)
+    if not str(architecture).endswith(f"For{wanted.head}"):
         return None
-    return Head(() if kind == "question_answering" else output_names(config, whose), whose)
+    return Head(output_names(config, whose) if wanted.reads_names else (), whose)
 
 
 def output_names(config: Mapping[str, Any], whose: str) -> tuple[str, ...]:

@@ -84,10 +84,6 @@ def agree(
         DataError: the names, or how many there are, do not fit the head; says both, and the setting that maps them.
     """
     spec = task.spec
-    if spec.kind in ("regression", "question_answering"):
-        if head is not None and spec.kind == "regression" and len(head.names) != 1:
-            raise DataError(f"{_count(head)}, task '{task.name}' has one score; take a model without a head")
-        return Naming()
     said: Sequence[str] | None = spec.label_columns if len(spec.label_columns) > 1 else spec.label_names
     why = (
         "read off train"
@@ -122,8 +118,8 @@ def _by_place(task: Task, head: Head, wanted: tuple[str, ...], said: bool) -> Na
     have = max(map(int, wanted), default=-1) + 1 if numbers else len(wanted)
     if have != count:
         raise DataError(
-            f"{_count(head)}, task '{task.name}' has {have} ({shown(wanted)}); take a model without a head, or name "
-            f"all labels in the order of the model's outputs in 'label_names'"
+            f"{outputs_in_words(head)}, task '{task.name}' has {have} ({shown(wanted)}); take a model without a "
+            f"head, or name all labels in the order of the model's outputs in 'label_names'"
         )
     read = tuple(map(str, range(count))) if numbers else wanted
     order = "" if said or numbers else ", in alphabetical order; if it is another, set 'label_names'"
@@ -173,8 +169,9 @@ def _by_number(task: Task, head: Head, wanted: tuple[str, ...]) -> Naming:
         raise DataError(_refusal(task, head, wanted, wanted))
     if most + 1 != count:
         raise DataError(
-            f"{_count(head)} ({shown(head.names)}), task '{task.name}' has {most + 1} (the numbers 0 to {most}); take "
-            f"a model without a head, or say what the numbers stand for in 'label_map' (0: {head.names[0]})"
+            f"{outputs_in_words(head)} ({shown(head.names)}), task '{task.name}' has {most + 1} (the numbers 0 to "
+            f"{most}); take a model without a head, or say what the numbers stand for in 'label_map' (0: "
+            f"{head.names[0]})"
         )
     return Naming(
         head.names, head.names, tuple(range(count)), True, why="the model's names; number i of the data is its label i"
@@ -202,7 +199,8 @@ def _why(
     return "; ".join(parts)
 
 
-def _count(head: Head) -> str:
+def outputs_in_words(head: Head) -> str:
+    """``model 'x' has a head for 3 labels``."""
     return f"{head.whose} has a head for {len(head.names)} labels"
 
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from axkit.tasks.kinds.data import rows_of
 from axkit.tasks.source.lines import text_lines
-from axkit.tasks.source.nested import questions_of
 from axkit.tasks.source.origin import Source, brief
 from axkit.tasks.source.shapes import document_rows
 
@@ -62,11 +62,8 @@ def _chained(some: Iterable[tuple[int, str]], rest: Iterator[tuple[int, str]]) -
 def _opened(source: Source, row: Any, line: int) -> Iterable[Mapping[str, Any]]:
     """The rows of a line: one, or the questions of an article."""
     if isinstance(row, dict):
-        if source.spec.kind == "question_answering":
-            questions = questions_of(source, row, line)
-            if questions is not None:
-                return questions
-        return (row,)
+        nested = rows_of(source.spec.kind).nested(source, row, line)
+        return (row,) if nested is None else nested
     if isinstance(row, list) and source.header is not None and len(row) == len(source.header):
         return (dict(zip(source.header, row, strict=True)),)
     raise source.fault(f"it is {brief(row)}, not an object; write each row as an object", line)

@@ -11,41 +11,17 @@ from typing import Any
 import numpy as np
 
 from axkit.ground.errors import DataError
+from axkit.tasks.kinds.data import rows_of
 from axkit.tasks.labels import checks
 from axkit.tasks.labels.head import Head
 from axkit.tasks.labels.meaning import decided
 from axkit.tasks.samples import Samples
 from axkit.tasks.source.readers import read_split, splits_of
+from axkit.tasks.source.split_rows import SplitRows as SplitRows
 from axkit.tasks.source.table import Texts
 from axkit.tasks.spec import SPLITS, Row, SplitName, Task
 
 SEARCH_SHARE = 0.15  # of train, where a task has no search split (arXiv 2010.03688, section 5)
-
-
-@dataclass(frozen=True)
-class SplitRows:
-    """One split, ready to be tokenized.
-
-    Attributes:
-        texts: a tuple of strings per row: one or two texts, the words, or question and context. A list, or
-            :class:`~axkit.tasks.source.table.Texts` of rows on disk.
-        labels: per row; int64 classes, float64 scores, int64 (rows, labels) of 0 and 1, or an object array of tuples:
-            tags, or (first character, text) of each answer.
-        label_names: of classes 0, 1, ...
-        parts: name of the file or hub split that each row came from; empty where there is one.
-        positive: the class that F1 is of.
-        digest: hash of every text and label, in order; empty where nobody asked for it.
-    """
-
-    texts: Sequence[tuple[Any, ...]]
-    labels: Any
-    label_names: tuple[str, ...] = ()
-    parts: Sequence[str] = ()
-    positive: int = 1
-    digest: str = ""
-
-    def __len__(self) -> int:
-        return len(self.texts)
 
 
 @dataclass(frozen=True)
@@ -113,7 +89,7 @@ def load_rows(task: Task, samples: Samples, head: Head | None = None) -> TaskRow
         found = checks.check_rows(task, name, raw[name], meaning)
         labels = naming.relabelled(found.labels)
         if name == "train":
-            checks.check_variety(task, labels)
+            rows_of(task.spec.kind).check(task, labels)
         made = SplitRows(found.texts, labels, naming.names, parts.get(name, ()), naming.positive)
         splits[name] = _Checked(made, found.keys, found.draws)
     if "search" not in splits:
@@ -162,7 +138,7 @@ def _hold_out(task: Task, train: _Checked) -> tuple[_Checked, _Checked]:
     """
     draws = train.draws
     held = draws < SEARCH_SHARE
-    strata = train.rows.labels if task.spec.kind in checks.STRATIFIED else np.zeros(len(draws))
+    strata = train.rows.labels if rows_of(task.spec.kind).stratified else np.zeros(len(draws))
     order = np.argsort(strata, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(strata[order])) + 1):
         low, high = draws[rows].min(), draws[rows].max()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from axkit.tasks.source.nested import questions_of
+from axkit.tasks.kinds.data import rows_of
 from axkit.tasks.source.origin import Source, brief, some_of
 
 
@@ -18,10 +18,9 @@ def document_rows(source: Source, value: Any) -> Iterable[Mapping[str, Any]]:
     Raises:
         DataError: another shape.
     """
-    if source.spec.kind == "question_answering":
-        questions = questions_of(source, value)
-        if questions is not None:
-            return questions
+    nested = rows_of(source.spec.kind).nested(source, value)
+    if nested is not None:
+        return nested
     if isinstance(value, list):
         return _objects(source, value, source.header)
     if isinstance(value, dict):
@@ -68,12 +67,12 @@ def _columns(source: Source, whole: dict[str, Any]) -> Iterable[Mapping[str, Any
     """Columns side by side, or one row."""
     parts = [whole[column] for column in source.columns]
     first = whole[source.spec.columns[0]]
-    if all(isinstance(part, dict) for part in parts) and source.spec.kind != "question_answering":
+    if all(isinstance(part, dict) for part in parts):
         if any(part.keys() != first.keys() for part in parts):
             raise source.fault("its columns have different rows; write an object a line")
         return [{column: whole[column][key] for column in source.columns} for key in first]  # orient columns
     lists = isinstance(first, list)
-    if lists and source.spec.kind == "token_classification":
+    if lists and rows_of(source.spec.kind).lists:
         lists = bool(first) and all(isinstance(words, list | str) for words in first) and isinstance(first[0], list)
     if lists and all(isinstance(part, list) for part in parts):
         if any(len(part) != len(first) for part in parts):

@@ -1,67 +1,36 @@
-"""Question answering: the span of a context that answers a question, in windows where the context is long."""
+"""Question answering where it computes: start and end of the answer, in windows where the context is long."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from axkit.ground.errors import DataError
-from axkit.tasks.kinds import squad
-from axkit.tasks.kinds.base import (
-    Constant,
-    Encoded,
-    Said,
-    TaskKind,
-    column_type,
-    divergence,
-    input_names,
-    need_offsets,
-    objects,
-    part_of,
-)
+from axkit.tasks.kinds.base import TaskKind, divergence
+from axkit.tasks.kinds.feed import Encoded, Feed, column_type, input_names, need_offsets, part_of
+from axkit.tasks.kinds.luck import objects
+from axkit.tasks.kinds.question_answering import KIND
+from axkit.tasks.kinds.question_answering.spans import Window, best_span, numbered, real_tokens, share, text_of
+from axkit.tasks.kinds.voice import Said, Voice
 from axkit.tasks.prepare import Job, list_lengths, numbers, prepared
-from axkit.tasks.source.rows import SplitRows
+from axkit.tasks.source.split_rows import SplitRows
 from axkit.tasks.source.table import Column
 from axkit.tasks.spec import TaskSpec
 
 QUESTION_TOKENS = 64  # longer questions are cut (Devlin et al. 2018, run_squad)
-N_BEST = 20  # starts and ends that are looked at
+_WINDOW, _STRIDE = 384, 128  # of SQuAD's models, where a folder says nothing of a task
 
 
-@dataclass(frozen=True)
-class Window:
-    """What a window needs to become an answer.
-
-    Attributes:
-        row: the question.
-        context: its context, whole.
-        spans: per token (first character, one past the last) in the context; None outside of it.
-        null: the token that stands for "no answer".
-    """
-
-    row: int
-    context: str
-    spans: list[tuple[int, int] | None]
-    null: int
-
-
-class QuestionAnswering(TaskKind):
-    """Start and end of an answer. An example is a window, a row a question."""
-
-    name = "question_answering"
-    names_outputs = False
-    takes = (2,)
-    metrics: ClassVar = {"f1": squad.f1, "exact_match": squad.exact_match}
+class WindowFeed(Feed):
+    """An example is a window, a row a question."""
 
     def encode(self, rows: SplitRows, job: Job) -> Encoded:
         """Windows of ``job.limit`` tokens that share ``spec.stride`` tokens of context."""
-        need_offsets(job.reader, self.name)
+        need_offsets(job.reader, KIND.name)
         _room(job)
         names = input_names(job.reader)
         columns = {name: column_type(name) for name in names} | {"from": "int32", "to": "int32"}
@@ -119,35 +88,14 @@ class QuestionAnswering(TaskKind):
         start, end = labels.argmax(1).unbind(-1)
         return {"start_positions": start, "end_positions": end}
 
-    def logits(self, output: Any) -> Tensor:
-        """(batch, tokens, 2): start and end."""
-        return torch.stack([output.start_logits, output.end_logits], -1)
-
-    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Cross entropy of the start plus that of the end, over real tokens."""
-        masked = logits.float().masked_fill(labels < 0, float("-inf"))
-        return torch.where(labels == 1, -masked.log_softmax(1), 0.0).sum((1, 2))
-
-    def soft_losses(self, logits: Tensor, wanted: Tensor, labels: Tensor, temperature: float) -> Tensor:
-        """Kullback-Leibler divergence of the start plus that of the end, over real tokens."""
-        ours, theirs = (
-            part.float().masked_fill(labels < 0, float("-inf")).transpose(1, 2) for part in (logits, wanted)
-        )
-        return divergence(ours, theirs, temperature).sum(1)
-
-    def predictions(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
-        """The logits of each window's real tokens, (tokens, 2)."""
-        real = (labels[..., 0] >= 0).sum(1).tolist()
-        return [window[:length].float().numpy() for window, length in zip(logits, real, strict=True)]
-
     def gather(self, found: Sequence[Any], encoded: Encoded, spec: TaskSpec) -> Any:
         """The best answer of each question over its windows; the empty text for "no answer" (as run_squad does)."""
         best = [(-np.inf, "")] * len(encoded.golds)
         null = np.full(len(encoded.golds), np.inf)
         for logits, window in zip(found, encoded.notes, strict=True):
             null[window.row] = min(null[window.row], float(logits[window.null].sum()))
-            score, where = _best_span(logits, window, spec.max_answer_tokens)
-            text = _text_of(window, where)[0] if where else ""
+            score, where = best_span(logits, window, spec.max_answer_tokens)
+            text = text_of(window, where)[0] if where else ""
             best[window.row] = max(best[window.row], (score, text))
         threshold = spec.no_answer_threshold
         return objects(
@@ -164,53 +112,70 @@ class QuestionAnswering(TaskKind):
             examples += 1
         return part_of(encoded, examples, row + 1)
 
+
+class Spoken(Voice):
+    """An answer, where it stands, and its probability."""
+
+    pair = "a question and its context"
+
+    def lengths(self, limit: int) -> Mapping[str, int]:
+        """Windows as SQuAD's models have them."""
+        return {"max_length": min(_WINDOW, limit), "stride": min(_STRIDE, limit // 4)}
+
     def asked(self, texts: tuple[str, ...], names: tuple[str, ...]) -> SplitRows:
         """A question without an answer."""
         return SplitRows([texts], objects([()]))
 
     def heard(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
         """The logits of each window's real tokens, (tokens, 2)."""
-        return self.predictions(logits, labels)
+        return real_tokens(logits, labels)
 
     def said(self, heard: Sequence[Any], encoded: Encoded, spec: TaskSpec, rows: SplitRows) -> Said:
         """The answer that :meth:`gather` gives, where it starts, and its probability in its window; "" for none."""
-        spans = [(_best_span(logits, w, spec.max_answer_tokens), i) for i, (logits, w) in _numbered(heard, encoded)]
+        spans = [(best_span(logits, w, spec.max_answer_tokens), i) for i, (logits, w) in numbered(heard, encoded)]
         (score, where), number = max(spans, key=lambda one: one[0][0])
-        null, silent = min((float(logits[w.null].sum()), i) for i, (logits, w) in _numbered(heard, encoded))
+        null, silent = min((float(logits[w.null].sum()), i) for i, (logits, w) in numbered(heard, encoded))
         threshold = spec.no_answer_threshold
         if where is None or (threshold is not None and null - score > threshold):
             place = encoded.notes[silent].null
-            return {"answer": "", "start": None, "score": _share(heard[silent], place, place)}
+            return {"answer": "", "start": None, "score": share(heard[silent], place, place)}
         window = encoded.notes[number]
-        text, start = _text_of(window, where)
-        return {"answer": text, "start": start, "score": _share(heard[number], *where)}
+        text, start = text_of(window, where)
+        return {"answer": text, "start": start, "score": share(heard[number], *where)}
 
     def was_cut(self, texts: tuple[str, ...], reader: Any, limit: int, encoded: Encoded) -> bool:
         """Never: contexts are read in windows, and no question is as long as what is cut of one."""
         return False
 
-    def outputs(self, label_names: tuple[str, ...]) -> int:
-        """Two: start and end."""
-        return 2
 
-    def majority(self, train_labels: Any, golds: Any) -> Any:
-        """No answer, ever: all that can be said without reading."""
-        return objects([""] * len(golds))
+class QuestionAnswering(TaskKind):
+    """Start and end of an answer. An example is a window, a row a question."""
 
-    def constants(self, golds: Any, names: Sequence[str]) -> list[Constant]:
-        """No answer, and the text that is an answer most often."""
-        often = Counter(text for answers in golds for text in answers).most_common(1)
-        texts = ["", *(text for text, _ in often)]
-        return [Constant(_in_words(text), objects([text] * len(golds))) for text in texts]
+    about = KIND
+    feed = WindowFeed()
+    voice = Spoken()
 
-    def repeated(self, predictions: Any, names: Sequence[str]) -> str:
-        """The one text."""
-        one = len(predictions) > 1 and len(set(predictions)) == 1
-        return _in_words(predictions[0]) if one else ""
+    def logits(self, output: Any) -> Tensor:
+        """(batch, tokens, 2): start and end."""
+        return torch.stack([output.start_logits, output.end_logits], -1)
 
+    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Cross entropy of the start plus that of the end, over real tokens."""
+        masked = logits.float().masked_fill(labels < 0, float("-inf"))
+        return torch.where(labels == 1, -masked.log_softmax(1), 0.0).sum((1, 2))
 
-def _in_words(text: str) -> str:
-    return f"'{text:.40}'" if text else "no answer"
+    def soft_losses(self, logits: Tensor, wanted: Tensor, labels: Tensor, temperature: float) -> Tensor:
+        """Kullback-Leibler divergence of the start plus that of the end, over real tokens."""
+        ours, theirs = (self.outcomes(part.float().masked_fill(labels < 0, float("-inf"))) for part in (logits, wanted))
+        return divergence(ours, theirs, temperature).sum(1)
+
+    def outcomes(self, logits: Tensor) -> Tensor:
+        """Places in the text, for start and end: (batch, 2, tokens)."""
+        return logits.transpose(1, 2)
+
+    def predictions(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
+        """The logits of each window's real tokens, (tokens, 2)."""
+        return real_tokens(logits, labels)
 
 
 def _room(job: Job) -> int:
@@ -247,36 +212,3 @@ def _positions(window: Window, answers: Sequence[tuple[int, str]]) -> tuple[int,
         if all(holds):
             return holds[0][0], holds[1][-1]
     return window.null, window.null
-
-
-def _best_span(logits: Any, window: Window, longest: int) -> tuple[float, tuple[int, int] | None]:
-    """Score, and first and last token, of the best span within the context; (-inf, None) where there is none."""
-    inside = [i for i, span in enumerate(window.spans) if span]
-    best, where = -np.inf, None
-    starts, ends = (sorted(inside, key=lambda i: -logits[i, side])[:N_BEST] for side in (0, 1))
-    for start in starts:
-        for end in ends:
-            score = float(logits[start, 0] + logits[end, 1])
-            if start <= end < start + longest and score > best:
-                best, where = score, (start, end)
-    return best, where
-
-
-def _text_of(window: Window, where: tuple[int, int]) -> tuple[str, int]:
-    """The text from one token to another, without space around it, and its first character."""
-    first, last = window.spans[where[0]], window.spans[where[1]]
-    assert first is not None
-    assert last is not None
-    text = window.context[first[0] : last[1]]
-    return text.strip(), first[0] + len(text) - len(text.lstrip())
-
-
-def _numbered(heard: Sequence[Any], encoded: Encoded) -> list[tuple[int, tuple[Any, Window]]]:
-    return list(enumerate(zip(heard, encoded.notes, strict=True)))
-
-
-def _share(logits: Any, start: int, end: int) -> float:
-    """Probability of a start times that of an end, of (tokens, 2) logits."""
-    shares = np.exp(logits - logits.max(0))
-    shares /= shares.sum(0)
-    return float(shares[start, 0] * shares[end, 1])

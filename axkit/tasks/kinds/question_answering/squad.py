@@ -18,17 +18,18 @@ def normalized(answer: str) -> str:
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())
 
 
-def exact_match(predictions: Any, golds: Any) -> float:
+def exact_match(predictions: Any, golds: Any, names: tuple[str, ...] = ()) -> float:
     """Share of questions whose answer equals a gold answer; in points.
 
     Args:
         predictions: one text per question; the empty one says that there is no answer.
         golds: per question a tuple of texts; an empty tuple where there is no answer.
+        names: unused; answers have none.
     """
     return _mean(_exact, predictions, golds)
 
 
-def f1(predictions: Any, golds: Any) -> float:
+def f1(predictions: Any, golds: Any, names: tuple[str, ...] = ()) -> float:
     """Mean over questions of the best F1 of words against any gold answer; in points. Arguments as above."""
     return _mean(_best_f1, predictions, golds)
 

@@ -1,30 +1,21 @@
-"""Token classification: one tag per word, told at the word's first piece."""
+"""Token classification where it computes: one tag per word, told at the word's first piece."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from axkit.tasks.kinds import metrics
-from axkit.tasks.kinds.base import (
-    Constant,
-    Encoded,
-    Said,
-    TaskKind,
-    column_type,
-    divergence,
-    input_names,
-    need_offsets,
-    objects,
-    whole,
-)
+from axkit.tasks.kinds.base import TaskKind, divergence
+from axkit.tasks.kinds.feed import Encoded, Feed, column_type, input_names, need_offsets, whole
+from axkit.tasks.kinds.luck import objects
+from axkit.tasks.kinds.token_classification import KIND
+from axkit.tasks.kinds.voice import Said, Voice
 from axkit.tasks.labels.columns import listed
 from axkit.tasks.prepare import Job, list_lengths, numbers, prepared
-from axkit.tasks.source.rows import SplitRows
+from axkit.tasks.source.split_rows import SplitRows
 from axkit.tasks.source.table import Column
 from axkit.tasks.spec import TaskSpec
 
@@ -32,16 +23,12 @@ IGNORED = -100  # torch's and transformers' mark for positions without a label
 OUTSIDE = "O"
 
 
-class TokenClassification(TaskKind):
-    """A tag for each word; the first piece of a word carries it, the others are ignored (Devlin et al. 2018)."""
-
-    name = "token_classification"
-    takes = (1,)
-    metrics: ClassVar = {"entity_f1": metrics.entity_f1, "token_accuracy": metrics.token_accuracy}
+class WordFeed(Feed):
+    """The first piece of a word carries its tag, the others are ignored (Devlin et al. 2018)."""
 
     def encode(self, rows: SplitRows, job: Job) -> Encoded:
         """One example per row; pieces are matched to words by their characters, which any fast tokenizer tells."""
-        need_offsets(job.reader, self.name)
+        need_offsets(job.reader, KIND.name)
         names = input_names(job.reader)
         columns = {name: column_type(name) for name in names} | {"tags": "int32", "words": "int32", "cut": "=bool"}
         made = prepared(rows, self.examples, columns, job)
@@ -77,25 +64,6 @@ class TokenClassification(TaskKind):
             padded[row, : len(label)] = torch.tensor(label)
         return padded
 
-    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Cross entropy, mean over the words of each row."""
-        flat = torch.nn.functional.cross_entropy(
-            logits.float().flatten(0, 1), labels.flatten(), reduction="none", ignore_index=IGNORED
-        )
-        words = (labels != IGNORED).sum(1).clamp_min(1)
-        return flat.view_as(labels).sum(1) / words
-
-    def soft_losses(self, logits: Tensor, wanted: Tensor, labels: Tensor, temperature: float) -> Tensor:
-        """Kullback-Leibler divergence at the pieces that carry a tag, mean over the words of each row."""
-        tagged = labels != IGNORED
-        apart = divergence(logits, wanted, temperature).where(tagged, 0.0)
-        return apart.sum(1) / tagged.sum(1).clamp_min(1)
-
-    def predictions(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
-        """The tags of each row's words that have a piece."""
-        best = logits.argmax(-1)
-        return [row[label != IGNORED].tolist() for row, label in zip(best, labels, strict=True)]
-
     def gather(self, found: Sequence[Any], encoded: Encoded, spec: TaskSpec) -> Any:
         """A tag for every word; one that was cut off or has no piece counts as outside."""
         rows = []
@@ -106,6 +74,10 @@ class TokenClassification(TaskKind):
                 row[word] = names[tag]
             rows.append(tuple(row))
         return objects(rows)
+
+
+class Tagged(Voice):
+    """A tag for each word."""
 
     def asked(self, texts: tuple[str, ...], names: tuple[str, ...]) -> SplitRows:
         """The words of a text; each has some tag, so that its first piece is marked."""
@@ -129,28 +101,32 @@ class TokenClassification(TaskKind):
         """True where a word lost pieces."""
         return encoded.at_limit > 0
 
-    def outputs(self, label_names: tuple[str, ...]) -> int:
-        """One per tag."""
-        return len(label_names)
 
-    def majority(self, train_labels: Any, golds: Any) -> Any:
-        """The most frequent tag of train, for every word."""
-        (most, _), *_ = Counter(tag for tags in train_labels for tag in tags).most_common(1)
-        return objects([(most,) * len(gold) for gold in golds])
+class TokenClassification(TaskKind):
+    """A tag for each word; the first piece of a word carries it, the others are ignored (Devlin et al. 2018)."""
 
-    def constants(self, golds: Any, names: Sequence[str]) -> list[Constant]:
-        """Each tag, for every word."""
-        tags = sorted({tag for gold in golds for tag in gold})
-        return [Constant(_for_every_word(tag), objects([(tag,) * len(gold) for gold in golds])) for tag in tags]
+    about = KIND
+    feed = WordFeed()
+    voice = Tagged()
 
-    def repeated(self, predictions: Any, names: Sequence[str]) -> str:
-        """The one tag of all words of all rows."""
-        tags = {tag for row in predictions for tag in row}
-        return _for_every_word(tags.pop()) if len(tags) == 1 and len(predictions) > 1 else ""
+    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Cross entropy, mean over the words of each row."""
+        flat = torch.nn.functional.cross_entropy(
+            logits.float().flatten(0, 1), labels.flatten(), reduction="none", ignore_index=IGNORED
+        )
+        words = (labels != IGNORED).sum(1).clamp_min(1)
+        return flat.view_as(labels).sum(1) / words
 
+    def soft_losses(self, logits: Tensor, wanted: Tensor, labels: Tensor, temperature: float) -> Tensor:
+        """Kullback-Leibler divergence at the pieces that carry a tag, mean over the words of each row."""
+        tagged = labels != IGNORED
+        apart = divergence(logits, wanted, temperature).where(tagged, 0.0)
+        return apart.sum(1) / tagged.sum(1).clamp_min(1)
 
-def _for_every_word(tag: str) -> str:
-    return f"'{tag}' for every word"
+    def predictions(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
+        """The tags of each row's words that have a piece."""
+        best = logits.argmax(-1)
+        return [row[label != IGNORED].tolist() for row, label in zip(best, labels, strict=True)]
 
 
 def _first_pieces(words: Sequence[str], text: str, offsets: Sequence[tuple[int, int]]) -> dict[int, int]:

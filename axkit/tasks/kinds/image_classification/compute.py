@@ -1,4 +1,4 @@
-"""Image classification: one label of several for each image."""
+"""Image classification where it computes: as classification does, on pixels."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ import torch
 from torch import Tensor
 
 from axkit.tasks import image_reader as images
-from axkit.tasks.kinds.base import Encoded
-from axkit.tasks.kinds.sequences import Classification
+from axkit.tasks.kinds.classification.compute import Classification, Shares
+from axkit.tasks.kinds.feed import Encoded, Feed
+from axkit.tasks.kinds.image_classification import KIND
 from axkit.tasks.prepare import Job, prepared
-from axkit.tasks.source.rows import SplitRows
+from axkit.tasks.source.split_rows import SplitRows
 from axkit.tasks.spec import TaskSpec
 
 
-class ImageClassification(Classification):
-    """One label of several; an example is kept as the pixels that the model's image reader leaves, 8 bits each."""
-
-    name = "image_classification"
-    takes = (1,)
+class ImageFeed(Feed):
+    """An example is kept as the pixels that the model's image reader leaves, 8 bits each."""
 
     def limit(self, spec: TaskSpec, model: int) -> int:
         """All images are of one size: as many tokens as the model makes of it."""
@@ -40,6 +38,10 @@ class ImageClassification(Classification):
         pixels = np.stack([np.frombuffer(one, np.uint8).reshape(reader.shape) for one in examples["pixels"]])
         return {"pixel_values": torch.from_numpy(reader.values(pixels))}
 
+
+class ImageShares(Shares):
+    """Probabilities of labels, for the image of a path."""
+
     def asked(self, texts: tuple[str, ...], names: tuple[str, ...]) -> SplitRows:
         """The image of a path, read at once."""
         return SplitRows([({"bytes": images.content(texts[0], "axkit predict")},)], np.zeros(1, np.int64), names)
@@ -47,3 +49,11 @@ class ImageClassification(Classification):
     def was_cut(self, texts: tuple[str, ...], reader: Any, limit: int, encoded: Encoded) -> bool:
         """Never: an image is resized."""
         return False
+
+
+class ImageClassification(Classification):
+    """One label of several for each image."""
+
+    about = KIND
+    feed = ImageFeed()
+    voice = ImageShares()

@@ -1,0 +1,13 @@
+"""Classification: one label of several for each text or pair."""
+
+from axkit.tasks.kinds.classification.metrics import METRICS
+from axkit.tasks.kinds.kind import Kind
+
+KIND = Kind(
+    name="classification",
+    head="SequenceClassification",
+    rows="axkit.tasks.kinds.classification.rows:Rows",
+    compute="axkit.tasks.kinds.classification.compute:Classification",
+    metrics=METRICS,
+    problem_type="single_label_classification",
+)
