@@ -36,7 +36,8 @@ class Mend(Pass[MendConfig]):
 
         calibration = Calibration(tools.train, config.rows)
         assert tools.teacher is not None, "planned: the pass needs a teacher"
-        before, after = mend_model(subject, tools.teacher, calibration)
+        with tools.device.holding(subject.module, tools.teacher.module):
+            before, after = mend_model(subject, tools.teacher, calibration)
         note = "" if before > 0 else "Nothing was cut: there is nothing to mend."
         facts = {"rows": float(calibration.rows), "missed_before_ratio": before, "missed_after_ratio": after}
         return Result(facts=facts, note=note)

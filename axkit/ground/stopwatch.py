@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,11 @@ def timed(device: Device, call: Callable[[], Any]) -> Taken:
     device.wait()
     repeats = max(1, math.ceil(_LEAST_S / max(time.perf_counter() - start, 1e-6)))
     return _repeated(device, call, repeats)
+
+
+def taken(device: Device, module: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> Taken:
+    """Time a module on some arguments; all that is timed of models comes through here."""
+    return timed(device, lambda: module(*args, **(kwargs or {})))
 
 
 def _repeated(device: Device, call: Callable[[], Any], repeats: int) -> Taken:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from axkit.anatomy.surgery import Layer
 from axkit.contract.subject import Subject
+from axkit.ground.device import device_of
 from axkit.tasks.split import Batch, Split
 
 What = Literal["attention", "ffn"]
@@ -88,6 +89,7 @@ def _seen(subject: Subject, layer: Layer, what: What, batch: Batch) -> Seen:
         if once:
             raise _EnoughError
 
+    batch = batch.on(device_of(subject.module))
     handles = [
         getattr(layer, f"{what}_out").register_forward_hook(projected),
         _after_sum(subject, layer, what, summed),
@@ -130,6 +132,7 @@ def _tokens(values: Tensor, mask: Tensor | None) -> Tensor:
 def last_output(subject: Subject, batch: Batch) -> Tensor:
     """What the last layer that is there gives back, (real tokens, hidden)."""
     found: list[Tensor] = []
+    batch = batch.on(device_of(subject.module))
 
     def look(_: nn.Module, __: Any, output: Any) -> None:
         found.append(output[0] if isinstance(output, tuple) else output)

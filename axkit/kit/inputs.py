@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from axkit.contract.subject import Subject
+from axkit.ground.device import device_of
 from axkit.tasks.split import Split
 
 Range = tuple[float, float]
@@ -65,7 +66,7 @@ def run_rows(model: nn.Module, split: Split, rows: int, size: int) -> Iterator[i
     for start in range(0, min(rows, len(split)), size):
         end = min(start + size, rows, len(split))
         with torch.inference_mode():
-            model(**split.batch(range(start, end)).inputs)
+            model(**split.batch(range(start, end)).on(device_of(model)).inputs)
         yield end
 
 

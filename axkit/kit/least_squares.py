@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ class Moments:
     Args:
         inputs: values per token that enter.
         outputs: values per token that leave.
+        device: of the sums.
 
     Attributes:
         gram: [X 1]^T [X 1], (inputs + 1, inputs + 1), float64.
@@ -31,9 +33,9 @@ class Moments:
         tokens: how many were seen.
     """
 
-    def __init__(self, inputs: int, outputs: int) -> None:
-        self.gram = torch.zeros(inputs + 1, inputs + 1, dtype=torch.float64)
-        self.cross = torch.zeros(inputs + 1, outputs, dtype=torch.float64)
+    def __init__(self, inputs: int, outputs: int, device: Any = "cpu") -> None:
+        self.gram = torch.zeros(inputs + 1, inputs + 1, dtype=torch.float64, device=device)
+        self.cross = torch.zeros(inputs + 1, outputs, dtype=torch.float64, device=device)
         self.square, self.tokens = 0.0, 0
 
     def add(self, inputs: Tensor, wanted: Tensor) -> None:
@@ -51,14 +53,15 @@ class Spread:
 
     Args:
         width: values per token.
+        device: of the sums.
 
     Attributes:
         tokens: how many were seen.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, device: Any = "cpu") -> None:
         self.tokens = 0
-        self._sum, self._square = torch.zeros(width, dtype=torch.float64), 0.0
+        self._sum, self._square = torch.zeros(width, dtype=torch.float64, device=device), 0.0
 
     def add(self, values: Tensor) -> None:
         """Some more tokens: (tokens, width), of any float type."""
@@ -158,7 +161,8 @@ def _groups(inverse: Tensor, weight: Tensor, size: int) -> tuple[list[int], list
         step = torch.linalg.solve(inverse[at, at], inverse[at, :])
         weight -= weight[:, at] @ step
         inverse -= inverse[:, at] @ step
-        inverse[at, at] = torch.eye(size, dtype=inverse.dtype)  # never looked at again, but it must stay regular
+        # never looked at again, but it must stay regular
+        inverse[at, at] = torch.eye(size, dtype=inverse.dtype, device=inverse.device)
     return gone, costs
 
 
@@ -169,13 +173,13 @@ def _columns(inverse: Tensor, weight: Tensor) -> tuple[list[int], list[float]]:
     off the products. Both are symmetric: what is called a column is read as a row.
     """
     products = weight.T @ weight
-    names = torch.arange(len(inverse))
+    names = torch.arange(len(inverse), device=inverse.device)
     gone: list[int] = []
     costs: list[float] = []
     while len(names):
         taken = _some_columns(inverse, products, min(_LAZY, len(names)), costs)
         gone += names[taken].tolist()
-        stays = torch.ones(len(names), dtype=torch.bool)
+        stays = torch.ones(len(names), dtype=torch.bool, device=inverse.device)
         stays[taken] = False
         names, inverse, products = names[stays], inverse[stays][:, stays], products[stays][:, stays]
     return gone, costs

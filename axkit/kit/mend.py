@@ -34,7 +34,7 @@ def problem(calibration: Calibration, subject: Subject, dense: Subject, layer: i
     """
     out: Any = getattr(layer_of(subject, layer), f"{what}_out")
     weight = matrix(out)
-    moments = Moments(weight.shape[1], weight.shape[0])
+    moments = Moments(weight.shape[1], weight.shape[0], weight.device)
     pairs = zip(calibration.look(subject, layer, what), calibration.look(dense, layer, what), strict=True)
     for seen, wanted in pairs:
         moments.add(seen.inputs, wanted.sums - (seen.sums - seen.outputs))
@@ -70,7 +70,7 @@ def _own_problem(calibration: Calibration, subject: Subject, layer: int, what: W
     """A block's problem with its own output as the wish, and the variance of the stream after it."""
     out: Any = getattr(layer_of(subject, layer), f"{what}_out")
     weight = matrix(out)
-    moments, stream = Moments(weight.shape[1], weight.shape[0]), Spread(weight.shape[0])
+    moments, stream = Moments(weight.shape[1], weight.shape[0], weight.device), Spread(weight.shape[0], weight.device)
     for seen in calibration.look(subject, layer, what):
         moments.add(seen.inputs, seen.outputs)
         stream.add(seen.sums)
@@ -149,7 +149,7 @@ def mend_model(subject: Subject, dense: Subject, calibration: Calibration) -> tu
 def gap(subject: Subject, dense: Subject, calibration: Calibration) -> float:
     """Mean square between two models' last layers, as a share of the variance of the second one's; real tokens."""
     dense, missed = alike(dense, subject.structure), 0.0
-    stream = Spread(dense.family.size(dense.module.config, "hidden"))
+    stream = Spread(dense.family.size(dense.module.config, "hidden"), dense.module.device)
     for batch in calibration.batches:
         ours, theirs = (last_output(one, batch) for one in (subject, dense))
         stream.add(theirs)

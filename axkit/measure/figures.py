@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Literal
 
 from axkit.ground.fields import Fields
@@ -24,6 +25,8 @@ class Speed:
         throughput_b32_per_s_high: the fastest round.
         rounds_ms: of each round, the median of one input's milliseconds.
         rounds_per_s: of each round, inputs per second in batches.
+        rounds_host_ms: of each round, the median of the milliseconds after which the call with one input came back.
+        rounds_host_share: of each round in batches, that time as a share of the whole.
     """
 
     latency_b1_ms_p50: float
@@ -33,6 +36,8 @@ class Speed:
     throughput_b32_per_s_high: float
     rounds_ms: tuple[float, ...] = ()
     rounds_per_s: tuple[float, ...] = ()
+    rounds_host_ms: tuple[float, ...] = ()
+    rounds_host_share: tuple[float, ...] = ()
 
     def to_json(self, whose: str = "") -> dict[str, float]:
         """Plain JSON; the rounds are left out.
@@ -57,6 +62,14 @@ class Speed:
             throughput_b32_per_s_low=data.take(f"throughput_b32_per_s{whose}_low", float),
             throughput_b32_per_s_high=data.take(f"throughput_b32_per_s{whose}_high", float),
         )
+
+    def of_the_host(self) -> dict[str, float]:
+        """How long calls take to come back where a device computes: milliseconds for one input; in batches, as a share.
+
+        A share near 1 is bound by launches: the device waits for its next order, and less work makes it no faster.
+        """
+        single, batch = median(self.rounds_host_ms), median(self.rounds_host_share)
+        return {"host_b1_ms_p50": single, "host_b1_share": single / self.latency_b1_ms_p50, "host_b32_share": batch}
 
     def rounds_ahead(self, other: Speed) -> Rounds:
         """In how many of the rounds that both were timed in this one was the faster."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from axkit.ground import stopwatch
+from axkit.ground.device import Device, copied_to, enough_memory, moved
 from axkit.ground.progress import Progress, Silent
+from axkit.ground.target import DEFAULT, Target
 from axkit.measure.figures import Speed as Speed
 from axkit.tasks.split import Split
 
@@ -26,7 +28,7 @@ class Inputs:
 
     Attributes:
         singles: inputs of one row each.
-        batches: inputs of up to 32 rows, padded to the longest.
+        batches: inputs of up to 32 rows, or as many as the target says, padded to the longest.
         rows: in all batches together.
     """
 
@@ -35,10 +37,10 @@ class Inputs:
     rows: int
 
     @classmethod
-    def of(cls, split: Split, batches: int = 3) -> Inputs:
-        """Real inputs, in the split's own (random) order, as a server would meet them."""
-        rows = min(batches * BATCH, len(split))
-        full = [split.batch(range(start, min(start + BATCH, rows))) for start in range(0, rows, BATCH)]
+    def of(cls, split: Split, batches: int = 3, size: int = BATCH) -> Inputs:
+        """Real inputs, in the split's own (random) order, as a server would meet them; ``size`` rows at a time."""
+        rows = min(batches * size, len(split))
+        full = [split.batch(range(start, min(start + size, rows))) for start in range(0, rows, size)]
         singles = [split.batch([i]) for i in range(min(16, len(split)))]
         return cls([b.inputs for b in singles], [b.inputs for b in full], rows)
 
@@ -57,6 +59,13 @@ class Inputs:
         full = [made(lengths[start : start + BATCH]) for start in range(0, len(lengths), BATCH)]
         return cls([made([length]) for length in lengths[:16]], full, len(lengths))
 
+    def on(self, device: Device) -> Inputs:
+        """The same on a device."""
+        if device.is_cpu:
+            return self
+        singles, batches = ([moved(one, device) for one in each] for each in (self.singles, self.batches))
+        return Inputs(singles, batches, self.rows)
+
     @classmethod
     def images(cls, count: int, shape: Sequence[int]) -> Inputs:
         """Random pixels, likewise; ``shape`` is (channels, height, width)."""
@@ -71,6 +80,7 @@ def speed(
     inputs: Inputs | Mapping[str, Inputs],
     rounds: int = ROUNDS,
     progress: Progress | None = None,
+    target: Target = DEFAULT,
 ) -> dict[str, Speed]:
     """Time several models on the same inputs, in turn: what the machine does meanwhile hits all alike.
 
@@ -79,30 +89,46 @@ def speed(
         inputs: of real lengths; by name where models read the same rows by tokenizers of their own.
         rounds: each visits every model; the order alternates.
         progress: told of each round.
+        target: where they are timed, and in which precision; models that are elsewhere are copied there.
     """
+    device = target.here()
+    with enough_memory(device, "give the target a smaller batch"), target.computing():
+        models = {name: copied_to(device, model) for name, model in models.items()}
+        own = {name: (inputs if isinstance(inputs, Inputs) else inputs[name]).on(device) for name in models}
+        return _in_turn(models, own, rounds, progress or Silent(), device)
+
+
+def _in_turn(
+    models: Mapping[str, Any], own: Mapping[str, Inputs], rounds: int, progress: Progress, device: Device
+) -> dict[str, Speed]:
     single_ms: dict[str, list[float]] = {name: [] for name in models}
     rounds_ms: dict[str, list[float]] = {name: [] for name in models}
     per_s: dict[str, list[float]] = {name: [] for name in models}
-    own = {name: inputs if isinstance(inputs, Inputs) else inputs[name] for name in models}
-    with torch.inference_mode():
-        for name, model in models.items():
-            model(**own[name].singles[0])
-            model(**own[name].batches[0])
-        for turn in (progress or Silent()).track(range(rounds), "timing"):
-            names = list(models) if turn % 2 == 0 else list(models)[::-1]
-            begun = len(single_ms[names[0]])
-            for singles in zip(*(own[name].singles for name in names), strict=False):  # windows may differ in number
-                for name, one in zip(names, singles, strict=True):
-                    single_ms[name].append(1e3 * _seconds(models[name], one))
-            for name in names:
-                rounds_ms[name].append(float(np.median(single_ms[name][begun:])))
-            spent, done = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0)
-            for batches in zip(*(own[name].batches for name in names), strict=False):
-                for name, batch in zip(names, batches, strict=True):
-                    spent[name] += _seconds(models[name], batch)
-                    done[name] += _rows(batch)
-            for name in names:
-                per_s[name].append(done[name] / spent[name])
+    host_ms, rounds_host_ms, host_share = ({name: list[float]() for name in models} for _ in range(3))
+    for name, model in models.items():
+        model(**own[name].singles[0])
+        model(**own[name].batches[0])
+    for turn in progress.track(range(rounds), "timing"):
+        names = list(models) if turn % 2 == 0 else list(models)[::-1]
+        begun = len(single_ms[names[0]])
+        for singles in zip(*(own[name].singles for name in names), strict=False):  # windows may differ in number
+            for name, one in zip(names, singles, strict=True):
+                taken = stopwatch.taken(device, models[name], (), one)
+                single_ms[name].append(1e3 * taken.seconds)
+                host_ms[name].append(1e3 * taken.host_s)
+        for name in names:
+            rounds_ms[name].append(float(np.median(single_ms[name][begun:])))
+            rounds_host_ms[name].append(float(np.median(host_ms[name][begun:])))
+        spent, host, done = (dict.fromkeys(names, 0.0) for _ in range(3))
+        for batches in zip(*(own[name].batches for name in names), strict=False):
+            for name, batch in zip(names, batches, strict=True):
+                taken = stopwatch.taken(device, models[name], (), batch)
+                spent[name] += taken.seconds
+                host[name] += taken.host_s
+                done[name] += _rows(batch)
+        for name in names:
+            per_s[name].append(done[name] / spent[name])
+            host_share[name].append(host[name] / spent[name])
     return {
         name: Speed(
             float(np.median(single_ms[name])),
@@ -112,12 +138,21 @@ def speed(
             max(per_s[name]),
             tuple(rounds_ms[name]),
             tuple(per_s[name]),
+            tuple(rounds_host_ms[name]),
+            tuple(host_share[name]),
         )
         for name in models
     }
 
 
-def speedup(model: Any, dense: Any, inputs: Inputs, rounds: int = 7, dense_inputs: Inputs | None = None) -> float:
+def speedup(
+    model: Any,
+    dense: Any,
+    inputs: Inputs,
+    rounds: int = 7,
+    dense_inputs: Inputs | None = None,
+    target: Target = DEFAULT,
+) -> float:
     """Throughput of a model in batches, as a multiple of the dense model's; the shortest of several turns of each.
 
     For decisions on the way: what else the machine does can only make a turn longer.
@@ -128,12 +163,15 @@ def speedup(model: Any, dense: Any, inputs: Inputs, rounds: int = 7, dense_input
         inputs: of the model.
         rounds: turns of each.
         dense_inputs: the same rows as the dense model takes them; None where that is no different.
+        target: as of :func:`speed`.
     """
-    shortest = []
-    with torch.inference_mode():
-        for batch, other in zip(inputs.batches, (dense_inputs or inputs).batches, strict=False):
+    shortest, device = [], target.here()
+    with enough_memory(device, "give the target a smaller batch"), target.computing():
+        ours, its = (copied_to(device, one) for one in (model, dense))
+        pairs = zip(inputs.on(device).batches, (dense_inputs or inputs).on(device).batches, strict=False)
+        for batch, other in pairs:
             share = _rows(batch) / _rows(other)  # 1, but where contexts are cut into windows at other places
-            turns = [(share * _seconds(dense, other), _seconds(model, batch)) for _ in range(rounds)]
+            turns = [(share * _seconds(device, its, other), _seconds(device, ours, batch)) for _ in range(rounds)]
             shortest.append([min(times) for times in zip(*turns, strict=True)])
     dense_s, model_s = (sum(times) for times in zip(*shortest, strict=True))
     ratio: float = dense_s / model_s
@@ -141,7 +179,13 @@ def speedup(model: Any, dense: Any, inputs: Inputs, rounds: int = 7, dense_input
 
 
 def relative_speed(
-    model: Any, other: Any, split: Split, rows: int = BATCH, rounds: int = 7, other_split: Split | None = None
+    model: Any,
+    other: Any,
+    split: Split,
+    rows: int = BATCH,
+    rounds: int = 7,
+    other_split: Split | None = None,
+    target: Target = DEFAULT,
 ) -> float:
     """How many times as fast as another a model is, in turn, on real rows; for what a pass decides or tells.
 
@@ -152,25 +196,24 @@ def relative_speed(
         rows: at a time: 32 for throughput, 1 for latency.
         rounds: turns of each, of which the shortest counts.
         other_split: the same rows as the other model takes them, where its tokenizer is another (``dense_rows``).
+        target: where they are timed (``Tools.target``).
     """
     ours, its = (_first_rows(one, rows) for one in (split, other_split or split))
-    return speedup(model, other, ours, rounds, its)
+    return speedup(model, other, ours, rounds, its, target)
 
 
 def _first_rows(split: Split, rows: int) -> Inputs:
-    starts = range(0, min(len(split), BATCH), rows)
-    batches = [split.batch(range(start, min(start + rows, len(split)))).inputs for start in starts]
-    return Inputs([], batches, min(len(split), BATCH))
+    most = min(len(split), max(BATCH, rows))
+    batches = [split.batch(range(start, min(start + rows, len(split)))).inputs for start in range(0, most, rows)]
+    return Inputs([], batches, most)
 
 
 def _rows(inputs: Mapping[str, Any]) -> int:
     return len(next(iter(inputs.values())))
 
 
-def _seconds(model: Any, inputs: Mapping[str, Any]) -> float:
-    start = time.perf_counter()
-    model(**inputs)
-    return time.perf_counter() - start
+def _seconds(device: Device, model: Any, inputs: Mapping[str, Any]) -> float:
+    return stopwatch.taken(device, model, (), inputs).seconds
 
 
 def count_values(model: Any) -> int:

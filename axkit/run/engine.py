@@ -14,6 +14,7 @@ from axkit.ground.device import AUTO, Device, exact_floats
 from axkit.ground.errors import NotApplicable, storing
 from axkit.ground.processes import Processes, current
 from axkit.ground.progress import Progress, Silent
+from axkit.ground.target import DEFAULT
 from axkit.ground.writable import check_writable
 from axkit.measure import speed as measure
 from axkit.run.control import Control, control_of, wanted
@@ -284,7 +285,15 @@ class _Engine:
         models = self.bench.dense.module, subject.module
         with self.bench.scoring(self.bench.dense, subject):
             answers = [test.evaluate(model, progress=self.progress) for model, test in zip(models, tests, strict=True)]
-        return compare(*models, *tests, answers, labels, self.progress)
+        return compare(*models, *tests, answers, labels, self.progress, self.plan.recipe.target)
+
+    def _where(self) -> dict[str, Any]:
+        """On what it was computed, and for what timed, where that is not the CPU's plain way."""
+        target = self.plan.recipe.target
+        found: dict[str, Any] = {} if target == DEFAULT else {"target": target.model_dump()}
+        if not self.device.is_cpu:
+            found |= {"device": self.device.title, "peak_device_memory_bytes": self.device.peak_bytes()}
+        return found
 
     def _summary(self, compared: Compared) -> dict[str, Any]:
         assert self.dense_search is not None, "set before or by the leading passes"
@@ -304,7 +313,7 @@ class _Engine:
             "wall_s": here + reused,
             "wall_this_run_s": here,
             "peak_memory_bytes": measure.peak_memory_bytes(),
-            **({"peak_device_memory_bytes": peak} if (peak := self.device.peak_bytes()) else {}),
+            **self._where(),
             "processes": self.processes.count,
             "rows": {name: len(split) for name, split in self.bench.splits.items()},
             "rows_truncated": {name: split.at_limit for name, split in self.bench.splits.items()},

@@ -189,6 +189,8 @@ class Workbench:
         if not self.processes.is_main:
             return None
         dense = {"dense": self.dense.module} if self.dense is not None else {}
-        inputs = {"stage": measure.Inputs.of(self.splits["search"]), "dense": measure.Inputs.of(self.dense_search)}
-        speeds = measure.speed({**dense, "stage": subject.module}, inputs, STAGE_ROUNDS, self.progress)
+        target = self.plan.recipe.target
+        rows = {"stage": self.splits["search"], "dense": self.dense_search}
+        inputs = {name: measure.Inputs.of(split, size=target.batch) for name, split in rows.items()}
+        speeds = measure.speed({**dense, "stage": subject.module}, inputs, STAGE_ROUNDS, self.progress, target)
         return StageSpeed.of(speeds["stage"], speeds.get("dense"))

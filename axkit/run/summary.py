@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from axkit.ground.progress import Progress
+from axkit.ground.target import DEFAULT, Target
 from axkit.measure import certainty
 from axkit.measure import speed as measure
 from axkit.tasks.kinds.data import rows_of
@@ -36,6 +37,7 @@ def compare(
     answers: Sequence[Evaluation],
     train_labels: Any,
     progress: Progress,
+    target: Target = DEFAULT,
 ) -> Compared:
     """Quality with its uncertainty, size in values, and speed of two models.
 
@@ -47,6 +49,7 @@ def compare(
         answers: of the two, on these rows.
         train_labels: for the score of the most frequent label.
         progress: told what is going on.
+        target: what they are timed for.
     """
     before, after = answers
     figures: dict[str, Any] = {
@@ -56,12 +59,17 @@ def compare(
         "parameters_result": measure.count_values(result),
     }
     models = {"dense": dense, "result": result}
-    inputs = {"dense": measure.Inputs.of(dense_test), "result": measure.Inputs.of(test)}
-    speeds = measure.speed(models, inputs, progress=progress)
+    inputs = {
+        name: measure.Inputs.of(rows, size=target.batch) for name, rows in zip(models, (dense_test, test), strict=True)
+    }
+    speeds = measure.speed(models, inputs, progress=progress, target=target)
     for name, speed in speeds.items():
         figures |= {_suffixed(key, name): value for key, value in speed.to_json().items()}
     ahead = speeds["result"].rounds_ahead(speeds["dense"])
     figures |= ahead.to_json()
+    if target.kind != "cpu":
+        for name, speed in speeds.items():
+            figures |= {f"{key}_{name}": value for key, value in speed.of_the_host().items()}
     return Compared(figures, before, after)
 
 

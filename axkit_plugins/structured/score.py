@@ -24,7 +24,7 @@ def score(subject: Subject, config: StructuredConfig, tools: Tools) -> dict[int,
         NotApplicable: torch-pruning cannot trace this model, or couples other layers than the family file says.
     """
     probe = subject.copy()
-    model = probe.module.eval().float()
+    model = probe.module.eval().float().to(tools.device.name)
     for parameter in model.parameters():
         parameter.requires_grad_(True)
     graph = _graph(model, tools)
@@ -49,7 +49,7 @@ def score(subject: Subject, config: StructuredConfig, tools: Tools) -> dict[int,
 def _graph(model: Any, tools: Tools) -> Any:
     """torch-pruning's dependency graph, traced on the shortest row (there hard attention is the ordinary one)."""
     shortest = int(tools.train.lengths.argmin())
-    inputs = tools.train.batch([shortest]).inputs
+    inputs = tools.train.batch([shortest]).on(tools.device).inputs
     try:
         return torch_pruning.DependencyGraph().build_dependency(
             model,
@@ -73,7 +73,7 @@ def _channels(graph: Any, criterion: Any, layer: Any, root: str, expected: list[
             f"torch-pruning couples other modules to {layer.path(root)} of layer {layer.index} than the family file "
             f"does; use axformer_prune or drop_layers"
         )
-    return np.asarray(criterion(group).double().cpu().numpy())
+    return np.asarray(criterion(group).cpu().double().numpy())
 
 
 def _criterion(model: Any, config: StructuredConfig, tools: Tools) -> Any:
@@ -104,5 +104,6 @@ def _gradients(model: Any, tools: Tools, rows: Any, size: int, quiet: bool = Fal
     starts = range(0, len(rows), size)
     for start in starts if quiet else tools.progress.track(starts, "gradients"):
         batch = tools.train.batch([int(row) for row in rows[start : start + size]])
-        losses = tools.train.kind.losses(tools.train.kind.logits(model(**batch.inputs)), batch.labels)
+        logits = tools.train.kind.logits(model(**batch.on(tools.device).inputs)).cpu()
+        losses = tools.train.kind.losses(logits, batch.labels)
         torch.autograd.backward(losses.sum() / len(rows))

@@ -51,6 +51,7 @@ class _Timing:
                 tools.search,
                 self.config.timed_rows,
                 other_split=tools.dense_rows,
+                target=tools.target,
             )
         return float(tools.processes.sum(np.array([ratio]))[0])
 

@@ -31,7 +31,8 @@ def cut_to_size(subject: Subject, config: StructuredConfig, tools: Tools) -> Res
     else:
         wanted = config.ratio * size.layers if config.ratio is not None else (config.bytes or 0.0) * size.model
         after, facts = choose(before, scores, config, size, wanted), {}
-    _carve(subject, after, config, looked_at)
+    with tools.device.holding(subject.module):
+        _carve(subject, after, config, looked_at)
     after, left = subject.structure, size_of(subject)
     facts |= {
         "removed_heads": _count(before, "heads") - _count(after, "heads"),
@@ -53,7 +54,8 @@ def _scores(
 ) -> tuple[dict[int, Scores], int]:
     """Layer index -> importance, and how many rows it was found on."""
     if looked_at is not None and config.importance == "obs":
-        return removal_scores(subject, looked_at), looked_at.rows
+        with tools.device.holding(subject.module):
+            return removal_scores(subject, looked_at), looked_at.rows
     from axkit_plugins.structured.score import score  # torch-pruning is imported where it is asked
 
     rows = 0 if config.importance == "magnitude" else min(config.rows, len(tools.train))

@@ -13,11 +13,10 @@ from axkit.axformer.budget import clock, rounds
 from axkit.axformer.budget.ledger import Ledger
 from axkit.axformer.prune import AxformerPrune
 from axkit.axformer.screen.evaluate import Evaluator
-from axkit.ground import registry
+from axkit.ground import registry, stopwatch
 from axkit.ground.errors import NotApplicable
 from axkit.ground.processes import Processes
 from axkit.measure import certainty
-from axkit.measure import speed as measure
 from axkit.testing import lend, tiny_split, tiny_subject, tiny_tokenizer
 
 
@@ -25,11 +24,10 @@ from axkit.testing import lend, tiny_split, tiny_subject, tiny_tokenizer
 def steady(monkeypatch):
     """A machine on which time is arithmetic: a module costs its parameters."""
 
-    def priced(module, *_):
-        return sum(p.numel() for p in module.parameters()) / 1e6
+    def priced(_, module, *__):
+        return stopwatch.Taken(sum(p.numel() for p in module.parameters()) / 1e6, 0.0)
 
-    monkeypatch.setattr(clock, "_seconds", priced)
-    monkeypatch.setattr(measure, "_seconds", priced)
+    monkeypatch.setattr(stopwatch, "taken", priced)
 
 
 def made(family, tmp_path, **settings):
@@ -98,8 +96,9 @@ class Unsteady:
     def __init__(self):
         self.random = np.random.default_rng(0)
 
-    def __call__(self, module, *_):
-        return sum(p.numel() for p in module.parameters()) / 1e6 * self.random.uniform(1, 1.3)
+    def __call__(self, _, module, *__):
+        priced = sum(p.numel() for p in module.parameters()) / 1e6
+        return stopwatch.Taken(priced * self.random.uniform(1, 1.3), 0.0)
 
 
 def resumable(folder, lines=()):
@@ -122,8 +121,7 @@ def without_seconds(lines):
 def test_a_killed_search_decides_as_if_undisturbed_whenever_it_was_killed(tmp_path, monkeypatch):
     """Also where every timing comes out another way: what decided is in the journal, once."""
     unsteady = Unsteady()
-    monkeypatch.setattr(clock, "_seconds", unsteady)
-    monkeypatch.setattr(measure, "_seconds", unsteady)
+    monkeypatch.setattr(stopwatch, "taken", unsteady)
     settings = {"speedup": 1.5, "size": 1.2, "rounds": 2, "recover": {"pass": "distill"}}
     config = AxformerPrune.Config(objective="budget", max_drop=100.0, criterion="calibrated_loss", **settings)
     whole, tools = tiny_subject(family_of("bert"), 1), resumable(tmp_path / "whole")

@@ -9,7 +9,7 @@ from oracle import search as oracle_search
 
 from axkit.anatomy.family import family_of
 from axkit.axformer.bench.hidden import HiddenStates, Shelf
-from axkit.axformer.bench.order import Padded, hard_first
+from axkit.axformer.bench.order import Limits, Padded, hard_first
 from axkit.axformer.hard_attention import HardAttention
 from axkit.axformer.prune import AxformerPrune
 from axkit.axformer.rule.criteria import CRITERIA
@@ -132,7 +132,7 @@ def test_states_are_kept_by_row_whatever_the_batch():
 def test_hard_rows_come_first_and_no_batch_straddles_a_cut():
     random = np.random.default_rng(0)
     losses, lengths = random.random(100), random.integers(3, 30, 100)
-    tiers = hard_first(losses, lengths, 16, cuts=(10,))
+    tiers = hard_first(losses, lengths, Limits(16, (10,)))
     assert sorted(row for tier in tiers for batch in tier for row in batch) == list(range(100))
     worst = [min(losses[row] for batch in tier for row in batch) for tier in tiers]
     assert worst == sorted(worst, reverse=True)
@@ -142,7 +142,7 @@ def test_hard_rows_come_first_and_no_batch_straddles_a_cut():
 
 def test_screening_changes_no_decision(family, tmp_path, monkeypatch):
     """On enough rows to be worth it, with a processor that says it has bfloat16."""
-    monkeypatch.setattr("axkit.axformer.screen.evaluate.has_bfloat16", lambda: True)
+    monkeypatch.setattr("axkit.ground.cpu.has_bfloat16", lambda: True)
     found, screened = [], 0
     for screening in ("none", "auto"):
         tools = lend(tmp_path / screening, rows=300, family=family)
@@ -158,7 +158,7 @@ def test_screening_changes_no_decision(family, tmp_path, monkeypatch):
 @pytest.mark.parametrize("promises", [False, True])
 def test_a_screen_in_vain_changes_no_decision(family, promises, tmp_path, monkeypatch):
     """Given up early, what it saw is kept: clear votes stand. Kept up to the end, rows in doubt run in float32."""
-    monkeypatch.setattr("axkit.axformer.screen.evaluate.has_bfloat16", lambda: True)
+    monkeypatch.setattr("axkit.ground.cpu.has_bfloat16", lambda: True)
     monkeypatch.setattr("axkit.axformer.screen.evaluate.Evaluator._promises", lambda *_: promises)
     found = []
     for screening in ("none", "auto"):

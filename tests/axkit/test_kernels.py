@@ -135,7 +135,7 @@ def test_while_a_search_runs_another_thread_has_the_stock_functions(tmp_path, mo
     """Asked in the middle of a forward pass of the search, in another thread, with the results that stock ones give."""
     linear, rows = nn.Linear(6, 4), torch.randn(3, 6)
     query, key, value = states(5)
-    monkeypatch.setattr("axkit.axformer.screen.evaluate.has_bfloat16", lambda: True)
+    monkeypatch.setattr("axkit.ground.cpu.has_bfloat16", lambda: True)
     with torch.no_grad():
         expected = [nn.functional.linear(rows, linear.weight, linear.bias), fused(query, key, value)]
     seen = []
@@ -167,7 +167,7 @@ def test_while_a_search_runs_another_thread_has_the_stock_functions(tmp_path, mo
 
 
 def test_two_searches_in_two_threads_decide_as_each_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr("axkit.axformer.screen.evaluate.has_bfloat16", lambda: True)
+    monkeypatch.setattr("axkit.ground.cpu.has_bfloat16", lambda: True)
     jobs = [(HardAttention(), HardAttention.Config(k=4), 2), (AxformerPrune(), AxformerPrune.Config(vote=0.2), 1)]
     lent = [
         [

@@ -42,7 +42,7 @@ def workbench(subject: Subject, split: Split, shelf: Shelf, rehearse: bool = Tru
     own = rehearsed(subject) if rehearse else subject.copy()
     if own.reads_first_token_only:
         own.carve(replace(own.structure, first_token_only=True))
-    own.module.eval()
+    own.module.eval().to(shelf.device.name)
     own.module.config.use_cache = False  # keys kept from one trial would be seen by the next
     return Workbench(own, split, shelf)
 

@@ -1,20 +1,19 @@
-"""What a structure costs on this machine: layers are timed beside the dense layer, the model is their sum."""
+"""What a structure costs on the target: layers are timed beside the dense layer, the model is their sum."""
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
-import torch
 from torch import nn
 
 from axkit.anatomy.structure import Structure
 from axkit.axformer.bench.workbench import Workbench
 from axkit.axformer.budget.ledger import Ledger
 from axkit.contract.tools import Tools
+from axkit.ground import stopwatch
+from axkit.ground.device import copied_to
 from axkit.tasks.split import Split
 
-_BATCH = 32
 _ROUNDS = 9
 Shape = tuple[int, int, bool, bool, float, bool]  # heads, neurons, attention, ffn, K, first token alone
 
@@ -23,8 +22,8 @@ class Clock:
     """Predicts the throughput of a structure from measured layers.
 
     Every shape of a layer is timed once, in turn with the dense model's first layer, so that what the machine does
-    meanwhile hits both alike; the whole models are timed in turn as well. Predictions are for batches of 32 rows as
-    they come.
+    meanwhile hits both alike; the whole models are timed in turn as well. Predictions are for batches of as many rows
+    as the target has, as they come.
 
     Args:
         bench: of the model that is being carved.
@@ -36,12 +35,16 @@ class Clock:
     def __init__(self, bench: Workbench, tools: Tools, ledger: Ledger, name: str = "") -> None:
         assert tools.teacher is not None, "planned: the dense model is what it compares with"
         self._bench, self._ledger = bench, ledger
-        self._inputs, self._dense_inputs = (_first(rows) for rows in (tools.search, tools.dense_rows))
-        self._calls = _captured(bench.subject.module, self._inputs, {x.index: x.module for x in bench.subject.layers})
-        dense = tools.teacher.module
+        self._target, self._device = tools.target, tools.target.here()
+        self._inputs, its = (self._first(rows) for rows in (tools.search, tools.dense_rows))
+        ours, dense = (copied_to(self._device, model) for model in (bench.subject.module, tools.teacher.module))
+        path = bench.subject.family.layers
+        layers = ours.base_model.get_submodule(path)
+        self._calls = self._captured(ours, self._inputs, {x.index: layers[x.index] for x in bench.subject.layers})
         # always the same, as what was timed in one round is used in the next
-        self._dense, self._reference = dense, dense.base_model.get_submodule(bench.subject.family.layers)[0]
-        self._start = _captured(dense, self._dense_inputs, {0: self._reference})[0]
+        first = dense.base_model.get_submodule(path)[0]
+        self._dense = dense, (), its
+        self._reference = first, *self._captured(dense, its, {0: first})[0]
         self._layer, self._rest = 0.0, 0.0
         self._name, self._readings = name, 0
         self.set_right()
@@ -55,10 +58,10 @@ class Clock:
 
     def _wholes(self) -> tuple[float, float]:
         """Time of the dense model's first layer, and of the carved model, as shares of the dense model's."""
-        dense_s, layer_s, whole_s = _least(
-            (self._dense, (), self._dense_inputs),
-            (self._reference, *self._start),
-            (self._bench.subject.module, (), self._inputs),
+        dense_s, layer_s, whole_s = self._least(
+            self._dense,
+            self._reference,
+            (copied_to(self._device, self._bench.subject.module), (), self._inputs),
         )
         return layer_s / dense_s, whole_s / dense_s
 
@@ -82,15 +85,25 @@ class Clock:
         return self._ledger.ratios([name], lambda: [self._timed(self._bench.carved(index, structure), index)])[0]
 
     def _timed(self, module: nn.Module, index: int) -> float:
-        first_s, ours_s = _least((self._reference, *self._start), (module, *self._calls[index]))
+        ours = copied_to(self._device, module)
+        first_s, ours_s = self._least(self._reference, (ours, *self._calls[index]))
         return ours_s / first_s
 
+    def _first(self, split: Split) -> dict[str, Any]:
+        return split.batch(range(min(self._target.batch, len(split)))).on(self._device).inputs
 
-def _first(split: Split) -> dict[str, Any]:
-    return split.batch(range(min(_BATCH, len(split)))).inputs
+    def _captured(self, model: Any, inputs: dict[str, Any], modules: dict[int, nn.Module]) -> dict[int, Any]:
+        with self._target.computing():
+            return _calls_of(model, inputs, modules)
+
+    def _least(self, *runs: tuple[Any, Any, Any]) -> list[float]:
+        """The shortest time of each (module, positional, named), in turn: what else runs can only make it longer."""
+        with self._target.computing():
+            turns = ([stopwatch.taken(self._device, *run).seconds for run in runs] for _ in range(_ROUNDS))
+            return [min(times) for times in zip(*turns, strict=True)]
 
 
-def _captured(model: Any, inputs: dict[str, Any], modules: dict[int, nn.Module]) -> dict[int, tuple[Any, Any]]:
+def _calls_of(model: Any, inputs: dict[str, Any], modules: dict[int, nn.Module]) -> dict[int, tuple[Any, Any]]:
     """(positional, named) arguments of each module's forward, when a model runs on some inputs."""
     calls: dict[int, tuple[Any, Any]] = {}
 
@@ -104,20 +117,7 @@ def _captured(model: Any, inputs: dict[str, Any], modules: dict[int, nn.Module])
         module.register_forward_pre_hook(keep(index), prepend=True, with_kwargs=True)
         for index, module in modules.items()
     ]
-    with torch.inference_mode():
-        model(**inputs)
+    model(**inputs)
     for handle in handles:
         handle.remove()
     return calls
-
-
-def _least(*runs: tuple[Any, Any, Any]) -> list[float]:
-    """The shortest time of each (module, positional, named), in turn: whatever else runs can only make it longer."""
-    with torch.inference_mode():
-        return [min(times) for times in zip(*([_seconds(*run) for run in runs] for _ in range(_ROUNDS)), strict=True)]
-
-
-def _seconds(module: Any, args: Any, kwargs: Any) -> float:
-    start = time.perf_counter()
-    module(*args, **kwargs)
-    return time.perf_counter() - start

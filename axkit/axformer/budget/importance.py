@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from axkit.contract.subject import Subject
+from axkit.ground.device import device_of
 from axkit.tasks.split import Split
 
 _ROWS = 256
@@ -21,7 +22,7 @@ def importance(subject: Subject, split: Split, head_size: int) -> tuple[dict[int
     """Mean over rows of the absolute change of a row's loss, in nats, as first order has it.
 
     Args:
-        subject: left as it is.
+        subject: left as it is, and asked where it is.
         split: rows with labels; the first 256 are used.
         head_size: values per head.
 
@@ -45,19 +46,21 @@ def importance(subject: Subject, split: Split, head_size: int) -> tuple[dict[int
             if there:
                 handles.append(getattr(layer, role).register_forward_pre_hook(keep(role, layer.index)))
     totals: dict[tuple[str, int], Tensor] = {}
+    device = device_of(subject.module)
     some = split.first(_ROWS)
     try:
         for batch in some.batches(32):
             seen.clear()
             with torch.enable_grad():
-                loss: Any = split.kind.losses(split.kind.logits(subject.module(**batch.inputs)), batch.labels).sum()
+                logits = split.kind.logits(subject.module(**batch.on(device).inputs)).cpu()
+                loss: Any = split.kind.losses(logits, batch.labels).sum()
                 loss.backward()
             for key, value in seen.items():
                 assert value.grad is not None, "retained"
                 change = (value.detach() * value.grad).flatten(1, -2).sum(1)  # (rows, columns)
                 if key[0] == "attention_out":
                     change = change.view(len(change), -1, head_size).sum(-1)
-                totals[key] = totals.get(key, torch.zeros(())) + change.abs().sum(0)
+                totals[key] = totals.get(key, torch.zeros(())) + change.abs().sum(0).cpu()
     finally:
         subject.module.zero_grad(set_to_none=True)
         for handle in handles:

@@ -41,7 +41,8 @@ class BudgetSearch:
         self.ledger = Ledger(tools)
         self.frontier: list[dict[str, Any]] = []
         self._teacher = tools.teacher.module
-        self.dense: Evaluation = tools.dense_rows.evaluate(self._teacher, progress=tools.progress)
+        with tools.device.holding(self._teacher):
+            self.dense: Evaluation = tools.dense_rows.evaluate(self._teacher, progress=tools.progress)
         self._dense_bytes = bytes_of(self._teacher)
         self.note = ""
 
@@ -87,14 +88,16 @@ class BudgetSearch:
         """Throughput after a round, as a multiple of the dense model's."""
 
         def timed() -> list[float]:
-            ours, its = (measure.Inputs.of(rows, batches=2) for rows in (self.tools.search, self.tools.dense_rows))
-            return [measure.speedup(self.subject.module, self._teacher, ours, dense_inputs=its)]
+            target, rows = self.tools.target, (self.tools.search, self.tools.dense_rows)
+            ours, its = (measure.Inputs.of(one, batches=2, size=target.batch) for one in rows)
+            return [measure.speedup(self.subject.module, self._teacher, ours, dense_inputs=its, target=target)]
 
         return self.ledger.ratios([f"speedup {number}"], timed)[0]
 
     def _point(self, kind: str, number: int, speedup: float) -> Evaluation:
         """One more point of the frontier, measured."""
-        now = self.tools.search.evaluate(self.subject.module, progress=self.tools.progress)
+        with self.tools.device.holding(self.subject.module):
+            now = self.tools.search.evaluate(self.subject.module, progress=self.tools.progress)
         size = self._dense_bytes / bytes_of(self.subject.module)
         point = {"round": number, "kind": kind, "speedup": speedup, "size": size, "metric_search": now.score}
         self.frontier.append({name: round(v, 4) if isinstance(v, float) else v for name, v in point.items()})

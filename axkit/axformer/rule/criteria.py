@@ -31,7 +31,7 @@ class Criterion(ABC):
 
     @abstractmethod
     def see(self, logits: Tensor, labels: Tensor) -> Floats:
-        """What is kept of each row of a batch, (rows, values)."""
+        """What is kept of each row of a batch, (rows, values); the logits may be on another device than the labels."""
 
     @abstractmethod
     def losses(self, kept: Floats, rows: Any) -> Floats:
@@ -55,7 +55,7 @@ class Loss(Criterion):
 
     def see(self, logits: Tensor, labels: Tensor) -> Floats:
         """The loss."""
-        return self.kind.losses(logits, labels).double().numpy()[:, None]
+        return self.kind.losses(logits.cpu(), labels).double().numpy()[:, None]
 
     def losses(self, kept: Floats, rows: Any) -> Floats:
         """As they are."""
@@ -81,7 +81,7 @@ class CalibratedLoss(Criterion):
 
     def see(self, logits: Tensor, labels: Tensor) -> Floats:
         """The logits."""
-        return logits.double().reshape(len(labels), -1).numpy()
+        return logits.cpu().double().reshape(len(labels), -1).numpy()
 
     def losses(self, kept: Floats, rows: Any) -> Floats:
         """At the temperature that is best for these rows together."""
@@ -100,6 +100,7 @@ class Metric(Criterion):
 
     def see(self, logits: Tensor, labels: Tensor) -> Floats:
         """Loss and prediction."""
+        logits = logits.cpu()
         predicted = torch.tensor(self.kind.predictions(logits, labels), dtype=torch.float64)
         both = [self.kind.losses(logits, labels).double(), predicted]
         return np.asarray(torch.stack(both, 1).numpy())

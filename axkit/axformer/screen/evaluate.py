@@ -8,7 +8,6 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import torch
 
 from axkit.axformer.arrays import Floats, Rows
 from axkit.axformer.bench.hidden import Shelf
@@ -21,12 +20,12 @@ from axkit.axformer.screen.sheet import Patience, Screen, Sheet
 from axkit.axformer.settings import SearchConfig
 from axkit.contract.subject import Subject
 from axkit.contract.tools import Tools
-from axkit.ground.cpu import has_bfloat16
 from axkit.tasks.split import Batch
 
 _MEASURED = (32, 32, 24, 24, 16)  # rows of each tier that the error is measured on, at least; few err much
 _EXACT = 3  # tiers, hardest first, that a screen runs in float32 where that may save it
 _ASKED = (1 / 3, 2 / 3)  # shares of the rows after which a screen must promise something
+_SHARE = 0.5  # of a device's free memory, for hidden states; the rest is for what is computed from them
 _WORTH_SCREENING = 256  # rows, at least
 
 
@@ -61,14 +60,15 @@ class Evaluator:
         self.split, self.samples, self._config = tools.search, len(tools.search), config
         self._processes, self._progress = tools.processes, tools.progress
         self.criterion: Criterion = CRITERIA[config.criterion](tools.search)
-        self.bench = workbench(subject, tools.search, Shelf(config.cache_gib * 2**30), rehearse)
+        shelf = Shelf(config.cache_gib * 2**30, tools.device, tools.device.free_bytes() * _SHARE)
+        self.bench = workbench(subject, tools.search, shelf, rehearse)
         if self.bench.shelf.disk_bytes and is_memory(folder()):
             tools.progress.say(
                 f"   Hidden states go to {folder()}, which is memory, past cache_gib ({FOLDER} moves them)"
             )
         by_length = np.argsort(tools.search.lengths, kind="stable")
         self._mine: Rows = by_length[tools.processes.rank :: tools.processes.count]
-        self._order = Order(tools.search, self._mine, size, cuts)
+        self._order = Order(tools.search, self._mine, size, cuts, tools.device)
         self.batches = self._order.short_first(np.ones(self.samples, bool))
         self.now = self.base = self.refresh(0)
         self.passes = 1
@@ -83,7 +83,7 @@ class Evaluator:
         self.batches = list(chain(*tiers))
         self._screen: Screen | None = None
         worth = config.criterion != "metric" and self.samples >= _WORTH_SCREENING
-        if config.screening == "auto" and worth and has_bfloat16():
+        if config.screening == "auto" and worth and tools.device.half is not None:
             self._screen = self._measured(tiers)
 
     def learned(self) -> dict[str, Any]:
@@ -116,8 +116,7 @@ class Evaluator:
             return self.value(self._gathered(self._seen(run, self.batches)))
 
     def _low(self) -> Any:
-        low = self._config.screening == "auto" and has_bfloat16()
-        return torch.autocast("cpu", torch.bfloat16, enabled=low)
+        return self.bench.shelf.device.autocast(self._config.screening == "auto")
 
     def accept(self, outcome: Outcome) -> None:
         """The workbench was carved to the candidate of ``outcome``."""
@@ -156,7 +155,7 @@ class Evaluator:
 
     def _error(self, run: Run, batch: Batch, kept: Floats) -> Floats:
         """Loss in bfloat16 less loss in float32, per row."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with self.bench.shelf.device.autocast():
             low = self.criterion.see(run(batch), batch.labels)
         return self.criterion.losses(low, batch.rows) - self.criterion.losses(kept, batch.rows)
 
@@ -248,7 +247,7 @@ class Evaluator:
         batches = [batch for batch in batches if not sheet.exact[batch.rows].all()]
         rounds = self._processes.largest(len(batches))
         # one context for all batches: weights are cast once, not once a batch
-        with torch.autocast("cpu", torch.bfloat16, enabled=screen is not None):
+        with self.bench.shelf.device.autocast(screen is not None):
             return self._turns(sheet, run, batches, rounds, stakes, screen)
 
     def _turns(

@@ -65,6 +65,9 @@ class Sheet:
 
     def note(self, rows: Rows, kept: Floats, screen: Screen | None = None) -> None:
         """What the criterion keeps of some rows: from float32, or from bfloat16 with the error of ``screen``."""
+        if screen is not None:  # what float16 has no number for is not known yet
+            finite = np.isfinite(kept).all(1)
+            rows, kept = rows[finite], kept[finite]
         if not len(rows):
             return
         losses, base = self._criterion.losses(kept, rows), self._base[rows]

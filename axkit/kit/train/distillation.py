@@ -11,7 +11,7 @@ from torch.nn import functional
 from transformers import Trainer
 
 from axkit.contract.subject import Subject
-from axkit.ground.cpu import has_bfloat16
+from axkit.ground.device import Device
 from axkit.ground.errors import NotApplicable
 from axkit.kit.train import loop
 from axkit.kit.train.layer_map import layer_map
@@ -70,19 +70,16 @@ def _teacher(name: str, student: Subject, tools: Tools) -> Subject:
     return teacher
 
 
-def _autocast(device: str) -> Any:
-    return torch.autocast(device, torch.bfloat16, enabled=has_bfloat16())
-
-
 def _logits(teacher: Any, tools: Tools) -> Tensor | None:
     """The teacher's logits on the training rows, (rows, outputs), once instead of once an epoch.
 
     None where an answer has the length of its input: those are asked for batch by batch.
     """
     rows, found = tools.train, None
-    with torch.inference_mode(), _autocast("cpu"):
+    device = tools.device
+    with torch.inference_mode(), device.holding(teacher), device.autocast():
         for batch in tools.progress.track(rows.batches(64), "asking the teacher", -(-len(rows) // 64)):
-            logits = rows.kind.logits(teacher(**batch.inputs)).float()
+            logits = rows.kind.logits(teacher(**batch.on(device).inputs)).float().cpu()
             if logits.dim() > 2:
                 return None
             found = torch.zeros(len(rows), logits.shape[1]) if found is None else found
@@ -132,7 +129,7 @@ class Distiller(Trainer):  # type: ignore[misc]  # transformers is untyped
 
     @torch.no_grad()
     def _ask(self, inputs: Any, device: torch.device) -> Tensor:
-        with _autocast(device.type):
+        with Device(str(device)).autocast():
             answer: Tensor = self.kind.logits(self.teacher.to(device)(**inputs))
         return answer
 

@@ -15,7 +15,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from axkit.anatomy.structure import Structure
 from axkit.contract.subject import Subject
-from axkit.ground.cpu import has_bfloat16
+from axkit.ground.device import CPU
 from axkit.ground.errors import NotApplicable
 from axkit.kit.train.marks import left_as_found
 from axkit.kit.train.resume import going_on
@@ -76,9 +76,30 @@ class _Bar(TrainerCallback):  # type: ignore[misc]
         next(self.steps, None)
 
 
+class _Arguments(TrainingArguments):  # type: ignore[misc]  # transformers is untyped
+    """What a Trainer is told, with one device of ours: it would take the first, and spread batches over all."""
+
+    where: torch.device | None = None
+
+    @property
+    def device(self) -> Any:
+        """Of this training."""
+        found = super().device
+        return found if self.where is None else self.where
+
+    @property
+    def n_gpu(self) -> int:
+        """One, or none: more, and the model would be wrapped in DataParallel unasked."""
+        return min(1, int(super().n_gpu))
+
+
 def _arguments(config: TrainingConfig, tools: Tools, scratch: str) -> TrainingArguments:
     """What transformers' Trainer is told: our settings; nothing saved, logged or reported."""
-    arguments = TrainingArguments(
+    on_gpu = tools.device.kind == "cuda"  # the only other device that trainings go to
+    if on_gpu:
+        torch.cuda.set_device(tools.device.name)
+    has_bfloat16 = (tools.device if on_gpu else CPU).has_bfloat16
+    arguments = _Arguments(
         output_dir=scratch,
         num_train_epochs=config.epochs,
         learning_rate=config.learning_rate,
@@ -86,8 +107,8 @@ def _arguments(config: TrainingConfig, tools: Tools, scratch: str) -> TrainingAr
         warmup_steps=config.warmup,
         weight_decay=config.weight_decay,
         **_BY_LENGTH,
-        bf16=config.precision == "bfloat16" or (config.precision == "auto" and has_bfloat16()),
-        use_cpu=not torch.cuda.is_available(),
+        bf16=config.precision == "bfloat16" or (config.precision == "auto" and has_bfloat16),
+        use_cpu=not on_gpu,
         seed=tools.seed,
         data_seed=tools.seed,
         save_strategy="no",
@@ -95,11 +116,10 @@ def _arguments(config: TrainingConfig, tools: Tools, scratch: str) -> TrainingAr
         eval_strategy="no",
         report_to=[],
         disable_tqdm=True,
-        dataloader_pin_memory=torch.cuda.is_available(),
+        dataloader_pin_memory=on_gpu,
         remove_unused_columns=False,
     )
-    if arguments.n_gpu > 1:  # unasked, the Trainer would spread each batch over all devices that it finds
-        arguments._n_gpu = 1
+    arguments.where = torch.device(tools.device.name) if on_gpu else None
     return arguments
 
 

@@ -181,7 +181,8 @@ def _run_optimum(model: Any, blocks: str, data: list[dict[str, Tensor]], config:
 
 def _codes(name: str, rounded: Tensor, quantizer: Any, group: int) -> Codes:
     """The integers behind rounded weights, which are multiples of their group's scale."""
-    scale = quantizer[1].detach().float()
+    # optimum leaves what it computed on a GPU there
+    rounded, scale = rounded.detach().cpu(), quantizer[1].detach().float().cpu()
     each = scale.repeat_interleave(group, dim=1)[:, : rounded.shape[1]]
     codes = (rounded.detach().float() / each).round().clamp(-8, 7)
     if not torch.allclose(codes * each, rounded.float(), atol=1e-5 * float(rounded.abs().max()) + 1e-8):

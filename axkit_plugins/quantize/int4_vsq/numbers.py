@@ -50,11 +50,11 @@ def quantize(weight: Tensor, vector: int, scale_bits: int, importance: Tensor | 
     rows, columns = weight.shape
     vectors = -(-columns // vector)
     padded = torch.nn.functional.pad(weight, (0, vectors * vector - columns)).view(rows, vectors, vector)
-    share = torch.ones(columns) if importance is None else importance.float()
+    share = torch.ones(columns, device=weight.device) if importance is None else importance.float()
     share = torch.nn.functional.pad(share, (0, vectors * vector - columns)).view(vectors, vector)
     largest, top = padded.abs().amax(-1) / QMAX, 2**scale_bits - 1
-    best = torch.full((rows,), torch.inf)
-    scale, chosen = torch.ones(rows), torch.ones(rows, vectors, dtype=torch.uint8)
+    best, scale = torch.full_like(largest[:, 0], torch.inf), torch.ones_like(largest[:, 0])
+    chosen = torch.ones_like(largest, dtype=torch.uint8)
     for shrink in _SHRINKS:
         trial = (shrink * largest.amax(1) / top).clamp_min(torch.finfo(torch.float32).tiny)
         codes, error = _vector_scales(padded, largest, trial, top, share)
@@ -72,9 +72,7 @@ def _round(padded: Tensor, scale: Tensor) -> Tensor:
 
 def _vector_scales(padded: Tensor, largest: Tensor, scale: Tensor, top: int, share: Tensor) -> tuple[Tensor, Tensor]:
     """The best integer scale of each vector for given row scales: (rows, vectors) uint8, and each row's error."""
-    rows, vectors, _ = padded.shape
-    best = torch.full((rows, vectors), torch.inf)
-    chosen = torch.ones(rows, vectors, dtype=torch.uint8)
+    best, chosen = torch.full_like(largest, torch.inf), torch.ones_like(largest, dtype=torch.uint8)
     for clip in _CLIPS:
         codes = (clip * largest / scale[:, None]).round().clamp(1, top)
         step = (codes * scale[:, None])[..., None]
@@ -93,9 +91,9 @@ def per_channel(weight: Tensor) -> Tensor:
 
 def pack_bits(values: Tensor, bits: int) -> Tensor:
     """(rows, n) uint8 below 2^bits -> (rows, ceil(n * bits / 8)) uint8, lowest bit first; each row starts a byte."""
-    stream = ((values[..., None] >> torch.arange(bits, dtype=torch.uint8)) & 1).flatten(-2)
+    stream = ((values[..., None] >> torch.arange(bits, dtype=torch.uint8, device=values.device)) & 1).flatten(-2)
     stream = torch.nn.functional.pad(stream, (0, -stream.shape[1] % 8)).view(len(values), -1, 8)
-    return (stream << torch.arange(8, dtype=torch.uint8)).sum(-1).to(torch.uint8)
+    return (stream << torch.arange(8, dtype=torch.uint8, device=values.device)).sum(-1).to(torch.uint8)
 
 
 def unpack_bits(packed: Tensor, bits: int, n: int) -> Tensor:

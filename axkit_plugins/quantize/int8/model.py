@@ -68,7 +68,8 @@ def _ranges(subject: Subject, names: Sequence[str], config: Int8Config, tools: T
         return {name: learned[name] for name in names if name in learned}
     if config.activations == "auto":
         return {}
-    return input_ranges(subject.module, names, tools.train, config.calibration_rows, config.calibration)
+    with tools.device.holding(subject.module):
+        return input_ranges(subject.module, names, tools.train, config.calibration_rows, config.calibration)
 
 
 def _sensitivity(model: Any, new: Mapping[str, Any], rows: int, tools: Tools) -> dict[str, float]:

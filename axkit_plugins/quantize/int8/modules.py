@@ -59,7 +59,8 @@ class Int8Linear(nn.Module):
         made = cls(weight.shape[1], weight.shape[0], linear.bias is not None, static=input_range is not None)
         if input_range is not None:
             step, zero = input_grid(input_range)
-            made.input_scale, made.input_zero = torch.tensor(step), torch.tensor(zero, dtype=torch.int32)
+            made.input_scale = torch.tensor(step, device=weight.device)
+            made.input_zero = torch.tensor(zero, dtype=torch.int32, device=weight.device)
         made.weight, made.scale = to_int8(weight.contiguous())
         if linear.bias is not None:
             made.bias = linear.bias.detach().float().clone()

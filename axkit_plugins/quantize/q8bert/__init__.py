@@ -46,7 +46,8 @@ class Q8bert(Pass[Q8bertConfig]):
         with fake_quantized(subject.module, names, config.embeddings, config.ema_decay) as largest:
             facts = train_model(subject.module, config, tools, numbers=largest)
             largest.update(_mean_of_all(largest, tools))
-            rounded = tools.search.evaluate(subject.module)
+            with tools.device.holding(subject.module):
+                rounded = tools.search.evaluate(subject.module)
         facts |= {"search_score_rounded_points": rounded.score, "search_loss_rounded_nats": rounded.loss}
         return Result(state=state_of_ranges({name: (-high, high) for name, high in largest.items()}), facts=facts)
 
