@@ -11,6 +11,8 @@ from axkit.contract.manifest import Manifest
 if TYPE_CHECKING:
     from torch import Tensor
 
+MEMBERS = ("runtime", "config", "answer", "wait", "values", "copy", "save", "load")
+
 
 class Body(Protocol):
     """What answers: a torch module, a session of another runtime, a table. One entry point ``axkit.runtimes`` each.

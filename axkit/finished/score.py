@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from axkit.anatomy.family import family_of
 from axkit.checkpoint.sources import read_config
+from axkit.finished.opened import open_finished
 from axkit.ground.errors import CheckpointError, DataError
 from axkit.measure import certainty
-from axkit.runtimes.folder import load
+from axkit.runtimes.folder import load_subject
 from axkit.runtimes.manifest import read_manifest
-from axkit.runtimes.torch.opening import fit_padding, open_reader, token_limit
 from axkit.tasks.kinds.data import rows_of
 from axkit.tasks.kinds.known import KINDS
 from axkit.tasks.labels.head import head_of
@@ -83,7 +82,7 @@ def evaluate(
     about = about_of(folder)
     chosen = task if task is not None else about.get("task")
     if chosen is None:
-        load(folder)  # a damaged folder is told as that, whatever else it lacks
+        load_subject(folder)  # a damaged folder is told as that, whatever else it lacks
         raise DataError(f"{folder} says nothing of a task; name one with --task")
     said_by = "--task" if task is not None else str(folder)
     resolved = resolve(chosen, lambda _: said_by)
@@ -133,28 +132,25 @@ def dense_of(folder: Path) -> Path | None:
 def _loads(folder: Path) -> bool:
     """Nobody asked for it by name: one that is gone or damaged is none."""
     try:
-        load(folder)
+        load_subject(folder)
     except CheckpointError:
         return False
     return True
 
 
 def _answers(folder: Path, task: Task, samples: Samples, split: SplitName) -> _Answers:
-    model = load(folder)
+    opened = open_finished(folder)
     config = read_config(folder)
     kind = KINDS[task.spec.kind]
     head = head_of(config, task.spec.kind, str(folder))
     if head is None:
+        held = opened.subject.body.config["architectures"][0]
         raise DataError(
-            f"{folder} holds a {type(model).__name__}, task '{task.name}' is one of {task.spec.kind}; "
-            f"name a task that fits"
+            f"{folder} holds a {held}, task '{task.name}' is one of {task.spec.kind}; name a task that fits"
         )
     rows = load_rows(task, samples, head)
-    family = family_of(config["model_type"])
-    reader = open_reader(folder, family)
-    fit_padding(model, reader, family)
-    data = Split(rows.splits[split], task.spec, kind, reader, token_limit(reader, model.config, family))
-    return _Answers(data, data.evaluate(model), rows.label_names)
+    data = Split(rows.splits[split], task.spec, kind, opened.reader, opened.limit)
+    return _Answers(data, data.evaluate(opened.subject.body), rows.label_names)
 
 
 def _in_order(theirs: _Answers, ours: _Answers, whose: str) -> Evaluation:

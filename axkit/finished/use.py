@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from axkit.anatomy.family import Family, family_of
 from axkit.checkpoint.sources import read_config
+from axkit.finished.opened import open_finished
 from axkit.finished.score import Scored, about_of, evaluate
 from axkit.measure import speed as measure
-from axkit.runtimes.folder import load
-from axkit.runtimes.torch.opening import fit_padding, open_reader, token_limit
 from axkit.tasks.asking import asked
 from axkit.tasks.image_reader import ImageReader
 from axkit.tasks.kinds.base import Said
@@ -29,20 +26,16 @@ def bench(folder: str | Path, against: str | Path | None = None) -> dict[str, me
         CheckpointError: a folder that does not load.
     """
     folders = {"result": Path(folder), **({"against": Path(against)} if against else {})}
-    opened = {name: _opened(path) for name, path in folders.items()}
-    models = {name: model for name, (model, _, _) in opened.items()}
+    opened = {name: open_finished(path) for name, path in folders.items()}
+    models = {name: one.subject.body for name, one in opened.items()}
     lengths = about_of(Path(folder)).get("token_lengths") or [32] * 96
-    reader = opened["result"][1]
+    reader = opened["result"].reader
     if isinstance(reader, ImageReader):
         inputs = measure.Inputs.images(len(lengths), reader.shape)
     else:
-        vocabulary = min(m.config.vocab_size for m in models.values())
+        vocabulary = min(int(body.config["vocab_size"]) for body in models.values())
         inputs = measure.Inputs.like(lengths, reader.model_input_names, vocabulary)
     return measure.speed(models, inputs)
-
-
-def _family(folder: Path) -> Family:
-    return family_of(read_config(folder)["model_type"])
 
 
 def predict(folder: str | Path, text: str, pair: str | None = None, say: Callable[[str], None] | None = None) -> Said:
@@ -65,18 +58,11 @@ def predict(folder: str | Path, text: str, pair: str | None = None, say: Callabl
     folder = Path(folder)
     how = asked(folder, read_config(folder), about_of(folder))
     texts = how.texts(folder, text, pair)
-    model, reader, limit = _opened(folder)
+    opened = open_finished(folder)
+    reader, limit = opened.reader, opened.limit
     spec, rows = how.spec_for(limit), how.kind.voice.asked(texts, how.names)
     split = Split(rows, spec, how.kind, reader, limit)
     longest = how.kind.feed.limit(spec, limit)
     if say is not None and how.kind.voice.was_cut(texts, reader, longest, split.encoded):
         say(f"the text is longer than the {longest} tokens that are read; the rest was left out")
-    return how.voice.said(split.heard(model, how.voice), split.encoded, spec, rows)
-
-
-def _opened(folder: Path) -> tuple[Any, Any, int]:
-    """The model, what makes its inputs, and how many tokens it takes."""
-    family, model = _family(folder), load(folder)
-    reader = open_reader(folder, family)
-    fit_padding(model, reader, family)
-    return model, reader, token_limit(reader, model.config, family)
+    return how.voice.said(split.heard(opened.subject.body, how.voice), split.encoded, spec, rows)

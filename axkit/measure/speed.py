@@ -16,6 +16,7 @@ from axkit.ground.device import Device, copied_to, enough_memory, moved
 from axkit.ground.progress import Progress, Silent
 from axkit.ground.target import DEFAULT, Target
 from axkit.measure.figures import Speed as Speed
+from axkit.tasks.answering import as_module
 from axkit.tasks.split import Split
 
 ROUNDS = 9
@@ -85,7 +86,7 @@ def speed(
     """Time several models on the same inputs, in turn: what the machine does meanwhile hits all alike.
 
     Args:
-        models: name -> model, in eval mode.
+        models: name -> a body, or a torch module in eval mode.
         inputs: of real lengths; by name where models read the same rows by tokenizers of their own.
         rounds: each visits every model; the order alternates.
         progress: told of each round.
@@ -93,7 +94,7 @@ def speed(
     """
     device = target.here()
     with enough_memory(device, "give the target a smaller batch"), target.computing():
-        models = {name: copied_to(device, model) for name, model in models.items()}
+        models = {name: copied_to(device, as_module(model)) for name, model in models.items()}
         own = {name: (inputs if isinstance(inputs, Inputs) else inputs[name]).on(device) for name in models}
         return _in_turn(models, own, rounds, progress or Silent(), device)
 
@@ -167,7 +168,7 @@ def speedup(
     """
     shortest, device = [], target.here()
     with enough_memory(device, "give the target a smaller batch"), target.computing():
-        ours, its = (copied_to(device, one) for one in (model, dense))
+        ours, its = (copied_to(device, as_module(one)) for one in (model, dense))
         pairs = zip(inputs.on(device).batches, (dense_inputs or inputs).on(device).batches, strict=False)
         for batch, other in pairs:
             share = _rows(batch) / _rows(other)  # 1, but where contexts are cut into windows at other places
@@ -217,7 +218,7 @@ def _seconds(device: Device, model: Any, inputs: Mapping[str, Any]) -> float:
 
 
 def count_values(model: Any) -> int:
-    """Numbers in the model: parameters and saved buffers, whatever their width; scales are counted."""
+    """Numbers in a torch module: parameters and saved buffers, whatever their width; scales are counted."""
     return sum(tensor.numel() for tensor in model.state_dict().values())
 
 

@@ -91,9 +91,8 @@ def _probe(run: Run) -> dict[str, Any]:
         inputs = {"pixel_values": torch.linspace(-1, 1, math.prod(shape)).view(shape)}
     else:
         asked = {"texts": list(PROBE)}
-        inputs = run.tokenizer(list(PROBE), padding=True, return_tensors="pt")
-    with torch.inference_mode():
-        logits = KINDS[run.plan.task.spec.kind].logits(run.subject.module(**inputs))
+        inputs = dict(run.tokenizer(list(PROBE), padding=True, return_tensors="pt"))
+    logits = KINDS[run.plan.task.spec.kind].logits(run.subject.body.answer(inputs))
     return {**asked, "logits": logits.float().tolist()}
 
 

@@ -183,7 +183,7 @@ class _Engine:
         if compared is None:
             return {}
         with self.bench.scoring(subject):
-            figures = beside_control(subject.module, other.bench.splits["test"], compared)
+            figures = beside_control(subject.body, other.bench.splits["test"], compared)
         return {**found.to_json(), **figures, "wall_s": time.perf_counter() - other.start}
 
     def _load(self) -> None:
@@ -282,7 +282,7 @@ class _Engine:
         self.progress.say("Measuring on the test split, which nothing has seen")
         labels = self.plan.rows.splits["train"].labels
         tests = (self.dense_test, self.bench.splits["test"])
-        models = self.bench.dense.module, subject.module
+        models = self.bench.dense.body, subject.body
         with self.bench.scoring(self.bench.dense, subject):
             answers = [test.evaluate(model, progress=self.progress) for model, test in zip(models, tests, strict=True)]
         return compare(*models, *tests, answers, labels, self.progress, self.plan.recipe.target)

@@ -9,9 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from axkit.contract.body import MEMBERS
 from axkit.contract.passes import Pass
 from axkit.contract.result import Result
-from axkit.contract.traits import DIFFERENTIABLE
+from axkit.contract.traits import DIFFERENTIABLE, TORCH_MODULE
+from axkit.ground.device import CPU, device_of
 from axkit.ground.errors import PluginError, shown
 from axkit.ground.quiet import quiet
 
@@ -111,6 +113,37 @@ def _table_faults(tables: Any) -> Iterator[str]:
             yield f"returned table '{shown(name)}' that is no list of rows with plain values; mend it"
 
 
+def body_faults(subject: Subject, runner: Pass[Any], had_module: bool) -> Iterator[str]:
+    """Whether what a pass left answers, can be saved, and is what its traits say.
+
+    Args:
+        subject: after ``apply``.
+        runner: the pass.
+        had_module: there was a torch module before.
+    """
+    from axkit.runtimes.known import body_class
+
+    lacking = [name for name in MEMBERS if not hasattr(subject.body, name)]
+    if lacking:
+        yield f"left {_a(subject.body)} as subject.body, which lacks {', '.join(lacking)} and is no axkit.Body; mend it"
+        return
+    runtime = subject.body.runtime
+    if had_module and not subject.has_module and TORCH_MODULE not in runner.ends:
+        yield f"left a body of the runtime '{shown(runtime)}', no torch module any more; add TORCH_MODULE to its ends"
+    try:
+        body_class(runtime)
+    except PluginError as error:
+        yield f"left a body that no folder could be loaded to ({error}); register its class under axkit.runtimes"
+
+
+def settle(subject: Subject) -> None:
+    """A torch module rests on the CPU in eval mode, whatever a pass left; other bodies have neither."""
+    if subject.has_module:
+        if device_of(subject.module) != CPU:
+            subject.module.to(CPU.name)
+        subject.module.eval()
+
+
 def subject_faults(subject: Subject, runner: Pass[Any], learned: frozenset[str]) -> Iterator[str]:
     """What is wrong with the model that a pass left.
 
@@ -121,6 +154,8 @@ def subject_faults(subject: Subject, runner: Pass[Any], learned: frozenset[str])
     """
     import torch
 
+    if not subject.has_module:
+        return
     for name, tensor in subject.module.state_dict().items():
         plain = tensor.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64) and not tensor.is_meta
         # a sum is quicker, and can only be too large where all are finite
@@ -138,14 +173,14 @@ def subject_faults(subject: Subject, runner: Pass[Any], learned: frozenset[str])
 def structure_faults(subject: Subject) -> Iterator[str]:
     """Whether the module has the shapes that the structure says.
 
-    Nothing where weights have another form, which no Structure tells: a pass of the trail has a state, or they are no
-    floating-point numbers any more (bitsandbytes).
+    Nothing where weights have another form, which no Structure tells: a pass of the trail has a state, they are no
+    floating-point numbers any more (bitsandbytes), or the body is of another runtime.
     """
     import torch
 
     from axkit.runtimes.torch import classes
 
-    if any(step.state is not None for step in subject.trail):
+    if not subject.has_module or any(step.state is not None for step in subject.trail):
         return
     stock: Any = type(subject.module)
     made = stock if stock.__name__.startswith("Axkit") else classes.model_class(stock)
@@ -184,8 +219,8 @@ def hold(who: str, faults: Iterator[str]) -> None:
 
 
 def learning(subject: Subject) -> frozenset[str]:
-    """The names of the parameters that take gradients."""
-    return _learning(subject.module)
+    """The names of the parameters that take gradients; none of a body without a torch module."""
+    return _learning(subject.module) if subject.has_module else frozenset()
 
 
 def _finite(value: float) -> bool:

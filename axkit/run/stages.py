@@ -15,7 +15,7 @@ from axkit.contract.subject import Subject, TrailStep
 from axkit.contract.teacher import Teacher
 from axkit.contract.tools import Journal, Tools
 from axkit.ground import fence
-from axkit.ground.device import CPU, Device, device_of, enough_memory
+from axkit.ground.device import Device, enough_memory
 from axkit.ground.processes import Processes
 from axkit.ground.progress import Progress
 from axkit.measure import speed as measure
@@ -71,7 +71,7 @@ class Workbench:
     def on_search(self, subject: Subject) -> Standing:
         """How a subject does on the search split."""
         with self.scoring(subject):
-            found = self.splits["search"].evaluate(subject.module, progress=self.progress)
+            found = self.splits["search"].evaluate(subject.body, progress=self.progress)
         return Standing(found.score, found.loss)
 
     @contextmanager
@@ -81,7 +81,7 @@ class Workbench:
         there = [one for one in subjects if all(_serves(served.get(step.name), self.device) for step in one.trail)]
         with (
             enough_memory(self.device, "lower samples or max_length"),
-            self.device.holding(*(one.module for one in there)),
+            self.device.holding(*(one.module for one in there if one.has_module)),
         ):
             yield
 
@@ -108,7 +108,6 @@ class Workbench:
         worked = subject.copy()
         result = self._held(step, worked, self._lend(step, journal, scratch))
         seconds = time.perf_counter() - start
-        worked.module.eval()
         worked.passed(TrailStep(step.name, step.distribution, config, result.state, result.facts))
         if step.budget is not None:
             before = before or self.on_search(subject)
@@ -126,7 +125,7 @@ class Workbench:
             applied=Applied(step.index, step.name, step.distribution, config),
             told=told,
             search=after,
-            values=measure.count_values(worked.module),
+            values=worked.body.values(),
             structure=worked.structure,
             speed=self._speed(worked),
             spent=Spent(seconds, measure.peak_memory_bytes(), self.device.peak_bytes() or None),
@@ -139,11 +138,11 @@ class Workbench:
         """What a pass gives back, held against its contract."""
         dense = self.dense.module if self.dense is not None and step.needs_dense else None  # else it is not lent
         mark = None if dense is None else contract.Mark.of(dense)
-        learned = contract.learning(worked)
+        learned, had_module = contract.learning(worked), worked.has_module
         with fence.working(step.who), enough_memory(self.device, _WAY):
             result = step.runner.apply(worked, step.config, tools)
-        if device_of(worked.module) != CPU:
-            worked.module.to(CPU.name)
+        contract.hold(step.who, contract.body_faults(worked, step.runner, had_module))
+        contract.settle(worked)
         contract.hold(step.who, contract.result_faults(result))
         if mark is not None:
             contract.hold(step.who, mark.faults(dense))
@@ -188,9 +187,9 @@ class Workbench:
         """Beside the dense model, in turn; alone as long as there is none. Other processes wait meanwhile."""
         if not self.processes.is_main:
             return None
-        dense = {"dense": self.dense.module} if self.dense is not None else {}
+        dense = {"dense": self.dense.body} if self.dense is not None else {}
         target = self.plan.recipe.target
         rows = {"stage": self.splits["search"], "dense": self.dense_search}
         inputs = {name: measure.Inputs.of(split, size=target.batch) for name, split in rows.items()}
-        speeds = measure.speed({**dense, "stage": subject.module}, inputs, STAGE_ROUNDS, self.progress, target)
+        speeds = measure.speed({**dense, "stage": subject.body}, inputs, STAGE_ROUNDS, self.progress, target)
         return StageSpeed.of(speeds["stage"], speeds.get("dense"))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from axkit.contract.body import Body
 from axkit.ground.progress import Progress
 from axkit.ground.target import DEFAULT, Target
 from axkit.measure import certainty
@@ -30,8 +31,8 @@ class Compared:
 
 
 def compare(
-    dense: Any,
-    result: Any,
+    dense: Body,
+    result: Body,
     dense_test: Split,
     test: Split,
     answers: Sequence[Evaluation],
@@ -55,8 +56,8 @@ def compare(
     figures: dict[str, Any] = {
         **quality(test, before, after),
         "metric_majority": certainty.majority_score(test, train_labels),
-        "parameters_dense": measure.count_values(dense),
-        "parameters_result": measure.count_values(result),
+        "parameters_dense": dense.values(),
+        "parameters_result": result.values(),
     }
     models = {"dense": dense, "result": result}
     inputs = {
@@ -103,11 +104,11 @@ def quality(test: Split, before: Evaluation, after: Evaluation) -> dict[str, Any
     }
 
 
-def beside_control(module: Any, test: Split, compared: Compared) -> dict[str, float]:
+def beside_control(body: Body, test: Split, compared: Compared) -> dict[str, float]:
     """A control (``axkit/run/control.py``) on the test split, by itself and beside the two others.
 
     Args:
-        module: what the same training without the cuts came to.
+        body: what the same training without the cuts came to.
         test: the rows, as its tokenizer splits them.
         compared: the dense model and the result on the same rows.
 
@@ -115,7 +116,7 @@ def beside_control(module: Any, test: Split, compared: Compared) -> dict[str, fl
         ``metric`` and its interval, the loss; ``dense_change`` and the like of it against the dense model,
         ``result_change`` and the like of the result against it (:class:`axkit.measure.certainty.Paired`).
     """
-    found = test.evaluate(module)
+    found = test.evaluate(body)
     low, high = certainty.confidence_interval(test, found)
     pairs = {
         "dense": certainty.paired(test, compared.dense, found),

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from axkit.ground.device import Device, device_of, moved
+from axkit.ground.device import Device, moved
 from axkit.ground.progress import Progress, Silent
+from axkit.tasks.answering import answering
 from axkit.tasks.kinds.base import Encoded, TaskKind
 from axkit.tasks.kinds.kind import metric_of
 from axkit.tasks.kinds.voice import Voice
@@ -153,17 +154,16 @@ class Split:
 
     @torch.inference_mode()
     def evaluate(self, model: Any, size: int = 64, progress: Progress | None = None) -> Evaluation:
-        """Run the model, in eval mode and where it is, over all examples, in batches of ``size``."""
-        training, losses, device = model.training, np.zeros(len(self)), device_of(model)
+        """Ask a model, a body or a torch module, about all examples, in batches of ``size``."""
+        losses = np.zeros(len(self))
         found: list[Any] = [None] * len(self)
-        model.eval()
         batches = (progress or Silent()).track(self.batches(size), "evaluating", -(-len(self) // size))
-        for batch in batches:
-            logits = self.kind.logits(model(**batch.on(device).inputs)).cpu()
-            losses[batch.rows] = self.kind.losses(logits, batch.labels).double().numpy()
-            for row, prediction in zip(batch.rows, self.kind.predictions(logits, batch.labels), strict=True):
-                found[row] = prediction
-        model.train(training)
+        with answering(model) as answer:
+            for batch in batches:
+                logits = self.kind.logits(answer(batch.inputs)).cpu()
+                losses[batch.rows] = self.kind.losses(logits, batch.labels).double().numpy()
+                for row, prediction in zip(batch.rows, self.kind.predictions(logits, batch.labels), strict=True):
+                    found[row] = prediction
         predictions = self.kind.feed.gather(found, self.encoded, self.spec)
         scores = self.scores(predictions)
         metric = self.spec.metric_name
@@ -171,11 +171,10 @@ class Split:
 
     @torch.inference_mode()
     def heard(self, model: Any, voice: Voice, size: int = 16) -> list[Any]:
-        """What a model in eval mode says of each example, as :meth:`Voice.said` needs it."""
+        """What a model, a body or a torch module, says of each example, as :meth:`Voice.said` needs it."""
         found: list[Any] = []
-        device = device_of(model)
-        for start in range(0, len(self), size):
-            batch = self.batch(range(start, min(start + size, len(self))))
-            logits = self.kind.logits(model(**batch.on(device).inputs)).cpu()
-            found += voice.heard(logits, batch.labels)
+        with answering(model) as answer:
+            for start in range(0, len(self), size):
+                batch = self.batch(range(start, min(start + size, len(self))))
+                found += voice.heard(self.kind.logits(answer(batch.inputs)).cpu(), batch.labels)
         return found

@@ -104,7 +104,7 @@ class Oracle(torch.nn.Module):
         sides = [(input_ids == wanted).float() * 5 for wanted in self.ids]
         for side in sides:
             side[:, 0] = self.null
-        return type("Output", (), {"start_logits": sides[0], "end_logits": sides[1]})
+        return {"start_logits": sides[0], "end_logits": sides[1]}
 
 
 def test_the_best_span_over_all_windows_is_the_answer():

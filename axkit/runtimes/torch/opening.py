@@ -13,6 +13,7 @@ import torch
 from axkit.anatomy.family import Family, family_of
 from axkit.checkpoint.sources import local_folder, read_config
 from axkit.checkpoint.tokenizer import FILES, check_tokenizer
+from axkit.contract.body import Body
 from axkit.contract.subject import Subject
 from axkit.ground.errors import CheckpointError
 from axkit.ground.quiet import quiet
@@ -143,6 +144,15 @@ def token_limit(reader: Any, config: Any, family: Family) -> int:
             f"texts; mend max_position_embeddings or model_max_length"
         )
     return limit
+
+
+def config_of(body: Body) -> Any:
+    """The config of a body's model as an object of transformers, which knows a field by each of its names."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    if hasattr(body, "module"):
+        return body.module.config
+    return CONFIG_MAPPING[str(body.config["model_type"])].from_dict(dict(body.config))
 
 
 def fit_padding(module: Any, reader: Any, family: Family) -> None:

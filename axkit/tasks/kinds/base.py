@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -32,9 +32,9 @@ class TaskKind(ABC):
     can_calibrate: ClassVar[bool] = False
     predicts_numbers: ClassVar[bool] = False
 
-    def logits(self, output: Any) -> Tensor:
-        """The logits of a model's output, (batch, ...)."""
-        return output.logits  # type: ignore[no-any-return]
+    def logits(self, output: Mapping[str, Tensor]) -> Tensor:
+        """The logits of a model's named outputs, (batch, ...)."""
+        return output["logits"]
 
     @abstractmethod
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -155,9 +155,9 @@ class QuestionAnswering(TaskKind):
     feed = WindowFeed()
     voice = Spoken()
 
-    def logits(self, output: Any) -> Tensor:
+    def logits(self, output: Mapping[str, Tensor]) -> Tensor:
         """(batch, tokens, 2): start and end."""
-        return torch.stack([output.start_logits, output.end_logits], -1)
+        return torch.stack([output["start_logits"], output["end_logits"]], -1)
 
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Cross entropy of the start plus that of the end, over real tokens."""
