@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from axkit.ground.errors import CheckpointError
 
@@ -69,7 +69,55 @@ class LayerStructure:
 
 
 @dataclass(frozen=True)
-class Structure:
+class Cuttable:
+    """The layers of a model, and how to take something away from them; each method gives a changed copy.
+
+    Attributes:
+        layers: in order.
+    """
+
+    layers: tuple[LayerStructure, ...]
+
+    def change(self, layer: int, **fields: Any) -> Self:
+        """A copy with some fields of one layer replaced."""
+        layers = list(self.layers)
+        layers[layer] = replace(layers[layer], **fields)
+        return replace(self, layers=tuple(layers))
+
+    def keep_heads(self, layer: int, heads: Iterable[int]) -> Self:
+        """Keep these heads of a layer; they are counted among those still there (0 is the first kept head)."""
+        return self.change(layer, heads=_pick(self.layers[layer].heads, heads, "head", layer))
+
+    def keep_neurons(self, layer: int, neurons: Iterable[int]) -> Self:
+        """Keep these feed-forward neurons of a layer, counted among those still there (rows of ``ffn_in``)."""
+        return self.change(layer, neurons=_pick(self.layers[layer].neurons, neurons, "neuron", layer))
+
+    def without_heads(self, layer: int, heads: Iterable[int]) -> Self:
+        """Remove heads of a layer, named by their index in the dense model."""
+        gone = set(heads)
+        return self.change(layer, heads=tuple(h for h in self.layers[layer].heads if h not in gone))
+
+    def without_neurons(self, layer: int, neurons: Iterable[int]) -> Self:
+        """Remove feed-forward neurons of a layer, named by their index in the dense model."""
+        gone = set(neurons)
+        return self.change(layer, neurons=tuple(n for n in self.layers[layer].neurons if n not in gone))
+
+    def without_attention(self, layer: int) -> Self:
+        """Remove the attention block of a layer, hard attention and all."""
+        return self.change(layer, attention=False, heads=(), hard_k=None)
+
+    def without_ffn(self, layer: int) -> Self:
+        """Remove the feed-forward block of a layer."""
+        return self.change(layer, ffn=False, neurons=())
+
+    def without_layer(self, layer: int) -> Self:
+        """Remove a whole layer, its LayerNorms too: what enters it goes on unchanged (DistilBERT, LayerDrop)."""
+        gone = LayerStructure((), (), attention=False, ffn=False, present=False)
+        return replace(self, layers=(*self.layers[:layer], gone, *self.layers[layer + 1 :]))
+
+
+@dataclass(frozen=True)
+class Structure(Cuttable):
     """What is left of a model: one :class:`LayerStructure` per layer of the dense model.
 
     Attributes:
@@ -80,7 +128,6 @@ class Structure:
             alone; exact for heads that read nothing else (AxFormer's classifiers do).
     """
 
-    layers: tuple[LayerStructure, ...]
     n_heads: int
     ffn_width: int
     first_token_only: bool = False
@@ -100,43 +147,6 @@ class Structure:
     def last(self) -> int:
         """Index of the last layer that is there; -1 where none is."""
         return max((index for index, layer in enumerate(self.layers) if layer.present), default=-1)
-
-    def change(self, layer: int, **fields: Any) -> Structure:
-        """A copy with some fields of one layer replaced."""
-        layers = list(self.layers)
-        layers[layer] = replace(layers[layer], **fields)
-        return replace(self, layers=tuple(layers))
-
-    def keep_heads(self, layer: int, heads: Iterable[int]) -> Structure:
-        """Keep these heads of a layer; they are counted among those still there (0 is the first kept head)."""
-        return self.change(layer, heads=_pick(self.layers[layer].heads, heads, "head", layer))
-
-    def keep_neurons(self, layer: int, neurons: Iterable[int]) -> Structure:
-        """Keep these feed-forward neurons of a layer, counted among those still there (rows of ``ffn_in``)."""
-        return self.change(layer, neurons=_pick(self.layers[layer].neurons, neurons, "neuron", layer))
-
-    def without_heads(self, layer: int, heads: Iterable[int]) -> Structure:
-        """Remove heads of a layer, named by their index in the dense model."""
-        gone = set(heads)
-        return self.change(layer, heads=tuple(h for h in self.layers[layer].heads if h not in gone))
-
-    def without_neurons(self, layer: int, neurons: Iterable[int]) -> Structure:
-        """Remove feed-forward neurons of a layer, named by their index in the dense model."""
-        gone = set(neurons)
-        return self.change(layer, neurons=tuple(n for n in self.layers[layer].neurons if n not in gone))
-
-    def without_attention(self, layer: int) -> Structure:
-        """Remove the attention block of a layer, hard attention and all."""
-        return self.change(layer, attention=False, heads=(), hard_k=None)
-
-    def without_ffn(self, layer: int) -> Structure:
-        """Remove the feed-forward block of a layer."""
-        return self.change(layer, ffn=False, neurons=())
-
-    def without_layer(self, layer: int) -> Structure:
-        """Remove a whole layer, its LayerNorms too: what enters it goes on unchanged (DistilBERT, LayerDrop)."""
-        gone = LayerStructure((), (), attention=False, ffn=False, present=False)
-        return replace(self, layers=(*self.layers[:layer], gone, *self.layers[layer + 1 :]))
 
     def is_within(self, other: Structure) -> bool:
         """True when nothing is here that ``other`` has lost: carving can only take away."""

@@ -31,7 +31,7 @@ class HardAttention(Pass[HardAttentionConfig]):
 
     def apply(self, subject: Subject, config: HardAttentionConfig, tools: Tools) -> Result:
         """Search, and leave the accepted layers hard."""
-        from axkit.axformer.search.greedy import Search, kept_of
+        from axkit.axformer.search.greedy import begin, kept_of
 
         lengths = tools.search.lengths
         choices = [k for k in config.choices if (kept_of(k, lengths) < lengths).any()]
@@ -43,7 +43,7 @@ class HardAttention(Pass[HardAttentionConfig]):
             return Result(facts={"hard_layers": 0.0}, note=note)
         layers = subject.structure.layers
         cuts = tuple(k for k in choices if isinstance(k, int))
-        search = Search(subject, tools, config, looks=len(layers) * len(choices), cuts=cuts)
+        search = begin(subject, tools, config, looks=len(layers) * len(choices), cuts=cuts)
         for layer in tools.progress.track(range(len(layers)), "hard attention"):
             if not layers[layer].attention or not layers[layer].heads:
                 continue

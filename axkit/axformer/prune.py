@@ -67,13 +67,13 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
 
 
 def _by_rule(subject: Subject, config: AxformerPruneConfig, tools: Tools) -> Result:
-    from axkit.axformer.search.greedy import Search
+    from axkit.axformer.search.greedy import begin
 
     before = subject.structure
     cuts = tuple(sorted({layer.hard_k for layer in before.layers if isinstance(layer.hard_k, int)}))
     groups = np.array_split(np.arange(before.ffn_width), min(config.groups, before.ffn_width))
     looks = len(before.layers) * (2 + len(groups) + before.n_heads)
-    search = Search(subject, tools, config, looks, config.tolerance, cuts)
+    search = begin(subject, tools, config, looks, config.tolerance, cuts)
     for layer in tools.progress.track(range(len(before.layers) - 1, -1, -1), "accuracy-driven pruning"):
         if before.layers[layer].ffn:
             search.prune_block(layer, "ffn", [group.tolist() for group in groups])

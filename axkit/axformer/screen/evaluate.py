@@ -118,9 +118,8 @@ class Evaluator:
     def _low(self) -> Any:
         return self.bench.shelf.device.autocast(self._config.screening == "auto")
 
-    def accept(self, outcome: Outcome) -> None:
-        """The workbench was carved to the candidate of ``outcome``."""
-        kept = outcome.kept
+    def accept(self, kept: Floats | None) -> None:
+        """The workbench was carved to a candidate, of whose rows ``kept`` is known; None: found now."""
         self.now = self._all(lambda batch: self.bench.logits(batch, 0)) if kept is None else kept
 
     def _all(self, run: Run) -> Floats:

@@ -16,76 +16,70 @@ import numpy as np
 from axkit.anatomy.structure import Structure
 from axkit.axformer.arrays import Rows
 from axkit.axformer.bench.feeds import BlockName
-from axkit.axformer.bench.opened import OpenBlock, opened
+from axkit.axformer.bench.opened import opened
 from axkit.axformer.bench.workbench import Run
-from axkit.axformer.rule.guards import GUARDS
+from axkit.axformer.rule.acceptance import Acceptance
+from axkit.axformer.rule.guards import GUARDS, Guard
 from axkit.axformer.rule.stakes import Outcome, Stakes
 from axkit.axformer.screen.evaluate import Evaluator
-from axkit.axformer.search.learned import Learned
+from axkit.axformer.search.diary import Diary, open_diary
+from axkit.axformer.search.lines import Judged
 from axkit.axformer.settings import SearchConfig
 from axkit.contract.subject import Subject
 from axkit.contract.tools import Tools
 
-NEAR_MISS = 1.1  # a block whose loss is below this multiple of the best is searched part by part
 
-
-class Search:
-    """State of one search: the evaluator, the best value so far, the journal.
-
-    The acceptance rule: value < best + tolerance * base value, and count(l <= base l) > floor(vote * samples).
+def begin(
+    subject: Subject,
+    tools: Tools,
+    config: SearchConfig,
+    looks: int,
+    tolerance: float = 0.0,
+    cuts: tuple[int, ...] = (),
+) -> Search:
+    """Evaluate the model as it is, and read what an interrupted search had decided.
 
     Args:
-        subject: left alone; what was found is ``self.structure``.
+        subject: left alone; what was found is ``structure`` of the search.
         tools: lent by the engine; ``tools.search`` is what it decides on.
         config: criterion, vote, guard and the like.
         looks: candidates it may evaluate, at most; the paired test is corrected for them.
         tolerance: share of the dense value that all removals together may cost; the paper's is 0.
         cuts: token counts that no batch straddles (the K of hard attention).
     """
+    rows = Evaluator(subject, tools, config, cuts)
+    rule = Acceptance(rows.value(rows.base), tolerance, int(np.floor(config.vote * rows.samples)))
+    guard = GUARDS[config.guard](rows.samples, looks, config.guard_level)
+    return Search(rows, rule, guard, open_diary(tools), subject.structure.first_token_only)
 
-    def __init__(
-        self,
-        subject: Subject,
-        tools: Tools,
-        config: SearchConfig,
-        looks: int,
-        tolerance: float = 0.0,
-        cuts: tuple[int, ...] = (),
-    ) -> None:
-        self.rows = Evaluator(subject, tools, config, cuts)
-        self.evaluations = self.rows.passes
-        self.bench = self.rows.bench
-        self.tolerance, self.samples = tolerance, self.rows.samples
-        self._journal, self._main = tools.journal, tools.processes.is_main
-        lines = tools.journal.read()
-        tools.processes.wait()  # nobody writes before all have read
-        self._learned = Learned(tools)
-        known, self._recalled = self._learned.read(len(lines))
-        if known < len(lines) and self._main:
-            tools.journal.keep(known)
-        self._done = {entry["element"]: entry for entry in lines[:known]}
-        self._needed = int(np.floor(config.vote * self.samples))
-        self._guard = GUARDS[config.guard](self.samples, looks, config.guard_level)
-        self.base_value, self.best = self.rows.value(self.rows.base), self.rows.value(self.rows.now)
-        self._first_token_only = subject.structure.first_token_only
-        self._looks, self._start = 0, 0.0
+
+class Search:
+    """State of one search: the evaluator, the best value so far, the journal.
+
+    Args:
+        rows: evaluates candidates.
+        rule: that they have to meet.
+        guard: what else a gain has to pass.
+        diary: of this search.
+        first_token_only: of the subject; the workbench's copy may do with less.
+    """
+
+    def __init__(self, rows: Evaluator, rule: Acceptance, guard: Guard, diary: Diary, first_token_only: bool) -> None:
+        self._rows, self._rule, self._guard, self._diary = rows, rule, guard, diary
+        self._first_token_only = first_token_only
+        self.best, self.evaluations = rows.value(rows.now), rows.passes
 
     @property
     def structure(self) -> Structure:
         """What is left so far."""
-        return replace(self.bench.subject.structure, first_token_only=self._first_token_only)
-
-    @property
-    def bound(self) -> float:
-        """A candidate's value must be below this."""
-        return self.best + self.tolerance * self.base_value
+        return replace(self._rows.bench.subject.structure, first_token_only=self._first_token_only)
 
     def facts(self) -> dict[str, float]:
         """For the report."""
-        shelf = self.bench.shelf
+        shelf = self._rows.bench.shelf
         return {
             "evaluations": float(self.evaluations),
-            "search_loss_before_nats": self.base_value,
+            "search_loss_before_nats": self._rule.base_value,
             "search_loss_after_nats": self.best,
             "cached_memory_bytes": float(shelf.memory_bytes),
             "cached_disk_bytes": float(shelf.disk_bytes),
@@ -93,13 +87,13 @@ class Search:
 
     def harden(self, layer: int, k: int | float, name: str) -> bool:
         """Try hard attention in one layer; the layers above are evaluated again where it stays."""
-        candidate = self.structure.change(layer, hard_k=k)
+        lengths = self._rows.split.lengths
         soft = self.structure.layers[layer].hard_k is None
-        binds = kept_of(k, self.rows.split.lengths) < self.rows.split.lengths if soft else None
-        outcome = self._swapped(name, layer, candidate, self._stakes(self.bound, True, binds))
-        accepted = self._judge(name, outcome, layer, candidate)
+        binds = kept_of(k, lengths) < lengths if soft else None
+        candidate = self.structure.change(layer, hard_k=k)
+        accepted, _ = self._try(name, layer, candidate, self._rule.of_part(self.best, binds))
         if accepted:
-            self.rows.refresh(layer)
+            self._rows.refresh(layer)
         return accepted
 
     def prune_block(self, layer: int, name: BlockName, parts: Sequence[Sequence[int]]) -> None:
@@ -110,94 +104,102 @@ class Search:
             name: "attention" or "ffn".
             parts: heads (one each), or groups of neurons, by their index in the dense model.
         """
-        now, element = self.structure, f"{name}/{layer}"
+        now, near = self.structure, self._rule.near(self.best)
         whole = now.without_attention(layer) if name == "attention" else now.without_ffn(layer)
-        near = max(NEAR_MISS * self.best, self.bound)
-        outcome = self._swapped(element, layer, whole, self._stakes(near, False))
-        if self._judge(element, outcome, layer, whole) or outcome.value >= near:
-            return
-        opens = (
-            not self.bench.subject.family.shared_layers
-        )  # a layer computed many times has no one input to open it on
-        block: OpenBlock | None = None
-        present = set(now.layers[layer].heads if name == "attention" else now.layers[layer].neurons)
-        there = {
-            f"{element}/head/{every[0]}" if name == "attention" else f"{element}/group/{number}": part
-            for number, every in enumerate(parts)
-            if (part := [index for index in every if index in present])
-        }
-        opens = opens and not self._done.keys() >= there.keys()
-        for one, part in there.items():
+        accepted, value = self._try(f"{name}/{layer}", layer, whole, self._rule.of_block(self.best))
+        if not accepted and value < near:
+            self._prune_parts(layer, name, _left_of(parts, now, layer, name))
+
+    def _prune_parts(self, layer: int, name: BlockName, there: dict[str, list[int]]) -> None:
+        """Try the parts of a block that are still there, by element; what goes accumulates."""
+        unknown = any(self._diary.known(element) is None for element in there)
+        # a layer that is computed many times has no one input to open it on
+        opens = unknown and not self._rows.bench.subject.family.shared_layers
+        block = None
+        for element, part in there.items():
             left = self.structure
             left = left.without_heads(layer, part) if name == "attention" else left.without_neurons(layer, part)
             if opens and block is None:  # whole, and then without what the journal knows to be gone
-                block = opened(self.bench, layer, name, self.rows.batches)
-            stakes = self._stakes(self.bound, True)
-            if block is not None:
-                outcome = self._look(one, partial(block.logits, part=part), stakes)
-            else:
-                outcome = self._swapped(one, layer, left, stakes)
-            if self._judge(one, outcome, layer, left) and block is not None:
-                block.parts.drop(self.rows.batches, part)
+                block = opened(self._rows.bench, layer, name, self._rows.batches)
+            run = partial(block.logits, part=part) if block is not None else None
+            accepted, _ = self._try(element, layer, left, self._rule.of_part(self.best), run)
+            if accepted and block is not None:
+                block.parts.drop(self._rows.batches, part)
 
-    def _stakes(self, ceiling: float, vote_decides: bool, binds: Rows | None = None) -> Stakes:
-        return Stakes(ceiling, self.bound, self._needed, vote_decides, binds)
+    def _try(
+        self, element: str, layer: int, candidate: Structure, stakes: Stakes, run: Run | None = None
+    ) -> tuple[bool, float]:
+        """Judge a candidate, or read off the journal what an interrupted search made of it.
 
-    def _swapped(self, element: str, layer: int, candidate: Structure, stakes: Stakes) -> Outcome:
-        """Look at a candidate that is one layer of another shape."""
-        if element in self._done:
-            return self._look(element, None, stakes)
-        with self.bench.trying(layer, candidate) as run:
-            return self._look(element, run, stakes)
+        Args:
+            element: its name in the journal.
+            layer: the one that it changes.
+            candidate: the model with it.
+            stakes: what it has to reach.
+            run: its logits; None: found by swapping the layer.
 
-    def _look(self, element: str, run: Run | None, stakes: Stakes) -> Outcome:
-        """Evaluate a candidate, or read off the journal what an interrupted search saw of it."""
-        self._start = time.perf_counter()
-        known = self._done.get(element)
-        if known is not None or run is None:
-            assert known is not None, "nothing is opened for what the journal knows"
-            return Outcome(known["loss"], known["votes"], known["seen"], known["whole"], known["screened"])
-        if self._recalled:
-            self.rows.recall(self._recalled)
-            self._recalled = {}
-        self.evaluations += 1
-        return self.rows.look(run, stakes)
-
-    def _judge(self, element: str, outcome: Outcome, layer: int, candidate: Structure) -> bool:
-        """Accept or not, and write it down."""
-        look, self._looks = self._looks, self._looks + 1
-        known = self._done.get(element)
+        Returns:
+            Whether it stays, and its value.
+        """
+        start, known = time.perf_counter(), self._diary.known(element)
+        look, self._diary.looks = self._diary.looks, self._diary.looks + 1
         if known is not None:
-            accepted = bool(known["accepted"])
-        else:
-            accepted = outcome.whole and outcome.value < self.bound and outcome.votes > self._needed
-            if accepted:
-                assert outcome.kept is not None, "a whole evaluation keeps its rows"
-                accepted = self._guard.believes(self.rows.criterion, self.rows.now, outcome.kept, look)
+            if known.accepted:
+                self._keep(layer, candidate, known.loss, None)
+            return known.accepted, known.loss
+        outcome = self._look(layer, candidate, stakes, run)
+        accepted = self._rule.accepts(outcome, self.best) and self._believes(outcome, look)
         if accepted:
-            self.bench.accept(layer, candidate)
-            self.best = min(self.best, outcome.value)
-            if known is None or not self._recalled:  # else it is recalled, with the bits that it had
-                self.rows.accept(outcome)
-        if known is None:
-            if self._main:
-                self._write(element, outcome, accepted)
-            self._learned.write(self._looks, self.rows.learned())
-        return accepted
+            self._keep(layer, candidate, outcome.value, outcome)
+        self._write(element, outcome, accepted, time.perf_counter() - start)
+        return accepted, outcome.value
 
-    def _write(self, element: str, outcome: Outcome, accepted: bool) -> None:
-        self._journal.write(
+    def _look(self, layer: int, candidate: Structure, stakes: Stakes, run: Run | None) -> Outcome:
+        if self._diary.replaying:
+            self._rows.recall(self._diary.recall())
+        self.evaluations += 1
+        if run is not None:
+            return self._rows.look(run, stakes)
+        with self._rows.bench.trying(layer, candidate) as swapped:
+            return self._rows.look(swapped, stakes)
+
+    def _believes(self, outcome: Outcome, look: int) -> bool:
+        assert outcome.kept is not None, "a whole evaluation keeps its rows"
+        return self._guard.believes(self._rows.criterion, self._rows.now, outcome.kept, look)
+
+    def _keep(self, layer: int, candidate: Structure, value: float, outcome: Outcome | None) -> None:
+        """Carve the workbench's copy. An ``outcome`` of None was seen by an interrupted search."""
+        self._rows.bench.accept(layer, candidate)
+        self.best = min(self.best, value)
+        if not self._diary.replaying:  # else its rows are recalled, with the bits that they had
+            self._rows.accept(None if outcome is None else outcome.kept)
+
+    def _write(self, element: str, outcome: Outcome, accepted: bool, seconds: float) -> None:
+        line = Judged(
             element=element,
             loss=outcome.value,
             votes=outcome.votes,
             seen=outcome.seen,
             whole=outcome.whole,
             screened=outcome.screened,
-            samples=self.samples,
+            samples=self._rows.samples,
             accepted=accepted,
             best=self.best,
-            seconds=round(time.perf_counter() - self._start, 4),
+            seconds=round(seconds, 4),
         )
+        self._diary.write(line, self._rows.learned())
+
+
+def _left_of(parts: Sequence[Sequence[int]], now: Structure, layer: int, name: BlockName) -> dict[str, list[int]]:
+    """What is still there of each part, by its element in the journal."""
+    left = now.layers[layer]
+    present = set(left.heads if name == "attention" else left.neurons)
+    named = {
+        f"{name}/{layer}/head/{every[0]}" if name == "attention" else f"{name}/{layer}/group/{number}": every
+        for number, every in enumerate(parts)
+    }
+    there = {element: [index for index in every if index in present] for element, every in named.items()}
+    return {element: part for element, part in there.items() if part}
 
 
 def kept_of(k: int | float, lengths: Rows) -> Rows:
