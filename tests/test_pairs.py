@@ -59,13 +59,13 @@ def applied(step, subject, tools):
     assert all(math.isfinite(value) for value in result.facts.values())
     trail = TrailStep(step.name, "test", step.config.model_dump(mode="json"), result.state, result.facts)
     worked.trail = (*subject.trail, trail)
-    if result.tokenizer is not None:
-        search = tiny_split(40, 2, result.tokenizer)
-        train = tiny_split(40, 1, result.tokenizer)
-        tools = dataclasses.replace(tools, reader=result.tokenizer, search=search, train=train)
+    if worked.reader is not subject.reader:
+        search = tiny_split(40, 2, worked.reader)
+        train = tiny_split(40, 1, worked.reader)
+        tools = dataclasses.replace(tools, reader=worked.reader, search=search, train=train)
     now = logits_of(worked.module, tools.search)
     assert torch.isfinite(now).all()
-    same = worked.structure == subject.structure and result.state is None and result.tokenizer is None
+    same = worked.structure == subject.structure and result.state is None and worked.reader is subject.reader
     if same and torch.equal(now.float(), before.float()):
         assert result.note, "it did nothing, and does not say so"
     again = reload(worked, tools.reader)

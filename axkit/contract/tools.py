@@ -15,6 +15,7 @@ from axkit.ground.progress import Progress
 from axkit.ground.target import DEFAULT, Target
 
 if TYPE_CHECKING:
+    from axkit.contract.reader import Reader
     from axkit.contract.subject import Subject
     from axkit.contract.teacher import Teacher
     from axkit.tasks.split import Split
@@ -74,7 +75,7 @@ class Tools:
     train: Split
     search: Split
     teacher: Teacher | None
-    reader: Any
+    reader: Reader
     model_folder: str
     seed: int
     progress: Progress

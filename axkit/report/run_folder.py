@@ -62,7 +62,7 @@ def write_run_beside(run: Run, target: Path, replace: bool = False) -> tuple[dic
     }
     with draft_of(target) as draft:
         folder = draft.folder
-        save(run.subject, run.tokenizer, folder, run.about)
+        save(run.subject, run.subject.reader, folder, run.about)
         (folder / "recipe.yaml").write_text(resolved_recipe(run), encoding="utf-8")
         (folder / "report.json").write_text(json.dumps(report, indent=1, allow_nan=False), encoding="utf-8")
         (folder / "report.md").write_text(report_text(report, stages), encoding="utf-8")
@@ -85,13 +85,13 @@ def _probe(run: Run) -> dict[str, Any]:
     """
     import torch
 
-    if isinstance(run.tokenizer, ImageReader):
-        shape = (1, *run.tokenizer.shape)
+    if isinstance(run.subject.reader, ImageReader):
+        shape = (1, *run.subject.reader.shape)
         asked: dict[str, Any] = {"pixels_from_-1_to_1": list(shape)}
         inputs = {"pixel_values": torch.linspace(-1, 1, math.prod(shape)).view(shape)}
     else:
         asked = {"texts": list(PROBE)}
-        inputs = dict(run.tokenizer(list(PROBE), padding=True, return_tensors="pt"))
+        inputs = dict(run.subject.reader(list(PROBE), padding=True, return_tensors="pt"))
     logits = KINDS[run.plan.task.spec.kind].logits(run.subject.body.answer(inputs))
     return {**asked, "logits": logits.float().tolist()}
 

@@ -11,6 +11,7 @@ from axkit.run.planning import Plan
 from axkit.run.readings import Readings
 from axkit.runtimes.torch.body import torch_subject
 from axkit.runtimes.torch.opening import fit_padding, open_for_task, open_reader, token_limit
+from axkit.tasks.kinds.data import rows_of
 from axkit.tasks.kinds.known import KINDS
 
 
@@ -38,7 +39,9 @@ def load(plan: Plan, progress: Progress) -> Loaded:
     progress.say(f"Loading {plan.recipe.model} and {plan.task.name}")
     reader = open_reader(plan.model_folder, plan.family)
     kind, names = KINDS[plan.task.spec.kind], plan.rows.label_names
-    module = open_for_task(plan.model_folder, kind, kind.outputs(names), names, plan.recipe.seed)
+    module = open_for_task(
+        plan.model_folder, kind, rows_of(plan.task.spec.kind).outputs(names), names, plan.recipe.seed
+    )
     subject = torch_subject(module, plan.family, reader=reader)
     fit_padding(module, reader, plan.family)
     readings = Readings(plan, token_limit(reader, module.config, plan.family))

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from axkit.contract.body import MEMBERS
 from axkit.contract.passes import Pass
+from axkit.contract.reader import Reader, reads_alike
 from axkit.contract.result import Result
-from axkit.contract.traits import DIFFERENTIABLE, TORCH_MODULE
+from axkit.contract.traits import DIFFERENTIABLE, TEACHER_TOKENS, TORCH_MODULE
 from axkit.ground.device import CPU, device_of
 from axkit.ground.errors import PluginError, shown
 from axkit.ground.quiet import quiet
@@ -97,9 +99,7 @@ def result_faults(result: Any) -> Iterator[str]:
     if not isinstance(result.note, str):
         yield f"returned {_a(result.note)} as note, not a sentence; mend it"
     yield from _table_faults(result.tables)
-    if result.tokenizer is not None and not (
-        callable(result.tokenizer) and hasattr(result.tokenizer, "save_pretrained")
-    ):
+    if result.tokenizer is not None and not isinstance(result.tokenizer, Reader):
         yield f"returned {_a(result.tokenizer)} as tokenizer, which is none; give one of transformers, or None"
 
 
@@ -168,6 +168,32 @@ def subject_faults(subject: Subject, runner: Pass[Any], learned: frozenset[str])
         frozen = sorted((learned & kept) - _learning(subject.module))
         if frozen:
             yield f"left weights that take no gradients any more ({shown(frozen[0])}); set requires_grad back"
+
+
+def take_reader(who: str, result: Result, subject: Subject) -> None:
+    """Give a subject the tokenizer that a pass returned instead of setting it itself."""
+    if result.tokenizer is None:
+        return
+    warnings.warn(
+        f"{who} returns a tokenizer in its Result: set subject.reader in apply instead",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    subject.reader = result.tokenizer
+
+
+def reader_faults(reader: Any, before: Reader, runner: Pass[Any]) -> Iterator[str]:
+    """What is wrong with the reader that a pass left: a teacher must not be asked about ids that it does not take.
+
+    Args:
+        reader: after ``apply``.
+        before: that it was lent.
+        runner: the pass.
+    """
+    if not isinstance(reader, Reader):
+        yield f"left {_a(reader)} as subject.reader, which is none; set a tokenizer of transformers, or leave it alone"
+    elif reader is not before and TEACHER_TOKENS not in runner.ends and not reads_alike(reader, before):
+        yield "set a subject.reader with other ids and keeps teacher_tokens by what it says; put TEACHER_TOKENS in ends"
 
 
 def structure_faults(subject: Subject) -> Iterator[str]:

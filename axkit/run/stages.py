@@ -6,10 +6,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from axkit.contract.lending import lent
+from axkit.contract.reader import Reader
 from axkit.contract.result import Result
 from axkit.contract.subject import Subject, TrailStep
 from axkit.contract.teacher import Teacher
@@ -21,11 +23,10 @@ from axkit.ground.progress import Progress
 from axkit.measure import speed as measure
 from axkit.run import obligations as contract
 from axkit.run.planning import Plan
+from axkit.run.readings import Readings
 from axkit.run.records import Applied, Spent, StageRecord, StageSpeed, Standing, Told
 from axkit.run.remarks import undone
 from axkit.run.steps import PlannedStep
-from axkit.tasks.kinds.known import KINDS
-from axkit.tasks.split import Split
 
 _WAY = "give a smaller batch_size, or lower samples or max_length"
 STAGE_ROUNDS = 3  # of the interleaved timing after each stage; the final comparison takes measure.ROUNDS
@@ -35,43 +36,32 @@ def _serves(targets: frozenset[str] | None, device: Device) -> bool:
     return targets is None or device.kind in targets
 
 
+@dataclass
 class Workbench:
     """What the stages of a run share.
 
     Attributes:
         plan: what is run.
-        tokenizer: of the model as it is now; its image reader where it reads pixels.
-        splits: the rows, as that tokenizer makes them.
-        limit: tokens that the model takes.
-        dense: the model that the run is measured against; None until there is one.
-        dense_search: the search rows as its tokenizer makes them, which is the one that the run starts with.
-        memo: what passes leave for later ones (``Tools.memo``).
+        readings: the rows, as each subject's reader makes them.
+        progress: told what is going on.
+        processes: this one, or those started together.
         device: where passes compute.
+        dense: the model that the run is measured against; None until there is one.
+        memo: what passes leave for later ones (``Tools.memo``).
     """
 
-    def __init__(
-        self, plan: Plan, tokenizer: Any, limit: int, progress: Progress, processes: Processes, device: Device
-    ) -> None:
-        self.plan, self.limit, self.progress, self.processes = plan, limit, progress, processes
-        self.device = device
-        self.dense: Subject | None = None
-        self.memo: dict[str, Any] = {}
-        self.tokenize(tokenizer)
-        self.dense_search = self.splits["search"]
-
-    def tokenize(self, tokenizer: Any) -> None:
-        """The splits for the model's tokenizer, or for the one that a pass left."""
-        self.tokenizer = tokenizer
-        spec = self.plan.task.spec
-        self.splits = {
-            name: Split(part, spec, KINDS[spec.kind], tokenizer, self.limit)
-            for name, part in self.plan.rows.splits.items()
-        }
+    plan: Plan
+    readings: Readings
+    progress: Progress
+    processes: Processes
+    device: Device
+    dense: Subject | None = None
+    memo: dict[str, Any] = field(default_factory=dict)
 
     def on_search(self, subject: Subject) -> Standing:
         """How a subject does on the search split."""
         with self.scoring(subject):
-            found = self.splits["search"].evaluate(subject.body, progress=self.progress)
+            found = self.readings.by(subject.reader)["search"].evaluate(subject.body, progress=self.progress)
         return Standing(found.score, found.loss)
 
     @contextmanager
@@ -106,21 +96,16 @@ class Workbench:
         start = time.perf_counter()
         torch.manual_seed(self.plan.recipe.seed + step.index)
         worked = subject.copy()
-        result = self._held(step, worked, self._lend(step, journal, scratch))
+        result = self._held(step, worked, self._lend(step, worked.reader, journal, scratch))
         seconds = time.perf_counter() - start
         worked.passed(TrailStep(step.name, step.distribution, config, result.state, result.facts))
         if step.budget is not None:
             before = before or self.on_search(subject)
-        tokenizer = self.tokenizer
-        if result.tokenizer is not None:
-            self.tokenize(result.tokenizer)
         after = self.on_search(worked)
         told, over = Told(result.note, result.facts, result.tables), False
         if step.budget is not None and before is not None and before.score - after.score > step.budget.max_drop:
             told, over = undone(told, before.score - after.score, step.budget.max_drop), True
             worked, after = subject, before
-            if result.tokenizer is not None:
-                self.tokenize(tokenizer)
         record = StageRecord(
             applied=Applied(step.index, step.name, step.distribution, config),
             told=told,
@@ -130,7 +115,7 @@ class Workbench:
             speed=self._speed(worked),
             spent=Spent(seconds, measure.peak_memory_bytes(), self.device.peak_bytes() or None),
             undone=over,
-            new_tokenizer=result.tokenizer is not None and not over,
+            new_tokenizer=worked.reader is not subject.reader,
         )
         return worked, record
 
@@ -144,32 +129,36 @@ class Workbench:
         contract.hold(step.who, contract.body_faults(worked, step.runner, had_module))
         contract.settle(worked)
         contract.hold(step.who, contract.result_faults(result))
+        contract.take_reader(step.who, result, worked)
         if mark is not None:
             contract.hold(step.who, mark.faults(dense))
         contract.hold(step.who, contract.subject_faults(worked, step.runner, learned))
+        contract.hold(step.who, contract.reader_faults(worked.reader, tools.reader, step.runner))
         if result.state is None:
             contract.hold(step.who, contract.structure_faults(worked))
         return result
 
-    def _lend(self, step: PlannedStep, journal: Journal, scratch: Path) -> Tools:
+    def _lend(self, step: PlannedStep, reader: Reader, journal: Journal, scratch: Path) -> Tools:
         """What a pass is lent; the passes that it runs itself are lent what they declare."""
         runs: Counter[str] = Counter()
 
         def run(subject: Subject, setting: str) -> Mapping[str, float]:
             inner = step.inner_of(setting)
             runs[setting] += 1
-            tools = self._lend(inner, journal, scratch / f"{setting}-{runs[setting]}")
+            tools = self._lend(inner, subject.reader, journal, scratch / f"{setting}-{runs[setting]}")
             with fence.working(inner.who):
                 result = inner.runner.apply(subject, inner.config, tools)
             contract.hold(inner.who, contract.result_faults(result))
+            contract.take_reader(inner.who, result, subject)
             return result.facts
 
+        splits = self.readings.by(reader)
         everything = Tools(
-            train=self.splits["train"],
-            search=self.splits["search"],
+            train=splits["train"],
+            search=splits["search"],
             teacher=Teacher.of(self.dense) if self.dense is not None else None,
-            dense_search=self.dense_search,
-            reader=self.tokenizer,
+            dense_search=self.readings.by(self.dense.reader)["search"] if self.dense is not None else None,
+            reader=reader,
             model_folder=str(self.plan.model_folder),
             seed=self.plan.recipe.seed,
             progress=self.progress,
@@ -187,9 +176,9 @@ class Workbench:
         """Beside the dense model, in turn; alone as long as there is none. Other processes wait meanwhile."""
         if not self.processes.is_main:
             return None
-        dense = {"dense": self.dense.body} if self.dense is not None else {}
-        target = self.plan.recipe.target
-        rows = {"stage": self.splits["search"], "dense": self.dense_search}
-        inputs = {name: measure.Inputs.of(split, size=target.batch) for name, split in rows.items()}
-        speeds = measure.speed({**dense, "stage": subject.body}, inputs, STAGE_ROUNDS, self.progress, target)
+        subjects = {**({"dense": self.dense} if self.dense is not None else {}), "stage": subject}
+        target, rows = self.plan.recipe.target, {name: self.readings.by(one.reader) for name, one in subjects.items()}
+        inputs = {name: measure.Inputs.of(splits["search"], size=target.batch) for name, splits in rows.items()}
+        models = {name: one.body for name, one in subjects.items()}
+        speeds = measure.speed(models, inputs, STAGE_ROUNDS, self.progress, target)
         return StageSpeed.of(speeds["stage"], speeds.get("dense"))

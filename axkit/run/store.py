@@ -117,12 +117,10 @@ class StageStore:
             raise CheckpointError(f"{folder / STAGE} is of no pass")
         return load_subject(folder), file.record
 
-    def put(
-        self, folder: Path, subject: Subject, tokenizer: Any, record: StageRecord | None, about: Mapping[str, Any]
-    ) -> None:
+    def put(self, folder: Path, subject: Subject, record: StageRecord | None, about: Mapping[str, Any]) -> None:
         """Write a stage, whole or not at all, its record with ``bytes``; its scratch folder goes."""
         with atomic_folder(folder) as partial:
-            size = save(subject, tokenizer, partial, about)
+            size = save(subject, subject.reader, partial, about)
             write_stage(StageFile.of(record, size, partial, folder), partial)
         shutil.rmtree(self.scratch(folder), ignore_errors=True)
 

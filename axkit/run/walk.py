@@ -80,7 +80,11 @@ class Walk:
         said = f"{step.index + 1}. {step.name}"
         with finished.turn(folder):
             after, record = finished.found_or_made(
-                folder, said, subject, self.loaded.about, lambda: self.bench.make(step, subject, before, journal, scratch)
+                folder,
+                said,
+                subject,
+                self.loaded.about,
+                lambda: self.bench.make(step, subject, before, journal, scratch),
             )
             written = journal.read()
         record = noted(record, self._previous(), step.runner.trains)

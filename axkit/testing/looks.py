@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def reload(subject: Subject, tokenizer: Any) -> Subject:
     """Save to a temporary folder and load again."""
     with tempfile.TemporaryDirectory() as folder:
         save(subject, tokenizer, Path(folder))
-        return load_subject(folder)
+        return replace(load_subject(folder), reader=tokenizer)
 
 
 def say(kept: bool, clause: str) -> None:

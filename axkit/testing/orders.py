@@ -16,6 +16,7 @@ from axkit.contract.passes import Pass, PassConfig
 from axkit.contract.subject import Subject, TrailStep
 from axkit.contract.traits import FLOAT_WEIGHTS, TORCH_MODULE
 from axkit.ground.errors import NotApplicable, shown
+from axkit.run.obligations import take_reader
 from axkit.testing.lent import ROWS, lend
 from axkit.testing.looks import TOLERANCE, logits_of, reload
 from axkit.testing.tiny import tiny_split
@@ -77,13 +78,13 @@ def _fault(ordered: Ordered, dense: Subject, order: tuple[str, ...]) -> str:
     way_out = _WAYS_OUT.get(order) or _WAYS_OUT[order[-1:]]
     what = "cannot be made"
     try:
-        made = _made(ordered, dense, order)
-        if made is None:
+        subject = _made(ordered, dense, order)
+        if subject is None:
             return ""
         what = "does not reload"
-        subject, reader = made
-        rows = tiny_split(ROWS, 2, reader, dense.family)
-        gap = float((logits_of(reload(subject, reader).module, rows) - logits_of(subject.module, rows)).abs().max())
+        rows = tiny_split(ROWS, 2, subject.reader, dense.family)
+        again = reload(subject, subject.reader)
+        gap = float((logits_of(again.module, rows) - logits_of(subject.module, rows)).abs().max())
     except Exception as error:  # noqa: BLE001  # what an author's modules and restore raise becomes a sentence
         return f"{told}, {what} ({type(error).__name__}: {shown(error, 200)}); {way_out}"
     return "" if gap <= TOLERANCE else f"{told}, reloads with logits that differ by {gap:.2g}; {way_out}"
@@ -99,25 +100,25 @@ _WAYS_OUT = {
 }
 
 
-def _made(ordered: Ordered, dense: Subject, order: tuple[str, ...]) -> tuple[Subject, Any] | None:
-    """The model after all, and what makes its inputs; None where the pass refuses such a model."""
-    subject, reader = dense.copy(), None
+def _made(ordered: Ordered, dense: Subject, order: tuple[str, ...]) -> Subject | None:
+    """The model after all; None where the pass refuses such a model."""
+    subject = dense.copy()
     for number, what in enumerate(order):
         if what == _CUT:
             subject.carve(less(subject.structure))
             continue
         folder = ordered.folder / f"{'-'.join(one.split()[-1] for one in order)}-{number}"
-        instead: dict[str, Any] = {} if reader is None else {"reader": reader}
-        tools = lend(folder, dense, family=dense.family, to=(ordered.runner, ordered.config), **instead)
+        to = (ordered.runner, ordered.config)
+        tools = lend(folder, dense, family=dense.family, to=to, reader=subject.reader)
         try:
             result = ordered.runner.apply(subject, ordered.config, tools)
         except NotApplicable:
             return None
-        reader = result.tokenizer or tools.reader
+        take_reader("the pass", result, subject)
         subject.module.eval()
         config = ordered.config.model_dump(mode="json")
         subject.passed(TrailStep(ordered.name, "under check", config, result.state, result.facts))
-    return subject, reader
+    return subject
 
 
 def less(structure: Structure) -> Structure:

@@ -59,13 +59,16 @@ def check_pass(pass_class: type[Pass[Any]], family: str | Family, name: str | No
         say(not faults, f"the pass {'; '.join(faults)}")
         subject.module.eval()
         say(subject.structure.is_within(dense.structure), "the structure has what the dense model never had")
-        tokenizer = result.tokenizer or tools.reader
+        contract.take_reader("the pass", result, subject)
+        faults += contract.reader_faults(subject.reader, dense.reader, runner)
+        say(not faults, f"the pass {'; '.join(faults)}")
+        tokenizer = subject.reader
         search = tiny_split(ROWS, 2, tokenizer, known)
         step = TrailStep(name or pass_class.__name__, "test", config.model_dump(), result.state, result.facts)
         subject.passed(step)
         after = logits_of(subject.module, search)
         say(bool(torch.isfinite(after).all()), "the result's logits are not finite")
-        same = subject.is_stock and result.tokenizer is None and bool(torch.equal(before, after))
+        same = subject.is_stock and tokenizer is dense.reader and bool(torch.equal(before, after))
         say(not same or bool(result.note), "the pass changed nothing and its note does not say so")
         again = reload(subject, tokenizer)
         gap = float((logits_of(again.module, search) - after).abs().max())
@@ -105,7 +108,8 @@ def _check_carved_before(runner: Pass[Any], config: Any, step: TrailStep, dense:
         return
     subject.module.eval()
     subject.passed(replace(step, state=result.state))
-    tokenizer = result.tokenizer or tools.reader
+    contract.take_reader("the pass", result, subject)
+    tokenizer = subject.reader
     search = tiny_split(ROWS, 2, tokenizer, dense.family)
     after = logits_of(subject.module, search)
     try:

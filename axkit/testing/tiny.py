@@ -90,7 +90,7 @@ def tiny_model(family: Family, seed: int = 0, head: str | None = None, **setting
 def tiny_subject(family: Family, seed: int = 0, **settings: Any) -> Subject:
     """:func:`tiny_model`, ready for a pass."""
     model = tiny_model(family, seed, **settings)
-    return torch_subject(model, family)
+    return torch_subject(model, family, reader=tiny_reader(family))
 
 
 def tiny_split(rows: int = 40, seed: int = 0, tokenizer: Any = None, family: Family | None = None) -> Split:

@@ -48,10 +48,11 @@ class Vocab(Pass[VocabConfig]):
 
         shrink.check_words(subject.module)
         counts = shrink.count_ids(tools.train, tools.search)
-        tokenizer, kept = shrink.smaller_tokenizer(tools.reader, counts, config.min_count, config.spell)
-        shrink.check_padding(subject.module, tools.reader, kept)
+        tokenizer, kept = shrink.smaller_tokenizer(subject.reader, counts, config.min_count, config.spell)
+        shrink.check_padding(subject.module, subject.reader, kept)
         rows = shrink.keep_rows(subject.module, kept)
         facts = {"word_pieces_before": float(rows), "word_pieces_after": float(len(kept))}
         if rows == len(kept):
             return Result(facts=facts, note="Every word piece is used: nothing changed.")
-        return Result(facts=facts, tokenizer=tokenizer)
+        subject.reader = tokenizer
+        return Result(facts=facts)

@@ -136,7 +136,7 @@ def test_a_kind_of_task_through_the_whole_house(workplace, kind):
     assert "whose input also stands in another split" in text or "No row of one split also stands in another." in text
     assert run.stages[1].record.told.facts["search_loss_before_nats"] > 0
     if kind == "multi_label":
-        inputs = run.tokenizer("the film was good and weak", return_tensors="pt")
+        inputs = run.subject.reader("the film was good and weak", return_tensors="pt")
         shares = run.subject.module(**inputs).logits[0].sigmoid().tolist()
         found = using.predict(workplace / "out", "the film was good and weak")
         assert found == pytest.approx(dict(zip(("good", "weak"), shares, strict=True)), abs=1e-4)

@@ -16,7 +16,7 @@ from axkit.ground import owners
 from axkit.ground.errors import StorageError
 from axkit.run.journal import FileJournal
 from axkit.run.store import StageStore
-from axkit.testing import tiny_subject, tiny_tokenizer
+from axkit.testing import tiny_subject
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def put(store):
     folder = store.folder(0, "finetune", "k")
     store.begin(folder, fresh=False)
     store.journal(folder).write(step=1, loss=0.25)
-    store.put(folder, tiny_subject(family_of("distilbert")), tiny_tokenizer(), stage(), {})
+    store.put(folder, tiny_subject(family_of("distilbert")), stage(), {})
     return folder
 
 

@@ -82,12 +82,12 @@ def test_logits_stay_and_stock_classes_load_it(name, tmp_path):
     subject = tiny_subject(family)
     before = logits_of(subject.module, tiny_split(40, 2))
     _, result = run(subject, tmp_path / "scratch")
-    split = tiny_split(40, 2, result.tokenizer)
+    split = tiny_split(40, 2, subject.reader)
     assert torch.equal(logits_of(subject.module, split), before)
     assert result.facts["word_pieces_before"] == 64
-    assert result.facts["word_pieces_after"] == len(result.tokenizer) == subject.module.config.vocab_size
+    assert result.facts["word_pieces_after"] == len(subject.reader) == subject.module.config.vocab_size
     (tmp_path / "model").mkdir()
-    save(subject, result.tokenizer, tmp_path / "model")
+    save(subject, subject.reader, tmp_path / "model")
     assert json.loads((tmp_path / "model" / "config.json").read_text())["model_type"] == family.model_type
     stock = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model").eval()
     text = "the film was good"
@@ -99,12 +99,12 @@ def test_logits_stay_and_stock_classes_load_it(name, tmp_path):
 def test_a_vocabulary_in_full_use_says_so(tmp_path):
     subject = tiny_subject(family_of("bert"))
     run(subject, tmp_path)
-    tools = lend(tmp_path)
+    before, tools = subject.reader, lend(tmp_path, reader=subject.reader)
     shrunk = subject.module.get_input_embeddings().weight.shape[0]
     result = Vocab().apply(subject, Vocab.Config(), tools)
     assert shrunk == len(tools.reader)
     assert "nothing changed" in result.note
-    assert result.tokenizer is None
+    assert subject.reader is before
 
 
 def test_a_model_without_words_is_refused(tmp_path):
@@ -121,17 +121,17 @@ def test_a_padding_id_moves_unless_positions_are_counted_from_it(name, tmp_path)
     tools = dataclasses.replace(
         lend(tmp_path), train=tiny_split(1, 1, tokenizer), search=tiny_split(1, 2, tokenizer), reader=tokenizer
     )
-    subject = tiny_subject(family_of(name), pad_token_id=tokenizer.pad_token_id)
+    subject = dataclasses.replace(tiny_subject(family_of(name), pad_token_id=tokenizer.pad_token_id), reader=tokenizer)
     before = logits_of(subject.module, tools.search)
     if name == "roberta":
         with pytest.raises(NotApplicable, match="padding id"):
             Vocab().apply(subject, Vocab.Config(), tools)
         return
-    result = Vocab().apply(subject, Vocab.Config(), tools)
-    assert subject.module.config.pad_token_id == result.tokenizer.pad_token_id < tokenizer.pad_token_id
-    split = tiny_split(1, 2, result.tokenizer)
+    Vocab().apply(subject, Vocab.Config(), tools)
+    assert subject.module.config.pad_token_id == subject.reader.pad_token_id < tokenizer.pad_token_id
+    split = tiny_split(1, 2, subject.reader)
     assert torch.equal(logits_of(subject.module, split), before)
-    torch.testing.assert_close(logits_of(reload(subject, result.tokenizer).module, split), before)
+    torch.testing.assert_close(logits_of(reload(subject, subject.reader).module, split), before)
 
 
 RECIPE = """\
@@ -162,7 +162,7 @@ def test_a_run_goes_on_with_the_new_tokenizer_and_resumes_with_it(workplace):
         write_run(run, workplace / "out")
         saved = AutoTokenizer.from_pretrained(workplace / "out")
         model = axkit.load(workplace / "out")
-        assert len(saved) == len(run.tokenizer) == model.config.vocab_size
+        assert len(saved) == len(run.subject.reader) == model.config.vocab_size
         report = json.loads((workplace / "out" / "report.json").read_text())
         inputs = saved(report["probe"]["texts"], padding=True, return_tensors="pt")
         np.testing.assert_allclose(model(**inputs).logits.tolist(), report["probe"]["logits"], atol=1e-5)
@@ -177,7 +177,7 @@ def test_an_undone_stage_leaves_the_old_tokenizer(workplace):
     run = axkit.apply(made, runs="runs")
     assert run.stages[1].record.undone
     assert not run.stages[1].record.new_tokenizer
-    assert len(run.tokenizer) == len(tiny_tokenizer())
+    assert len(run.subject.reader) == len(tiny_tokenizer())
 
 
 def test_a_budget_after_it_is_held_against_the_dense_model_s_own_answers(workplace, monkeypatch):
