@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from axkit.kit.least_squares import Projection as Projection
     from axkit.kit.least_squares import Repair as Repair
     from axkit.kit.least_squares import Spread as Spread
+    from axkit.kit.linears import embedding_at as embedding_at
     from axkit.kit.linears import embedding_names as embedding_names
+    from axkit.kit.linears import linear_at as linear_at
     from axkit.kit.linears import linear_names as linear_names
     from axkit.kit.linears import linear_roles as linear_roles
     from axkit.kit.linears import replace_module as replace_module
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from axkit.kit.roles import SkipRole as SkipRole
     from axkit.kit.sizes import stored_bits as stored_bits
     from axkit.kit.sizes import weight_bytes as weight_bytes
+    from axkit.kit.state import names_in as names_in
     from axkit.kit.train.distillation import distill_model as distill_model
     from axkit.kit.train.layer_map import layer_map as layer_map
     from axkit.kit.train.loop import start_from_pretrained as start_from_pretrained
@@ -59,7 +62,9 @@ _OFFERED = {
     "eight_bits": ("input_grid", "to_int8"),
     "least_squares": ("Moments", "Projection", "Repair", "Spread"),
     "linears": (
+        "embedding_at",
         "embedding_names",
+        "linear_at",
         "linear_names",
         "linear_roles",
         "replace_module",
@@ -80,6 +85,7 @@ _OFFERED = {
     ),
     "roles": ("SKIP_HELP", "SkipRole"),
     "sizes": ("stored_bits", "weight_bytes"),
+    "state": ("names_in",),
     "train.distillation": ("distill_model",),
     "train.layer_map": ("layer_map",),
     "train.loop": ("start_from_pretrained", "train_model"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import cast
 
 from torch import nn
 from transformers.pytorch_utils import Conv1D
@@ -10,7 +11,15 @@ from transformers.pytorch_utils import Conv1D
 from axkit.anatomy.surgery import matrix as weight_matrix
 from axkit.contract.subject import Subject
 
-__all__ = ["embedding_names", "linear_names", "linear_roles", "replace_module", "weight_matrix"]
+__all__ = [
+    "embedding_at",
+    "embedding_names",
+    "linear_at",
+    "linear_names",
+    "linear_roles",
+    "replace_module",
+    "weight_matrix",
+]
 
 
 def linear_roles(subject: Subject) -> dict[str, str]:
@@ -58,6 +67,20 @@ def embedding_names(subject: Subject) -> list[str]:
     """The embeddings that the model calls, in its order."""
     spare = _read_directly(subject)
     return [n for n, m in subject.module.named_modules() if isinstance(m, nn.Embedding) and n not in spare]
+
+
+def linear_at(model: nn.Module, name: str) -> nn.Linear:
+    """The linear layer at a name of :func:`linear_names`.
+
+    GPT-2's Conv1D is none by its class; it has the same weight, bias and call, but its sizes are those of
+    :func:`weight_matrix` alone.
+    """
+    return cast(nn.Linear, model.get_submodule(name))
+
+
+def embedding_at(model: nn.Module, name: str) -> nn.Embedding:
+    """The embedding at a name of :func:`embedding_names`."""
+    return cast(nn.Embedding, model.get_submodule(name))
 
 
 def replace_module(model: nn.Module, name: str, module: nn.Module) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from safetensors.numpy import save_file
+
+Array = npt.NDArray[np.float32]
 
 
 def clear_truncation(path: Path) -> None:
@@ -17,7 +20,7 @@ def clear_truncation(path: Path) -> None:
     path.write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
 
 
-def write_checkpoint(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
+def write_checkpoint(folder: Path, config: Mapping[str, object], weights: Mapping[str, Array]) -> None:
     """Write config.json and model.safetensors into a folder.
 
     Args:

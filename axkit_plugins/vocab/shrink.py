@@ -7,15 +7,23 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from axkit import NotApplicable
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-def check_words(model: Any) -> None:
+    from axkit import Split
+
+Json = dict[str, Any]  # of tokenizer.json, whose types the tokenizers library alone knows
+Merge = str | Sequence[str]  # of two pieces, with a space between them or apart
+
+
+def check_words(model: PreTrainedModel) -> None:
     """Refuse a model that looks no words up.
 
     Raises:
@@ -25,7 +33,7 @@ def check_words(model: Any) -> None:
         raise NotApplicable(f"{type(model).__name__} has no word embeddings that vocab could cut; leave the pass out")
 
 
-def check_padding(model: Any, tokenizer: Any, kept: Sequence[int]) -> None:
+def check_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, kept: Sequence[int]) -> None:
     """Refuse to move a padding id that the model counts positions from, as RoBERTa does.
 
     Raises:
@@ -37,7 +45,7 @@ def check_padding(model: Any, tokenizer: Any, kept: Sequence[int]) -> None:
         raise NotApplicable("vocab would move the padding id, which the model has built in; leave the pass out")
 
 
-def count_ids(*splits: Any) -> Counter[int]:
+def count_ids(*splits: Split) -> Counter[int]:
     """How often each id occurs in the rows of some splits, as they are tokenized now."""
     counts: Counter[int] = Counter()
     for split in splits:
@@ -46,7 +54,9 @@ def count_ids(*splits: Any) -> Counter[int]:
     return counts
 
 
-def smaller_tokenizer(tokenizer: Any, counts: Mapping[int, int], min_count: int, spell: bool) -> tuple[Any, list[int]]:
+def smaller_tokenizer(
+    tokenizer: PreTrainedTokenizerFast, counts: Mapping[int, int], min_count: int, spell: bool
+) -> tuple[PreTrainedTokenizerFast, list[int]]:
     """A tokenizer that knows the kept entries alone, and the ids that these had, ascending.
 
     Raises:
@@ -54,7 +64,7 @@ def smaller_tokenizer(tokenizer: Any, counts: Mapping[int, int], min_count: int,
     """
     if not getattr(tokenizer, "is_fast", False):
         raise NotApplicable("vocab needs a tokenizer of the tokenizers library; save the model with a fast one")
-    data: dict[str, Any] = json.loads(tokenizer.backend_tokenizer.to_str())
+    data: Json = json.loads(tokenizer.backend_tokenizer.to_str())
     model = data["model"]
     wanted = {index for index, count in counts.items() if count >= min_count}
     wanted |= {token["id"] for token in data["added_tokens"]} | set(tokenizer.all_special_ids)
@@ -80,7 +90,7 @@ def smaller_tokenizer(tokenizer: Any, counts: Mapping[int, int], min_count: int,
     return _rebuilt(tokenizer, data), kept
 
 
-def _merges(merges: Sequence[Any], vocabulary: Mapping[str, int], wanted: set[int]) -> list[Any]:
+def _merges(merges: Sequence[Merge], vocabulary: Mapping[str, int], wanted: set[int]) -> list[Merge]:
     """The merges that lead to a wanted piece; the parts they merge become wanted too."""
     pairs = [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in merges]
     made: dict[str, list[tuple[str, ...]]] = {}
@@ -97,7 +107,7 @@ def _merges(merges: Sequence[Any], vocabulary: Mapping[str, int], wanted: set[in
     return [merge for merge, pair in zip(merges, pairs, strict=True) if "".join(pair) in seen]
 
 
-def _renumber(data: dict[str, Any], vocabulary: Mapping[str, int], place: Mapping[int, int]) -> None:
+def _renumber(data: Json, vocabulary: Mapping[str, int], place: Mapping[int, int]) -> None:
     """Give every id of a tokenizer file its new number."""
     model = data["model"]
     if model["type"] == "Unigram":
@@ -112,7 +122,7 @@ def _renumber(data: dict[str, Any], vocabulary: Mapping[str, int], place: Mappin
     _renumber_processor(data.get("post_processor"), place)
 
 
-def _renumber_processor(processor: Any, place: Mapping[int, int]) -> None:
+def _renumber_processor(processor: Json | None, place: Mapping[int, int]) -> None:
     if not processor:
         return
     for part in processor.get("processors", ()):  # a sequence of them
@@ -124,7 +134,7 @@ def _renumber_processor(processor: Any, place: Mapping[int, int]) -> None:
             processor[name] = [processor[name][0], place[processor[name][1]]]
 
 
-def _rebuilt(tokenizer: Any, data: Mapping[str, Any]) -> Any:
+def _rebuilt(tokenizer: PreTrainedTokenizerFast, data: Json) -> PreTrainedTokenizerFast:
     """Through files, the way the saved one will be read."""
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
@@ -132,7 +142,7 @@ def _rebuilt(tokenizer: Any, data: Mapping[str, Any]) -> Any:
         return type(tokenizer).from_pretrained(folder, local_files_only=True)
 
 
-def keep_rows(model: Any, kept: Sequence[int]) -> int:
+def keep_rows(model: PreTrainedModel, kept: Sequence[int]) -> int:
     """Keep these rows of the word embedding, in place, and tell the config; returns how many there were."""
     old = model.get_input_embeddings()
     rows = int(old.weight.shape[0])

@@ -15,6 +15,7 @@ from axkit.run.recipe import read_source
 from axkit.testing import lend, logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer
 from axkit_plugins.quantize.gptq import Gptq
 from axkit_plugins.quantize.gptq import model as gptq_model
+from axkit_plugins.quantize.gptq.modules import GroupLinear, expand
 
 HERE = not Gptq.missing_packages()
 needs_gptqmodel = pytest.mark.skipif(not HERE, reason="gptqmodel asks for a newer torch; see Gptq.install")
@@ -43,11 +44,11 @@ def test_a_layer_computes_what_it_stores():
     torch.manual_seed(0)
     linear, x = nn.Linear(40, 12), torch.randn(2, 5, 40)
     codes = nearest(linear.weight.detach())
-    made = gptq_model.GroupLinear(40, 12, True, 16)
+    made = GroupLinear(40, 12, True, 16)
     made.fill(codes)
     made.bias = linear.bias.detach()
-    assert torch.equal(made(x), nn.functional.linear(x, gptq_model.expand(codes, 16), linear.bias))
-    assert (gptq_model.expand(codes, 16) - linear.weight).abs().max() <= codes[1].max() / 2 + 1e-6
+    assert torch.equal(made(x), nn.functional.linear(x, expand(codes, 16), linear.bias))
+    assert (expand(codes, 16) - linear.weight).abs().max() <= codes[1].max() / 2 + 1e-6
     assert stored_bits(made) == 12 * (40 * 4 + 3 * 32)
 
 
@@ -61,7 +62,7 @@ def test_its_form_is_saved_and_reloads_without_the_packages(unlike_family, tmp_p
     assert result.facts["linear_layers"] == len(result.state["linear"]) > 0
     assert result.facts["weights_after_bytes"] < result.facts["weights_before_bytes"]
     assert result.facts["effective_bits_per_linear_weight"] > 4
-    assert not isinstance(subject.layers[0].ffn_out, gptq_model.GroupLinear)
+    assert not isinstance(subject.layers[0].ffn_out, GroupLinear)
     now = logits_of(subject.module, split)
     assert (now - dense).abs().max() > 0
     assert torch.equal(logits_of(reload(subject, tiny_tokenizer()).module, split), now)

@@ -54,7 +54,7 @@ def trained(subject, tmp_path, monkeypatch, pass_class=Finetune, **settings):
 def test_every_training_has_autocast(pass_class, tmp_path, monkeypatch):
     """The first, the second of the same module, one of its copy, of another module, and of what was on disk."""
     subject = tiny_subject(family_of("bert"))
-    tokenizer = lend(tmp_path).tokenizer
+    tokenizer = lend(tmp_path).reader
     for _ in range(3):
         assert trained(subject, tmp_path, monkeypatch, pass_class) == {torch.bfloat16}
     others = subject.copy(), tiny_subject(family_of("distilbert")), reload(subject, tokenizer)
@@ -123,7 +123,7 @@ def test_marks_of_any_name_go_and_what_was_there_stays():
 def test_a_training_is_the_same_after_others(tmp_path, monkeypatch):
     """The second stage of an undisturbed run, and of one that found the first on disk."""
     first = tiny_subject(family_of("bert"))
-    fresh = reload(first, lend(tmp_path).tokenizer)
+    fresh = reload(first, lend(tmp_path).reader)
     trained(fresh, tmp_path, monkeypatch)
     trained(tiny_subject(family_of("distilbert")), tmp_path, monkeypatch)
     torch.rand(7)  # whatever else drew numbers

@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from axkit import NotApplicable
-from axkit.kit import linear_names, replace_module, stored_bits, weight_bytes, weight_matrix
+from axkit.kit import linear_at, linear_names, replace_module, stored_bits, weight_bytes, weight_matrix
 
 if TYPE_CHECKING:
+    import bitsandbytes
+    from transformers import BitsAndBytesConfig, PreTrainedModel
+
     from axkit import Subject
 
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of a missing hub kernel, and at every int8 call
@@ -34,7 +37,7 @@ def to_4bit(subject: Subject, quant_type: str, skip: Collection[str]) -> dict[st
     names = [name for name in wanted if _fits(model.get_submodule(name))]
     before = weight_bytes(model)
     for name in names:
-        linear: Any = model.get_submodule(name)
+        linear = linear_at(model, name)
         rows, columns = weight_matrix(linear).shape
         new = bitsandbytes.nn.Linear4bit(columns, rows, linear.bias is not None, quant_type=quant_type, device="meta")
         packed, state = _quantize(name, weight_matrix(linear).detach().float().contiguous(), quant_type)
@@ -61,7 +64,7 @@ def to_8bit(subject: Subject, threshold: float, skip: Collection[str]) -> dict[s
     model, names = subject.module.eval(), linear_names(subject, skip)
     before = weight_bytes(model)
     for name in names:
-        linear: Any = model.get_submodule(name)
+        linear = linear_at(model, name)
         rows, columns = weight_matrix(linear).shape
         new = bitsandbytes.nn.Linear8bitLt(
             columns,
@@ -84,19 +87,21 @@ def to_8bit(subject: Subject, threshold: float, skip: Collection[str]) -> dict[s
     return _facts(model, names, before)
 
 
-def _fits(linear: Any) -> bool:
+def _fits(linear: nn.Module) -> bool:
     """What the AVX512-BF16 kernel takes; kept to everywhere, so that the model runs on every processor."""
     rows, columns = weight_matrix(linear).shape
     return bool(rows % 32 == 0 and columns % 64 == 0)
 
 
-def _finish(model: Any, name: str, linear: Any, new: Any) -> None:
+def _finish(model: nn.Module, name: str, linear: nn.Linear, new: bitsandbytes.nn.Linear4bit) -> None:
     new.bias = None if linear.bias is None else nn.Parameter(linear.bias.detach().clone(), requires_grad=False)
     new.source_cls = nn.Linear  # transformers asks for it
     replace_module(model, name, new.to(linear.weight.device))
 
 
-def _quantize(name: str, weight: torch.Tensor, quant_type: str) -> tuple[torch.Tensor, Any]:
+def _quantize(
+    name: str, weight: torch.Tensor, quant_type: str
+) -> tuple[torch.Tensor, bitsandbytes.functional.QuantState]:
     """bitsandbytes' 4-bit codes and state of a weight, with scales that its CPU kernel leaves alone.
 
     For that kernel bitsandbytes rounds the scales to bfloat16 at the first call, and quantizes them anew when they are
@@ -129,7 +134,7 @@ def _codes(weight: torch.Tensor, scales: torch.Tensor, table: torch.Tensor, shap
     return ((nearest[::2] << 4) | nearest[1::2]).view(shape)
 
 
-def _skipped(model: Any, names: Sequence[str]) -> list[str]:
+def _skipped(model: nn.Module, names: Sequence[str]) -> list[str]:
     """Patterns for transformers: every linear layer that stays as it is, by its full name."""
     from transformers.pytorch_utils import Conv1D
     from transformers.quantizers.quantizers_utils import should_convert_module
@@ -141,7 +146,7 @@ def _skipped(model: Any, names: Sequence[str]) -> list[str]:
     return [f"^{re.escape(name)}$" for name in left]  # "classifier" alone would match "pre_classifier" too
 
 
-def _tell_transformers(model: Any, told: Any, names: Sequence[str]) -> None:
+def _tell_transformers(model: PreTrainedModel, told: BitsAndBytesConfig, names: Sequence[str]) -> None:
     from transformers.quantizers.auto import AutoHfQuantizer
 
     if not names:
@@ -153,8 +158,8 @@ def _tell_transformers(model: Any, told: Any, names: Sequence[str]) -> None:
     model.is_loaded_in_4bit, model.is_loaded_in_8bit = told.load_in_4bit, told.load_in_8bit
 
 
-def _facts(model: Any, names: Sequence[str], before: int) -> dict[str, float]:
-    linears: list[Any] = [model.get_submodule(name) for name in names]
+def _facts(model: nn.Module, names: Sequence[str], before: int) -> dict[str, float]:
+    linears = [linear_at(model, name) for name in names]
     values = sum(linear.in_features * linear.out_features for linear in linears)
     return {
         "weights_before_bytes": float(before),

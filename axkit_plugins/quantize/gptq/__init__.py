@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from axkit import (
     DIFFERENTIABLE,
@@ -63,16 +63,19 @@ class Gptq(Pass[GptqConfig]):
         """Replace the modules in place."""
         from axkit_plugins.quantize.gptq.model import quantize_model
 
-        state, facts = quantize_model(subject, config, tools)
-        if not state["linear"]:
+        names, facts = quantize_model(subject, config, tools)
+        if not names:
             return Result(facts=facts, note="No linear layer is left in the layers: nothing changed.")
-        return Result(state=state, facts=facts, note="Weights are expanded at each call: smaller, not faster.")
+        return Result(
+            state={"linear": names}, facts=facts, note="Weights are expanded at each call: smaller, not faster."
+        )
 
-    def restore(self, subject: Subject, config: GptqConfig, state: Mapping[str, Any]) -> None:
+    def restore(self, subject: Subject, config: GptqConfig, state: Mapping[str, object]) -> None:
         """Put empty 4-bit modules where the weights will come; needs none of the optional packages."""
-        from axkit_plugins.quantize.gptq.model import restore
+        from axkit.kit import names_in
+        from axkit_plugins.quantize.gptq.modules import put_empty
 
-        restore(subject, config, state)
+        put_empty(subject.module, names_in(state, "linear"), config.group)
 
 
 def _installed(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, FULL_PRECISION, TORCH_MODULE, Pass, Result, Tools
 from axkit_plugins.quantize.int4_vsq.settings import Int4VsqConfig
@@ -42,8 +42,9 @@ class Int4Vsq(Pass[Int4VsqConfig]):
         tables = {"error of layer outputs": table}
         return Result(state=state, facts=facts, note=" ".join(notes), tables=tables)
 
-    def restore(self, subject: Subject, config: Int4VsqConfig, state: Mapping[str, Any]) -> None:
+    def restore(self, subject: Subject, config: Int4VsqConfig, state: Mapping[str, object]) -> None:
         """Put empty 4-bit modules where the weights will come."""
-        from axkit_plugins.quantize.int4_vsq.model import restore
+        from axkit.kit import names_in
+        from axkit_plugins.quantize.int4_vsq.model import put_empty
 
-        restore(subject, config, state)
+        put_empty(subject.module, config, names_in(state, "linear"), names_in(state, "embedding"))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from axkit.kit import (
+    embedding_at,
     embedding_names,
+    linear_at,
     linear_names,
     mean_squares,
     replace_module,
@@ -27,30 +29,28 @@ if TYPE_CHECKING:
     from axkit_plugins.quantize.int4_vsq.settings import Int4VsqConfig
 
 _MEASURED_ROWS, _BATCH = 64, 16
-Table = list[dict[str, Any]]
+Table = list[dict[str, str | float]]
 
 
 def quantize_model(
     subject: Subject, config: Int4VsqConfig, tools: Tools
 ) -> tuple[dict[str, list[str]], dict[str, float], Table]:
     """Replace linear layers and embeddings in place; returns the state, the facts, and the layers' output errors."""
-    model = subject.module.eval()
+    model: nn.Module = subject.module.eval()
     names = linear_names(subject, config.skip)
     embeddings = embedding_names(subject) if config.embeddings else []
     before = weight_bytes(model)
     squares = mean_squares(model, names, tools.train, config.rows, _BATCH)
     made = {}
     for name in tools.progress.track(names + embeddings, "per-vector scales"):
-        module: Any = model.get_submodule(name)
+        module = model.get_submodule(name)
         weight = module.weight if isinstance(module, nn.Embedding) else weight_matrix(module).contiguous()
         made[name] = quantize(weight, config.vector, config.scale_bits, squares.get(name))
     facts, table = _output_errors(model, names, made, config, tools)
-    restore(subject, config, {"linear": names, "embedding": embeddings})
     bits = dict.fromkeys(names + embeddings, 0)
-    for name, quantized in made.items():
-        module = model.get_submodule(name)
-        module.fill(quantized)
-        bits[name] = stored_bits(module)
+    for name, packed in put_empty(model, config, names, embeddings).items():
+        packed.fill(made[name])
+        bits[name] = stored_bits(packed)
 
     def effective(some: Sequence[str]) -> float:
         return sum(bits[name] for name in some) / max(1, sum(made[name].codes.numel() for name in some))
@@ -66,29 +66,31 @@ def quantize_model(
     return {"linear": names, "embedding": embeddings}, facts, table
 
 
-def restore(subject: Subject, config: Int4VsqConfig, state: Mapping[str, Any]) -> None:
-    """Put empty 4-bit modules at the names of the state; biases stay."""
-    model, sizes = subject.module, (config.vector, config.scale_bits)
-    for name in state["linear"]:
-        linear: Any = model.get_submodule(name)
+def put_empty(
+    model: nn.Module, config: Int4VsqConfig, names: Sequence[str], embeddings: Sequence[str]
+) -> dict[str, VsqLinear | VsqEmbedding]:
+    """Put empty 4-bit modules in the place of linear layers and embeddings; biases stay. Returns them by name."""
+    made: dict[str, VsqLinear | VsqEmbedding] = {}
+    sizes = (config.vector, config.scale_bits)
+    for name in names:
+        linear = linear_at(model, name)
         (rows, columns), device = weight_matrix(linear).shape, linear.weight.device
         new = VsqLinear(
             columns, rows, linear.bias is not None, *sizes, config.activation_bits, config.keep_float, device
         )
         if linear.bias is not None:
             new.bias = linear.bias.detach().clone()
-        replace_module(model, name, new)
-    for name in state["embedding"]:
-        old: Any = model.get_submodule(name)
-        replace_module(
-            model,
-            name,
-            VsqEmbedding(old.num_embeddings, old.embedding_dim, old.padding_idx, *sizes, old.weight.device),
-        )
+        made[name] = new
+    for name in embeddings:
+        old = embedding_at(model, name)
+        made[name] = VsqEmbedding(old.num_embeddings, old.embedding_dim, old.padding_idx, *sizes, old.weight.device)
+    for name, module in made.items():
+        replace_module(model, name, module)
+    return made
 
 
 def _output_errors(
-    model: Any, names: Sequence[str], made: Mapping[str, Quantized], config: Int4VsqConfig, tools: Tools
+    model: nn.Module, names: Sequence[str], made: Mapping[str, Quantized], config: Int4VsqConfig, tools: Tools
 ) -> tuple[dict[str, float], Table]:
     """Mean squared error of each layer's output on search inputs, against plain 4 bits with a scale per channel."""
     wrong: dict[str, tuple[Tensor, Tensor]] = {}
@@ -98,7 +100,7 @@ def _output_errors(
     sums: dict[str, Tensor] = {name: torch.zeros(3, dtype=torch.float64) for name in names}
     count = dict.fromkeys(names, 0)
 
-    def look(name: str, linear: Any, inputs: Tensor) -> None:
+    def look(name: str, linear: nn.Module, inputs: Tensor) -> None:
         ours, plain = (float((inputs @ error.T).square().sum()) for error in wrong[name])
         outputs = inputs @ weight_matrix(linear).T
         sums[name] += torch.tensor([ours, plain, float(outputs.square().sum())], dtype=torch.float64)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -18,7 +16,9 @@ class _Packed(nn.Module):
     vector_scale: Tensor  # (rows, ceil(vectors * scale_bits / 8)) uint8
     scale: Tensor  # (rows,) float32
 
-    def __init__(self, rows: int, columns: int, vector: int, scale_bits: int, device: Any = None) -> None:
+    def __init__(
+        self, rows: int, columns: int, vector: int, scale_bits: int, device: torch.device | None = None
+    ) -> None:
         super().__init__()
         self.rows, self.columns, self.vector, self.scale_bits = rows, columns, vector, scale_bits
         self.vectors = -(-columns // vector)
@@ -64,7 +64,7 @@ class VsqLinear(_Packed):
         scale_bits: int,
         activation_bits: int | None = None,
         keep: bool = False,
-        device: Any = None,
+        device: torch.device | None = None,
     ) -> None:
         super().__init__(out_features, in_features, vector, scale_bits, device)
         self.in_features, self.out_features = in_features, out_features
@@ -82,11 +82,11 @@ class VsqLinear(_Packed):
             x = fake_quantize(x, self.vector, self.activation_bits)
         return nn.functional.linear(x, weight.to(x.dtype), self.bias)
 
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+    def _load_from_state_dict(self, *args: object, **kwargs: object) -> None:
         self._kept = None
         super()._load_from_state_dict(*args, **kwargs)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_kept": None}
 
     def extra_repr(self) -> str:
@@ -104,7 +104,7 @@ class VsqEmbedding(_Packed):
         padding_idx: int | None,
         vector: int,
         scale_bits: int,
-        device: Any,
+        device: torch.device | None,
     ) -> None:
         super().__init__(num_embeddings, embedding_dim, vector, scale_bits, device)
         self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx

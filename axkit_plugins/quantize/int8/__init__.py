@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, FULL_PRECISION, TORCH_MODULE, Pass, Result, Tools
 from axkit_plugins.quantize.int8.settings import Int8Config
 
 if TYPE_CHECKING:
     from axkit import Subject
+    from axkit_plugins.quantize.int8.model import Replaced
 
 
 class Int8(Pass[Int8Config]):
@@ -35,38 +36,39 @@ class Int8(Pass[Int8Config]):
         from axkit.kit import weight_bytes
         from axkit_plugins.quantize.int8.model import quantize_model
         from axkit_plugins.quantize.int8.modules import kernel
-        from axkit_plugins.quantize.int8.precisions import Others, which_is_faster
+        from axkit_plugins.quantize.int8.precisions import float_and_half, which_is_faster
 
-        others = Others(subject.module, config.beside_bfloat16, tools)
+        others = float_and_half(subject.module, tools) if config.beside_bfloat16 else None
         before = weight_bytes(subject.module)
-        state, table = quantize_model(subject, config, tools)
+        replaced, table = quantize_model(subject, config, tools)
         after = weight_bytes(subject.module)
         facts = {
             "weights_before_bytes": float(before),
             "weights_after_bytes": float(after),
-            "linear_layers": float(len(state["linear"])),
-            "static_layers": float(len(state["static"])),
-            "embeddings": float(len(state["embedding"])),
-            "left_in_float_layers": float(len(state["float"])),
+            "linear_layers": float(len(replaced.linear)),
+            "static_layers": float(len(replaced.static)),
+            "embeddings": float(len(replaced.embedding)),
+            "left_in_float_layers": float(len(replaced.float)),
         }
-        note = _note(state, bool(kernel()))
-        beside = others.beside(subject.module, float(after), config.sensitivity_rows)
+        note = _note(replaced, bool(kernel()))
+        beside = others.beside(subject.module, after, config.sensitivity_rows) if others is not None else []
         note = f"{note} {which_is_faster(beside)}".strip()
-        return Result(state=state, facts=facts, note=note, tables={"sensitivity": table, "precisions": beside})
+        tables = {"sensitivity": table, "precisions": [row.to_json() for row in beside]}
+        return Result(state=replaced.to_json(), facts=facts, note=note, tables=tables)
 
-    def restore(self, subject: Subject, config: Int8Config, state: Mapping[str, Any]) -> None:
+    def restore(self, subject: Subject, config: Int8Config, state: Mapping[str, object]) -> None:
         """Put empty int8 modules where the weights will come."""
         from axkit_plugins.quantize.int8.modules import restore
 
         restore(subject.module, state)
 
 
-def _note(state: Mapping[str, Any], has_kernel: bool) -> str:
-    if not state["linear"] and not state["embedding"]:
+def _note(replaced: Replaced, has_kernel: bool) -> str:
+    if not replaced.linear and not replaced.embedding:
         return "Every layer stayed in float: nothing changed."
     notes = []
     if not has_kernel:
         notes.append("This PyTorch has no int8 kernel for this processor: smaller, but computed in float32.")
-    if state["float"]:
-        notes.append(f"{len(state['float'])} layers stay in float to hold max_drop, {state['float'][0]} first.")
+    if replaced.float:
+        notes.append(f"{len(replaced.float)} layers stay in float to hold max_drop, {replaced.float[0]} first.")
     return " ".join(notes)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -12,9 +13,11 @@ from axkit.kit import (
     Range,
     divergence,
     divergence_key,
+    embedding_at,
     embedding_names,
     input_ranges,
     learned_ranges,
+    linear_at,
     linear_names,
     replace_module,
 )
@@ -24,39 +27,56 @@ if TYPE_CHECKING:
     from axkit import Subject, Tools
     from axkit_plugins.quantize.int8.settings import Int8Config
 
-Table = list[dict[str, Any]]
+Table = list[dict[str, str | float]]
+New = Int8Linear | Int8Embedding
 
 
-def quantize_model(subject: Subject, config: Int8Config, tools: Tools) -> tuple[dict[str, list[str]], Table]:
-    """Replace modules in place; returns the state for ``restore``, and the sensitivity table, the worst layer first."""
-    model = subject.module.eval()
+@dataclass(frozen=True)
+class Replaced:
+    """What became of the layers, by name.
+
+    Attributes:
+        linear: linear layers that are in 8 bits.
+        embedding: embeddings that are.
+        static: of the linear layers, those whose inputs have a fixed range.
+        float: what stays as it was to hold ``max_drop``, the most sensitive first.
+    """
+
+    linear: list[str]
+    embedding: list[str]
+    static: list[str]
+    float: list[str]
+
+    def to_json(self) -> dict[str, list[str]]:
+        """The state for ``restore``."""
+        return asdict(self)
+
+
+def quantize_model(subject: Subject, config: Int8Config, tools: Tools) -> tuple[Replaced, Table]:
+    """Replace modules in place; returns which, and the sensitivity table, the worst layer first."""
+    model: nn.Module = subject.module.eval()
     linear = linear_names(subject, config.skip)
     embeddings = embedding_names(subject) if config.embeddings else []
     ranges = _ranges(subject, linear, config, tools)
-    new = {name: _int8(model.get_submodule(name), ranges.get(name)) for name in (*linear, *embeddings)}
+    new: dict[str, New] = {name: Int8Linear.from_float(linear_at(model, name), ranges.get(name)) for name in linear}
+    new |= {name: Int8Embedding.from_float(embedding_at(model, name)) for name in embeddings}
     table = _sensitivity(model, new, config.sensitivity_rows, tools)
     worst_first = sorted(table, key=lambda name: -table[name])
     left = _left_in_float(model, new, worst_first, config.max_drop, tools) if config.max_drop is not None else []
     for name, module in new.items():
         if name not in left:
             replace_module(model, name, module)
-    state = {
-        "linear": [name for name in linear if name not in left],
-        "embedding": [name for name in embeddings if name not in left],
-        "static": [name for name in linear if name not in left and name in ranges],
-        "float": left,
-    }
+    replaced = Replaced(
+        linear=[name for name in linear if name not in left],
+        embedding=[name for name in embeddings if name not in left],
+        static=[name for name in linear if name not in left and name in ranges],
+        float=left,
+    )
     moved = divergence_key(tools.search.kind)
-    rows = [
+    rows: Table = [
         {"layer": name, moved: table[name], "stored_in": "float" if name in left else "int8"} for name in worst_first
     ]
-    return state, rows
-
-
-def _int8(module: Any, activation_range: Range | None) -> Any:
-    if isinstance(module, nn.Embedding):
-        return Int8Embedding.from_float(module)
-    return Int8Linear.from_float(module, activation_range)
+    return replaced, rows
 
 
 def _ranges(subject: Subject, names: Sequence[str], config: Int8Config, tools: Tools) -> dict[str, Range]:
@@ -72,7 +92,7 @@ def _ranges(subject: Subject, names: Sequence[str], config: Int8Config, tools: T
         return input_ranges(subject.module, names, tools.train, config.calibration_rows, config.calibration)
 
 
-def _sensitivity(model: Any, new: Mapping[str, Any], rows: int, tools: Tools) -> dict[str, float]:
+def _sensitivity(model: nn.Module, new: Mapping[str, New], rows: int, tools: Tools) -> dict[str, float]:
     """Layer -> how far the output on search rows moves when it alone is quantized."""
     if not rows:
         return {}
@@ -90,7 +110,7 @@ def _sensitivity(model: Any, new: Mapping[str, Any], rows: int, tools: Tools) ->
 
 
 def _left_in_float(
-    model: Any, new: Mapping[str, Any], worst_first: Sequence[str], max_drop: float, tools: Tools
+    model: nn.Module, new: Mapping[str, New], worst_first: Sequence[str], max_drop: float, tools: Tools
 ) -> list[str]:
     """The fewest of the most sensitive layers that must stay in float, by bisection on the search split.
 

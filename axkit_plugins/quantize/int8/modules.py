@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from axkit.kit import input_grid, replace_module, to_int8, weight_matrix
+from axkit.kit import embedding_at, input_grid, linear_at, names_in, replace_module, to_int8, weight_matrix
 
 _NO_KERNEL = "none"  # in the place of a packed weight
 
@@ -40,7 +40,7 @@ class Int8Linear(nn.Module):
     input_zero: Tensor | None
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool, device: Any = None, static: bool = False
+        self, in_features: int, out_features: int, bias: bool, device: torch.device | None = None, static: bool = False
     ) -> None:
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
@@ -49,11 +49,11 @@ class Int8Linear(nn.Module):
         self.register_buffer("bias", torch.zeros(out_features, device=device) if bias else None)
         self.register_buffer("input_scale", torch.ones((), device=device) if static else None)
         self.register_buffer("input_zero", torch.zeros((), dtype=torch.int32, device=device) if static else None)
-        self._packed: Any = None
+        self._packed: object = None
         self._input: tuple[float, int] | None = None  # the two as numbers
 
     @classmethod
-    def from_float(cls, linear: Any, input_range: tuple[float, float] | None = None) -> Int8Linear:
+    def from_float(cls, linear: nn.Linear, input_range: tuple[float, float] | None = None) -> Int8Linear:
         """Quantize a linear layer or a Conv1D, for inputs of a fixed range (low, high) where one is given."""
         weight = weight_matrix(linear)
         made = cls(weight.shape[1], weight.shape[0], linear.bias is not None, static=input_range is not None)
@@ -88,7 +88,7 @@ class Int8Linear(nn.Module):
             x = ((x / step).round().add(zero).clamp(0, 255) - zero) * step
         return nn.functional.linear(x, self.weight.to(x.dtype) * self.scale[:, None].to(x.dtype), self.bias)
 
-    def _pack(self) -> Any:
+    def _pack(self) -> object:
         """What the kernel takes, made at the first call, and the fixed input range as numbers."""
         if self.input_scale is not None:
             self._input = (float(self.input_scale), int(self.input_zero))  # type: ignore[arg-type]  # both or none
@@ -102,15 +102,15 @@ class Int8Linear(nn.Module):
             quantized = torch._make_per_channel_quantized_tensor(self.weight, self.scale.double(), zeros, 0)
         return torch.ops.quantized.linear_prepack(quantized, self.bias)
 
-    def _apply(self, *args: Any, **kwargs: Any) -> Any:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         self._packed = None  # on another device there may be no kernel, and back here there is
-        return super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
+        return super()._apply(fn, recurse)  # type: ignore[no-any-return,no-untyped-call]
 
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+    def _load_from_state_dict(self, *args: object, **kwargs: object) -> None:
         self._packed = self._input = None
         super()._load_from_state_dict(*args, **kwargs)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         # the kernel's own layout is remade where it is needed
         return {**self.__dict__, "_packed": None, "_input": None}
 
@@ -125,7 +125,9 @@ class Int8Embedding(nn.Module):
     weight: Tensor
     scale: Tensor
 
-    def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None, device: Any = None) -> None:
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, padding_idx: int | None, device: torch.device | None = None
+    ) -> None:
         super().__init__()
         self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
         self.register_buffer("weight", torch.zeros(num_embeddings, embedding_dim, dtype=torch.int8, device=device))
@@ -144,15 +146,15 @@ class Int8Embedding(nn.Module):
         return lookup(ids, self.weight) * lookup(ids, self.scale.unsqueeze(-1))
 
 
-def restore(model: nn.Module, state: Mapping[str, Any]) -> None:
+def restore(model: nn.Module, state: Mapping[str, object]) -> None:
     """Put empty int8 modules at the names that a pass's state lists."""
-    static = set(state.get("static", ()))  # no such list before there were fixed ranges
-    for name in state["linear"]:
-        linear: Any = model.get_submodule(name)
+    static = set(names_in(state, "static"))  # no such list before there were fixed ranges
+    for name in names_in(state, "linear"):
+        linear = linear_at(model, name)
         (rows, columns), device = weight_matrix(linear).shape, linear.weight.device
         replace_module(model, name, Int8Linear(columns, rows, linear.bias is not None, device, name in static))
-    for name in state["embedding"]:
-        old: Any = model.get_submodule(name)
+    for name in names_in(state, "embedding"):
+        old = embedding_at(model, name)
         replace_module(
             model, name, Int8Embedding(old.num_embeddings, old.embedding_dim, old.padding_idx, old.weight.device)
         )

@@ -3,82 +3,109 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from axkit import has_bfloat16, relative_speed
 from axkit.kit import convert, divergence, divergence_key, weight_bytes
 
 if TYPE_CHECKING:
-    from axkit import Tools
+    from axkit import Split, Tools
 
 AS_FAST = 1.03  # two timings of one model differ by that much
 
 
-class Others:
-    """The model as it was, and a bfloat16 copy of it, to measure the quantized one against.
+@dataclass(frozen=True)
+class Stored:
+    """A model as it is stored in one way.
 
-    Args:
-        model: before it is quantized; copied.
-        wanted: False for nothing at all.
-        tools: lent by the engine. Where several processes run, the first one measures.
+    Attributes:
+        stored_as: float32, bfloat16 or int8.
+        times_float32: its speed as a multiple of the float32 model's.
+        weights_bytes: of its weights.
+        moved: (what it is called, how far its output is from the float32 model's); None where it was not looked at.
     """
 
-    def __init__(self, model: Any, wanted: bool, tools: Tools) -> None:
-        self._tools = tools
-        self._float = self._half = None
-        if wanted and has_bfloat16() and tools.processes.is_main:
-            self._float, self._half = copy.deepcopy(model).eval(), copy.deepcopy(model).eval()
-            convert(self._half, torch.bfloat16)
+    stored_as: str
+    times_float32: float
+    weights_bytes: float
+    moved: tuple[str, float] | None = None
 
-    def beside(self, model: Any, weights_bytes: float, rows: int) -> list[dict[str, Any]]:
-        """A row each for float32, bfloat16 and int8; none where nothing was to be measured.
+    def to_json(self) -> dict[str, str | float]:
+        """A row of a table in the report."""
+        row = {key: value for key, value in asdict(self).items() if key != "moved"}
+        return row | dict([self.moved] if self.moved is not None else [])
+
+
+@dataclass(frozen=True)
+class Others:
+    """What the quantized model is measured against.
+
+    Attributes:
+        whole: a copy of the model as it was.
+        half: another in bfloat16.
+        search: rows to time and compare on.
+    """
+
+    whole: nn.Module
+    half: nn.Module
+    search: Split
+
+    def beside(self, model: nn.Module, weights_bytes: int, rows: int) -> list[Stored]:
+        """float32, bfloat16 and int8 in turn.
 
         Args:
             model: the quantized one.
             weights_bytes: of its weights.
             rows: of the search split that the outputs are compared on; 0: they are not.
         """
-        if self._float is None or self._half is None:
-            return []
-        models = {"float32": self._float, "bfloat16": self._half, "int8": model.eval()}
         made = []
-        for name, one in models.items():
-            row = {
-                "stored_as": name,
-                "times_float32": 1.0 if one is self._float else relative_speed(one, self._float, self._tools.search),
-                "weights_bytes": weights_bytes if one is model else float(weight_bytes(one)),
-            }
-            if rows:
-                row[divergence_key(self._tools.search.kind)] = self._moved(one, rows)
-            made.append(row)
+        for name, one in (("float32", self.whole), ("bfloat16", self.half), ("int8", model.eval())):
+            speed = 1.0 if one is self.whole else relative_speed(one, self.whole, self.search)
+            size = weights_bytes if one is model else weight_bytes(one)
+            moved = (divergence_key(self.search.kind), self._moved(one, rows)) if rows else None
+            made.append(Stored(name, speed, float(size), moved))
         return made
 
-    def _moved(self, model: Any, rows: int) -> float:
-        search = self._tools.search
-        inputs = search.batch(range(min(rows, len(search)))).inputs
+    def _moved(self, model: nn.Module, rows: int) -> float:
+        kind, inputs = self.search.kind, self.search.batch(range(min(rows, len(self.search)))).inputs
 
-        def answer(one: Any) -> Tensor:
-            logits: Tensor = search.kind.logits(one(**inputs)).float()
+        def answer(one: nn.Module) -> Tensor:
+            logits: Tensor = kind.logits(one(**inputs)).float()
             return logits
 
         with torch.inference_mode():
-            return divergence(search.kind, answer(self._float), answer(model))
+            return divergence(kind, answer(self.whole), answer(model))
 
 
-def which_is_faster(beside: Sequence[Mapping[str, Any]]) -> str:
+def float_and_half(model: nn.Module, tools: Tools) -> Others | None:
+    """Copies of a model before it is quantized; None where bfloat16 is nothing to measure against.
+
+    Args:
+        model: left alone.
+        tools: lent by the engine. Where several processes run, the first one measures.
+    """
+    if not has_bfloat16() or not tools.processes.is_main:
+        return None
+    whole, half = copy.deepcopy(model).eval(), copy.deepcopy(model).eval()
+    convert(half, torch.bfloat16)
+    return Others(whole, half, tools.search)
+
+
+def which_is_faster(beside: Sequence[Stored]) -> str:
     """Of int8 and bfloat16 on this machine, in a sentence: by how much, and the recipe's line where it is bfloat16.
 
     Args:
-        beside: rows of :meth:`Others.beside`; none, and there is nothing to say.
+        beside: what :meth:`Others.beside` gave; none, and there is nothing to say.
     """
-    rows = {row["stored_as"]: row for row in beside}
+    rows = {row.stored_as: row for row in beside}
     if not {"int8", "bfloat16"} <= rows.keys():
         return ""
-    times = {name: float(rows[name]["times_float32"]) for name in ("int8", "bfloat16")}
+    times = {name: rows[name].times_float32 for name in ("int8", "bfloat16")}
     measured = f"(int8 {times['int8']:.2f}x float32, bfloat16 {times['bfloat16']:.2f}x)"
     ahead = times["int8"] / times["bfloat16"]
     if max(times.values()) < 1 / AS_FAST:
@@ -87,7 +114,7 @@ def which_is_faster(beside: Sequence[Mapping[str, Any]]) -> str:
         return f"int8 and a bfloat16 copy are equally fast here {measured}."
     if ahead > 1:
         return f"int8 is {ahead:.2f}x as fast as a bfloat16 copy here {measured}."
-    larger = rows["bfloat16"]["weights_bytes"] / rows["int8"]["weights_bytes"]
+    larger = rows["bfloat16"].weights_bytes / rows["int8"].weights_bytes
     return (
         f"A bfloat16 copy is {1 / ahead:.2f}x as fast as int8 here {measured}, in {larger:.2f}x the bytes: where speed "
         f"is what counts, write `- pass: bf16` instead."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, FULL_PRECISION, TORCH_MODULE, Pass, Result, Tools
 from axkit_plugins.quantize.q8bert.settings import Q8bertConfig
@@ -51,7 +51,7 @@ class Q8bert(Pass[Q8bertConfig]):
         facts |= {"search_score_rounded_points": rounded.score, "search_loss_rounded_nats": rounded.loss}
         return Result(state=state_of_ranges({name: (-high, high) for name, high in largest.items()}), facts=facts)
 
-    def rehearse(self, subject: Subject, config: Q8bertConfig, state: Mapping[str, Any]) -> None:
+    def rehearse(self, subject: Subject, config: Q8bertConfig, state: Mapping[str, object]) -> None:
         """Round for good: weights to the values of 8 bits, inputs as they come."""
         import torch
 
@@ -64,5 +64,5 @@ class Q8bert(Pass[Q8bertConfig]):
         highest = {name: learned[name][1] for name in linear_names(subject) if name in learned}
         round_for_good(subject.module, highest, embedding_names(subject) if config.embeddings else ())
 
-    def restore(self, subject: Subject, config: Q8bertConfig, state: Mapping[str, Any]) -> None:
+    def restore(self, subject: Subject, config: Q8bertConfig, state: Mapping[str, object]) -> None:
         """Nothing: the modules are those of the float model; the state is for ``int8``."""

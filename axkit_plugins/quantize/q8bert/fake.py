@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from axkit.kit import input_grid, to_int8, weight_matrix
+from axkit.kit import embedding_at, input_grid, linear_at, to_int8, weight_matrix
 
 
 def straight_through(value: Tensor, rounded: Tensor) -> Tensor:
@@ -38,12 +37,12 @@ class RoundedInput:
     def __init__(self, high: float) -> None:
         self.high = high
 
-    def __call__(self, _: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    def __call__(self, _: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """(x, ...) -> (rounded x, ...)."""
         return (rounded_inputs(args[0], self.high), *args[1:])
 
 
-def round_for_good(model: Any, highest: Mapping[str, float], embeddings: Sequence[str]) -> None:
+def round_for_good(model: nn.Module, highest: Mapping[str, float], embeddings: Sequence[str]) -> None:
     """Let a float model compute as its int8 counterpart will, from now on.
 
     Args:
@@ -53,17 +52,19 @@ def round_for_good(model: Any, highest: Mapping[str, float], embeddings: Sequenc
     """
     with torch.no_grad():
         for name, high in highest.items():
-            linear = model.get_submodule(name)
+            linear = linear_at(model, name)
             if high:
                 weight_matrix(linear).copy_(rounded_rows(weight_matrix(linear)))
                 linear.register_forward_pre_hook(RoundedInput(high))
         for name in embeddings:
-            weight = model.get_submodule(name).weight
+            weight = embedding_at(model, name).weight
             weight.copy_(rounded_rows(weight))
 
 
 @contextmanager
-def fake_quantized(model: Any, names: Sequence[str], embeddings: bool, decay: float) -> Iterator[dict[str, float]]:
+def fake_quantized(
+    model: nn.Module, names: Sequence[str], embeddings: bool, decay: float
+) -> Iterator[dict[str, float]]:
     """While the block runs, these linear layers and the embeddings compute in fake 8 bits.
 
     Args:
@@ -78,8 +79,8 @@ def fake_quantized(model: Any, names: Sequence[str], embeddings: bool, decay: fl
     largest: dict[str, float] = {}
     handles = []
     for name in names:
-        linear = model.get_submodule(name)
-        linear.forward = _fake_forward(linear, name, largest, decay)
+        linear = linear_at(model, name)
+        vars(linear)["forward"] = _fake_forward(linear, name, largest, decay)
     for module in model.modules():
         if embeddings and isinstance(module, nn.Embedding):
             handles.append(module.register_forward_hook(_round_output))
@@ -92,7 +93,7 @@ def fake_quantized(model: Any, names: Sequence[str], embeddings: bool, decay: fl
             handle.remove()
 
 
-def _fake_forward(linear: Any, name: str, largest: dict[str, float], decay: float) -> Callable[[Tensor], Tensor]:
+def _fake_forward(linear: nn.Linear, name: str, largest: dict[str, float], decay: float) -> Callable[[Tensor], Tensor]:
     def forward(x: Tensor) -> Tensor:
         if linear.training and x.numel():
             now = float(x.detach().abs().max())
@@ -104,7 +105,7 @@ def _fake_forward(linear: Any, name: str, largest: dict[str, float], decay: floa
     return forward
 
 
-def _round_output(_: Any, __: Any, output: Tensor) -> Tensor:
+def _round_output(_: nn.Module, __: object, output: Tensor) -> Tensor:
     """A looked-up row is rounded alone, as its scale is its own."""
     rows = output.flatten(0, -2)
     return rounded_rows(rows).view_as(output) if torch.is_floating_point(output) else output
