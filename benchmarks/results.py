@@ -19,7 +19,8 @@ from types import SimpleNamespace
 import yaml
 
 from axkit.finished.use import evaluate
-from axkit.report.text import table_lines
+from axkit.report.tables import table_lines
+from axkit.run.report import read_report
 from axkit.run.verdict import judge, mark
 from axkit.sweep.table import figures_of, rows_of
 from axkit.sweep.text import frontier_lines, machine_text
@@ -52,42 +53,44 @@ def spread(values, form="{:+.2f}"):
     return f"{shown[0]} [{shown[1]}, {shown[2]}]" if len(values) > 1 else shown[0]
 
 
-def change(summaries, key):
-    return [s[f"{key[0]}_result{key[1]}"] - s[f"{key[0]}_dense{key[1]}"] for s in summaries]
+def change(pairs):
+    return [result - dense for dense, result in pairs]
 
 
 def quality_row(recipe, summaries):
-    levels = [spread([s[f"metric_{which}"] for s in summaries], "{:.2f}") for which in ("dense", "result")]
-    loss = ("loss_test", "_nats"), ("loss_search", "_nats")
+    quality, searched = [s.quality for s in summaries], [s.searched for s in summaries]
+    dense, result = ([getattr(one, which).points for one in quality] for which in ("dense", "result"))
+    losses = [change((one.dense.loss_nats, one.result.loss_nats) for one in found) for found in (quality, searched)]
     return [
         recipe,
         str(len(summaries)),
-        *levels,
-        spread(change(summaries, ("metric", ""))) + mark([judge(one) for one in summaries]),
-        spread(change(summaries, ("metric_search", ""))),
-        *(spread(change(summaries, key), "{:+.4f}") for key in loss),
+        *(spread(level, "{:.2f}") for level in (dense, result)),
+        spread([one.moved for one in quality]) + mark([judge(s.quality, s.baseline) for s in summaries]),
+        spread(change((one.dense.score, one.result.score) for one in searched)),
+        *(spread(loss, "{:+.4f}") for loss in losses),
     ]
 
 
 def cost_row(recipe, summaries):
     figures = [figures_of(s) for s in summaries]
-    ratios = [spread([one[name] for one in figures], "{:.2f}x") for name in RATIOS]
-    return [recipe, str(len(summaries)), *ratios, ", ".join(f"{s['p_value_paired']:.2f}" for s in summaries)]
+    ratios = [spread([getattr(one, name) for one in figures], "{:.2f}x") for name in RATIOS]
+    return [recipe, str(len(summaries)), *ratios, ", ".join(f"{s.quality.change.p:.2f}" for s in summaries)]
 
 
 def control_line(recipe, summaries):
     """What the same training without the cuts gives, and the result against it; empty where none ran."""
-    found = [s["control"] for s in summaries if s.get("control", {}).get("run")]
+    found = [s.control.found for s in summaries if s.control and s.control.found]
     if not found:
         return ""
-    alone, beyond = (spread([one[f"{name}_change"] for one in found]) for name in ("dense", "result"))
-    tested = ", ".join(f"{one['result_p']:.2f}" for one in found)
+    alone = spread([one.above_dense.change for one in found])
+    beyond = spread([one.result_above.change for one in found])
+    tested = ", ".join(f"{one.result_above.p:.2f}" for one in found)
     return f"{recipe}: the same training without the cuts gives {alone}; the result against that {beyond} (p {tested})."
 
 
 def stored_row(recipe, reports):
     """Of runs whose last pass stores weights in few bits."""
-    facts = [report["stages"][-1]["facts"] for report in reports]
+    facts = [report.stages[-1].told.facts for _, report in reports]
     bits = [one["effective_bits_per_linear_weight"] for one in facts if "effective_bits_per_linear_weight" in one]
     if not bits:
         return None
@@ -96,48 +99,50 @@ def stored_row(recipe, reports):
 
 
 def read(folders):
-    """Task -> recipe -> reports, by seed."""
+    """Task -> recipe -> (folder, report), by seed."""
     tasks = {}
     paths = [path for folder in folders for path in folder.glob("*/*/*/report.json")]
     for path in sorted(paths, key=lambda path: (path.parts[-4], int(path.parts[-2]))):
-        report = {**json.loads(path.read_text(encoding="utf-8")), "folder": path.parent}
-        tasks.setdefault(path.parts[-3], {}).setdefault(path.parts[-4], []).append(report)
+        found = path.parent, read_report(path.parent)
+        tasks.setdefault(path.parts[-3], {}).setdefault(path.parts[-4], []).append(found)
     return tasks
 
 
 def model_of(report):
-    return yaml.safe_load(report["recipe"])["model"]
+    return yaml.safe_load(report.recipe)["model"]
 
 
 def overridden(recipes):
     """Settings that were not the recipe's -> recipes."""
     found = {}
     for recipe, reports in recipes.items():
-        own = [one for one in reports[0]["overrides"] if not one.startswith(("task=", "seed="))]
+        own = [one for one in reports[0][1].overrides if not one.startswith(("task=", "seed="))]
         if own:
             found.setdefault(", ".join(f"`{one}`" for one in own), []).append(recipe)
     return found
 
 
-def reloaded(report):
+def reloaded(folder, report):
     """The metric of a saved model, opened and scored again in this process."""
-    return f"{evaluate(str(report['folder'])).score:.2f} (report: {report['summary']['metric_result']:.2f})"
+    return f"{evaluate(str(folder)).score:.2f} (report: {report.summary.quality.result.points:.2f})"
 
 
 def passes_of(report):
-    return {one["pass"] for one in yaml.safe_load(report["recipe"])["passes"]}
+    return {one["pass"] for one in yaml.safe_load(report.recipe)["passes"]}
 
 
 def chain_rows(rows, recipes):
     """Each recipe against those, on the same model, that are made of some of its passes."""
     found = []
     for chain, part in itertools.permutations(rows, 2):
-        passes = [passes_of(recipes[one.recipe][0]) for one in (part, chain)]
+        passes = [passes_of(recipes[one.recipe][0][1]) for one in (part, chain)]
         if chain.model != part.model or not passes[0] < passes[1]:
             continue
         ours, its = chain.figures, part.figures
-        points = ours["metric_result"].mean - its["metric_result"].mean
-        factors = [ours[name].mean / its[name].mean for name in ("throughput_b32_ratio", "bytes_ratio")]
+        points = ours.metric_result.mean - its.metric_result.mean
+        factors = [
+            getattr(ours, name).mean / getattr(its, name).mean for name in ("throughput_b32_ratio", "bytes_ratio")
+        ]
         better = [points > 0, *(factor > 1 for factor in factors)]
         ahead = [name for name, is_better in zip(("metric", "throughput", "bytes"), better, strict=True) if is_better]
         figures = [f"{points:+.2f}", *(f"{factor:.2f}x" for factor in factors)]
@@ -146,13 +151,13 @@ def chain_rows(rows, recipes):
 
 
 def task_lines(task, recipes, reload):
-    first = next(iter(recipes.values()))[0]
-    metric, rows = first["summary"]["metric_name"], first["summary"]["rows"]
-    summaries = {recipe: [report["summary"] for report in reports] for recipe, reports in recipes.items()}
+    _, first = next(iter(recipes.values()))[0]
+    metric, rows = first.summary.quality.metric_name, first.summary.rows.used
+    summaries = {recipe: [report.summary for _, report in reports] for recipe, reports in recipes.items()}
     quality = [quality_row(recipe, found) for recipe, found in summaries.items()]
     costs = [cost_row(recipe, found) for recipe, found in summaries.items()]
     stored = [row for row in (stored_row(recipe, reports) for recipe, reports in recipes.items()) if row]
-    lines = [f"## {task}", "", f"{metric}, points; {rows['train']} / {rows['search']} / {rows['test']} rows.", ""]
+    lines = [f"## {task}", "", f"{metric}, points; {rows.train} / {rows.search} / {rows.test} rows.", ""]
     own = [f"- {', '.join(found)} with {settings}" for settings, found in overridden(recipes).items()]
     lines += [*own, ""] if own else []
     lines += [*table_lines(COLUMNS, quality), "", *table_lines(COSTS, costs), ""]
@@ -163,7 +168,7 @@ def task_lines(task, recipes, reload):
     outcomes = [
         SimpleNamespace(run=SimpleNamespace(task=task, recipe=recipe, model=model_of(one)), report=one)
         for recipe, reports in recipes.items()
-        for one in reports
+        for _, one in reports
     ]
     rivals = rows_of(outcomes)
     chains = chain_rows(rivals, recipes)
@@ -171,11 +176,11 @@ def task_lines(task, recipes, reload):
         lines += ["Recipes against those that are made of some of their passes, in their own settings; means:", ""]
         lines += [*table_lines(CHAINS, chains), ""]
     for recipe in reload & recipes.keys():
-        again = ", ".join(reloaded(report) for report in recipes[recipe])
+        again = ", ".join(reloaded(*one) for one in recipes[recipe])
         lines += [f"{recipe}, saved, reloaded and scored again: {again}.", ""]
     if len(recipes) > 1:
         lines += ["\n".join(frontier_lines(rivals)), ""]
-    machines = dict.fromkeys(machine_text(one["machine"]) for reports in recipes.values() for one in reports)
+    machines = dict.fromkeys(machine_text(one.machine) for reports in recipes.values() for _, one in reports)
     return [*lines, *machines, ""]
 
 

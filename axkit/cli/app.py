@@ -26,7 +26,7 @@ from axkit.ground.writable import check_writable
 from axkit.run import verdict
 from axkit.run.planning import plan
 from axkit.run.recipe import Source, load_source
-from axkit.run.records import Stage
+from axkit.run.report import Report
 
 _MOST_FAULTS = 50
 _OVERRIDES = (
@@ -106,7 +106,7 @@ def apply_command(
             code_of(stopped),
         ) from None
     if together.is_main:
-        _show_report(report, run.stages, place)
+        _show_report(report, place)
         if place != target:
             click.echo(f"{target} appeared while this was running, and is left as it is", err=True)
 
@@ -116,20 +116,21 @@ def _refuse_existing(target: Path, force: bool) -> None:
         raise RecipeError(f"{target} exists already; add --force to replace it, or choose another --out")
 
 
-def _show_report(report: dict[str, Any], made: Sequence[Stage], target: Path) -> None:
-    from axkit.report.text import headline, stage_rows, summary_rows
+def _show_report(report: Report, target: Path) -> None:
+    from axkit.report.tables import stage_rows, summary_rows
+    from axkit.report.words import headline
 
     console = Console()
     stages = Table("pass", "search metric", "MB", "throughput", "seconds", "note", title="Stages", title_justify="left")
-    for row in stage_rows([stage.record for stage in made]):
+    for row in stage_rows(report.stages):
         stages.add_row(*row)
     figures = Table("figure", "dense", "result", "change", title="Result", title_justify="left")
-    for row in summary_rows(report["summary"]):
+    for row in summary_rows(report.summary):
         figures.add_row(*row)
     console.print(stages, figures)
-    console.print(headline(report["summary"]), highlight=False)
+    console.print(headline(report.summary), highlight=False)
     console.print(
-        f"{quantity(report['summary']['wall_s'])} s. Written to {target} (report.md, report.json).", highlight=False
+        f"{quantity(report.summary.spent.wall_s)} s. Written to {target} (report.md, report.json).", highlight=False
     )
 
 
@@ -243,7 +244,7 @@ def bench_command(folder: str, against: str | None) -> None:
     console.print(table)
     if against:
         a, b = speeds["result"], speeds["against"]
-        timed = a.rounds_ahead(b).to_json()
+        timed = a.rounds_ahead(b)
         console.print(
             f"{verdict.speed_cell(timed, 'b32', a.throughput_b32_per_s / b.throughput_b32_per_s)} the throughput, "
             f"{verdict.speed_cell(timed, 'b1', b.latency_b1_ms_p50 / a.latency_b1_ms_p50)} as quick on one input, "

@@ -37,6 +37,10 @@ class Fields:
             raise CheckpointError(f"{self._where} is damaged ({key})")
         return cast(T, found)
 
+    def has(self, key: str) -> bool:
+        """Whether there is such a key."""
+        return key in self._data
+
     def maybe(self, key: str, kind: type[T]) -> T | None:
         """As :meth:`take`; None where there is no such key."""
         return self.take(key, kind) if key in self._data else None

@@ -63,13 +63,11 @@ class Speed:
             throughput_b32_per_s_high=data.take(f"throughput_b32_per_s{whose}_high", float),
         )
 
-    def of_the_host(self) -> dict[str, float]:
-        """How long calls take to come back where a device computes: milliseconds for one input; in batches, as a share.
-
-        A share near 1 is bound by launches: the device waits for its next order, and less work makes it no faster.
-        """
+    @property
+    def host(self) -> Host:
+        """How long calls took to come back, where a device computed."""
         single, batch = median(self.rounds_host_ms), median(self.rounds_host_share)
-        return {"host_b1_ms_p50": single, "host_b1_share": single / self.latency_b1_ms_p50, "host_b32_share": batch}
+        return Host(single, single / self.latency_b1_ms_p50, batch)
 
     def rounds_ahead(self, other: Speed) -> Rounds:
         """In how many of the rounds that both were timed in this one was the faster."""
@@ -83,6 +81,34 @@ def _named(name: str, whose: str) -> str:
         if name.endswith(end):
             return f"{name.removesuffix(end)}{whose}{end}"
     return f"{name}{whose}"
+
+
+@dataclass(frozen=True)
+class Host:
+    """How long the calls of a model take to come back where a device computes.
+
+    A share near 1 is bound by launches: the device waits for its next order, and less work makes it no faster.
+
+    Attributes:
+        b1_ms_p50: milliseconds for one input, median.
+        b1_share: of the whole time for one input.
+        b32_share: of the whole time in batches.
+    """
+
+    b1_ms_p50: float
+    b1_share: float
+    b32_share: float
+
+    def to_json(self, whose: str = "") -> dict[str, float]:
+        """Plain JSON, each name ahead of ``whose``."""
+        return {f"host_{name}{whose}": value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, data: Fields, whose: str = "") -> Host | None:
+        """The inverse of :meth:`to_json`; None where the host itself computes."""
+        if not data.has(f"host_b1_ms_p50{whose}"):
+            return None
+        return cls(*(data.take(f"host_{name}{whose}", float) for name in cls.__dataclass_fields__))
 
 
 @dataclass(frozen=True)

@@ -14,19 +14,21 @@ from ruamel.yaml import YAML
 
 from axkit.ground.atomic import draft_of
 from axkit.report.plot import frontier_svg
-from axkit.report.text import frontier_name, report_text
+from axkit.report.tables import frontier_name
+from axkit.report.text import report_text
 from axkit.run.engine import Run
-from axkit.run.records import FRONTIER, journal_lines
+from axkit.run.journal import journal_lines
+from axkit.run.records import FRONTIER
+from axkit.run.report import REPORT, Machine, Probe, Report
 from axkit.runtimes.folder import save
 from axkit.tasks.image_reader import ImageReader
 from axkit.tasks.kinds.known import KINDS
 
-FORMAT = 1
 PROBE = ("A fine story, told well.", "This is far too long and rather dull.")
 _PACKAGES = ("axkit", "torch", "transformers", "datasets", "safetensors", "numpy")
 
 
-def write_run(run: Run, target: Path) -> dict[str, Any]:
+def write_run(run: Run, target: Path) -> Report:
     """Make the run folder.
 
     Args:
@@ -34,7 +36,7 @@ def write_run(run: Run, target: Path) -> dict[str, Any]:
         target: the folder; an older one of that name is replaced once the new one is complete.
 
     Returns:
-        The content of report.json.
+        What report.json has.
 
     Raises:
         StorageError: the disk is full or not writable; an older folder is as before.
@@ -42,58 +44,69 @@ def write_run(run: Run, target: Path) -> dict[str, Any]:
     return write_run_beside(run, target, replace=True)[0]
 
 
-def write_run_beside(run: Run, target: Path, replace: bool = False) -> tuple[dict[str, Any], Path]:
+def write_run_beside(run: Run, target: Path, replace: bool = False) -> tuple[Report, Path]:
     """As :func:`write_run`; where ``target`` is there and is not to be replaced, at ``target``-2 and so on.
 
     Returns:
-        The content of report.json, and the folder.
+        What report.json has, and the folder.
     """
-    stages = [stage.record for stage in run.stages]
-    report: dict[str, Any] = {
-        "format": FORMAT,
-        "name": run.plan.recipe.name,
-        "key": run.key,
-        "summary": run.summary,
-        "stages": [one.to_json() for one in stages],
-        "recipe": run.plan.source.text,
-        "overrides": list(run.plan.source.overrides),
-        "machine": machine(),
-        "probe": _probe(run),
-    }
+    report = report_of(run)
     with draft_of(target) as draft:
-        folder = draft.folder
-        save(run.subject, run.subject.reader, folder, run.about)
-        (folder / "recipe.yaml").write_text(resolved_recipe(run), encoding="utf-8")
-        (folder / "report.json").write_text(json.dumps(report, indent=1, allow_nan=False), encoding="utf-8")
-        (folder / "report.md").write_text(report_text(report, stages), encoding="utf-8")
-        for stage in stages:
-            if stage.told.tables.get(FRONTIER):
-                drawn = frontier_svg(
-                    stage.told.frontier, run.summary["metric_search_dense"], run.summary["metric_name"]
-                )
-                (folder / frontier_name(stage)).write_text(drawn, encoding="utf-8")
-        (folder / "journal.jsonl").write_text("".join(f"{line}\n" for line in journal_lines(run.stages)), "utf-8")
+        save(run.subject, run.subject.reader, draft.folder, run.about)
+        _write_beside_model(run, report, draft.folder)
         if replace:
             draft.place(target)
         return report, target if replace else draft.place_beside(target)
 
 
-def _probe(run: Run) -> dict[str, Any]:
+def report_of(run: Run) -> Report:
+    """What report.json has of a run."""
+    assert run.summary is not None, "only the process that measured writes"
+    return Report(
+        name=run.plan.recipe.name,
+        key=run.key,
+        summary=run.summary,
+        stages=tuple(stage.record for stage in run.stages),
+        recipe=run.plan.source.text,
+        overrides=tuple(run.plan.source.overrides),
+        machine=machine(),
+        probe=_probe(run),
+    )
+
+
+def _write_beside_model(run: Run, report: Report, folder: Path) -> None:
+    """All files of a run folder but those of the model."""
+    written = {
+        "recipe.yaml": resolved_recipe(run),
+        REPORT: json.dumps(report.to_json(), indent=1, allow_nan=False),
+        "report.md": report_text(report),
+        "journal.jsonl": "".join(f"{line}\n" for line in journal_lines(run.stages)),
+    }
+    dense, metric = report.summary.searched.dense.score, report.summary.quality.metric_name
+    for stage in report.stages:
+        if stage.told.tables.get(FRONTIER):
+            written[frontier_name(stage)] = frontier_svg(stage.told.frontier, dense, metric)
+    for name, text in written.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _probe(run: Run) -> Probe:
     """The logits of two sentences: a deployment that reloads the folder can check that it got the same model.
 
     Where images are read, those of one whose values rise evenly from -1 to 1, in the order of memory.
     """
     import torch
 
+    texts: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
     if isinstance(run.subject.reader, ImageReader):
         shape = (1, *run.subject.reader.shape)
-        asked: dict[str, Any] = {"pixels_from_-1_to_1": list(shape)}
         inputs = {"pixel_values": torch.linspace(-1, 1, math.prod(shape)).view(shape)}
     else:
-        asked = {"texts": list(PROBE)}
+        texts = PROBE
         inputs = dict(run.subject.reader(list(PROBE), padding=True, return_tensors="pt"))
     logits = KINDS[run.plan.task.spec.kind].logits(run.subject.body.answer(inputs))
-    return {**asked, "logits": logits.float().tolist()}
+    return Probe(logits.float().tolist(), texts, shape)
 
 
 def resolved_recipe(run: Run) -> str:
@@ -123,18 +136,18 @@ def resolved_recipe(run: Run) -> str:
     return text.getvalue()
 
 
-def machine() -> dict[str, Any]:
+def machine() -> Machine:
     """What the figures were measured on."""
     import torch
 
-    return {
-        "processor": _processor(),
-        "threads": torch.get_num_threads(),
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in _PACKAGES},
-    }
+    return Machine(
+        processor=_processor(),
+        threads=torch.get_num_threads(),
+        cpu_capability=torch.backends.cpu.get_cpu_capability(),
+        system=f"{platform.system()} {platform.machine()}",
+        python=platform.python_version(),
+        packages={name: version(name) for name in _PACKAGES},
+    )
 
 
 def _processor() -> str:

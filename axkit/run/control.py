@@ -6,11 +6,10 @@ the recipe's training passes and nothing else, on the same test rows, by the sam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from axkit.run.planning import Plan
+from axkit.run.quality import ControlFound, ControlRecord, Quality
 from axkit.run.verdict import judge
 
 
@@ -30,11 +29,14 @@ class Control:
     trains: bool = True
     left_out: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
-        """What the report says of it, before its figures."""
-        passes = [step.name for step in self.plan.steps] if self.plan else []
-        told = {"run": self.plan is not None, "why": self.why, "trains": self.trains, "passes": passes}
-        return {**told, "left_out": list(self.left_out)}
+    def record(self, found: ControlFound | None = None) -> ControlRecord:
+        """What the report says of it.
+
+        Args:
+            found: its figures, where it was run.
+        """
+        passes = tuple(step.name for step in self.plan.steps) if self.plan else ()
+        return ControlRecord(found, self.why, self.trains, passes, self.left_out)
 
 
 def control_of(plan: Plan) -> Control:
@@ -66,15 +68,15 @@ def foreseen(plan: Plan) -> str:
     return f"control: {names}, the same training without the cuts, is run too{when}"
 
 
-def wanted(control: Control, setting: bool | str, figures: Mapping[str, Any]) -> Control:
+def wanted(control: Control, setting: bool | str, quality: Quality) -> Control:
     """Whether a control runs, now that the result is measured.
 
     Args:
         control: of the plan.
         setting: of the recipe; ``auto`` runs it only where the result is better than the dense model by more than
             chance, because only then there is a gain to be explained.
-        figures: of the comparison (see ``axkit.run.summary``).
+        quality: of the two models.
     """
-    if control.plan is None or setting is True or judge(figures) == "gain":
+    if control.plan is None or setting is True or judge(quality) == "gain":
         return control
     return Control(why="control: auto asks for one only where the result is better by more than chance")

@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,17 @@ from axkit.ground.errors import NotApplicable, storing
 from axkit.ground.processes import Processes, current
 from axkit.ground.progress import Progress, Silent
 from axkit.ground.writable import check_writable
+from axkit.run.comparing import Compared, Tested, beside_control, compare
 from axkit.run.control import Control, control_of, wanted
 from axkit.run.finished import FinishedStages
+from axkit.run.journal import Stage
 from axkit.run.loading import load
 from axkit.run.planning import Plan, plan
+from axkit.run.quality import ControlRecord
 from axkit.run.recipe import Recipe, Source
-from axkit.run.records import Stage
 from axkit.run.stages import Workbench
 from axkit.run.store import StageStore
-from axkit.run.summary import Compared, beside_control, compare
+from axkit.run.summary import Summary
 from axkit.run.totals import summary_of
 from axkit.run.walk import Walk
 
@@ -37,7 +39,7 @@ class Run:
         plan: what was run.
         subject: the result.
         stages: in order.
-        summary: the figures of the report.
+        summary: the figures of the report; None in a process that stands by while another measures.
         about: goes into axkit.json: task, labels, token lengths.
         key: of everything that went in: versions, model, rows, seed, passes.
     """
@@ -45,7 +47,7 @@ class Run:
     plan: Plan
     subject: Subject
     stages: list[Stage]
-    summary: dict[str, Any]
+    summary: Summary | None
     about: dict[str, Any]
     key: str = ""
 
@@ -144,8 +146,8 @@ def _run(made: Plan, job: _Job) -> Run:
     walk = job.walk(made)
     subject = walk.go()
     compared = _compared(walk, subject) if job.processes.is_main else None
-    control = _control(walk, subject, job, compared)
-    summary = {**summary_of(walk, subject, compared, start), "control": control} if compared else {}
+    control = _control(walk, job, compared)
+    summary = summary_of(walk, subject, compared, start, control) if compared else None
     job.finished.tidy()
     return Run(made, subject, walk.stages, summary, walk.loaded.about, walk.keys[-1])
 
@@ -156,29 +158,30 @@ def _compared(walk: Walk, subject: Subject) -> Compared:
     dense, labels = walk.dense.subject, walk.plan.rows.splits["train"].labels
     dense_test, test = (walk.loaded.readings.by(one.reader)["test"] for one in (dense, subject))
     with walk.bench.scoring(dense, subject):
-        before = dense_test.evaluate(dense.body, progress=walk.progress)
-        after = test.evaluate(subject.body, progress=walk.progress)
-    answers = (before, after)
-    return compare(dense.body, subject.body, dense_test, test, answers, labels, walk.progress, walk.plan.recipe.target)
+        before = Tested.of(dense.body, dense_test, walk.progress)
+        after = Tested.of(subject.body, test, walk.progress)
+    return compare(before, after, labels, walk.progress, walk.plan.recipe.target)
 
 
-def _control(walk: Walk, result: Subject, job: _Job, compared: Compared | None) -> dict[str, Any]:
+def _control(walk: Walk, job: _Job, compared: Compared | None) -> ControlRecord:
     """The same training without the cuts, through the same store: the stages that the two share are made once."""
     found = control_of(walk.plan)
     if found.plan is None:
-        return found.to_json()
-    asked = wanted(found, walk.plan.recipe.control, compared.figures) if compared else Control()
+        return found.record()
+    asked = wanted(found, walk.plan.recipe.control, compared.quality) if compared else Control()
     if not job.processes.largest(int(asked.plan is not None)):  # the process that measured decides for all
-        return asked.to_json()
+        return asked.record()
     job.progress.say("Control: the same training without the cuts")
     start = time.perf_counter()
     other = job.walk(found.plan)
     try:
         subject = other.go()
     except NotApplicable as error:
-        return Control(why=f"the training does not apply without the cuts ({error})").to_json()
+        return Control(why=f"the training does not apply without the cuts ({error})").record()
     if compared is None:
-        return {}
+        return Control().record()
+    rows = other.loaded.readings.by(subject.reader)["test"]
     with walk.bench.scoring(subject):
-        figures = beside_control(subject.body, other.loaded.readings.by(subject.reader)["test"], compared)
-    return {**found.to_json(), **figures, "wall_s": time.perf_counter() - start}
+        answers = rows.evaluate(subject.body)
+    figures = beside_control(answers, rows, compared)
+    return found.record(replace(figures, wall_s=time.perf_counter() - start))

@@ -1,15 +1,19 @@
-"""A journal on disk: one JSON line per decision, each with a checksum."""
+"""Journals: one JSON line per decision, on disk with a checksum, in a run folder with its stage."""
 
 from __future__ import annotations
 
 import json
 import os
 import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from axkit.ground.errors import storing
+from axkit.ground.fields import Fields
 from axkit.ground.progress import Progress, Silent
+from axkit.run.records import StageRecord
 
 _CHECK = ', "crc": "'
 
@@ -88,3 +92,57 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return entry
+
+
+@dataclass(frozen=True)
+class JournalLine:
+    """A line of a run folder's journal.jsonl.
+
+    Attributes:
+        stage: index of the stage that decided.
+        pass_name: of its pass.
+        entry: what the pass wrote; its keys are its own.
+    """
+
+    stage: int
+    pass_name: str
+    entry: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {"stage": self.stage, "pass": self.pass_name, **self.entry}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> JournalLine:
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            CheckpointError: it is no such thing.
+        """
+        fields = Fields(data, "the journal's line")
+        entry = {name: value for name, value in data.items() if name not in ("stage", "pass")}
+        return cls(fields.take("stage", int), fields.take("pass", str), entry)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A finished stage of a run, in memory.
+
+    Attributes:
+        record: for the report.
+        journal: the lines that its pass wrote.
+    """
+
+    record: StageRecord
+    journal: Sequence[Mapping[str, Any]]
+
+    @property
+    def lines(self) -> list[JournalLine]:
+        """The journal, each line with its stage."""
+        applied = self.record.applied
+        return [JournalLine(applied.index, applied.name, entry) for entry in self.journal]
+
+
+def journal_lines(stages: Sequence[Stage]) -> list[str]:
+    """All journals of a run as JSON lines."""
+    return [json.dumps(line.to_json()) for stage in stages for line in stage.lines]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -220,6 +219,11 @@ class StageRecord:
             "bytes": self.bytes,
         }
 
+    def in_short(self) -> dict[str, Any]:
+        """As sweep.json has it."""
+        kept = ("pass", "undone", "reused", "note", "facts", "wall_s", "bytes")
+        return {key: value for key, value in self.to_json().items() if key in kept}
+
     @classmethod
     def from_json(cls, data: Fields) -> StageRecord:
         """The inverse of :meth:`to_json`.
@@ -241,57 +245,3 @@ class StageRecord:
             reused=take("reused", bool),
             bytes=take("bytes", int),
         )
-
-
-@dataclass(frozen=True)
-class JournalLine:
-    """A line of a run folder's journal.jsonl.
-
-    Attributes:
-        stage: index of the stage that decided.
-        pass_name: of its pass.
-        entry: what the pass wrote; its keys are its own.
-    """
-
-    stage: int
-    pass_name: str
-    entry: Mapping[str, Any]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return {"stage": self.stage, "pass": self.pass_name, **self.entry}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> JournalLine:
-        """The inverse of :meth:`to_json`.
-
-        Raises:
-            CheckpointError: it is no such thing.
-        """
-        fields = Fields(data, "the journal's line")
-        entry = {name: value for name, value in data.items() if name not in ("stage", "pass")}
-        return cls(fields.take("stage", int), fields.take("pass", str), entry)
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A finished stage of a run, in memory.
-
-    Attributes:
-        record: for the report.
-        journal: the lines that its pass wrote.
-    """
-
-    record: StageRecord
-    journal: Sequence[Mapping[str, Any]]
-
-    @property
-    def lines(self) -> list[JournalLine]:
-        """The journal, each line with its stage."""
-        applied = self.record.applied
-        return [JournalLine(applied.index, applied.name, entry) for entry in self.journal]
-
-
-def journal_lines(stages: Sequence[Stage]) -> list[str]:
-    """All journals of a run as JSON lines."""
-    return [json.dumps(line.to_json()) for stage in stages for line in stage.lines]

@@ -1,138 +1,229 @@
-"""The final comparison of a run: dense against result, on the test split."""
+"""The final comparison of a run, as a type: dense against result, on the test split. Imports no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from axkit.contract.body import Body
-from axkit.ground.progress import Progress
-from axkit.ground.target import DEFAULT, Target
-from axkit.measure import certainty
-from axkit.measure import speed as measure
-from axkit.tasks.kinds.data import rows_of
-from axkit.tasks.split import Evaluation, Split
+from axkit.ground.fields import Fields
+from axkit.measure.figures import Host, Rounds, Speed
+from axkit.run.quality import ControlRecord, Quality
+from axkit.run.records import Standing
+from axkit.run.row_counts import RowCounts
+from axkit.run.spent import RunSpent
 
 
 @dataclass(frozen=True)
-class Compared:
-    """Two models on the test split.
+class Both:
+    """One figure of the two models.
 
     Attributes:
-        figures: keys of the report's summary; each speed ends in ``_dense`` or ``_result``.
-        dense: the dense model's answers.
-        result: the result's.
+        dense: of the dense model.
+        result: of the result.
     """
 
-    figures: dict[str, Any]
-    dense: Evaluation
-    result: Evaluation
+    dense: float
+    result: float
+
+    @property
+    def ratio(self) -> float:
+        """The dense model's as a multiple of the result's."""
+        return self.dense / self.result
+
+    def to_json(self, name: str) -> dict[str, float]:
+        """Two keys."""
+        return {f"{name}_dense": self.dense, f"{name}_result": self.result}
+
+    @classmethod
+    def from_json(cls, data: Fields, name: str) -> Both:
+        """The inverse of :meth:`to_json`."""
+        return cls(data.take(f"{name}_dense", float), data.take(f"{name}_result", float))
 
 
-def compare(
-    dense: Body,
-    result: Body,
-    dense_test: Split,
-    test: Split,
-    answers: Sequence[Evaluation],
-    train_labels: Any,
-    progress: Progress,
-    target: Target = DEFAULT,
-) -> Compared:
-    """Quality with its uncertainty, size in values, and speed of two models.
+@dataclass(frozen=True)
+class Speeds:
+    """The two models, timed in turn.
 
-    Args:
-        dense: the model that the result is measured against.
-        result: what the recipe made of it.
-        dense_test: rows that no decision used, as the dense model's tokenizer splits them.
-        test: the same rows for the result; each is timed on its own.
-        answers: of the two, on these rows.
-        train_labels: for the score of the most frequent label.
-        progress: told what is going on.
-        target: what they are timed for.
+    Attributes:
+        dense: of the dense model.
+        result: of the result.
+        rounds: those in which the result was ahead; None in a report of before they were counted.
+        hosts: of both, in that order, what the host had to do; None where the host itself computes.
     """
-    before, after = answers
-    figures: dict[str, Any] = {
-        **quality(test, before, after),
-        "metric_majority": certainty.majority_score(test, train_labels),
-        "parameters_dense": dense.values(),
-        "parameters_result": result.values(),
-    }
-    models = {"dense": dense, "result": result}
-    inputs = {
-        name: measure.Inputs.of(rows, size=target.batch) for name, rows in zip(models, (dense_test, test), strict=True)
-    }
-    speeds = measure.speed(models, inputs, progress=progress, target=target)
-    for name, speed in speeds.items():
-        figures |= {_suffixed(key, name): value for key, value in speed.to_json().items()}
-    ahead = speeds["result"].rounds_ahead(speeds["dense"])
-    figures |= ahead.to_json()
-    if target.kind != "cpu":
-        for name, speed in speeds.items():
-            figures |= {f"{key}_{name}": value for key, value in speed.of_the_host().items()}
-    return Compared(figures, before, after)
+
+    dense: Speed
+    result: Speed
+    rounds: Rounds | None = None
+    hosts: tuple[Host, Host] | None = None
+
+    @classmethod
+    def of(cls, dense: Speed, result: Speed, on_device: bool) -> Speeds:
+        """Of two models that were timed in turn.
+
+        Args:
+            dense: of the dense model.
+            result: of the result.
+            on_device: they were timed on another device than a CPU.
+        """
+        hosts = (dense.host, result.host) if on_device else None
+        return cls(dense, result, result.rounds_ahead(dense), hosts)
+
+    @property
+    def throughput_ratio(self) -> float:
+        """The result's inputs per second, as a multiple of the dense model's."""
+        return self.result.throughput_b32_per_s / self.dense.throughput_b32_per_s
+
+    @property
+    def latency_ratio(self) -> float:
+        """How many times as quick the result is on one input."""
+        return self.dense.latency_b1_ms_p50 / self.result.latency_b1_ms_p50
+
+    def to_json(self) -> dict[str, float]:
+        """The keys of a report's summary."""
+        dense, result = self.hosts or (None, None)
+        return {
+            **self.dense.to_json("_dense"),
+            **self.result.to_json("_result"),
+            **(self.rounds.to_json() if self.rounds else {}),
+            **(dense.to_json("_dense") if dense else {}),
+            **(result.to_json("_result") if result else {}),
+        }
+
+    @classmethod
+    def from_json(cls, data: Fields) -> Speeds:
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            CheckpointError: it is no such thing.
+        """
+        dense, result = Host.from_json(data, "_dense"), Host.from_json(data, "_result")
+        return cls(
+            Speed.from_json(data, "_dense"),
+            Speed.from_json(data, "_result"),
+            Rounds.from_json(data),
+            (dense, result) if dense and result else None,
+        )
 
 
-def quality(test: Split, before: Evaluation, after: Evaluation) -> dict[str, Any]:
-    """What each scores, whether they differ, and what luck would score."""
-    scores = certainty.resampled(test, before, after)
-    dense, result = (certainty.interval(column) for column in scores.T)
-    paired, luck = certainty.paired(test, before, after, scores), certainty.best_constant(test)
-    return {
-        "metric_name": before.metric,
-        "metric_dense": before.score,
-        "metric_dense_low": dense.low,
-        "metric_dense_high": dense.high,
-        "metric_result": after.score,
-        "metric_result_low": result.low,
-        "metric_result_high": result.high,
-        "metric_change_low": paired.low,
-        "metric_change_high": paired.high,
-        "metric_resolution": paired.resolution,
-        "p_value_paired": paired.p,
-        "loss_test_dense_nats": before.loss,
-        "loss_test_result_nats": after.loss,
-        "metrics_dense": dict(before.scores),
-        "metrics_result": dict(after.scores),
-        "metric_constant": luck.evaluation.score,
-        "metric_constant_answer": luck.answer,
-        "metrics_constant": luck.scores,
-        "p_value_constant": certainty.paired_p_value(test, luck.evaluation, after),
-        "dense_answers_only": rows_of(test.spec.kind).luck.repeated(before.predictions, test.label_names),
-        "result_answers_only": rows_of(test.spec.kind).luck.repeated(after.predictions, test.label_names),
-    }
+@dataclass(frozen=True)
+class Baseline:
+    """The dense model.
 
-
-def beside_control(body: Body, test: Split, compared: Compared) -> dict[str, float]:
-    """A control (``axkit/run/control.py``) on the test split, by itself and beside the two others.
-
-    Args:
-        body: what the same training without the cuts came to.
-        test: the rows, as its tokenizer splits them.
-        compared: the dense model and the result on the same rows.
-
-    Returns:
-        ``metric`` and its interval, the loss; ``dense_change`` and the like of it against the dense model,
-        ``result_change`` and the like of the result against it (:class:`axkit.measure.certainty.Paired`).
+    Attributes:
+        is_untrained: nobody trained it for the task.
+        stage: the name of its stage's folder.
+        is_result: the recipe only trains.
     """
-    found = test.evaluate(body)
-    low, high = certainty.confidence_interval(test, found)
-    pairs = {
-        "dense": certainty.paired(test, compared.dense, found),
-        "result": certainty.paired(test, found, compared.result),
-    }
-    return {
-        "metric": found.score,
-        "metric_low": low,
-        "metric_high": high,
-        "loss_test_nats": found.loss,
-        **{f"{name}_{key}": value for name, pair in pairs.items() for key, value in pair.to_json().items()},
-    }
+
+    is_untrained: bool = False
+    stage: str = ""
+    is_result: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The keys of a report's summary."""
+        return {
+            "dense_is_untrained": self.is_untrained,
+            "dense_stage": self.stage,
+            "dense_is_result": self.is_result,
+        }
+
+    @classmethod
+    def from_json(cls, data: Fields) -> Baseline:
+        """The inverse of :meth:`to_json`."""
+        untrained, result = (bool(data.maybe(f"dense_is_{what}", bool)) for what in ("untrained", "result"))
+        return cls(untrained, data.maybe("dense_stage", str) or "", result)
 
 
-def _suffixed(key: str, name: str) -> str:
-    for end in ("_low", "_high"):
-        if key.endswith(end):
-            return f"{key.removesuffix(end)}_{name}{end}"
-    return f"{key}_{name}"
+@dataclass(frozen=True)
+class Searched:
+    """The two models on the search split, which decided.
+
+    Attributes:
+        dense: the dense model.
+        result: the result.
+    """
+
+    dense: Standing
+    result: Standing
+
+    def to_json(self) -> dict[str, float]:
+        """The keys of a report's summary."""
+        return {
+            "metric_search_dense": self.dense.score,
+            "metric_search_result": self.result.score,
+            "loss_search_dense_nats": self.dense.loss_nats,
+            "loss_search_result_nats": self.result.loss_nats,
+        }
+
+    @classmethod
+    def from_json(cls, data: Fields) -> Searched:
+        """The inverse of :meth:`to_json`."""
+        found = (
+            Standing(data.take(f"metric_search_{one}", float), data.take(f"loss_search_{one}_nats", float))
+            for one in ("dense", "result")
+        )
+        return cls(*found)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The figures of a run.
+
+    Attributes:
+        quality: of the two models on the test split.
+        values: numbers in each, whatever their width.
+        speeds: of each, timed in turn.
+        baseline: what the dense model is.
+        searched: the two on the search split.
+        bytes: of each on disk.
+        spent: on the run.
+        rows: that it went by.
+        label_names: in the order of the model's outputs.
+        control: the same training without the cuts; None in a report of before there were controls.
+    """
+
+    quality: Quality
+    values: Both
+    speeds: Speeds
+    baseline: Baseline
+    searched: Searched
+    bytes: Both
+    spent: RunSpent
+    rows: RowCounts
+    label_names: tuple[str, ...] = ()
+    control: ControlRecord | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As report.json has it."""
+        return {
+            **self.quality.to_json(),
+            **self.values.to_json("parameters"),
+            **self.speeds.to_json(),
+            **self.baseline.to_json(),
+            **self.searched.to_json(),
+            **self.bytes.to_json("bytes"),
+            **self.spent.to_json(),
+            **self.rows.to_json(),
+            "label_names": list(self.label_names),
+            **({} if self.control is None else {"control": self.control.to_json()}),
+        }
+
+    @classmethod
+    def from_json(cls, data: Fields) -> Summary:
+        """The inverse of :meth:`to_json`; a report of an earlier axkit lacks what came later.
+
+        Raises:
+            CheckpointError: it is no such thing.
+        """
+        return cls(
+            quality=Quality.from_json(data),
+            values=Both.from_json(data, "parameters"),
+            speeds=Speeds.from_json(data),
+            baseline=Baseline.from_json(data),
+            searched=Searched.from_json(data),
+            bytes=Both.from_json(data, "bytes"),
+            spent=RunSpent.from_json(data),
+            rows=RowCounts.from_json(data),
+            label_names=data.texts("label_names"),
+            control=ControlRecord.from_json(data.part("control")) if data.has("control") else None,
+        )

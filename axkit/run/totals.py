@@ -3,57 +3,70 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from axkit.contract.subject import Subject
 from axkit.ground.target import DEFAULT
 from axkit.measure import speed as measure
-from axkit.run.summary import Compared
+from axkit.run.comparing import Compared
+from axkit.run.quality import ControlRecord
+from axkit.run.row_counts import PerSplit, RowCounts
+from axkit.run.spent import RunSpent, Where
+from axkit.run.summary import Baseline, Both, Searched, Summary
 from axkit.run.walk import Walk
 
 
-def summary_of(walk: Walk, subject: Subject, compared: Compared, start: float) -> dict[str, Any]:
-    """The figures of the report, by its keys.
+def summary_of(walk: Walk, subject: Subject, compared: Compared, start: float, control: ControlRecord) -> Summary:
+    """The figures of the report.
 
     Args:
         walk: gone to its end.
         subject: the result.
         compared: the result beside the dense model.
         start: of the run, by ``time.perf_counter``.
+        control: what is said of it.
     """
     assert walk.dense is not None, "set before or by the leading passes"
-    here = time.perf_counter() - start
-    reused = sum(stage.record.spent.wall_s for stage in walk.stages if stage.record.reused)
-    dense, last, rows = walk.dense, walk.stages[-1].record, walk.plan.rows
-    splits = walk.loaded.readings.by(subject.reader)
-    return {
-        **compared.figures,
-        "dense_is_untrained": not walk.plan.baseline and walk.plan.head is None,
-        "dense_stage": dense.stage,
-        "dense_is_result": walk.plan.baseline == len(walk.plan.steps),
-        "metric_search_dense": dense.search.score,
-        "metric_search_result": last.search.score,
-        "loss_search_dense_nats": dense.search.loss_nats,
-        "loss_search_result_nats": last.search.loss_nats,
-        "bytes_dense": dense.bytes,
-        "bytes_result": last.bytes,
-        "wall_s": here + reused,
-        "wall_this_run_s": here,
-        "peak_memory_bytes": measure.peak_memory_bytes(),
-        **_where(walk),
-        "processes": walk.finished.processes.count,
-        "rows": {name: len(split) for name, split in splits.items()},
-        "rows_truncated": {name: split.at_limit for name, split in splits.items()},
-        "test_rows_also_in_train_or_search": rows.overlap,
-        "rows_also_in_another_split": {f"{there} in {own}": count for (own, there), count in rows.overlaps.items()},
-        "label_names": list(rows.label_names),
-    }
+    dense, last = walk.dense, walk.stages[-1].record
+    return Summary(
+        quality=compared.quality,
+        values=compared.values,
+        speeds=compared.speeds,
+        baseline=Baseline(
+            is_untrained=not walk.plan.baseline and walk.plan.head is None,
+            stage=dense.stage,
+            is_result=walk.plan.baseline == len(walk.plan.steps),
+        ),
+        searched=Searched(dense.search, last.search),
+        bytes=Both(dense.bytes, last.bytes),
+        spent=_spent(walk, time.perf_counter() - start),
+        rows=_rows(walk, subject),
+        label_names=tuple(walk.plan.rows.label_names),
+        control=control,
+    )
 
 
-def _where(walk: Walk) -> dict[str, Any]:
+def _rows(walk: Walk, subject: Subject) -> RowCounts:
+    splits, rows = walk.loaded.readings.by(subject.reader), walk.plan.rows
+    return RowCounts(
+        used=PerSplit(**{name: len(split) for name, split in splits.items()}),
+        truncated=PerSplit(**{name: split.at_limit for name, split in splits.items()}),
+        test_in_others=rows.overlap,
+        doubles={f"{there} in {own}": count for (own, there), count in rows.overlaps.items()},
+    )
+
+
+def _spent(walk: Walk, here_s: float) -> RunSpent:
+    return RunSpent(
+        wall_s=here_s + sum(stage.record.spent.wall_s for stage in walk.stages if stage.record.reused),
+        wall_this_run_s=here_s,
+        peak_memory_bytes=measure.peak_memory_bytes(),
+        processes=walk.finished.processes.count,
+        where=_where(walk),
+    )
+
+
+def _where(walk: Walk) -> Where:
     """On what it was computed, and for what timed, where that is not the CPU's plain way."""
-    target, device = walk.plan.recipe.target, walk.bench.device
-    found: dict[str, Any] = {} if target == DEFAULT else {"target": target.model_dump()}
-    if not device.is_cpu:
-        found |= {"device": device.title, "peak_device_memory_bytes": device.peak_bytes()}
-    return found
+    device = walk.bench.device
+    target = None if walk.plan.recipe.target == DEFAULT else walk.plan.recipe.target
+    return Where(target) if device.is_cpu else Where(target, device.title, device.peak_bytes())

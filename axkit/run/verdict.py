@@ -2,43 +2,43 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
 from axkit.ground.figures import change, p_value, ratio, score
+from axkit.measure.figures import LEVEL, Batch, Interval, Rounds
+from axkit.run.quality import ControlRecord, Quality
+from axkit.run.summary import Baseline, Summary
 
 if TYPE_CHECKING:
     from axkit.finished.score import Scored
 
-LEVEL = 0.05  # of every test
 Kind = Literal["gain", "loss", "same", "chance", "constant", "untrained", "itself"]
 CHANCE = "no difference that chance would not explain"
+_TRAINED = Baseline()
 _MARKS: dict[Kind, str] = {"chance": "chance", "constant": "constant", "untrained": "dense untrained"}
 
 
-def judge(summary: Mapping[str, Any]) -> Kind:
+def judge(quality: Quality, baseline: Baseline = _TRAINED) -> Kind:
     """What the result's score is, beside that of the dense model.
 
     Args:
-        summary: of a report; one that an earlier axkit wrote lacks the interval of the change and the best constant,
+        quality: of a report; one that an earlier axkit wrote lacks the interval of the change and the best constant,
             and is judged by its p value and train's majority.
+        baseline: the dense model.
 
     Returns:
         ``gain`` or ``loss``: more than chance explains. ``chance``: not more. ``same``: equal on every resample.
         ``constant``: higher, and not above what one and the same answer to every row scores by more than chance.
         ``untrained``: higher than a model that nobody trained. ``itself``: the recipe only trains.
     """
-    moved = summary["metric_result"] - summary["metric_dense"]
-    if summary.get("dense_is_result"):
+    if baseline.is_result:
         return "itself"
-    if moved > 0 and summary.get("dense_is_untrained"):
+    if quality.moved > 0 and baseline.is_untrained:
         return "untrained"
-    if moved > 0 and not _above_constant(summary):
+    if quality.moved > 0 and not _above_constant(quality):
         return "constant"
-    return _of_pair(
-        moved, summary.get("metric_change_low"), summary.get("metric_change_high"), summary["p_value_paired"]
-    )
+    return _of_pair(quality.moved, quality.change.interval, quality.change.p)
 
 
 def mark(kinds: Sequence[Kind]) -> str:
@@ -49,39 +49,34 @@ def mark(kinds: Sequence[Kind]) -> str:
     return f" ({', '.join(f'{word}: {told.count(word)} of {len(kinds)}' for word in dict.fromkeys(told))})"
 
 
-def change_cell(summary: Mapping[str, Any]) -> str:
+def change_cell(summary: Summary) -> str:
     """The change in points, as a table has it."""
-    return change(summary["metric_result"] - summary["metric_dense"]) + mark([judge(summary)])
+    return change(summary.quality.moved) + mark([judge(summary.quality, summary.baseline)])
 
 
-def speed_is_sure(summary: Mapping[str, Any], batch: Literal["b1", "b32"]) -> bool:
-    """Whether the faster of two models was so in more of the rounds than a coin would give (sign test, 5 %).
+def speed_is_sure(rounds: Rounds | None, batch: Batch) -> bool:
+    """Whether the faster of two models was so by more than the noise of the machine.
 
     Args:
-        summary: of a report; one that an earlier axkit wrote says nothing of rounds, and is believed.
+        rounds: that timed both; None in a report that an earlier axkit wrote, which is believed.
         batch: one input at a time, or 32.
     """
-    ahead = summary.get(f"rounds_ahead_{batch}")
-    if ahead is None:
-        return True
-    rounds = int(summary["rounds"])
-    tail = sum(math.comb(rounds, count) for count in range(min(ahead, rounds - ahead) + 1)) / 2**rounds
-    return bool(2 * tail < LEVEL)
+    return rounds is None or rounds.are_sure(batch)
 
 
-def speed_cell(summary: Mapping[str, Any], batch: Literal["b1", "b32"], value: float) -> str:
+def speed_cell(rounds: Rounds | None, batch: Batch, value: float) -> str:
     """How many times as fast, as a table has it; what the noise of the machine would explain is marked."""
-    return ratio(value) + ("" if speed_is_sure(summary, batch) else " (noise)")
+    return ratio(value) + ("" if speed_is_sure(rounds, batch) else " (noise)")
 
 
-def sentences(summary: Mapping[str, Any]) -> list[str]:
+def sentences(summary: Summary) -> list[str]:
     """The quality of the result: what it scores, what explains it, what the rows can tell, whose gain it is."""
-    kind = judge(summary)
-    told = [_scores(kind, summary), *_answers(kind, summary), *_control(kind, summary)]
-    if kind in ("chance", "constant") and "metric_resolution" in summary:
+    quality, rows = summary.quality, summary.rows.used.test
+    kind = judge(quality, summary.baseline)
+    told = [_scores(kind, quality), *_answers(kind, quality, rows), *_control(kind, quality, summary.control)]
+    if kind in ("chance", "constant") and quality.change.resolution is not None:
         told.append(
-            f"These {summary['rows']['test']} test rows can tell differences from about "
-            f"{score(summary['metric_resolution'])} points on."
+            f"These {rows} test rows can tell differences from about {score(quality.change.resolution)} points on."
         )
     return told
 
@@ -105,96 +100,95 @@ def scored_lines(found: Scored, split: str, other: str) -> list[str]:
     pair = found.paired
     if pair is None or found.against is None:
         return lines
-    kind = _of_pair(pair.change, pair.low, pair.high, pair.p)
+    kind = _of_pair(pair.change, pair.interval, pair.p)
     told = {"chance": CHANCE, "same": "no difference"}.get(kind, f"{change(pair.change)} points")
-    tested = (
-        f"{_paired(pair.low, pair.high, pair.p)}; these rows tell differences from about {score(pair.resolution)} on"
-    )
+    tested = f"{_paired(pair.interval, pair.p)}; these rows tell differences from about {score(pair.resolution)} on"
     return [*lines, f"Against {other} ({score(found.against)}): {told} ({tested})."]
 
 
-def _of_pair(moved: float, low: float | None, high: float | None, p: float) -> Kind:
-    if moved == 0 and p == 1 and not low and not high:
+def _of_pair(moved: float, interval: Interval | None, p: float) -> Kind:
+    if moved == 0 and p == 1 and (interval is None or not (interval.low or interval.high)):
         return "same"
-    spans = low is not None and high is not None and low <= 0 <= high
-    if p >= LEVEL or spans:
+    if p >= LEVEL or (interval is not None and interval.spans_none):
         return "chance"
     return "gain" if moved > 0 else "loss"
 
 
-def _above_constant(summary: Mapping[str, Any]) -> bool:
-    luck = summary.get("metric_constant", summary["metric_majority"])
-    return bool(summary["metric_result"] > luck + 1e-9 and summary.get("p_value_constant", 0.0) < LEVEL)
+def _luck(quality: Quality) -> float:
+    """Points of the best constant answer, or of train's most frequent label where that is not known."""
+    return quality.constant.points if quality.constant else quality.majority
 
 
-def _paired(low: float | None, high: float | None, p: float) -> str:
-    interval = "" if low is None or high is None else f"95 % interval {change(low)} to {change(high)}, "
-    return f"{interval}paired p {p_value(p)}"
+def _above_constant(quality: Quality) -> bool:
+    p = quality.constant.p if quality.constant else 0.0
+    return bool(quality.result.points > _luck(quality) + 1e-9 and p < LEVEL)
 
 
-def _scores(kind: Kind, summary: Mapping[str, Any]) -> str:
-    dense, result = summary["metric_dense"], summary["metric_result"]
-    told = f"Test {summary['metric_name']} {score(dense)} -> {score(result)}"
+def _paired(interval: Interval | None, p: float) -> str:
+    told = f"95 % interval {change(interval.low)} to {change(interval.high)}, " if interval else ""
+    return f"{told}paired p {p_value(p)}"
+
+
+def _scores(kind: Kind, quality: Quality) -> str:
+    dense, result, name = quality.dense.points, quality.result.points, quality.metric_name
+    told = f"Test {name} {score(dense)} -> {score(result)}"
     if kind == "itself":
-        return f"Test {summary['metric_name']} {score(result)}. The recipe only trains: the result is the dense model."
-    tested = _paired(summary.get("metric_change_low"), summary.get("metric_change_high"), summary["p_value_paired"])
+        return f"Test {name} {score(result)}. The recipe only trains: the result is the dense model."
+    tested = _paired(quality.change.interval, quality.change.p)
     if kind == "untrained":
         return f"{told}. The dense model was never trained for the task: that is no gain."
     if kind == "constant":
-        return f"{told}, which is no gain: {_constant(summary)}, and the result {_beside_constant(summary)}."
+        return f"{told}, which is no gain: {_constant(quality)}, and the result {_beside_constant(quality)}."
     if kind == "same":
         return f"{told}: no difference."
     if kind == "chance":
         return f"{told}: {CHANCE} ({tested})."
-    return f"{told}: {change(result - dense)} points ({tested})."
+    return f"{told}: {change(quality.moved)} points ({tested})."
 
 
-def _constant(summary: Mapping[str, Any]) -> str:
-    if "metric_constant" not in summary:
-        return f"train's most frequent label scores {score(summary['metric_majority'])}"
-    answer = summary["metric_constant_answer"]
-    return f"one and the same answer to every row, {answer}, scores {score(summary['metric_constant'])}"
+def _constant(quality: Quality) -> str:
+    if quality.constant is None:
+        return f"train's most frequent label scores {score(quality.majority)}"
+    return f"one and the same answer to every row, {quality.constant.answer}, scores {score(quality.constant.points)}"
 
 
-def _beside_constant(summary: Mapping[str, Any]) -> str:
-    if summary["metric_result"] <= summary.get("metric_constant", summary["metric_majority"]) + 1e-9:
+def _beside_constant(quality: Quality) -> str:
+    if quality.constant is None or quality.result.points <= _luck(quality) + 1e-9:
         return "is no better: do not use it"
-    return f"is not above that by more than chance (paired p {p_value(summary['p_value_constant'])})"
+    return f"is not above that by more than chance (paired p {p_value(quality.constant.p)})"
 
 
-def _answers(kind: Kind, summary: Mapping[str, Any]) -> list[str]:
+def _answers(kind: Kind, quality: Quality, rows: int) -> list[str]:
     """Models that always say the same, and a result that is no better than that."""
     told = [
-        f"The {name} gives all {summary['rows']['test']} test rows the same answer: {answer}."
+        f"The {name} gives all {rows} test rows the same answer: {answer}."
         for name, answer in (
-            ("result", summary.get("result_answers_only")),
-            ("dense model", kind != "itself" and summary.get("dense_answers_only")),
+            ("result", quality.result.answers_only),
+            ("dense model", quality.dense.answers_only if kind != "itself" else ""),
         )
         if answer
     ]
-    if kind != "constant" and not _above_constant(summary):
-        said = _constant(summary)
-        told.append(f"{said[0].upper()}{said[1:]}; the result {_beside_constant(summary)}.")
+    if kind != "constant" and not _above_constant(quality):
+        said = _constant(quality)
+        told.append(f"{said[0].upper()}{said[1:]}; the result {_beside_constant(quality)}.")
     return told
 
 
-def _control(kind: Kind, summary: Mapping[str, Any]) -> list[str]:
+def _control(kind: Kind, quality: Quality, control: ControlRecord | None) -> list[str]:
     """How much of the change the training alone gives."""
-    control = summary.get("control")
     if control is None:
         return []
-    if not control["run"]:
-        unknown = f"How much of it the training alone would give is not known: {control['why']}."
-        return [unknown] if kind == "gain" and control["trains"] else []
-    total, alone = (one - summary["metric_dense"] for one in (summary["metric_result"], control["metric"]))
-    beyond = _of_pair(*(control[f"result_{name}"] for name in ("change", "low", "high", "p")))
-    lead = f"Of {change(total)} points the" if kind == "gain" else "The"
-    tested = _paired(control["result_low"], control["result_high"], control["result_p"])
-    own = _of_pair(*(control[f"dense_{name}"] for name in ("change", "low", "high", "p")))
-    luck = " (which chance would explain)" if own == "chance" else ""
+    if control.found is None:
+        unknown = f"How much of it the training alone would give is not known: {control.why}."
+        return [unknown] if kind == "gain" and control.trains else []
+    found = control.found
+    ours, own = found.result_above, found.above_dense
+    beyond, alone = (_of_pair(one.change, one.interval, one.p) for one in (ours, own))
+    lead = f"Of {change(quality.moved)} points the" if kind == "gain" else "The"
+    luck = " (which chance would explain)" if alone == "chance" else ""
     told = (
-        f"{lead} same training without the cuts gives {change(alone)}{luck}; against that control the result is "
-        f"{change(control['result_change'])} ({tested})"
+        f"{lead} same training without the cuts gives {change(found.score - quality.dense.points)}{luck}; against that "
+        f"control the result is {change(ours.change)} ({_paired(ours.interval, ours.p)})"
     )
     words = {"chance": f": {CHANCE}", "same": ": no difference"}
     ends = " The gain is the training's, not the cuts'." if kind == "gain" and beyond != "gain" else ""

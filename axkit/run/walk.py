@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from axkit.contract.subject import Subject
 from axkit.ground.progress import Progress
 from axkit.run.finished import FinishedStages
+from axkit.run.journal import Stage
 from axkit.run.keys import stage_keys
 from axkit.run.loading import Loaded
 from axkit.run.planning import Plan
-from axkit.run.records import Stage, Standing
+from axkit.run.records import Standing
 from axkit.run.remarks import Before, line, noted
 from axkit.run.stages import Workbench
 from axkit.run.steps import PlannedStep

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 import traceback
@@ -12,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from axkit.ground.errors import AxkitError
+from axkit.ground.errors import AxkitError, CheckpointError
 from axkit.ground.progress import Progress, Silent
+from axkit.run.report import Report, read_report
 from axkit.sweep.plan import PlannedRun
 
 State = Literal["done", "kept", "failed", "crashed"]
@@ -31,7 +31,7 @@ class Outcome:
         attempts: how often it was started; more than one where its process was killed.
         wall_s: of this sweep, 0 where it was kept.
         at_a_time: runs that may have been going at the time, this one too; beside others a machine's timing is noisier.
-        report: the run's report.json; None where it is not finished.
+        report: of the run; None where it is not finished.
     """
 
     run: PlannedRun
@@ -41,19 +41,17 @@ class Outcome:
     attempts: int = 1
     wall_s: float = 0.0
     at_a_time: int = 1
-    report: dict[str, Any] | None = None
+    report: Report | None = None
 
 
-def finished_report(run: PlannedRun) -> dict[str, Any] | None:
+def finished_report(run: PlannedRun) -> Report | None:
     """The report of a run folder that is there, whatever made it; None where there is none."""
-    path = Path(run.folder) / "report.json"
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return read_report(Path(run.folder))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise AxkitError(f"{path} cannot be read ({error}); remove the folder {run.folder}") from error
-    return found
+    except CheckpointError as error:
+        raise AxkitError(f"{error}; remove the folder {run.folder}") from error
 
 
 def run_here(values: dict[str, Any], folder: str, progress: Progress | None = None) -> dict[str, Any]:

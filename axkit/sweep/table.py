@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
+from axkit.run.summary import Summary
 from axkit.run.verdict import Kind, judge
 from axkit.sweep.run import Outcome
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,33 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Figures(Generic[T]):
+    """The figures of one run, or of several seeds; ratios are above 1 where the result is better.
+
+    Attributes:
+        metric_dense: points.
+        metric_result: points.
+        metric_change: points.
+        bytes_dense: on disk.
+        bytes_result: on disk.
+        bytes_ratio: how many times smaller.
+        throughput_b32_per_s_dense: inputs per second in batches.
+        throughput_b32_ratio: how many times that of the dense model.
+        latency_b1_ratio: how many times as quick on one input.
+    """
+
+    metric_dense: T
+    metric_result: T
+    metric_change: T
+    bytes_dense: T
+    bytes_result: T
+    bytes_ratio: T
+    throughput_b32_per_s_dense: T
+    throughput_b32_ratio: T
+    latency_b1_ratio: T
+
+
+@dataclass(frozen=True)
 class Row:
     """A recipe on a task.
 
@@ -45,7 +75,7 @@ class Row:
         metric_name: of the task.
         n: finished runs.
         runs: planned ones.
-        figures: by name, see :func:`figures_of`; empty where no run finished.
+        figures: over its finished runs; None where none did.
         speedup: throughput of the result as a multiple of the task's reference (see :func:`rows_of`).
         verdicts: of the finished runs, each by itself (see ``axkit.run.verdict``).
     """
@@ -56,29 +86,58 @@ class Row:
     metric_name: str
     n: int
     runs: int
-    figures: Mapping[str, Figure]
+    figures: Figures[Figure] | None
     speedup: float = 0.0
     verdicts: tuple[Kind, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
-        figures = {name: figure.to_json() for name, figure in self.figures.items()}
+        figures = {name: figure.to_json() for name, figure in vars(self.figures).items()} if self.figures else {}
         return {**vars(self), "figures": figures}
 
 
-def figures_of(summary: Mapping[str, Any]) -> dict[str, float]:
-    """The figures of one run: points, bytes, inputs/s, and ratios that are above 1 where the result is better."""
-    return {
-        "metric_dense": summary["metric_dense"],
-        "metric_result": summary["metric_result"],
-        "metric_change": summary["metric_result"] - summary["metric_dense"],
-        "bytes_dense": summary["bytes_dense"],
-        "bytes_result": summary["bytes_result"],
-        "bytes_ratio": summary["bytes_dense"] / summary["bytes_result"],
-        "throughput_b32_per_s_dense": summary["throughput_b32_per_s_dense"],
-        "throughput_b32_ratio": summary["throughput_b32_per_s_result"] / summary["throughput_b32_per_s_dense"],
-        "latency_b1_ratio": summary["latency_b1_ms_p50_dense"] / summary["latency_b1_ms_p50_result"],
-    }
+@dataclass(frozen=True)
+class Done:
+    """A row that has finished runs.
+
+    Attributes:
+        row: of the table.
+        figures: over its finished runs.
+    """
+
+    row: Row
+    figures: Figures[Figure]
+
+    @property
+    def merits(self) -> tuple[float, float, float]:
+        """Metric, speed-up and bytes, each the larger the better."""
+        return self.figures.metric_result.mean, self.row.speedup, -self.figures.bytes_result.mean
+
+
+def finished(rows: Sequence[Row]) -> list[Done]:
+    """Those rows that have something to show."""
+    return [Done(row, row.figures) for row in rows if row.figures is not None]
+
+
+def figures_of(summary: Summary) -> Figures[float]:
+    """The figures of one run."""
+    quality, sizes = summary.quality, summary.bytes
+    return Figures(
+        metric_dense=quality.dense.points,
+        metric_result=quality.result.points,
+        metric_change=quality.moved,
+        bytes_dense=sizes.dense,
+        bytes_result=sizes.result,
+        bytes_ratio=sizes.ratio,
+        throughput_b32_per_s_dense=summary.speeds.dense.throughput_b32_per_s,
+        throughput_b32_ratio=summary.speeds.throughput_ratio,
+        latency_b1_ratio=summary.speeds.latency_ratio,
+    )
+
+
+def over_seeds(each: Sequence[Figures[float]]) -> Figures[Figure] | None:
+    """Means and spreads of several runs; None of none."""
+    return Figures(*map(Figure.of, zip(*(vars(one).values() for one in each), strict=True))) if each else None
 
 
 def rows_of(outcomes: Sequence[Outcome]) -> list[Row]:
@@ -95,36 +154,34 @@ def rows_of(outcomes: Sequence[Outcome]) -> list[Row]:
 
 
 def _row(task: str, recipe: str, group: Sequence[Outcome]) -> Row:
-    summaries = [outcome.report["summary"] for outcome in group if outcome.report is not None]
-    each = [figures_of(summary) for summary in summaries]
-    figures = {name: Figure.of([one[name] for one in each]) for name in (each[0] if each else ())}
-    metric = summaries[0]["metric_name"] if summaries else ""
-    verdicts = tuple(judge(summary) for summary in summaries)
+    summaries = [outcome.report.summary for outcome in group if outcome.report is not None]
+    figures = over_seeds([figures_of(summary) for summary in summaries])
+    metric = summaries[0].quality.metric_name if summaries else ""
+    verdicts = tuple(judge(summary.quality, summary.baseline) for summary in summaries)
     return Row(task, recipe, group[0].run.model, metric, len(summaries), len(group), figures, verdicts=verdicts)
 
 
 def _with_speedup(row: Row, rivals: Sequence[Row]) -> Row:
-    if not row.n:
+    if row.figures is None:
         return row
     dense: dict[str, list[float]] = {}
-    for rival in rivals:
-        dense.setdefault(rival.model, []).append(rival.figures["throughput_b32_per_s_dense"].mean)
+    for rival in finished(rivals):
+        dense.setdefault(rival.row.model, []).append(rival.figures.throughput_b32_per_s_dense.mean)
     means = {model: sum(values) / len(values) for model, values in dense.items()}
-    scale = means[row.model] / min(means.values())
-    return Row(**{**vars(row), "speedup": row.figures["throughput_b32_ratio"].mean * scale})
+    return replace(row, speedup=row.figures.throughput_b32_ratio.mean * means[row.model] / min(means.values()))
 
 
-def reference(rows: Sequence[Row]) -> Row:
+def reference(rows: Sequence[Row]) -> Done:
     """The row whose dense model is 1x in ``speedup``; of the finished rows of one task."""
-    return min(rows, key=lambda row: row.speedup / row.figures["throughput_b32_ratio"].mean)
+    return min(finished(rows), key=lambda one: one.row.speedup / one.figures.throughput_b32_ratio.mean)
 
 
 def dominated_by(row: Row, rows: Sequence[Row]) -> list[Row]:
     """Rows of the same task that are no worse in metric, speed-up and bytes, and better in one; by their means."""
-
-    def merits(one: Row) -> tuple[float, float, float]:
-        return one.figures["metric_result"].mean, one.speedup, -one.figures["bytes_result"].mean
-
-    own = merits(row)
-    rivals = [one for one in rows if one.task == row.task and one.n and one is not row]
-    return [one for one in rivals if all(a >= b for a, b in zip(merits(one), own, strict=True)) and merits(one) != own]
+    own = next((one.merits for one in finished([row])), None)
+    if own is None:
+        return []
+    rivals = [one for one in finished(rows) if one.row.task == row.task and one.row is not row]
+    return [
+        one.row for one in rivals if all(a >= b for a, b in zip(one.merits, own, strict=True)) and one.merits != own
+    ]

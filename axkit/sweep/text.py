@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from axkit.ground.figures import change, quantity, ratio, score
-from axkit.report.text import MIB, table_lines
+from axkit.report.tables import MIB, table_lines
+from axkit.run.report import Machine
 from axkit.run.verdict import change_cell, mark, speed_cell
 from axkit.sweep.run import Outcome
 from axkit.sweep.table import Figure, Row, dominated_by, figures_of, reference
@@ -25,7 +25,7 @@ def plot_name(task: str) -> str:
     return f"frontier-{task}.svg"
 
 
-def sweep_text(outcomes: Sequence[Outcome], rows: Sequence[Row], machines: Sequence[Mapping[str, Any]]) -> str:
+def sweep_text(outcomes: Sequence[Outcome], rows: Sequence[Row], machines: Sequence[Machine]) -> str:
     """The whole comparison as Markdown."""
     lines = ["# Sweep", ""]
     for task in dict.fromkeys(row.task for row in rows):
@@ -47,12 +47,12 @@ def sweep_text(outcomes: Sequence[Outcome], rows: Sequence[Row], machines: Seque
     return "\n".join(lines)
 
 
-def machine_text(machine: Mapping[str, Any]) -> str:
+def machine_text(machine: Machine) -> str:
     """Where runs were made, and with what, in a line."""
-    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
     return (
-        f"{machine['processor']}, {machine['threads']} threads, {machine['cpu_capability']}; {machine['system']}, "
-        f"Python {machine['python']}; {packages}."
+        f"{machine.processor}, {machine.threads} threads, {machine.cpu_capability}; {machine.system}, "
+        f"Python {machine.python}; {packages}."
     )
 
 
@@ -81,25 +81,25 @@ def frontier_lines(rows: Sequence[Row]) -> list[str]:
     if len({row.model for row in rows}) > 1:
         lines.append(
             f"The recipes start from different models: throughput is compared as a multiple of the dense "
-            f"{reference(rows).model}, and how the dense models compare was timed in different runs."
+            f"{reference(rows).row.model}, and how the dense models compare was timed in different runs."
         )
     return lines
 
 
 def _cells(row: Row) -> list[str]:
-    if not row.n:
-        return [row.recipe, f"0 of {row.runs}", *[""] * 7]
     figures = row.figures
+    if figures is None:
+        return [row.recipe, f"0 of {row.runs}", *[""] * 7]
     return [
         row.recipe,
         str(row.n) if row.n == row.runs else f"{row.n} of {row.runs}",
-        _spread(figures["metric_dense"], score),
-        _spread(figures["metric_result"], score),
-        _spread(figures["metric_change"], change) + mark(row.verdicts),
-        _spread(figures["bytes_ratio"], ratio),
-        quantity(figures["bytes_result"].mean / MIB, 1),
-        _spread(figures["throughput_b32_ratio"], ratio),
-        _spread(figures["latency_b1_ratio"], ratio),
+        _spread(figures.metric_dense, score),
+        _spread(figures.metric_result, score),
+        _spread(figures.metric_change, change) + mark(row.verdicts),
+        _spread(figures.bytes_ratio, ratio),
+        quantity(figures.bytes_result.mean / MIB, 1),
+        _spread(figures.throughput_b32_ratio, ratio),
+        _spread(figures.latency_b1_ratio, ratio),
     ]
 
 
@@ -113,16 +113,17 @@ def _run_cells(outcome: Outcome) -> list[str]:
     state = outcome.state + (f", started {outcome.attempts} times" if outcome.attempts > 1 else "")
     if outcome.report is None:
         return [run.recipe, run.task, str(run.seed), *[""] * 6, state]
-    one = figures_of(outcome.report["summary"])
+    summary = outcome.report.summary
+    one, rounds = figures_of(summary), summary.speeds.rounds
     return [
         f"[{run.recipe}]({run.recipe}/{run.task}/{run.seed}/report.md)",
         run.task,
         str(run.seed),
-        score(one["metric_dense"]),
-        score(one["metric_result"]),
-        change_cell(outcome.report["summary"]),
-        ratio(one["bytes_ratio"]),
-        speed_cell(outcome.report["summary"], "b32", one["throughput_b32_ratio"]),
-        speed_cell(outcome.report["summary"], "b1", one["latency_b1_ratio"]),
+        score(one.metric_dense),
+        score(one.metric_result),
+        change_cell(summary),
+        ratio(one.bytes_ratio),
+        speed_cell(rounds, "b32", one.throughput_b32_ratio),
+        speed_cell(rounds, "b1", one.latency_b1_ratio),
         state,
     ]

@@ -99,7 +99,7 @@ def _kept(runs: list[PlannedRun], force: bool) -> dict[str, Outcome]:
         if not Path(run.folder).exists():
             continue
         report = finished_report(run)
-        if report is not None and report.get("key") == run.key:
+        if report is not None and report.key == run.key:
             kept[run.folder] = Outcome(run, "kept", report=report)
         elif not force:
             faults.append(
@@ -116,13 +116,12 @@ def line(outcome: Outcome) -> str:
     name = outcome.run.name
     if outcome.report is None:
         return f"{name}: {outcome.state}: {outcome.error}"
-    summary = outcome.report["summary"]
-    faster = summary["throughput_b32_per_s_result"] / summary["throughput_b32_per_s_dense"]
-    smaller = times(summary["bytes_dense"] / summary["bytes_result"], "smaller", "larger", "as large")
+    summary = outcome.report.summary
+    smaller = times(summary.bytes.ratio, "smaller", "larger", "as large")
+    faster = speed_cell(summary.speeds.rounds, "b32", summary.speeds.throughput_ratio)
     return (
-        f"{name}: {outcome.state}: {summary['metric_name']} {score(summary['metric_result'])}, "
-        f"{change_cell(summary)}, {smaller}, {speed_cell(summary, 'b32', faster)} throughput, "
-        f"{quantity(outcome.wall_s)} s"
+        f"{name}: {outcome.state}: {summary.quality.metric_name} {score(summary.quality.result.points)}, "
+        f"{change_cell(summary)}, {smaller}, {faster} throughput, {quantity(outcome.wall_s)} s"
     )
 
 

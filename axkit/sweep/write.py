@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from axkit.report.plot import Point, comparison_svg
+from axkit.run.report import Machine
 from axkit.sweep.run import Outcome
-from axkit.sweep.table import Row, dominated_by, reference, rows_of
+from axkit.sweep.table import Row, dominated_by, finished, reference, rows_of
 from axkit.sweep.text import plot_name, sweep_text
 
 FORMAT = 1
@@ -27,15 +28,15 @@ def write_sweep(outcomes: Sequence[Outcome], out: Path) -> dict[str, Any]:
         The content of sweep.json.
     """
     rows = rows_of(outcomes)
-    machines: list[dict[str, Any]] = []
+    machines: list[Machine] = []
     for outcome in outcomes:
-        if outcome.report is not None and outcome.report["machine"] not in machines:
-            machines.append(outcome.report["machine"])
+        if outcome.report is not None and outcome.report.machine not in machines:
+            machines.append(outcome.report.machine)
     found: dict[str, Any] = {
         "format": FORMAT,
         "rows": [{**row.to_json(), "behind": _behind(row, rows)} for row in rows],
         "runs": [_run(outcome) for outcome in outcomes],
-        "machines": machines,
+        "machines": [machine.to_json() for machine in machines],
     }
     _replace(out / "sweep.json", json.dumps(found, indent=1, allow_nan=False))
     for task in dict.fromkeys(row.task for row in rows if row.n):
@@ -64,27 +65,24 @@ def _run(outcome: Outcome) -> dict[str, Any]:
         "attempts": outcome.attempts,
         "wall_s": outcome.wall_s,
         "at_a_time": outcome.at_a_time,
-        "summary": report["summary"] if report else None,
-        "stages": [
-            {key: stage[key] for key in ("pass", "undone", "reused", "note", "facts", "wall_s", "bytes")}
-            for stage in (report["stages"] if report else ())
-        ],
+        "summary": report.summary.to_json() if report else None,
+        "stages": [stage.in_short() for stage in (report.stages if report else ())],
     }
 
 
 def _plot(rows: Sequence[Row]) -> str:
     points = [
         Point(
-            label=row.recipe,
-            speedup=row.speedup,
-            score=row.figures["metric_result"].mean,
-            size_bytes=row.figures["bytes_result"].mean,
-            on_frontier=not dominated_by(row, rows),
+            label=one.row.recipe,
+            speedup=one.row.speedup,
+            score=one.figures.metric_result.mean,
+            size_bytes=one.figures.bytes_result.mean,
+            on_frontier=not dominated_by(one.row, rows),
         )
-        for row in rows
+        for one in finished(rows)
     ]
     first = reference(rows)
-    return comparison_svg(points, first.metric_name, first.model, first.figures["metric_dense"].mean)
+    return comparison_svg(points, first.row.metric_name, first.row.model, first.figures.metric_dense.mean)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 from conftest import Heard
+from records import CONTROL, NONE, quality, summary
 
 from axkit import apply
-from axkit.report.text import control_lines, headline
+from axkit.report.words import control_lines, headline
 from axkit.run.control import control_of, foreseen, wanted
 from axkit.run.planning import plan
 from axkit.run.recipe import read_source
@@ -57,15 +58,12 @@ def test_where_there_is_none(workplace, passes, control, why, trains):
     assert bool(foreseen(made)) == trains
 
 
-GAIN = {"metric_dense": 80.0, "metric_result": 81.7, "metric_majority": 50.0, "p_value_paired": 0.01}
-
-
 def test_auto_asks_for_one_where_there_is_a_gain_to_explain(workplace):
     found = control_of(plan(source(TRAIN, DROP, DISTILL)))
-    assert wanted(found, "auto", GAIN) is found
-    assert wanted(found, "auto", GAIN | {"p_value_paired": 0.2}).plan is None
-    assert wanted(found, "auto", GAIN | {"metric_result": 79.0}).plan is None
-    assert wanted(found, True, GAIN | {"p_value_paired": 0.2}) is found
+    assert wanted(found, "auto", quality()) is found
+    assert wanted(found, "auto", quality(p_value_paired=0.2)).plan is None
+    assert wanted(found, "auto", quality(metric_result=79.0)).plan is None
+    assert wanted(found, True, quality(p_value_paired=0.2)) is found
 
 
 def test_the_plan_says_so(workplace):
@@ -78,26 +76,25 @@ def test_the_plan_says_so(workplace):
 def test_it_is_the_model_that_its_passes_make(workplace):
     heard = Heard()
     run = apply(source(TRAIN, DROP, TRAIN, control="true"), runs=workplace / "runs", progress=heard)
-    control = run.summary["control"]
-    assert control["run"]
-    assert control["passes"] == ["finetune", "finetune"]
+    found, scored = run.summary.control.found, run.summary.quality
+    assert run.summary.control.passes == ("finetune", "finetune")
     alone = apply(source(TRAIN, TRAIN), runs=workplace / "alone")
-    assert (control["metric"], control["loss_test_nats"]) == (
-        alone.summary["metric_result"],
-        alone.summary["loss_test_result_nats"],
+    assert (found.score, found.loss_nats) == (
+        alone.summary.quality.result.points,
+        alone.summary.quality.result.loss_nats,
     )
     assert [stage.record.applied.name for stage in run.stages] == ["finetune", "drop_layers", "finetune"], (
         "not its stages"
     )
-    assert control["result_change"] == pytest.approx(run.summary["metric_result"] - control["metric"])
-    assert control["dense_change"] == pytest.approx(control["metric"] - run.summary["metric_dense"])
+    assert found.result_above.change == pytest.approx(scored.result.points - found.score)
+    assert found.above_dense.change == pytest.approx(found.score - scored.dense.points)
     said = heard.lines.index("Control: the same training without the cuts")
     assert "1. finetune: finished earlier, reused" in heard.lines[said:], "what the two share is made once"
 
     heard = Heard()
     again = apply(source(TRAIN, DROP, TRAIN, control="true"), runs=workplace / "runs", progress=heard)
     assert sum("reused" in line for line in heard.lines) == 5, "its stages are kept as the others are"
-    assert again.summary["control"]["metric"] == control["metric"]
+    assert again.summary.control.found.score == found.score
 
     heard = Heard()
     apply(source(TRAIN, DROP, TRAIN, control="true"), runs=workplace / "runs", progress=heard, fresh=True)
@@ -107,24 +104,17 @@ def test_it_is_the_model_that_its_passes_make(workplace):
 def test_a_training_that_does_not_apply_without_the_cuts_spoils_nothing(workplace):
     pairs = "{pass: distill, epochs: 0.1, hidden: 1.0, layers: [0, 2]}"  # a layer each, of the two that are left
     run = apply(source(TRAIN, DROP, pairs, control="true"), runs=workplace / "runs")
-    control = run.summary["control"]
-    assert not control["run"]
-    assert control["why"].startswith("the training does not apply without the cuts (")
-    assert control_lines(run.summary)[1] == f"No control was run: {control['why']}."
-
-
-SIZES = {
-    f"{key}_{which}": 1.0
-    for key in ("bytes", "throughput_b32_per_s", "latency_b1_ms_p50")
-    for which in ("dense", "result")
-}
+    control = run.summary.control
+    assert control.found is None
+    assert control.why.startswith("the training does not apply without the cuts (")
+    assert control_lines(control)[1] == f"No control was run: {control.why}."
 
 
 def told(against, **more):
     pair = dict(zip(("change", "low", "high", "p"), against, strict=True))
-    control = {"run": True, "trains": True, "metric": 82.0, **{f"result_{key}": value for key, value in pair.items()}}
-    control |= {"dense_change": 2.0, "dense_low": 0.5, "dense_high": 3.5, "dense_p": 0.01}
-    return headline({**SIZES, **GAIN, "metric_name": "accuracy", "rows": {"test": 900}, "control": control, **more})
+    alone = {"dense_change": 2.0, "dense_low": 0.5, "dense_high": 3.5, "dense_p": 0.01}
+    found = CONTROL | alone | {f"result_{key}": value for key, value in pair.items()}
+    return headline(summary(**{"control": found, **more}))
 
 
 def test_the_headline_says_whose_the_gain_is():
@@ -139,14 +129,14 @@ def test_the_headline_says_whose_the_gain_is():
 
 
 def test_a_control_within_chance_of_the_dense_model_is_told_as_that():
-    none = {"run": True, "trains": True, "metric": 80.4, "dense_change": 0.4, "dense_low": -0.5, "dense_high": 1.3}
+    none = CONTROL | {"metric": 80.4, "dense_change": 0.4, "dense_low": -0.5, "dense_high": 1.3}
     none |= {"dense_p": 0.5, "result_change": 1.3, "result_low": 0.4, "result_high": 2.2, "result_p": 0.01}
     said = told((0, 0, 0, 1), control=none)
     assert "gives +0.40 (which chance would explain); against that control the result is +1.30" in said
 
 
 def test_a_gain_without_a_control_is_told_as_one_of_unknown_origin():
-    none = {"run": False, "why": "the recipe says control: false", "trains": True}
+    none = NONE | {"why": "the recipe says control: false"}
     assert "How much of it the training alone would give is not known: the recipe says control: false." in told(
         (0, 0, 0, 1), control=none
     )

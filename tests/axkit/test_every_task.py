@@ -119,7 +119,7 @@ def test_a_kind_of_task_through_the_whole_house(workplace, kind):
     task = f"  kind: {kind}\n  files: {{train: train{suffix}, test: test{suffix}}}\n{fields}"
     made = plan(read_source(RECIPE.format(task=task, epochs=epochs), "recipe"))
     run = apply(made, workplace / "runs")
-    report = write_run(run, workplace / "out")
+    report = write_run(run, workplace / "out").to_json()
     summary, text = report["summary"], (workplace / "out" / "report.md").read_text()
     assert summary["metric_name"] == metric
     learned = summary["metric_majority"] + 20

@@ -111,11 +111,11 @@ def test_a_model_that_is_right_scores_so_and_keeps_its_names(named):
     assert set(made.rows.label_names) == set(NLI), "premise: names in the data"
     run = apply(made, named / "runs")
     write_run(run, named / "out")
-    assert run.summary["metric_dense"] == 100
+    assert run.summary.quality.dense.points == 100
     saved = json.loads((named / "out" / "config.json").read_text())
     assert saved["id2label"] == {str(i): name for i, name in enumerate(NLI)}
     assert saved["label2id"] == {name: i for i, name in enumerate(NLI)}
-    assert using.evaluate(named / "out").score == run.summary["metric_result"]
+    assert using.evaluate(named / "out").score == run.summary.quality.result.points
     task = {"kind": "classification", "files": {n: f"{n}.jsonl" for n in ("train", "test")}, "text": "s", "label": "y"}
     assert using.evaluate(named / "model", task).score == 100
     with pytest.raises(DataError, match="'label_map' names 'x'"):

@@ -74,7 +74,7 @@ def gallery(tmp_path, monkeypatch):
 def test_images_through_the_whole_house(gallery):
     made = plan(read_source(RECIPE, "recipe"))
     run = apply(made, gallery / "runs")
-    report = write_run(run, gallery / "out")
+    report = write_run(run, gallery / "out").to_json()
     summary = report["summary"]
     assert summary["label_names"] == ["dark", "light"]
     learned = summary["metric_majority"] + 20

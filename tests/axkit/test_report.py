@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 
-from records import stage
+from records import stage, summary
 
 from axkit.anatomy.structure import Structure
+from axkit.report.left import what_is_left
 from axkit.report.plot import frontier_svg
-from axkit.report.text import gain_lines, stage_rows, stage_tables, what_is_left
+from axkit.report.tables import stage_rows, stage_tables
+from axkit.report.words import gain_lines
 from axkit.run.remarks import Before, nothing_gained
 
 GAINS = {
@@ -25,19 +27,21 @@ GAINS = {
 
 
 def test_a_gain_that_does_not_survive_is_said_to_fit_the_search_split():
-    text = "\n".join(gain_lines(GAINS))
+    text = "\n".join(gain_lines(summary(**GAINS)))
     assert "+4.40 points" in text
     assert "It fits the search split" in text
-    assert "It fits" not in "\n".join(gain_lines(GAINS | {"metric_result": 91.0, "loss_test_result_nats": 0.25}))
     assert "It fits" not in "\n".join(
-        gain_lines(GAINS | {"metric_search_result": 88.0, "loss_search_result_nats": 0.4})
+        gain_lines(summary(**GAINS | {"metric_result": 91.0, "loss_test_result_nats": 0.25}))
+    )
+    assert "It fits" not in "\n".join(
+        gain_lines(summary(**GAINS | {"metric_search_result": 88.0, "loss_search_result_nats": 0.4}))
     )
 
 
 def test_a_gain_that_chance_explains_is_marked_wherever_it_is_told():
     doubted = GAINS | {"metric_result": 87.9, "p_value_paired": 0.4}
-    assert "On the untouched test split: +0.60 points (chance), loss +0.0190." in gain_lines(doubted)[0]
-    assert "+0.60 points, loss" in gain_lines(doubted | {"p_value_paired": 0.01})[0]
+    assert "On the untouched test split: +0.60 points (chance), loss +0.0190." in gain_lines(summary(**doubted))[0]
+    assert "+0.60 points, loss" in gain_lines(summary(**doubted | {"p_value_paired": 0.01}))[0]
 
 
 BEFORE = Before.of(stage())

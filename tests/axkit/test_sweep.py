@@ -68,7 +68,7 @@ def test_stages_are_made_once_and_finished_runs_kept(recipes, monkeypatch):
     assert not failure(outcomes)
     assert heard.count("1. finetune: finished earlier, reused") == 2
     assert heard.count("1. finetune") == 4, "two made, two reused"
-    dense = {one.run.name: one.report["summary"]["metric_dense"] for one in outcomes}
+    dense = {one.run.name: one.report.summary.quality.dense.points for one in outcomes}
     assert dense["a on other, seed 1"] == dense["b on other, seed 1"]
 
     found = json.loads((OUT / "sweep.json").read_text())
@@ -228,8 +228,8 @@ def test_a_killed_worker_loses_only_its_own_run(recipes, die_once):
         ("a", "done", 1),
     ], failure(outcomes)
     assert len(set(Path("attempts").read_text().split())) == 2, "another process"
-    assert outcomes[0].report["stages"][0]["reused"], "what was finished before the kill is kept"
-    made = [one for one in outcomes for stage in one.report["stages"][:1] if not stage["reused"]]
+    assert outcomes[0].report.stages[0].reused, "what was finished before the kill is kept"
+    made = [one for one in outcomes for stage in one.report.stages[:1] if not stage.reused]
     assert len(made) <= 1, "finetune is trained once"
     assert heard.count("dies on own, seed 42: WorkerCrashedError") == 1
     assert not list(OUT.rglob(".*partial*"))

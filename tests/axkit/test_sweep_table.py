@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from records import report, summary
+
 from axkit.sweep import Outcome, PlannedRun
 from axkit.sweep.table import dominated_by, rows_of
 from axkit.sweep.text import frontier_lines, sweep_text
@@ -9,21 +11,19 @@ from axkit.sweep.whole import line
 
 
 def outcome(recipe, seed, score, speed, size, model="m", dense_speed=100.0, p=0.001):
-    summary = {
-        "metric_name": "accuracy",
-        "metric_dense": 90.0,
-        "metric_result": score,
-        "metric_majority": 50.0,
-        "p_value_paired": p,
-        "bytes_dense": 100,
-        "bytes_result": size,
-        "throughput_b32_per_s_dense": dense_speed,
-        "throughput_b32_per_s_result": speed,
-        "latency_b1_ms_p50_dense": 2.0,
-        "latency_b1_ms_p50_result": 1.0,
-    }
+    found = summary(
+        metric_dense=90.0,
+        metric_result=score,
+        p_value_paired=p,
+        bytes_dense=100,
+        bytes_result=size,
+        throughput_b32_per_s_dense=dense_speed,
+        throughput_b32_per_s_result=speed,
+        latency_b1_ms_p50_dense=2.0,
+        latency_b1_ms_p50_result=1.0,
+    )
     run = PlannedRun(recipe, "t", model, seed, "", "", (), f"{recipe}/{seed}", "", "", ())
-    return Outcome(run, "done", report={"summary": summary})
+    return Outcome(run, "done", report=report(summary=found.to_json()))
 
 
 def test_the_frontier_is_of_means():
@@ -34,9 +34,9 @@ def test_the_frontier_is_of_means():
         Outcome(outcome("lost", 1, 0, 0, 1).run, "failed", "why"),
     ]
     rows = {row.recipe: row for row in rows_of(outcomes)}
-    fast = rows["fast"].figures["metric_change"]
+    fast = rows["fast"].figures.metric_change
     assert (fast.mean, fast.low, fast.high) == (-2.0, -3.0, -1.0)
-    assert (rows["lost"].n, rows["lost"].runs, dict(rows["lost"].figures)) == (0, 1, {})
+    assert (rows["lost"].n, rows["lost"].runs, rows["lost"].figures) == (0, 1, None)
     every = list(rows.values())
     beaten = {row.recipe: [one.recipe for one in dominated_by(row, every)] for row in every if row.n}
     assert beaten == {"fast": [], "good": [], "poor": ["good"]}

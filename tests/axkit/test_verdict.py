@@ -6,10 +6,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import records
 
 from axkit.measure.certainty import best_constant, paired
-from axkit.report.text import headline, summary_rows
-from axkit.run.summary import quality
+from axkit.report.tables import summary_rows
+from axkit.report.words import headline, how_measured
+from axkit.run.comparing import quality
 from axkit.run.verdict import change_cell, judge, mark, sentences, speed_is_sure
 from axkit.tasks.kinds.data import rows_of
 from axkit.tasks.kinds.kind import kind_of, metric_of
@@ -28,6 +30,7 @@ SIZES = {
     "throughput_b32_per_s_dense": 6.4,
     "throughput_b32_per_s_result": 12.8,
 }
+ONES = dict.fromkeys(SIZES, 1.0)
 
 
 class Rows:
@@ -52,8 +55,13 @@ class Rows:
         return Evaluation(np.ones(len(self.golds)), predictions, self.golds, score, self.spec.metric_name)
 
     def summary(self, before, after, **more):
-        found = quality(self, self.answered(before), self.answered(after))
-        return {**found, "metric_majority": 0.0, "rows": {"test": len(self.golds)}, **SIZES, **more}
+        found = quality(self, self.answered(before), self.answered(after), majority=0.0)
+        rows = {"train": 0, "search": 0, "test": len(self.golds)}
+        return records.summary(**found.to_json(), rows=rows, **SIZES | more)
+
+
+def judged(summary):
+    return judge(summary.quality, summary.baseline)
 
 
 def flipped(golds, wrong, seed=0):
@@ -70,9 +78,10 @@ LARGE = np.arange(1000) % 2
 
 def test_a_result_that_says_the_same_to_every_row_has_gained_nothing():
     summary = Rows(WNLI).summary(flipped(WNLI, 46), np.zeros_like(WNLI))
-    assert (summary["metric_constant"], summary["metric_constant_answer"]) == (pytest.approx(56.338, abs=1e-3), "'0'")
-    assert summary["p_value_paired"] < 0.05, "the premise: a paired test alone would call it a gain"
-    assert judge(summary) == "constant"
+    luck = summary.quality.constant
+    assert (luck.points, luck.answer) == (pytest.approx(56.338, abs=1e-3), "'0'")
+    assert summary.quality.change.p < 0.05, "the premise: a paired test alone would call it a gain"
+    assert judged(summary) == "constant"
     said = headline(summary)
     assert "Test accuracy 35.21 -> 56.34, which is no gain" in said
     assert "one and the same answer to every row, '0', scores 56.34, and the result is no better: do not use it" in said
@@ -86,27 +95,29 @@ def test_a_result_a_little_above_the_constant_is_not_above_it():
     almost = np.zeros_like(WNLI)
     almost[-1] = 1
     summary = Rows(WNLI).summary(flipped(WNLI, 46), almost)
-    assert summary["metric_result"] > summary["metric_constant"]
-    assert judge(summary) == "constant"
+    assert summary.quality.result.points > summary.quality.constant.points
+    assert judged(summary) == "constant"
     assert "not above that by more than chance (paired p = 1.000)" in headline(summary)
 
 
 def test_a_gain_within_chance_is_told_as_none_with_what_the_rows_can_tell():
     summary = Rows(WNLI).summary(flipped(WNLI, 12), flipped(WNLI, 9, 1))
-    assert summary["metric_result"] > summary["metric_dense"]
-    assert judge(summary) == "chance"
+    assert summary.quality.moved > 0
+    assert judged(summary) == "chance"
     said = headline(summary)
     assert "no difference that chance would not explain (95 % interval -" in said
     assert "+4.23 points" not in said
-    assert f"These 71 test rows can tell differences from about {summary['metric_resolution']:.2f} points on" in said
-    assert summary["metric_resolution"] >= 600 / 71
+    assert (
+        f"These 71 test rows can tell differences from about {summary.quality.change.resolution:.2f} points on" in said
+    )
+    assert summary.quality.change.resolution >= 600 / 71
     assert change_cell(summary) == "+4.23 (chance)"
 
 
 def test_gains_losses_and_nothing():
     rows, good, better = Rows(LARGE), flipped(LARGE, 150), LARGE.copy()
     gain, loss, same = rows.summary(good, better), rows.summary(better, good), rows.summary(good, good)
-    assert [judge(one) for one in (gain, loss, same)] == ["gain", "loss", "same"]
+    assert [judged(one) for one in (gain, loss, same)] == ["gain", "loss", "same"]
     assert "Test accuracy 85.00 -> 100.00: +15.00 points (95 % interval +12" in headline(gain)
     assert "paired p < 0.001" in headline(gain)
     assert "-15.00 points" in headline(loss)
@@ -116,8 +127,8 @@ def test_gains_losses_and_nothing():
 
 def test_either_the_test_or_the_interval_is_enough_to_doubt():
     gain = Rows(LARGE).summary(flipped(LARGE, 150), LARGE)
-    assert judge(gain | {"p_value_paired": 0.05}) == "chance"
-    assert judge(gain | {"metric_change_low": 0.0}) == "chance"
+    assert judged(records.changed(gain, p_value_paired=0.05)) == "chance"
+    assert judged(records.changed(gain, metric_change_low=0.0)) == "chance"
 
 
 def test_the_interval_of_a_difference_is_of_the_same_rows():
@@ -149,15 +160,15 @@ def test_a_dense_model_that_nobody_trained_is_nothing_to_gain_on():
 def test_a_recipe_that_only_trains_compares_a_model_with_itself():
     summary = Rows(LARGE).summary(LARGE, LARGE, dense_is_result=True)
     assert headline(summary) == "Test accuracy 100.00. The recipe only trains: the result is the dense model."
-    assert "Nothing became" not in headline(summary | dict.fromkeys(SIZES, 1.0))
+    assert "Nothing became" not in headline(records.changed(summary, **ONES))
 
 
 def test_nothing_gained_at_all():
     same = Rows(LARGE).summary(LARGE, LARGE)
-    assert "Nothing became smaller or faster" in headline(same | dict.fromkeys(SIZES, 1.0))
+    assert "Nothing became smaller or faster" in headline(records.changed(same, **ONES))
     lower = {"loss_test_dense_nats": 0.5, "loss_test_result_nats": 0.465}
-    assert "The loss on the test split fell by 7.00 %." in headline(same | dict.fromkeys(SIZES, 1.0) | lower)
-    said = headline(same | {"bytes_result": 4.01e6, "throughput_b32_per_s_result": 6.39})
+    assert "The loss on the test split fell by 7.00 %." in headline(records.changed(same, **ONES | lower))
+    said = headline(records.changed(same, bytes_result=4.01e6, throughput_b32_per_s_result=6.39))
     assert said.startswith("As large on disk, the same throughput at batch 32, 2.00x quicker on one input.")
 
 
@@ -165,7 +176,7 @@ def test_nothing_gained_at_all():
 def test_a_speed_within_the_noise_is_none(ahead, sure):
     timed = {"rounds": 9, "rounds_ahead_b1": 9, "rounds_ahead_b32": ahead}
     summary = Rows(LARGE).summary(LARGE, LARGE, **timed)
-    assert speed_is_sure(summary, "b32") == sure
+    assert speed_is_sure(summary.speeds.rounds, "b32") == sure
     assert ("2.00x the throughput at batch 32" in headline(summary)) == sure
     assert ("as fast within the noise of this machine at batch 32" in headline(summary)) != sure
     assert "2.00x quicker on one input" in headline(summary)
@@ -175,12 +186,11 @@ def test_a_speed_within_the_noise_is_none(ahead, sure):
 
 
 def test_a_report_of_an_earlier_axkit_is_judged_by_what_it_has():
-    old = {"metric_name": "accuracy", "metric_dense": 80.0, "metric_result": 82.0, "metric_majority": 50.0}
-    old |= {"p_value_paired": 0.3, "rows": {"test": 100}}
-    assert judge(old) == "chance"
-    assert judge(old | {"p_value_paired": 0.01}) == "gain"
-    assert judge(old | {"p_value_paired": 0.01, "metric_majority": 82.0}) == "constant"
-    assert "train's most frequent label scores 82.00" in sentences(old | {"metric_majority": 82.0})[0]
+    assert judge(records.quality(p_value_paired=0.3)) == "chance"
+    assert judge(records.quality(p_value_paired=0.01)) == "gain"
+    assert judge(records.quality(p_value_paired=0.01, metric_majority=81.7)) == "constant"
+    assert "train's most frequent label scores 81.70" in sentences(records.summary(metric_majority=81.7))[0]
+    assert "told apart" not in how_measured(records.summary())
 
 
 def test_marks_of_several_runs():

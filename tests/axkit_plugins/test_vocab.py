@@ -166,7 +166,7 @@ def test_a_run_goes_on_with_the_new_tokenizer_and_resumes_with_it(workplace):
         report = json.loads((workplace / "out" / "report.json").read_text())
         inputs = saved(report["probe"]["texts"], padding=True, return_tensors="pt")
         np.testing.assert_allclose(model(**inputs).logits.tolist(), report["probe"]["logits"], atol=1e-5)
-    assert first.summary["metric_dense"] == again.summary["metric_dense"]
+    assert first.summary.quality.dense.points == again.summary.quality.dense.points
 
 
 def test_an_undone_stage_leaves_the_old_tokenizer(workplace):

@@ -1,0 +1,128 @@
+"""What came out of a run, in sentences that claim no more than was measured."""
+
+from __future__ import annotations
+
+from axkit.ground.figures import change, quantity, score, times
+from axkit.run.quality import ControlFound, ControlRecord, Quality
+from axkit.run.summary import Speeds, Summary
+from axkit.run.verdict import judge, mark, sentences, speed_is_sure
+
+_NOISE = " within the noise of this machine"
+
+
+def headline(summary: Summary) -> str:
+    """What came out: size, speed, quality, and whether it was worth anything."""
+    kind = judge(summary.quality, summary.baseline)
+    if kind == "itself":  # timed twice, and what differs is the machine
+        return "\n".join(sentences(summary))
+    smaller, speeds = summary.bytes.ratio, summary.speeds
+    sure = {"b32": speed_is_sure(speeds.rounds, "b32"), "b1": speed_is_sure(speeds.rounds, "b1")}
+    lines = [
+        f"{times(smaller, 'smaller', 'larger', 'As large')} on disk, {_faster(speeds, sure['b32'])} at batch 32, "
+        f"{_quicker(speeds, sure['b1'])} on one input.",
+        *sentences(summary),
+    ]
+    better = [smaller, speeds.throughput_ratio if sure["b32"] else 1.0, speeds.latency_ratio if sure["b1"] else 1.0]
+    if max(better) <= 1.03 and kind != "gain":
+        fell = _loss_fell(summary.quality)
+        lines.append(f"Nothing became smaller or faster, and nothing better by more than chance.{fell}")
+    return "\n".join(lines)
+
+
+def _faster(speeds: Speeds, sure: bool) -> str:
+    return (
+        times(speeds.throughput_ratio, "the throughput", "slower", "the same throughput")
+        if sure
+        else f"as fast{_NOISE}"
+    )
+
+
+def _quicker(speeds: Speeds, sure: bool) -> str:
+    return times(speeds.latency_ratio, "quicker", "slower", "as quick") if sure else f"as quick{_NOISE}"
+
+
+def _loss_fell(quality: Quality) -> str:
+    """That the loss got better all the same, where it did by one in a hundred."""
+    dense, result = quality.dense.loss_nats, quality.result.loss_nats
+    if not dense or dense - result < 0.01 * dense:
+        return ""
+    return f" The loss on the test split fell by {quantity(100 * (dense - result) / dense)} %."
+
+
+def gain_lines(summary: Summary) -> list[str]:
+    """What was gained on the rows that decided, beside what was gained on rows that nothing had seen."""
+    quality, searched = summary.quality, summary.searched
+    search, test = searched.result.score - searched.dense.score, quality.moved
+    loss_search = searched.dense.loss_nats - searched.result.loss_nats
+    loss_test = quality.dense.loss_nats - quality.result.loss_nats
+    marked = mark([judge(quality, summary.baseline)])
+    lines = [
+        f"On the search split, which decided: {change(search)} points, loss {change(-loss_search, 4)}. On the "
+        f"untouched test split: {change(test)} points{marked}, loss {change(-loss_test, 4)}."
+    ]
+    parted = [
+        f"{name} gain {change(there, digits)} there, {change(here, digits)} here"
+        for name, there, here, digits in (
+            (quality.metric_name, search, test, 2),
+            ("loss", loss_search, loss_test, 4),
+        )
+        if there > 0 and here < there / 2
+    ]
+    if parted:
+        lines.append(f"It fits the search split: less than half of the gain survives ({'; '.join(parted)}).")
+    return lines
+
+
+def control_lines(control: ControlRecord | None) -> list[str]:
+    """What the control was, or why there was none; nothing where no pass behind the dense model trains."""
+    if control is None or not control.trains:
+        return []
+    if control.found is None:
+        return ["", f"No control was run: {control.why}."]
+    without = f" What {', '.join(control.left_out)} trains inside is not in it." if control.left_out else ""
+    return ["", f"{_control_scores(control.passes, control.found)}{without}"]
+
+
+def _control_scores(passes: tuple[str, ...], found: ControlFound) -> str:
+    interval = f"{score(found.interval.low)} to {score(found.interval.high)}"
+    return (
+        f"Control, the same training without the cuts ({', '.join(passes)}): {score(found.score)} "
+        f"(95 % interval {interval}), loss {found.loss_nats:.4f}; {quantity(found.wall_s)} s of the run."
+    )
+
+
+def how_measured(summary: Summary) -> str:
+    """On which rows, against what, how surely, and how noisy the machine was."""
+    rows, quality, speeds = summary.rows.used, summary.quality, summary.speeds
+    spread = [
+        f"{name} {quantity(one.throughput_b32_per_s_low)} to {quantity(one.throughput_b32_per_s_high)}"
+        for name, one in (("dense", speeds.dense), ("result", speeds.result))
+    ]
+    return (
+        f"Dense is the model that the recipe's leading training passes left, in float32. Decisions were made on "
+        f"{rows.search} search rows, the figures above on {rows.test} test rows that no decision used "
+        f"{_told_apart(quality)} {_luck(quality)} Speed: the two models in turn, in one process, on inputs "
+        f"of real lengths; throughput of the rounds: {', '.join(spread)} inputs/s."
+    )
+
+
+def _told_apart(quality: Quality) -> str:
+    """How sure the scores are; of a report that an earlier axkit wrote, less is known."""
+    intervals = [
+        f"{name} {score(one.interval.low)} to {score(one.interval.high)}"
+        for name, one in (("dense", quality.dense), ("result", quality.result))
+    ]
+    told = f"(95 % intervals: {', '.join(intervals)})"
+    if quality.change.resolution is None:
+        return f"{told}."
+    points = score(quality.change.resolution)
+    return f"{told}; two models that differ as these do can be told apart there from about {points} points on."
+
+
+def _luck(quality: Quality) -> str:
+    """What one scores without looking at a row."""
+    majority = f"rain's most frequent label scores {score(quality.majority)}."
+    if quality.constant is None:
+        return f"T{majority}"
+    constant = f"{score(quality.constant.points)} ({quality.constant.answer})"
+    return f"The best that one and the same answer to every row scores there is {constant}; t{majority}"
