@@ -20,6 +20,7 @@ from axkit.checkpoint import sources as models
 from axkit.ground.hashes import files_hash
 from axkit.run.planning import Plan
 from axkit.run.steps import PlannedStep
+from axkit.tasks.kinds.kind import foreign_modules
 
 _PACKAGES = ("axkit", "torch", "transformers", "tokenizers", "safetensors", "numpy")  # whatever the passes
 _MODEL_FILES = (".json", ".safetensors", ".txt", ".model", ".spm", ".vocab", ".bpe", ".codes")
@@ -51,6 +52,7 @@ def stage_keys(plan: Plan, seed: int | None = None) -> list[str]:
             list(plan.rows.label_names),
             plan.task.spec.model_dump(exclude=_WHERE),
             plan.recipe.seed if seed is None else seed,
+            sorted(source_hash(one) for one in foreign_modules(plan.task.spec.kind, plan.task.spec.metric_names)),
             plan.recipe.target.model_dump(),
         )
     ]

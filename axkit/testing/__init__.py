@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from axkit.testing.family_check import check_family as check_family
+    from axkit.testing.kind_check import check_kind as check_kind
     from axkit.testing.lent import lend as lend
     from axkit.testing.lent import tiny_tools as tiny_tools
     from axkit.testing.looks import logits_of as logits_of
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "check_family": "axkit.testing.family_check",
+    "check_kind": "axkit.testing.kind_check",
     "check_pass": "axkit.testing.pass_check",
     "lend": "axkit.testing.lent",
     "logits_of": "axkit.testing.looks",
@@ -37,6 +39,7 @@ _LAZY = {
 
 __all__ = [
     "check_family",
+    "check_kind",
     "check_pass",
     "lend",
     "logits_of",

@@ -168,7 +168,7 @@ def open_for_task(folder: Path, kind: TaskKind, outputs: int, names: Sequence[st
         folder: a checked checkpoint.
         kind: of the task; says which head.
         outputs: of the head.
-        names: of the labels; empty for regression.
+        names: of the labels; they are the outputs' where the kind's outputs stand for labels.
         seed: of the new head.
 
     Raises:
@@ -181,7 +181,7 @@ def open_for_task(folder: Path, kind: TaskKind, outputs: int, names: Sequence[st
         raise CheckpointError(f"{folder} is quantized already; start from the model that it was made of")
     torch.manual_seed(seed)
     labels: dict[str, Any] = {"num_labels": outputs}
-    if names:
+    if names and kind.about.names_outputs:
         labels = {"id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
     load: Callable[..., Any] = getattr(transformers, f"AutoModelFor{kind.about.head}").from_pretrained
     whole = (config.get("architectures") or [""])[0].endswith(f"For{kind.about.head}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -105,6 +107,25 @@ def _loaded(entry: registry.Entry, target: str) -> Any:
     module, _, attribute = target.partition(":")
     with fence.answering(entry.who, f"has nothing to load at {shown(target)}", entry.is_ours):
         return getattr(import_module(module), attribute)
+
+
+def foreign_modules(kind: str, metrics: Sequence[str]) -> list[str]:
+    """The modules of a kind and of metrics that are not axkit's own: what they compute decides, too."""
+    own = {metric.name for metric in kind_of(kind).metrics}
+    known = registry.entries(registry.METRICS)
+    entries = [registry.entries(registry.KINDS)[kind], *(known[name] for name in metrics if name not in own)]
+    targets = [entry.target for entry in entries if not entry.is_ours]
+    if not entries[0].is_ours:
+        targets += [kind_of(kind).rows, kind_of(kind).compute]
+    return [target.partition(":")[0] for target in targets]
+
+
+@contextmanager
+def owned(kind: str) -> Iterator[None]:
+    """Work of a kind: a bug of a stranger's is told by name, and keeps its traceback."""
+    entry = registry.entries(registry.KINDS)[kind_of(kind).name]
+    with nullcontext() if entry.is_ours else fence.working(entry.who):
+        yield
 
 
 def metric_names(kind: Kind) -> list[str]:

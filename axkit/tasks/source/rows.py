@@ -12,6 +12,7 @@ import numpy as np
 
 from axkit.ground.errors import DataError
 from axkit.tasks.kinds.data import rows_of
+from axkit.tasks.kinds.kind import owned
 from axkit.tasks.labels import checks
 from axkit.tasks.labels.head import Head
 from axkit.tasks.labels.meaning import decided
@@ -73,6 +74,11 @@ def load_rows(task: Task, samples: Samples, head: Head | None = None) -> TaskRow
     Raises:
         DataError: a file that cannot be read, a missing column, a bad label, an empty split.
     """
+    with owned(task.spec.kind):
+        return _loaded(task, samples, head)
+
+
+def _loaded(task: Task, samples: Samples, head: Head | None) -> TaskRows:
     raw: dict[SplitName, Sequence[Row]] = {}
     parts: dict[SplitName, list[str]] = {}
     if task.rows is not None:

@@ -6,7 +6,7 @@ from axkit.tasks.kinds.kind import Kind
 KIND = Kind(
     name="classification",
     head="SequenceClassification",
-    rows="axkit.tasks.kinds.classification.rows:Rows",
+    rows="axkit.tasks.kinds.classification.rows:ClassRows",
     compute="axkit.tasks.kinds.classification.compute:Classification",
     metrics=METRICS,
     problem_type="single_label_classification",

@@ -57,7 +57,7 @@ class ShownClasses(Shown):
         return counted(zip(split.label_names, counts, strict=True))
 
 
-class Rows(KindRows):
+class ClassRows(KindRows):
     """Rows with one label of several."""
 
     label_type = np.int64

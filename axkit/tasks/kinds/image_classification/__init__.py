@@ -6,7 +6,7 @@ from axkit.tasks.kinds.kind import Kind
 KIND = Kind(
     name="image_classification",
     head="ImageClassification",
-    rows="axkit.tasks.kinds.image_classification.rows:Rows",
+    rows="axkit.tasks.kinds.image_classification.rows:ImageRows",
     compute="axkit.tasks.kinds.image_classification.compute:ImageClassification",
     metrics=METRICS,
     problem_type="single_label_classification",

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from axkit.tasks import image_reader as images
-from axkit.tasks.kinds.classification.rows import Rows as ClassRows
-from axkit.tasks.kinds.classification.rows import ShownClasses
+from axkit.tasks.kinds.classification.rows import ClassRows, ShownClasses
 from axkit.tasks.kinds.data import shortened
 from axkit.tasks.spec import Row, TaskSpec
 
@@ -20,7 +19,7 @@ class ShownImages(ShownClasses):
         return shortened(text[0] if isinstance(text[0], str) else "an image")
 
 
-class Rows(ClassRows):
+class ImageRows(ClassRows):
     """Images with one label of several."""
 
     shown = ShownImages()

@@ -6,7 +6,7 @@ from axkit.tasks.kinds.multi_label.metrics import METRICS
 KIND = Kind(
     name="multi_label",
     head="SequenceClassification",
-    rows="axkit.tasks.kinds.multi_label.rows:Rows",
+    rows="axkit.tasks.kinds.multi_label.rows:SetRows",
     compute="axkit.tasks.kinds.multi_label.compute:MultiLabel",
     metrics=METRICS,
     problem_type="multi_label_classification",

@@ -178,7 +178,7 @@ class ShownSets(Shown):
         return counted(zip(split.label_names, counts, strict=True))
 
 
-class Rows(KindRows):
+class SetRows(KindRows):
     """Rows with any number of labels."""
 
     label_type = np.int64

@@ -7,7 +7,7 @@ from axkit.tasks.kinds.question_answering import squad
 KIND = Kind(
     name="question_answering",
     head="QuestionAnswering",
-    rows="axkit.tasks.kinds.question_answering.rows:Rows",
+    rows="axkit.tasks.kinds.question_answering.rows:QuestionRows",
     compute="axkit.tasks.kinds.question_answering.compute:QuestionAnswering",
     metrics=(
         Metric("f1", squad.f1, "words shared with the best of the gold answers, mean over questions"),

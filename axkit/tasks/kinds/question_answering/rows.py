@@ -113,7 +113,7 @@ class ShownAnswers(Shown):
         return f"{len(split) - without} with an answer, {without} without"
 
 
-class Rows(KindRows):
+class QuestionRows(KindRows):
     """Questions, contexts and answers."""
 
     luck = AnswerLuck()

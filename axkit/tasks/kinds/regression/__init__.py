@@ -6,7 +6,7 @@ from axkit.tasks.kinds.regression.metrics import METRICS
 KIND = Kind(
     name="regression",
     head="SequenceClassification",
-    rows="axkit.tasks.kinds.regression.rows:Rows",
+    rows="axkit.tasks.kinds.regression.rows:ScoreRows",
     compute="axkit.tasks.kinds.regression.compute:Regression",
     metrics=METRICS,
     problem_type="regression",

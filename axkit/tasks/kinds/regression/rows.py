@@ -82,7 +82,7 @@ class ShownScores(Shown):
         return f"{split.labels.min():g} to {split.labels.max():g}, mean {split.labels.mean():.4g}"
 
 
-class Rows(KindRows):
+class ScoreRows(KindRows):
     """Rows with a score."""
 
     label_type = np.float64

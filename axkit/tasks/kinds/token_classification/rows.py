@@ -90,7 +90,7 @@ class ShownTags(Shown):
         return counted((name, counts[name]) for name in split.label_names)
 
 
-class Rows(KindRows):
+class WordRows(KindRows):
     """Words, and a tag for each."""
 
     lists = True
