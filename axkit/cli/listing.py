@@ -1,28 +1,17 @@
-"""What ``axkit passes``, ``families``, ``tasks``, ``models`` and ``plan`` print. Imports no torch."""
+"""What ``axkit passes``, ``families``, ``tasks`` and ``models`` print. Imports no torch."""
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from axkit.checkpoint.sources import count_parameters
-from axkit.contract.passes import Pass, PassConfig, Workload, way_to_install
+from axkit.contract.passes import Pass, PassConfig, way_to_install
 from axkit.contract.registered import load_pass
 from axkit.ground import fence, registry
-from axkit.ground.figures import quantity
-from axkit.ground.target import DEFAULT
-from axkit.run.control import foreseen as foreseen_of
-from axkit.run.planning import Plan
-from axkit.tasks.kinds.kind import kind_of
-from axkit.tasks.labels.shown import shortened, shown_labels, shown_rows
 
 
 def show_entries(group: str, console: Console) -> None:
@@ -94,82 +83,3 @@ def _show_pass(entry: registry.Entry, pass_class: type[Pass[Any]], console: Cons
         budget += f" This one first keeps it itself: it fills {pass_class.holds_budget} in."
     table.add_row("budget.max_drop", "number", "", ">= 0", budget)
     console.print(table)
-
-
-def workload(plan: Plan) -> Workload | None:
-    """How much there is to do; None where the model's config leaves its sizes to defaults."""
-    family, config, spec = plan.family, SimpleNamespace(**plan.model_config), plan.task.spec
-    try:
-        layers, hidden, width = (family.size(config, what) for what in ("layers", "hidden", "ffn_width"))
-        tokens = family.image_tokens(config) if family.inputs == "pixels" else spec.max_length
-    except (AttributeError, TypeError):
-        return None
-    limits = [plan.model_config.get(name) for name in ("max_position_embeddings", "n_positions")]
-    tokens = min([tokens, *(limit for limit in limits if isinstance(limit, int) and limit > 0)])
-    rows: dict[str, int] = {name: len(split) for name, split in plan.rows.splits.items()}
-    return Workload(rows, tokens, kind_of(spec.kind).windows, layers, hidden, width, plan.recipe.target)
-
-
-def show_plan(plan: Plan, console: Console) -> None:
-    """What would run: model, data, stages; nothing is trained."""
-    rows = plan.rows
-    values = count_parameters(plan.model_folder)
-    recipe = plan.recipe
-    console.print(
-        f"model  {recipe.model}: {plan.model_config['model_type']}, {quantity(values / 1e6, 2)} M parameters\n"
-        f"task   {plan.task.name}: {plan.task.spec.kind}, {plan.task.spec.metric_name}; "
-        + ", ".join(f"{len(split)} {name}" for name, split in rows.splits.items())
-        + (f"; labels {shortened(', '.join(rows.label_names), 400)}" if rows.label_names else ""),
-        highlight=False,
-        markup=False,
-    )
-    if recipe.target != DEFAULT:
-        console.print(f"target {recipe.target.told()}", highlight=False, markup=False)
-    for line in shown_rows(plan.task.spec, rows):
-        console.print(f"row    {line}", highlight=False, markup=False)
-    for name, counts in shown_labels(plan.task.spec, rows).items():
-        console.print(f"{name:<6} {counts}", highlight=False, markup=False)
-    if rows.naming:
-        console.print(f"labels {rows.naming}", highlight=False, markup=False)
-    if _pads_left(plan.model_folder):
-        console.print(
-            "note   the tokenizer pads on the left; axkit pads on the right, and saves it so", highlight=False
-        )
-    for (here, there), count in rows.overlaps.items():
-        console.print(f"note   {count} {there} rows also stand in {here}", highlight=False)
-    table = Table("", "pass", "settings", "budget", "ends")
-    for step in plan.steps:
-        settings = "\n".join(f"{key}: {value}" for key, value in step.config.model_dump().items())
-        budget = f"at most {step.budget.max_drop:g} points" if step.budget else ""
-        table.add_row(str(step.index), step.name, settings, budget, ", ".join(sorted(step.runner.ends)))
-    console.print(table)
-    for step in plan.steps:
-        for foreseen in step.foresee(workload(plan)):
-            console.print(f"note   {step.index} {step.name}: {foreseen}", highlight=False, markup=False)
-    if foreseen_of(plan):
-        console.print(f"note   {foreseen_of(plan)}", highlight=False, markup=False)
-    dense = f"the model after pass {plan.baseline - 1}" if plan.baseline else "the model as it comes"
-    console.print(f"Measured against {dense}. Nothing was trained.", highlight=False)
-
-
-def said(found: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> list[str]:
-    """What a model said (``axkit.finished.use.predict``), in lines: the likeliest label first, or word by word."""
-    if not isinstance(found, Mapping):
-        return ["\t".join(_cell(value) for value in one.values()) for one in found]
-    if "answer" in found:
-        return [f"{found['answer'] or '(no answer)'}\t{found['score']:.4f}"]
-    return [f"{label}\t{value:.4f}" for label, value in sorted(found.items(), key=lambda item: -item[1])]
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
-def _pads_left(folder: Path) -> bool:
-    """Whether a tokenizer_config.json says so; one that is damaged is told of elsewhere."""
-    try:
-        return bool(json.loads((folder / "tokenizer_config.json").read_text("utf-8")).get("padding_side") == "left")
-    except (OSError, ValueError, AttributeError, RecursionError):
-        return False

@@ -18,7 +18,7 @@ from axkit.axformer.bench import storage
 from axkit.axformer.bench.hidden import Shelf
 from axkit.axformer.hard_attention import HardAttention
 from axkit.axformer.prune import AxformerPrune
-from axkit.cli.listing import show_plan, workload
+from axkit.cli.planned import show_plan, workload
 from axkit.contract.passes import Workload
 from axkit.ground.errors import StorageError
 from axkit.run.planning import plan

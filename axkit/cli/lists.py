@@ -1,0 +1,40 @@
+"""``axkit passes``, ``families``, ``tasks`` and ``models``. Imports no torch."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+
+from axkit.cli import listing
+from axkit.ground.registry import FAMILIES, MODELS, PASSES, TASKS
+
+
+@click.command("passes")
+@click.argument("name", required=False)
+def passes_command(name: str | None) -> None:
+    """List the passes, or tell all about one."""
+    if name:
+        listing.show_pass(name, Console())
+    else:
+        listing.show_entries(PASSES, Console())
+
+
+@click.command("families")
+def families_command() -> None:
+    """List the architectures."""
+    listing.show_entries(FAMILIES, Console())
+
+
+@click.command("tasks")
+def tasks_command() -> None:
+    """List the tasks."""
+    listing.show_entries(TASKS, Console())
+
+
+@click.command("models")
+def models_command() -> None:
+    """List the models that need no hub."""
+    listing.show_entries(MODELS, Console())
+
+
+COMMANDS = (passes_command, families_command, tasks_command, models_command)

@@ -1,0 +1,36 @@
+"""Options that commands share. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from axkit.ground.device import AUTO, CHOICE
+from axkit.run.recipe import Source, load_source
+
+OVERRIDES = (
+    click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Override, e.g. passes.0.epochs=1."),
+    click.option("--model", help="Override the recipe's model."),
+    click.option("--task", help="Override the recipe's task."),
+)
+DEVICE = click.option(
+    "--device", default=AUTO, show_default=True, metavar="DEVICE", help=f"Where models compute: {CHOICE}."
+)
+
+
+def with_overrides(command: Any) -> Any:
+    """A command with ``--set``, ``--model`` and ``--task``."""
+    for option in reversed(OVERRIDES):
+        command = option(command)
+    return command
+
+
+def source_of(recipe: str, settings: Sequence[str], model: str | None, task: str | None) -> Source:
+    """A recipe as these options leave it."""
+    extra = [] if model is None else [f"model={json.dumps(model)}"]
+    if task is not None:  # a name, or a mapping as in a recipe
+        extra.append(f"task={task if task.lstrip().startswith('{') else json.dumps(task)}")
+    return load_source(recipe, (*settings, *extra))

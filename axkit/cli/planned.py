@@ -1,0 +1,96 @@
+"""What ``axkit plan`` prints. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+from rich.console import Console
+from rich.table import Table
+
+from axkit.checkpoint.sources import count_parameters
+from axkit.contract.passes import Workload
+from axkit.ground.figures import quantity
+from axkit.ground.target import DEFAULT
+from axkit.run.control import foreseen
+from axkit.run.planning import Plan
+from axkit.tasks.kinds.kind import kind_of
+from axkit.tasks.labels.shown import shortened, shown_labels, shown_rows
+
+
+def workload(plan: Plan) -> Workload | None:
+    """How much there is to do; None where the model's config leaves its sizes to defaults."""
+    family, config, spec = plan.family, SimpleNamespace(**plan.model_config), plan.task.spec
+    try:
+        layers, hidden, width = (family.size(config, what) for what in ("layers", "hidden", "ffn_width"))
+        tokens = family.image_tokens(config) if family.inputs == "pixels" else spec.max_length
+    except (AttributeError, TypeError):
+        return None
+    limits = [plan.model_config.get(name) for name in ("max_position_embeddings", "n_positions")]
+    tokens = min([tokens, *(limit for limit in limits if isinstance(limit, int) and limit > 0)])
+    rows: dict[str, int] = {name: len(split) for name, split in plan.rows.splits.items()}
+    return Workload(rows, tokens, kind_of(spec.kind).windows, layers, hidden, width, plan.recipe.target)
+
+
+def show_plan(plan: Plan, console: Console) -> None:
+    """What would run: model, data, stages; nothing is trained."""
+    for line in (*_model_and_task(plan), *_rows(plan), *_notes_of_rows(plan)):
+        console.print(line, highlight=False, markup=False)
+    console.print(_steps(plan))
+    dense = f"the model after pass {plan.baseline - 1}" if plan.baseline else "the model as it comes"
+    for line in (*_notes_of_steps(plan), f"Measured against {dense}. Nothing was trained."):
+        console.print(line, highlight=False, markup=False)
+
+
+def _model_and_task(plan: Plan) -> Iterator[str]:
+    recipe, rows, values = plan.recipe, plan.rows, count_parameters(plan.model_folder)
+    sizes = ", ".join(f"{len(split)} {name}" for name, split in rows.splits.items())
+    labels = f"; labels {shortened(', '.join(rows.label_names), 400)}" if rows.label_names else ""
+    yield f"model  {recipe.model}: {plan.model_config['model_type']}, {quantity(values / 1e6, 2)} M parameters"
+    yield f"task   {plan.task.name}: {plan.task.spec.kind}, {plan.task.spec.metric_name}; {sizes}{labels}"
+    if recipe.target != DEFAULT:
+        yield f"target {recipe.target.told()}"
+
+
+def _rows(plan: Plan) -> Iterator[str]:
+    for line in shown_rows(plan.task.spec, plan.rows):
+        yield f"row    {line}"
+    for name, counts in shown_labels(plan.task.spec, plan.rows).items():
+        yield f"{name:<6} {counts}"
+    if plan.rows.naming:
+        yield f"labels {plan.rows.naming}"
+
+
+def _notes_of_rows(plan: Plan) -> Iterator[str]:
+    if _pads_left(plan.model_folder):
+        yield "note   the tokenizer pads on the left; axkit pads on the right, and saves it so"
+    for (here, there), count in plan.rows.overlaps.items():
+        yield f"note   {count} {there} rows also stand in {here}"
+
+
+def _steps(plan: Plan) -> Table:
+    table = Table("", "pass", "settings", "budget", "ends")
+    for step in plan.steps:
+        settings = "\n".join(f"{key}: {value}" for key, value in step.config.model_dump().items())
+        budget = f"at most {step.budget.max_drop:g} points" if step.budget else ""
+        table.add_row(str(step.index), step.name, settings, budget, ", ".join(sorted(step.runner.ends)))
+    return table
+
+
+def _notes_of_steps(plan: Plan) -> Iterator[str]:
+    for step in plan.steps:
+        for told in step.foresee(workload(plan)):
+            yield f"note   {step.index} {step.name}: {told}"
+    control = foreseen(plan)
+    if control:
+        yield f"note   {control}"
+
+
+def _pads_left(folder: Path) -> bool:
+    """Whether a tokenizer_config.json says so; one that is damaged is told of elsewhere."""
+    try:
+        return bool(json.loads((folder / "tokenizer_config.json").read_text("utf-8")).get("padding_side") == "left")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return False
