@@ -73,8 +73,7 @@ def workplace(tmp_path, monkeypatch):
 
 def test_planned_made_smaller_scored_and_asked(workplace):
     made = plan(read_source(RECIPE, "recipe"))
-    report = write_run(apply(made, "runs"), workplace / "out")
-    summary = report["summary"]
+    summary = write_run(apply(made, "runs"), workplace / "out").to_json()["summary"]
     assert summary["metric_dense"] > summary["metric_constant"] + 5, "premise: the tiny model has learned"
     assert set(summary["metrics_result"]) == {"within_one", "accuracy", "steps_off"}
     assert summary["metrics_result"]["steps_off"] < 1.5
