@@ -117,7 +117,7 @@ def test_a_speed_up_is_measured_and_no_more_goes_than_it_needs(tmp_path, monkeyp
     def width(model):  # a machine on which only feed-forward neurons cost time
         return sum(p.shape[0] for name, p in model.named_parameters() if name.endswith("lin1.weight"))
 
-    def ratio(model, dense, split, rows, other_split):
+    def ratio(model, dense, split, rows, other_split, target):
         assert other_split is tools.dense_rows
         timed.append(rows)
         return width(dense) / width(model)
@@ -142,7 +142,7 @@ def test_a_speed_up_is_measured_and_no_more_goes_than_it_needs(tmp_path, monkeyp
 
 
 def test_layers_go_until_it_is_faster(tmp_path, monkeypatch):
-    monkeypatch.setattr("axkit.measure.speed._seconds", lambda model, _: sum(p.numel() for p in model.parameters()))
+    monkeypatch.setattr("axkit.measure.speed._seconds", lambda _, model, __: sum(p.numel() for p in model.parameters()))
     monkeypatch.setitem(tiny.TINY, "layers", 8)
     monkeypatch.setitem(tiny.TINY, "ffn_width", 512)
     subject, dense = (tiny_subject(family_of("bert")) for _ in range(2))
@@ -156,7 +156,7 @@ def test_a_killed_bisection_ends_as_the_undisturbed_one(tmp_path, monkeypatch):
     """Every timing comes out another way each time; what decided is in the journal, once."""
     random = np.random.default_rng(0)
 
-    def timed(module, *_):
+    def timed(_, module, __):
         return sum(p.numel() for p in module.parameters()) * random.uniform(1, 1.2)
 
     monkeypatch.setattr("axkit.measure.speed._seconds", timed)

@@ -13,11 +13,10 @@ from torch import nn
 from transformers import TrainingArguments
 
 from axkit.anatomy.family import family_of
-from axkit.axformer.budget import clock
 from axkit.axformer.prune import AxformerPrune
+from axkit.ground import stopwatch
 from axkit.kit.train import loop
 from axkit.kit.train.marks import left_as_found
-from axkit.measure import speed as measure
 from axkit.testing import lend, reload, tiny_subject
 from axkit_plugins.distill import Distill
 from axkit_plugins.finetune import Finetune
@@ -69,8 +68,10 @@ def test_every_training_inside_a_search_has_autocast(tmp_path, monkeypatch):
         seen.append(trained(subject, tmp_path, monkeypatch, Distill))
         return {}
 
-    for module in (clock, measure):  # time is arithmetic: a module costs its parameters
-        monkeypatch.setattr(module, "_seconds", lambda module, *_: sum(p.numel() for p in module.parameters()) / 1e6)
+    def priced(_, module, *__):  # time is arithmetic: a module costs its parameters
+        return stopwatch.Taken(sum(p.numel() for p in module.parameters()) / 1e6, 0.0)
+
+    monkeypatch.setattr(stopwatch, "taken", priced)
     subject = tiny_subject(family_of("bert"))
     tools = replace(lend(tmp_path, teacher=tiny_subject(family_of("bert")).module), run=recover)
     settings = {"size": 1.5, "rounds": 3, "max_drop": 100.0, "criterion": "calibrated_loss"}
