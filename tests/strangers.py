@@ -2,59 +2,39 @@
 
 from __future__ import annotations
 
-import torch
-from torch import nn
-
 from axkit.contract.passes import Pass, PassConfig
 from axkit.contract.result import Result
 from axkit.contract.traits import FLOAT_WEIGHTS
-
-
-class Gained(nn.Linear):
-    """A linear layer with a factor for each output; it can be carved, and is a plain one then."""
-
-    def __init__(self, linear):
-        super().__init__(linear.in_features, linear.out_features, linear.bias is not None, linear.weight.device)
-        self.weight, self.bias = linear.weight, linear.bias
-        self.register_buffer("gain", torch.full((linear.out_features,), 1.5, device=linear.weight.device))
-
-    def forward(self, x):
-        return super().forward(x) * self.gain
-
-
-class Sealed(nn.Module):
-    """A linear layer as nobody can carve it."""
-
-    def __init__(self, linear):
-        super().__init__()
-        self.inner = nn.Sequential(linear)
-
-    def forward(self, x):
-        return self.inner(x)
 
 
 class Gain(Pass[PassConfig]):
     """A stranger's: weights stay float, linear layers get a buffer, and so does the model."""
 
     Config = PassConfig
-    module = Gained
+    module = "Gained"
 
     def apply(self, subject, config, tools):
+        from torch import nn
+
         names = [name for name, module in subject.module.named_modules() if isinstance(module, nn.Linear)]
         state = {"names": [name for name in names if "classifier" not in name], "outputs": 24}
         self.restore(subject, config, state)
         return Result(state=state)
 
     def restore(self, subject, config, state):
+        import strangers_modules
+        import torch
+
         subject.module.register_buffer("temperature", torch.ones(1))
+        made = getattr(strangers_modules, self.module)
         for name in state["names"]:
             parent, _, last = name.rpartition(".")
             linear = subject.module.get_submodule(name)
-            setattr(subject.module.get_submodule(parent), last, type(self).module(linear))
+            setattr(subject.module.get_submodule(parent), last, made(linear))
 
 
 class Seal(Gain):
-    module = Sealed
+    module = "Sealed"
 
 
 class EndsIt(Seal):
@@ -64,13 +44,13 @@ class EndsIt(Seal):
 class OnlyDense(Gain):
     """Its restore takes every feed-forward block to be as wide as the dense model's."""
 
-    ends = frozenset({FLOAT_WEIGHTS})
-
     def apply(self, subject, config, tools):
         self.restore(subject, config, {"wide": len(subject.structure.layers[1].neurons)})
         return Result(state={}, note="offsets of nothing")
 
     def restore(self, subject, config, state):
+        import torch
+
         wide = subject.family.size(subject.module.config, "ffn_width")
         for layer in subject.layers:
             if subject.structure.layers[layer.index].ffn:
@@ -108,6 +88,8 @@ class OnceOnly(Gain):
         return Result(state={**result.state, "once": True})
 
     def restore(self, subject, config, state):
+        from strangers_modules import Gained
+
         if "once" in state and any(isinstance(module, Gained) for module in subject.module.modules()):
             raise ValueError("they are there already")
         super().restore(subject, config, state)

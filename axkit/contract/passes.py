@@ -108,7 +108,7 @@ class Pass(ABC, Generic[C]):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "Config" not in cls.__dict__:  # Pass[NarrowConfig] alone says it too
-            for base in getattr(cls, "__orig_bases__", ()):
+            for base in cls.__dict__.get("__orig_bases__", ()):
                 arguments = get_args(base)
                 if arguments and isinstance(arguments[0], type) and issubclass(arguments[0], PassConfig):
                     cls.Config = arguments[0]  # type: ignore[assignment]  # it is the C of this very class

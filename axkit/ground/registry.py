@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -41,13 +42,23 @@ _WHAT = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered name: where it comes from, and how to load it."""
+    """One registered name: where it comes from, and how to load it.
+
+    Attributes:
+        group: of entry points.
+        name: as registered.
+        target: ``module:object``.
+        distribution: ``name version``.
+        rivals: other distributions that registered the same name.
+        at_hand: the object itself, where nobody registered it (:func:`at_hand`).
+    """
 
     group: str
     name: str
-    target: str  # "module:object"
-    distribution: str  # "name version"
-    rivals: tuple[str, ...] = ()  # other distributions that registered the same name
+    target: str
+    distribution: str
+    rivals: tuple[str, ...] = ()
+    at_hand: Any = None
 
     @property
     def is_ours(self) -> bool:
@@ -65,6 +76,8 @@ class Entry:
         Raises:
             PluginError: the name is registered twice, or its module fails to import.
         """
+        if self.at_hand is not None:
+            return self.at_hand
         what = _WHAT[self.group]
         if self.rivals:
             both = " and ".join((self.distribution, *self.rivals))
@@ -152,9 +165,15 @@ def _named(distro: Any) -> str:
     return f"{distro.name} {distro.version}" if distro else "an unnamed distribution"
 
 
-@cache
 def entries(group: str) -> dict[str, Entry]:
     """All names of a group, sorted. Nothing is imported; what is damaged is left out (:func:`faults`)."""
+    found = _registered(group)
+    own = {name: entry for (where, name), entry in _at_hand.items() if where == group}
+    return dict(sorted({**found, **own}.items())) if own else found
+
+
+@cache
+def _registered(group: str) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     for name, text, distribution in _points(group):
         point = _parsed(name, text)
@@ -204,10 +223,32 @@ def unknown(group: str, name: str) -> str:
     return f"unknown {_WHAT[group]} '{shown(name)}'{did_you_mean(name, list(entries(group)))}{damaged}"
 
 
+_at_hand: dict[tuple[str, str], Entry] = {}
+
+
+@contextmanager
+def at_hand(group: str, name: str, found: Any) -> Iterator[Entry]:
+    """For the block, a name for an object that no distribution registers: a class that is being checked, say.
+
+    It hides what is registered under that name.
+    """
+    key, before = (group, name), _at_hand.get((group, name))
+    where = getattr(found, "__module__", type(found).__module__)
+    target = f"{where}:{getattr(found, '__qualname__', type(found).__qualname__)}"
+    _at_hand[key] = Entry(group, name, target, f"{where.partition('.')[0]} (not installed)", at_hand=found)
+    try:
+        yield _at_hand[key]
+    finally:
+        if before is None:
+            del _at_hand[key]
+        else:
+            _at_hand[key] = before
+
+
 def forget() -> None:
     """Look again at what is installed."""
     _installed.cache_clear()
-    entries.cache_clear()
+    _registered.cache_clear()
 
 
 def get(group: str, name: str) -> Any:

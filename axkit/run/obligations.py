@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ from axkit.contract.traits import DIFFERENTIABLE, TEACHER_TOKENS, TORCH_MODULE
 from axkit.ground.device import CPU, device_of
 from axkit.ground.errors import PluginError, shown
 from axkit.ground.quiet import quiet
+from axkit.run.results import a_value
 
 if TYPE_CHECKING:
     from axkit.contract.subject import Subject
@@ -83,36 +82,6 @@ def _sums(tensor: Any) -> bytes:
     return bytes(words.view(-1, _CHUNK).sum(-1).cpu().numpy().tobytes()) + ends
 
 
-def result_faults(result: Any) -> Iterator[str]:
-    """What is wrong with the Result itself; each is the rest of a sentence that begins with the pass."""
-    if not isinstance(result, Result):
-        yield f"returned {_a(result)} from apply, not an axkit.Result; return Result()"
-        return
-    if result.state is not None and not (isinstance(result.state, Mapping) and not _no_json(dict(result.state))):
-        why = _no_json(dict(result.state)) if isinstance(result.state, Mapping) else _a(result.state)
-        yield f"returned a state that is no JSON object ({why}); give plain values, or None"
-    if not isinstance(result.facts, Mapping):
-        yield f"returned {_a(result.facts)} as facts, not a mapping of names to numbers; mend it"
-    for name, value in result.facts.items() if isinstance(result.facts, Mapping) else ():
-        if not isinstance(name, str) or type(value) is bool or not isinstance(value, int | float) or not _finite(value):
-            yield f"returned fact '{shown(name)}', which is no finite number ({shown(repr(value))}); leave it out"
-    if not isinstance(result.note, str):
-        yield f"returned {_a(result.note)} as note, not a sentence; mend it"
-    yield from _table_faults(result.tables)
-    if result.tokenizer is not None and not isinstance(result.tokenizer, Reader):
-        yield f"returned {_a(result.tokenizer)} as tokenizer, which is none; give one of transformers, or None"
-
-
-def _table_faults(tables: Any) -> Iterator[str]:
-    if not isinstance(tables, Mapping):
-        yield f"returned {_a(tables)} as tables, not a mapping of names to rows; mend it"
-        return
-    for name, rows in tables.items():
-        plain = isinstance(rows, Sequence) and all(isinstance(row, Mapping) for row in rows)
-        if not plain or _no_json([dict(row) for row in rows]):
-            yield f"returned table '{shown(name)}' that is no list of rows with plain values; mend it"
-
-
 def body_faults(subject: Subject, runner: Pass[Any], had_module: bool) -> Iterator[str]:
     """Whether what a pass left answers, can be saved, and is what its traits say.
 
@@ -125,7 +94,8 @@ def body_faults(subject: Subject, runner: Pass[Any], had_module: bool) -> Iterat
 
     lacking = [name for name in MEMBERS if not hasattr(subject.body, name)]
     if lacking:
-        yield f"left {_a(subject.body)} as subject.body, which lacks {', '.join(lacking)} and is no axkit.Body; mend it"
+        found, names = a_value(subject.body), ", ".join(lacking)
+        yield f"left {found} as subject.body, which lacks {names} and is no axkit.Body; mend it"
         return
     runtime = subject.body.runtime
     if had_module and not subject.has_module and TORCH_MODULE not in runner.ends:
@@ -144,14 +114,24 @@ def settle(subject: Subject) -> None:
         subject.module.eval()
 
 
-def subject_faults(subject: Subject, runner: Pass[Any], learned: frozenset[str]) -> Iterator[str]:
+def subject_faults(
+    subject: Subject, runner: Pass[Any], learned: frozenset[str], wide: frozenset[str] = frozenset()
+) -> Iterator[str]:
     """What is wrong with the model that a pass left.
 
     Args:
         subject: after ``apply``.
         runner: the pass.
         learned: names of the parameters that took gradients before.
+        wide: names of the tensors that were float64 before.
     """
+    yield from finite_faults(subject, runner)
+    yield from width_faults(subject, wide)
+    yield from frozen_faults(subject, runner, learned)
+
+
+def finite_faults(subject: Subject, runner: Pass[Any]) -> Iterator[str]:
+    """Weights are numbers, those too that no forward reads."""
     import torch
 
     if not subject.has_module:
@@ -162,8 +142,18 @@ def subject_faults(subject: Subject, runner: Pass[Any], learned: frozenset[str])
         if plain and not bool(torch.isfinite(tensor.sum())) and not bool(torch.isfinite(tensor).all()):
             advice = "lower its learning rate" if runner.trains else "mend it"
             yield f"left weights that are no finite numbers ({shown(name)}); {advice}"
-            break
-    if DIFFERENTIABLE not in runner.ends:
+            return
+
+
+def width_faults(subject: Subject, wide: frozenset[str]) -> Iterator[str]:
+    """No weight has become float64: it takes twice the bytes and the time, and nothing else of the model is."""
+    for name in sorted(widest(subject) - wide)[:1]:
+        yield f"left weights in float64 ({shown(name)}); convert what you compute back to the dtype that it was"
+
+
+def frozen_faults(subject: Subject, runner: Pass[Any], learned: frozenset[str]) -> Iterator[str]:
+    """Weights that took gradients take them still, unless the pass ends that."""
+    if subject.has_module and DIFFERENTIABLE not in runner.ends:
         kept = {name for name, one in subject.module.named_parameters() if one.is_floating_point()}
         frozen = sorted((learned & kept) - _learning(subject.module))
         if frozen:
@@ -191,7 +181,8 @@ def reader_faults(reader: Any, before: Reader, runner: Pass[Any]) -> Iterator[st
         runner: the pass.
     """
     if not isinstance(reader, Reader):
-        yield f"left {_a(reader)} as subject.reader, which is none; set a tokenizer of transformers, or leave it alone"
+        found = a_value(reader)
+        yield f"left {found} as subject.reader, which is none; set a tokenizer of transformers, or leave it alone"
     elif reader is not before and TEACHER_TOKENS not in runner.ends and not reads_alike(reader, before):
         yield "set a subject.reader with other ids and keeps teacher_tokens by what it says; put TEACHER_TOKENS in ends"
 
@@ -249,21 +240,11 @@ def learning(subject: Subject) -> frozenset[str]:
     return _learning(subject.module) if subject.has_module else frozenset()
 
 
-def _finite(value: float) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False
+def widest(subject: Subject) -> frozenset[str]:
+    """The names of the tensors that are float64; none of a body without a torch module."""
+    import torch
 
-
-def _no_json(value: Any) -> str:
-    """Why something is no JSON; empty where it is."""
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        return shown(error) or type(error).__name__
-    return ""
-
-
-def _a(value: Any) -> str:
-    return "None" if value is None else f"a value of type '{shown(type(value).__name__)}'"
+    if not subject.has_module:
+        return frozenset()
+    state = subject.module.state_dict()
+    return frozenset(name for name, one in state.items() if getattr(one, "dtype", None) == torch.float64)

@@ -22,11 +22,13 @@ from axkit.ground.processes import Processes
 from axkit.ground.progress import Progress
 from axkit.measure import speed as measure
 from axkit.run import obligations as contract
+from axkit.run import results
 from axkit.run.planning import Plan
 from axkit.run.readings import Readings
 from axkit.run.records import Applied, Spent, StageRecord, StageSpeed, Standing, Told
 from axkit.run.remarks import undone
 from axkit.run.steps import PlannedStep
+from axkit.run.surroundings import Surroundings
 
 _WAY = "give a smaller batch_size, or lower samples or max_length"
 STAGE_ROUNDS = 3  # of the interleaved timing after each stage; the final comparison takes measure.ROUNDS
@@ -123,16 +125,18 @@ class Workbench:
         """What a pass gives back, held against its contract."""
         dense = self.dense.module if self.dense is not None and step.needs_dense else None  # else it is not lent
         mark = None if dense is None else contract.Mark.of(dense)
-        learned, had_module = contract.learning(worked), worked.has_module
+        learned, wide, had_module = contract.learning(worked), contract.widest(worked), worked.has_module
+        switches = Surroundings.of()
         with fence.working(step.who), enough_memory(self.device, _WAY):
             result = step.runner.apply(worked, step.config, tools)
         contract.hold(step.who, contract.body_faults(worked, step.runner, had_module))
         contract.settle(worked)
-        contract.hold(step.who, contract.result_faults(result))
+        contract.hold(step.who, results.result_faults(result))
         contract.take_reader(step.who, result, worked)
         if mark is not None:
             contract.hold(step.who, mark.faults(dense))
-        contract.hold(step.who, contract.subject_faults(worked, step.runner, learned))
+        contract.hold(step.who, switches.faults())
+        contract.hold(step.who, contract.subject_faults(worked, step.runner, learned, wide))
         contract.hold(step.who, contract.reader_faults(worked.reader, tools.reader, step.runner))
         if result.state is None:
             contract.hold(step.who, contract.structure_faults(worked))
@@ -148,7 +152,7 @@ class Workbench:
             tools = self._lend(inner, subject.reader, journal, scratch / f"{setting}-{runs[setting]}")
             with fence.working(inner.who):
                 result = inner.runner.apply(subject, inner.config, tools)
-            contract.hold(inner.who, contract.result_faults(result))
+            contract.hold(inner.who, results.result_faults(result))
             contract.take_reader(inner.who, result, subject)
             return result.facts
 

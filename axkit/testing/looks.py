@@ -23,6 +23,11 @@ def logits_of(model: Any, split: Split) -> torch.Tensor:
         return torch.cat([model(**batch.inputs).logits for batch in split.batches(16)])
 
 
+def answers_of(subject: Subject, split: Split) -> torch.Tensor:
+    """Logits for all rows in the same batches, of a body of whatever runtime: (rows, labels)."""
+    return torch.cat([subject.body.answer(batch.inputs)["logits"] for batch in split.batches(16)])
+
+
 def reload(subject: Subject, tokenizer: Any) -> Subject:
     """Save to a temporary folder and load again."""
     with tempfile.TemporaryDirectory() as folder:

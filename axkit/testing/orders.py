@@ -30,6 +30,7 @@ ORDERS = (  # the shortest first: the first that fails is the one to look at
     (_CUT, _PASS, _CUT),
     (_PASS, _CUT, _PASS),
 )
+SHORT = ((_CUT, _PASS), (_PASS, _CUT))  # where it has to be quick
 
 
 @dataclass(frozen=True)
@@ -41,17 +42,19 @@ class Ordered:
         config: its settings.
         name: under which loading finds it.
         folder: for journals; a folder each.
+        orders: to try.
     """
 
     runner: Pass[Any]
     config: PassConfig
     name: str
     folder: Path
+    orders: tuple[tuple[str, ...], ...] = ORDERS
 
     def allowed(self) -> Iterator[tuple[str, ...]]:
         """The orders that a recipe may have, by the traits that the pass requires and ends."""
         ends, requires = self.runner.ends, self.runner.requires
-        for order in ORDERS:
+        for order in self.orders:
             behind = order[order.index(_PASS) + 1 :]
             again = _PASS in behind and ends & requires
             cut = _CUT in behind and ends & {TORCH_MODULE, FLOAT_WEIGHTS}

@@ -93,12 +93,21 @@ def tiny_subject(family: Family, seed: int = 0, **settings: Any) -> Subject:
     return torch_subject(model, family, reader=tiny_reader(family))
 
 
+def tiny_sentences(rows: int, seed: int = 0) -> list[str]:
+    """3 to 14 random words each, which :func:`tiny_tokenizer` knows."""
+    return _sentences(rows, np.random.default_rng(seed))
+
+
+def _sentences(rows: int, random: np.random.Generator) -> list[str]:
+    return [" ".join(random.choice(_WORDS, random.integers(3, 15))) for _ in range(rows)]
+
+
 def tiny_split(rows: int = 40, seed: int = 0, tokenizer: Any = None, family: Family | None = None) -> Split:
     """Sentences of 3 to 14 random words with random labels; random images for a family that reads pixels."""
     if family is not None and family.inputs == "pixels":
         return TinyImages(rows, seed, family)
     random = np.random.default_rng(seed)
-    texts: list[tuple[str, ...]] = [(" ".join(random.choice(_WORDS, random.integers(3, 15))),) for _ in range(rows)]
+    texts: list[tuple[str, ...]] = [(text,) for text in _sentences(rows, random)]
     spec = TaskSpec(kind="classification", text="sentence", label="label")
     labels = random.integers(0, 2, rows)
     return Split(SplitRows(texts, labels), spec, KINDS["classification"], tokenizer or tiny_tokenizer(), 60)

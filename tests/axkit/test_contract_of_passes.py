@@ -17,7 +17,8 @@ from axkit.contract.traits import DIFFERENTIABLE
 from axkit.ground import registry
 from axkit.ground.errors import PluginError
 from axkit.run import obligations as contract
-from axkit.run.obligations import Mark, result_faults, structure_faults, subject_faults
+from axkit.run.obligations import Mark, structure_faults, subject_faults
+from axkit.run.results import result_faults
 from axkit.testing import tiny_subject, tiny_tokenizer
 
 

@@ -17,7 +17,7 @@ from axkit.anatomy.structure import Structure
 from axkit.contract.subject import Subject
 from axkit.ground.device import CPU
 from axkit.ground.errors import NotApplicable
-from axkit.kit.train.marks import left_as_found
+from axkit.kit.train.marks import dice_as_found, left_as_found
 from axkit.kit.train.resume import going_on
 from axkit.runtimes.torch.body import torch_subject
 
@@ -151,7 +151,7 @@ def train_model(
     for name, parameter in model.base_model.named_parameters():
         parameter.requires_grad_(not name.startswith(_FROZEN[config.freeze]))
     rows = Rows(tools.train, columns, targets)
-    with left_as_found(model), tempfile.TemporaryDirectory() as scratch:
+    with left_as_found(model), dice_as_found(), tempfile.TemporaryDirectory() as scratch:
         arguments = _arguments(config, tools, scratch)
         kept = going_on(model, config, tools, {} if numbers is None else numbers, len(rows), arguments.bf16)
         trainer = make_trainer(model=model, args=arguments, train_dataset=rows, data_collator=rows.batch)

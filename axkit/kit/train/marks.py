@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
 
 # older transformers write the precision of one training here, where the next one reads it; launchers do too
 _PRECISION = "ACCELERATE_MIXED_PRECISION"
@@ -41,6 +44,20 @@ def left_as_found(model: Any) -> Iterator[None]:
         os.environ.pop(_PRECISION, None)
         if precision is not None:
             os.environ[_PRECISION] = precision
+
+
+@contextmanager
+def dice_as_found() -> Iterator[None]:
+    """Put back the generators that Python and NumPy keep for the whole process: a Trainer seeds them, unasked.
+
+    torch's own stays where the block left it: the engine seeds it before each pass.
+    """
+    states = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
 
 
 def _put_back(now: dict[str, Any], old: dict[str, Any]) -> None:
