@@ -84,7 +84,7 @@ $(VENV)/.demo: $(VENV)/.torch $(SOURCES)
 # The tests run against the built package, not the checkout.
 $(VENV)/.dev: $(VENV)/.torch $(SOURCES)
 	$(PIP) '.[dev]'
-	$(PIP) --force-reinstall --no-deps . ./docs/examples/axkit-narrow ./docs/examples/axkit-w4 ./docs/examples/axkit-ordinal ./docs/examples/axkit-kappa
+	$(PIP) --force-reinstall --no-deps . ./docs/examples/axkit-narrow ./docs/examples/axkit-w4 ./docs/examples/axkit-ordinal ./docs/examples/axkit-kappa ./docs/examples/axkit-answers
 	touch $(VENV)/.demo $@
 
 # A second environment over the first: only what the oldest transformers needs of its own stands in it.

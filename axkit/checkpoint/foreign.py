@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+
+from axkit.ground.errors import CheckpointError
+from axkit.ground.files import MEGABYTE, read_object
 
 # the first that is there says it; a pattern, what it is, the way out
 _KINDS = (
@@ -32,3 +36,19 @@ def what_it_is(folder: Path, otherwise: str) -> str:
             return f"{folder} holds {what}; {way_out}"
     below = sorted(path.parent for path in folder.glob("*/config.json"))
     return f"{folder} is no checkpoint, {below[0]} looks like one; give that folder" if below else otherwise
+
+
+def refuse_other_runtime(folder: Path) -> None:
+    """Refuse a folder of axkit's whose body is no torch module: no pass, and no other model, can start from it.
+
+    Raises:
+        CheckpointError: names the runtime.
+    """
+    runtime = None
+    with suppress(FileNotFoundError, CheckpointError):  # a manifest that cannot be read is told of elsewhere
+        runtime = read_object(folder / "axkit.json", 64 * MEGABYTE).get("runtime")
+    if isinstance(runtime, str) and runtime != "torch":
+        raise CheckpointError(
+            f"{folder} holds a model of the runtime '{runtime:.80}', which is no transformers model any more; give the "
+            f"checkpoint that it was made of"
+        )

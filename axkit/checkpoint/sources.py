@@ -14,6 +14,7 @@ from axkit.checkpoint.config import NAME as CONFIG
 from axkit.checkpoint.config import check_sizes
 from axkit.checkpoint.config import read_config as read_config
 from axkit.checkpoint.fit import check_fit
+from axkit.checkpoint.foreign import refuse_other_runtime
 from axkit.checkpoint.header import read_header as read_header
 from axkit.checkpoint.tokenizer import check_tokenizer, check_vocabulary, pieces
 from axkit.checkpoint.weights import read_headers
@@ -108,6 +109,7 @@ def check_folder(folder: Path) -> Path:
         CheckpointError: names the file and the way out.
     """
     config = read_config(folder)
+    refuse_other_runtime(folder)
     header = read_headers(folder)
     if os.path.lexists(folder / "adapter_config.json"):
         raise CheckpointError(f"{folder} holds an adapter beside its model; merge it into the model and save the whole")

@@ -11,7 +11,8 @@ from axkit.contract.manifest import Manifest
 if TYPE_CHECKING:
     from torch import Tensor
 
-MEMBERS = ("runtime", "config", "answer", "wait", "values", "copy", "save", "load")
+METHODS = ("answer", "wait", "values", "copy", "save", "load")
+MEMBERS = ("runtime", "config", *METHODS)
 
 
 class Body(Protocol):

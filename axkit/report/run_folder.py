@@ -50,9 +50,9 @@ def write_run_beside(run: Run, target: Path, replace: bool = False) -> tuple[Rep
     Returns:
         What report.json has, and the folder.
     """
-    report = report_of(run)
     with draft_of(target) as draft:
         save(run.subject, run.subject.reader, draft.folder, run.about)
+        report = report_of(run)  # behind it: a tokenizer that the probe has asked to pad is saved with that
         _write_beside_model(run, report, draft.folder)
         if replace:
             draft.place(target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from axkit.contract.body import MEMBERS, Body
+from axkit.contract.body import METHODS, Body
 from axkit.contract.manifest import TORCH, Manifest
 from axkit.ground import registry
 from axkit.ground.errors import AxkitError, CheckpointError, PluginError, shown
@@ -22,7 +22,7 @@ def body_class(runtime: str) -> type[Body]:
     if runtime == TORCH:  # built in: a folder that names no runtime loads whatever is installed
         return TorchBody
     found = registry.get(registry.RUNTIMES, runtime)
-    lacking = [name for name in MEMBERS if not hasattr(found, name)]
+    lacking = [name for name in METHODS if not hasattr(found, name)]
     if not isinstance(found, type) or lacking or getattr(found, "runtime", None) != runtime:
         who, what = registry.entries(registry.RUNTIMES)[runtime].who, f"lacks {', '.join(lacking)}"
         raise PluginError(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from axkit.testing.looks import logits_of as logits_of
     from axkit.testing.looks import reload as reload
     from axkit.testing.pass_check import check_pass as check_pass
+    from axkit.testing.runtime_check import check_runtime as check_runtime
     from axkit.testing.tiny import tiny_model as tiny_model
     from axkit.testing.tiny import tiny_reader as tiny_reader
     from axkit.testing.tiny import tiny_split as tiny_split
@@ -26,6 +27,7 @@ _LAZY = {
     "check_family": "axkit.testing.family_check",
     "check_kind": "axkit.testing.kind_check",
     "check_pass": "axkit.testing.pass_check",
+    "check_runtime": "axkit.testing.runtime_check",
     "lend": "axkit.testing.lent",
     "logits_of": "axkit.testing.looks",
     "reload": "axkit.testing.looks",
@@ -41,6 +43,7 @@ __all__ = [
     "check_family",
     "check_kind",
     "check_pass",
+    "check_runtime",
     "lend",
     "logits_of",
     "reload",
