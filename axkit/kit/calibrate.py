@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -20,7 +21,7 @@ BLOCKS: tuple[What, ...] = ("attention", "ffn")
 """Both, in the order in which a layer computes them."""
 
 
-class _EnoughError(Exception):
+class EnoughError(Exception):
     """Nothing above the block at hand need be computed."""
 
 
@@ -56,7 +57,13 @@ class Calibration:
         """What a block does, batch by batch, in the same order for every model of the same tokens."""
         speaker = layer_of(subject, layer)
         for batch in self.batches:
-            yield _seen(subject, speaker, what, batch)
+            yield seen_of(subject, [(speaker, what)], batch)[layer, what]
+
+    def look_at_all(self, subject: Subject) -> Iterator[dict[tuple[int, What], Seen]]:
+        """As :meth:`look`, of every block that has parts left, in one pass: (layer, block) -> what it does."""
+        there = [(layer, what) for layer in subject.layers for what in BLOCKS if has_parts(subject, layer.index, what)]
+        for batch in self.batches:
+            yield seen_of(subject, there, batch)
 
 
 def layer_of(subject: Subject, index: int) -> Layer:
@@ -76,34 +83,57 @@ def part_width(subject: Subject, what: What) -> int:
     return hidden // subject.structure.n_heads if what == "attention" else 1
 
 
-def _seen(subject: Subject, layer: Layer, what: What, batch: Batch) -> Seen:
-    found: dict[str, list[Tensor]] = {"inputs": [], "outputs": [], "sums": []}
-    once = not subject.family.shared_layers
+def seen_of(subject: Subject, blocks: Sequence[tuple[Layer, What]], batch: Batch) -> dict[tuple[int, What], Seen]:
+    """What some blocks do with a batch; what comes after the last of them is not computed.
 
-    def projected(_: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-        found["inputs"].append(args[0])
-        found["outputs"].append(output)
-
-    def summed(value: Tensor) -> None:
-        found["sums"].append(value)
-        if once:
-            raise _EnoughError
-
+    Args:
+        subject: the model.
+        blocks: (layer, block), in the order in which the model computes them.
+        batch: rows.
+    """
+    found: dict[tuple[int, What], _Found] = {(layer.index, what): _Found() for layer, what in blocks}
+    last = None if subject.family.shared_layers or not blocks else found[blocks[-1][0].index, blocks[-1][1]]
+    handles = []
+    for layer, what in blocks:
+        mine = found[layer.index, what]
+        handles.append(getattr(layer, f"{what}_out").register_forward_hook(mine.projected))
+        handles.append(_after_sum(subject, layer, what, partial(_summed, mine, mine is last)))
     batch = batch.on(device_of(subject.module))
-    handles = [
-        getattr(layer, f"{what}_out").register_forward_hook(projected),
-        _after_sum(subject, layer, what, summed),
-    ]
     try:
         with torch.inference_mode():
             subject.module(**batch.inputs)
-    except _EnoughError:
+    except EnoughError:
         pass
     finally:
         for handle in handles:
             handle.remove()
     mask = batch.inputs.get("attention_mask")
-    return Seen(*(torch.cat([_tokens(each, mask) for each in found[name]]) for name in found))
+    return {block: one.whole(mask) for block, one in found.items()}
+
+
+class _Found:
+    """What the hooks of one block saw; of a shared layer in all its turns."""
+
+    def __init__(self) -> None:
+        self.inputs: list[Tensor] = []
+        self.outputs: list[Tensor] = []
+        self.sums: list[Tensor] = []
+
+    def projected(self, _: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        """A forward hook of the output projection."""
+        self.inputs.append(args[0])
+        self.outputs.append(output)
+
+    def whole(self, mask: Tensor | None) -> Seen:
+        """Of real tokens, one after the other."""
+        parts = (self.inputs, self.outputs, self.sums)
+        return Seen(*(torch.cat([_tokens(each, mask) for each in part]) for part in parts))
+
+
+def _summed(found: _Found, enough: bool, value: Tensor) -> None:
+    found.sums.append(value)
+    if enough:
+        raise EnoughError
 
 
 def _after_sum(subject: Subject, layer: Layer, what: What, tell: Callable[[Tensor], None]) -> Any:

@@ -16,29 +16,53 @@ from torch import Tensor
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import matrix
 from axkit.contract.subject import Subject
+from axkit.kit.below import Below
 from axkit.kit.calibrate import BLOCKS, Calibration, What, has_parts, last_output, layer_of, part_width
 from axkit.kit.least_squares import Moments, Projection, Spread
 
 Keep = Callable[[int, What, Projection], Sequence[int]]
 
 
-def problem(calibration: Calibration, subject: Subject, dense: Subject, layer: int, what: What) -> Projection:
+def problem(ours: Below, dense: Below, layer: int, what: What) -> Projection:
     """The least-squares problem of a block: what shall leave it is what the dense model's residual stream lacks.
 
     Args:
-        calibration: rows.
-        subject: carved and mended below the block.
+        ours: the model, carved and mended below the block.
         dense: the model whose answers are to be kept, computing for the same tokens.
         layer: index in the dense model.
         what: the block; it must have parts left.
     """
-    out: Any = getattr(layer_of(subject, layer), f"{what}_out")
+    out: Any = getattr(layer_of(ours.subject, layer), f"{what}_out")
     weight = matrix(out)
     moments = Moments(weight.shape[1], weight.shape[0], weight.device)
-    pairs = zip(calibration.look(subject, layer, what), calibration.look(dense, layer, what), strict=True)
-    for seen, wanted in pairs:
+    for seen, wanted in zip(ours.look(layer, what), dense.look(layer, what), strict=True):
         moments.add(seen.inputs, wanted.sums - (seen.sums - seen.outputs))
     return Projection(moments, weight, out.bias)
+
+
+def own_problems(subject: Subject, calibration: Calibration) -> dict[tuple[int, What], tuple[Projection, float]]:
+    """Each block's problem with its own output as the wish, in one pass over the rows.
+
+    Returns:
+        (layer, block) -> its problem, and the variance of the residual stream after it.
+    """
+    outs: dict[tuple[int, What], Any] = {
+        (layer.index, what): getattr(layer, f"{what}_out")
+        for layer in subject.layers
+        for what in BLOCKS
+        if has_parts(subject, layer.index, what)
+    }
+    sizes = {block: matrix(out).shape for block, out in outs.items()}
+    moments = {block: Moments(s[1], s[0], matrix(outs[block]).device) for block, s in sizes.items()}
+    spreads = {block: Spread(s[0], matrix(outs[block]).device) for block, s in sizes.items()}
+    for batch in calibration.look_at_all(subject):
+        for block, seen in batch.items():
+            moments[block].add(seen.inputs, seen.outputs)
+            spreads[block].add(seen.sums)
+    return {
+        block: (Projection(moments[block], matrix(out), out.bias), spreads[block].variance)
+        for block, out in outs.items()
+    }
 
 
 def removal_costs(subject: Subject, calibration: Calibration) -> dict[tuple[int, What], Tensor]:
@@ -53,28 +77,13 @@ def removal_costs(subject: Subject, calibration: Calibration) -> dict[tuple[int,
         :meth:`Projection.order`, as a share of the residual stream's own variance after the block.
     """
     found = {}
-    for layer in subject.layers:
-        for what in BLOCKS:
-            if not has_parts(subject, layer.index, what):
-                continue
-            whole, spread = _own_problem(calibration, subject, layer.index, what)
-            gone, costs = whole.order(part_width(subject, what))
-            ranked = torch.zeros(len(gone), dtype=torch.float64)
-            # a part never counts less than one that went before it: what is kept of a block is a tail of its order
-            ranked[gone] = torch.tensor(costs, dtype=torch.float64).cummax(0).values / spread
-            found[layer.index, what] = ranked
+    for block, (whole, spread) in own_problems(subject, calibration).items():
+        gone, costs = whole.order(part_width(subject, block[1]))
+        ranked = torch.zeros(len(gone), dtype=torch.float64)
+        # a part never counts less than one that went before it: what is kept of a block is a tail of its order
+        ranked[gone] = torch.tensor(costs, dtype=torch.float64).cummax(0).values / spread
+        found[block] = ranked
     return found
-
-
-def _own_problem(calibration: Calibration, subject: Subject, layer: int, what: What) -> tuple[Projection, float]:
-    """A block's problem with its own output as the wish, and the variance of the stream after it."""
-    out: Any = getattr(layer_of(subject, layer), f"{what}_out")
-    weight = matrix(out)
-    moments, stream = Moments(weight.shape[1], weight.shape[0], weight.device), Spread(weight.shape[0], weight.device)
-    for seen in calibration.look(subject, layer, what):
-        moments.add(seen.inputs, seen.outputs)
-        stream.add(seen.sums)
-    return Projection(moments, weight, out.bias), stream.variance
 
 
 def cut_and_mend(subject: Subject, dense: Subject, calibration: Calibration, keep: Keep) -> None:
@@ -86,12 +95,12 @@ def cut_and_mend(subject: Subject, dense: Subject, calibration: Calibration, kee
         calibration: rows.
         keep: (layer, block, problem) -> positions among the heads or neurons that are there; all of them to mend only.
     """
-    dense = alike(dense, subject.structure)
+    ours, theirs = Below(subject, calibration), Below(alike(dense, subject.structure), calibration)
     for layer in range(len(subject.structure.layers)):
         for what in BLOCKS:
             if not has_parts(subject, layer, what):
                 continue
-            found = problem(calibration, subject, dense, layer, what)
+            found = problem(ours, theirs, layer, what)
             kept = sorted(keep(layer, what, found))
             pick = subject.structure.keep_heads if what == "attention" else subject.structure.keep_neurons
             subject.carve(pick(layer, kept))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from axkit.kit.below import Below
 from axkit.kit.calibrate import BLOCKS, Calibration, has_parts, part_width
-from axkit.kit.mend import alike, cut_and_mend, problem
+from axkit.kit.mend import cut_and_mend, problem
 from axkit.runtimes.torch.body import torch_subject
 from axkit.testing import logits_of, tiny_model
 from axkit.testing.tiny import tiny_reader, tiny_split
@@ -65,7 +66,7 @@ def test_no_block_misses_more_than_its_bare_cut(family):
     dense, split = made(family)
     calibration, last = Calibration(split, 48), len(dense.structure.layers) - 1
     for what in BLOCKS:
-        found = problem(calibration, dense, alike(dense, dense.structure), last, what)
+        found = problem(Below(dense, calibration), Below(dense.copy(), calibration), last, what)
         order, _ = found.order(part_width(dense, what))
         kept = sorted(order[len(order) // 2 :])
         width = part_width(dense, what)
@@ -88,3 +89,22 @@ def test_blocks_without_parts_are_passed_over(plain_family):
     assert not has_parts(subject, 0, "ffn")
     cut_and_mend(subject, dense, Calibration(split, 32), all_of)
     assert torch.isfinite(logits_of(subject.module, split)).all()
+
+
+def test_a_model_entered_at_a_layer_shows_what_the_whole_one_shows(family):
+    dense, split = made(family)
+    calibration = Calibration(split, 32)
+    subject = dense.copy()
+    below = Below(subject, calibration)
+    at_once = list(calibration.look_at_all(subject))
+    for layer in range(len(subject.structure.layers)):
+        for what in BLOCKS:
+            entered = list(below.look(layer, what))
+            whole = list(calibration.look(subject, layer, what))
+            for one, other, third in zip(entered, whole, at_once, strict=True):
+                for name in ("inputs", "outputs", "sums"):
+                    assert torch.equal(getattr(one, name), getattr(other, name)), (layer, what, name)
+                    assert torch.equal(getattr(one, name), getattr(third[layer, what], name)), (layer, what, name)
+        if layer == 0 and not family.shared_layers:  # what is changed where it is reached is seen above
+            subject.carve(subject.structure.keep_neurons(0, [0, 1, 2]))
+            at_once = list(calibration.look_at_all(subject))

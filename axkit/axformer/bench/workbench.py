@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from axkit.anatomy.entry import Entry
 from axkit.anatomy.modules import NoLayer
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import Layer, carve_layer
-from axkit.axformer.bench.entry import Entry
 from axkit.axformer.bench.feeds import Beside, same_attention
 from axkit.axformer.bench.hidden import HiddenStates, Shelf
 from axkit.axformer.bench.rehearsal import rehearsed
