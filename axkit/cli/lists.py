@@ -1,4 +1,4 @@
-"""``axkit passes``, ``families``, ``tasks`` and ``models``. Imports no torch."""
+"""``axkit passes``, ``families``, ``tasks``, ``models`` and ``runtimes``. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 
 from axkit.cli import listing
-from axkit.ground.registry import FAMILIES, MODELS, PASSES, TASKS
+from axkit.ground.registry import FAMILIES, MODELS, PASSES, RUNTIMES, TASKS
 
 
 @click.command("passes")
@@ -37,4 +37,10 @@ def models_command() -> None:
     listing.show_entries(MODELS, Console())
 
 
-COMMANDS = (passes_command, families_command, tasks_command, models_command)
+@click.command("runtimes")
+def runtimes_command() -> None:
+    """List what a finished model can run in."""
+    listing.show_entries(RUNTIMES, Console())
+
+
+COMMANDS = (passes_command, families_command, tasks_command, models_command, runtimes_command)

@@ -194,6 +194,11 @@ def moved(inputs: Mapping[str, Any], device: Device) -> dict[str, Any]:
     return {name: value.to(device.name) if hasattr(value, "to") else value for name, value in inputs.items()}
 
 
+def at_rest(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Tensors by name on the CPU; what is there already is not copied."""
+    return {name: value.cpu() if hasattr(value, "cpu") else value for name, value in values.items()}
+
+
 def copied_to(device: Device, module: Any) -> Any:
     """A torch module on a device: itself where it is there, else a copy, so that whoever computes with it keeps it."""
     return module if device_of(module) == device else copy.deepcopy(module).to(device.name)

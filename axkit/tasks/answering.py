@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from axkit.ground.device import CPU, device_of, moved
+from axkit.ground.device import at_rest, device_of, moved
 
 Answer = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
 
@@ -47,7 +47,7 @@ class Asked:
         self._body = body
 
     def __call__(self, **inputs: Tensor) -> Mapping[str, Tensor]:
-        outputs: Mapping[str, Tensor] = self._body.answer(moved(inputs, CPU))
+        outputs: Mapping[str, Tensor] = self._body.answer(at_rest(inputs))
         self._body.wait()
         return outputs
 

@@ -10,10 +10,13 @@ import pytest
 import torch
 from axkit_answers import Tabulate
 from axkit_answers.body import KEYS, TABLE, AnswersBody, keys_of
+from click.testing import CliRunner
 
 from axkit.anatomy.family import family_of
+from axkit.cli.app import cli
 from axkit.contract.manifest import Manifest
 from axkit.contract.traits import TORCH_MODULE
+from axkit.ground.device import at_rest
 from axkit.ground.errors import CheckpointError, NotApplicable, PluginError
 from axkit.run import obligations
 from axkit.runtimes.folder import load_subject, save
@@ -138,6 +141,20 @@ def test_what_a_body_says_no_to_is_a_sentence(tmp_path, rows, monkeypatch):
     monkeypatch.setattr(AnswersBody, "load", classmethod(load))
     with pytest.raises(CheckpointError, match=r"does not load in the runtime 'answers' .*session 7 failed"):
         load_subject(tmp_path / "it")
+
+
+def test_runtimes_are_listed():
+    done = CliRunner().invoke(cli, ["runtimes"])
+    assert done.exit_code == 0
+    assert all(name in done.output for name in ("torch", "answers", "axkit-answers")), done.output
+
+
+def test_outputs_come_back_to_the_cpu():
+    class There:
+        def cpu(self):
+            return "here"
+
+    assert at_rest({"logits": There(), "loss": None}) == {"logits": "here", "loss": None}
 
 
 def test_torch_is_built_in():

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from axkit.checkpoint.config import PREFIX
 from axkit.contract.manifest import TORCH
-from axkit.ground.device import Device, device_of, moved
+from axkit.ground.device import at_rest, device_of, moved
 
 
 @dataclass(eq=False)
@@ -43,7 +43,7 @@ class ModuleBody:
             outputs: Mapping[str, Tensor] = self.module(**(inputs if device.is_cpu else moved(inputs, device)))
         if training:
             self.module.train()
-        return outputs if device.is_cpu else moved(outputs, Device())
+        return outputs if device.is_cpu else at_rest(outputs)
 
     def wait(self) -> None:
         """Until its device is done; a CPU is when it answers."""

@@ -9,7 +9,7 @@ from axkit_answers import Tabulate
 from axkit_answers.body import AnswersBody, keys_of
 
 import axkit
-from axkit.testing import check_runtime, lend, tiny_model, tiny_split, tiny_subject, tiny_tokenizer
+from axkit.testing import check_pass, check_runtime, lend, tiny_model, tiny_split, tiny_subject, tiny_tokenizer
 
 RECIPE = """\
 axkit: 1
@@ -71,6 +71,11 @@ def test_it_answers_as_the_model_did_and_alike_to_what_is_new(tmp_path):
 def test_it_keeps_the_contract(tmp_path):
     subject, rows = tabulated(tmp_path)
     check_runtime(subject, [batch.inputs for batch in rows.batches(16)])
+
+
+@pytest.mark.parametrize("family", ["distilbert", "gpt2"])
+def test_the_pass_keeps_its_contract(family):
+    assert check_pass(Tabulate, family).body.runtime == "answers"
 
 
 def test_as_the_last_stage_of_a_recipe(workplace):

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
 
-from axkit import (
-    DIFFERENTIABLE,
-    FLOAT_WEIGHTS,
-    FULL_PRECISION,
-    TORCH_MODULE,
-    Family,
-    NotApplicable,
-    Pass,
-    PassConfig,
-    Result,
-    Subject,
-    Tools,
-)
-from axkit_answers.body import AnswersBody, keys_of
+from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, FULL_PRECISION, TORCH_MODULE, NotApplicable, Pass, PassConfig, Result
+
+if TYPE_CHECKING:
+    from axkit import Family, Subject, Tools
 
 
 class TabulateConfig(PassConfig):
@@ -41,6 +31,10 @@ class Tabulate(Pass[TabulateConfig]):
 
     def apply(self, subject: Subject, config: TabulateConfig, tools: Tools) -> Result:
         """Ask, and put the table where the model was."""
+        import torch  # here: whoever lists the passes should not wait for it
+
+        from axkit_answers.body import AnswersBody, keys_of
+
         found: dict[str, torch.Tensor] = {}
         for split in (tools.train, tools.search):
             for batch in split.batches(32):
