@@ -237,14 +237,18 @@ def matrix(projection: nn.Module) -> Tensor:
     raise NotApplicable(f"{type(projection).__name__} holds no float weights to slice; prune before quantizing")
 
 
+def _picked(values: Tensor, where: list[int], axis: int = 0) -> Tensor:
+    return values.index_select(axis, torch.tensor(where, dtype=torch.long).to(values.device))
+
+
 def slice_linear(projection: Any, rows: list[int] | None = None, columns: list[int] | None = None) -> nn.Linear:
     """A linear layer with some of the outputs (rows) or inputs (columns) of a projection; the bias follows the rows."""
     weight, bias = matrix(projection).detach(), projection.bias
     if rows is not None:
-        weight = weight[rows]
-        bias = bias if bias is None else nn.Parameter(bias.detach()[rows])
+        weight = _picked(weight, rows)
+        bias = bias if bias is None else nn.Parameter(_picked(bias.detach(), rows))
     if columns is not None:
-        weight = weight[:, columns]
+        weight = _picked(weight, columns, 1)
     # The shell is built on meta: no random weights are drawn, so the caller's random state stays put.
     new = nn.Linear(1, 1, bias=bias is not None, device="meta")
     new.out_features, new.in_features = weight.shape

@@ -188,9 +188,7 @@ def device_of(module: Any) -> Device:
 
 
 def moved(inputs: Mapping[str, Any], device: Device) -> dict[str, Any]:
-    """Inputs of a model, by name, where the model is; what is there already is not copied."""
-    if device.is_cpu:
-        return dict(inputs)
+    """Inputs or outputs of a model, by name, on a device; what is there already is not copied."""
     return {name: value.to(device.name) if hasattr(value, "to") else value for name, value in inputs.items()}
 
 

@@ -128,7 +128,7 @@ def _ends(values: Tensor, how: str) -> Tensor:
     """(low, high) of a batch's inputs, 0 included."""
     if how == "percentile":
         step = max(1, len(values) // _SAMPLE)
-        share = torch.tensor([1 - PERCENTILE / 100, PERCENTILE / 100], device=values.device)
+        share = torch.tensor([1 - PERCENTILE / 100, PERCENTILE / 100]).to(values.device)
         ends = torch.quantile(values[::step], share)
     else:
         ends = torch.stack([values.min(), values.max()])

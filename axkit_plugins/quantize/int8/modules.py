@@ -59,8 +59,8 @@ class Int8Linear(nn.Module):
         made = cls(weight.shape[1], weight.shape[0], linear.bias is not None, static=input_range is not None)
         if input_range is not None:
             step, zero = input_grid(input_range)
-            made.input_scale = torch.tensor(step, device=weight.device)
-            made.input_zero = torch.tensor(zero, dtype=torch.int32, device=weight.device)
+            made.input_scale = torch.tensor(step).to(weight.device)
+            made.input_zero = torch.tensor(zero, dtype=torch.int32).to(weight.device)
         made.weight, made.scale = to_int8(weight.contiguous())
         if linear.bias is not None:
             made.bias = linear.bias.detach().float().clone()
@@ -83,14 +83,14 @@ class Int8Linear(nn.Module):
         return y if given is x else y.to(x.dtype)
 
     def _in_float(self, x: Tensor) -> Tensor:
-        if self._input is not None:
-            step, zero = self._input
+        if self.input_scale is not None and self.input_zero is not None:  # on a device nobody waits for the numbers
+            step, zero = self._input or (self.input_scale.to(x.dtype), self.input_zero)
             x = ((x / step).round().add(zero).clamp(0, 255) - zero) * step
         return nn.functional.linear(x, self.weight.to(x.dtype) * self.scale[:, None].to(x.dtype), self.bias)
 
     def _pack(self) -> object:
         """What the kernel takes, made at the first call, and the fixed input range as numbers."""
-        if self.input_scale is not None:
+        if self.input_scale is not None and self.input_scale.device.type == "cpu":
             self._input = (float(self.input_scale), int(self.input_zero))  # type: ignore[arg-type]  # both or none
         engine = kernel()
         if engine is None or not self.weight.numel() or self.weight.device.type != "cpu":
