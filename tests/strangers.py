@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from axkit.contract.passes import Pass, PassConfig
 from axkit.contract.result import Result
-from axkit.contract.traits import FLOAT_WEIGHTS
+from axkit.contract.traits import FLOAT_WEIGHTS, TORCH_MODULE
 
 
 class Gain(Pass[PassConfig]):
@@ -93,3 +93,12 @@ class OnceOnly(Gain):
         if "once" in state and any(isinstance(module, Gained) for module in subject.module.modules()):
             raise ValueError("they are there already")
         super().restore(subject, config, state)
+
+
+class Looks(Pass[PassConfig]):
+    """Changes nothing, of whatever kind the weights are."""
+
+    requires = frozenset({TORCH_MODULE})
+
+    def apply(self, subject, config, tools):
+        return Result(note="looked")

@@ -54,11 +54,25 @@ def stage_keys(plan: Plan, seed: int | None = None) -> list[str]:
             plan.recipe.seed if seed is None else seed,
             sorted(source_hash(one) for one in foreign_modules(plan.task.spec.kind, plan.task.spec.metric_names)),
             plan.recipe.target.model_dump(),
+            *_of_origin(plan),
         )
     ]
     for step in plan.steps:
         keys.append(_key(keys[-1], _of_step(step)))
     return keys
+
+
+def _of_origin(plan: Plan) -> list[Any]:
+    """The code that puts a result of axkit together again, beside what is in its folder."""
+    if plan.origin is None:
+        return []
+    sources = {source for made in plan.origin.runners.values() for source in _sources(made)}
+    return [sorted(sources)] if sources else []
+
+
+def _sources(runner: type[Any]) -> set[str]:
+    """Of the code of a pass."""
+    return {source_hash(one.__module__) for one in runner.__mro__ if _is_ours(one.__module__)}
 
 
 def _of_step(step: PlannedStep) -> dict[str, Any]:
@@ -67,7 +81,7 @@ def _of_step(step: PlannedStep) -> dict[str, Any]:
     return {
         "name": step.name,
         "distribution": step.distribution,
-        "source": sorted({source_hash(one.__module__) for one in runner.__mro__ if _is_ours(one.__module__)}),
+        "source": sorted(_sources(runner)),
         "packages": {name: package_version(name) for name in runner.packages},
         "config": step.config.model_dump(mode="json"),
         "models": [model_hash(models.local_folder(name)) for name in step.runner.models(step.config)],

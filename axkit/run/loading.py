@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from axkit.contract.subject import Subject
 from axkit.ground.progress import Progress
 from axkit.run.planning import Plan
 from axkit.run.readings import Readings
+from axkit.runtimes.folder import load_subject
 from axkit.runtimes.torch.body import torch_subject
 from axkit.runtimes.torch.opening import fit_padding, open_for_task, open_reader, token_limit
 from axkit.tasks.kinds.data import rows_of
@@ -38,14 +39,28 @@ def load(plan: Plan, progress: Progress) -> Loaded:
     """
     progress.say(f"Loading {plan.recipe.model} and {plan.task.name}")
     reader = open_reader(plan.model_folder, plan.family)
-    kind, names = KINDS[plan.task.spec.kind], plan.rows.label_names
-    module = open_for_task(
-        plan.model_folder, kind, rows_of(plan.task.spec.kind).outputs(names), names, plan.recipe.seed
-    )
-    subject = torch_subject(module, plan.family, reader=reader)
-    fit_padding(module, reader, plan.family)
-    readings = Readings(plan, token_limit(reader, module.config, plan.family))
+    subject = replace(_as_it_was_left(plan) if plan.goes_on else _for_task(plan), reader=reader)
+    fit_padding(subject.module, reader, plan.family)
+    readings = Readings(plan, token_limit(reader, subject.module.config, plan.family))
     return Loaded(subject, readings, _about(plan, readings.by(reader)["test"].lengths[:96].tolist()))
+
+
+def _for_task(plan: Plan) -> Subject:
+    """A model of anybody's, in float32; a head that it lacks is drawn."""
+    kind, names = KINDS[plan.task.spec.kind], plan.rows.label_names
+    outputs = rows_of(plan.task.spec.kind).outputs(names)
+    subject = torch_subject(open_for_task(plan.model_folder, kind, outputs, names, plan.recipe.seed), plan.family)
+    return replace(subject, trail=plan.origin.trail) if plan.origin else subject
+
+
+def _as_it_was_left(plan: Plan) -> Subject:
+    """A result of axkit, bit by bit, with its structure and its trail; the labels have the task's names."""
+    subject, names = load_subject(plan.model_folder), plan.rows.label_names
+    config = subject.module.config
+    config.problem_type = KINDS[plan.task.spec.kind].about.problem_type
+    if names:
+        config.id2label, config.label2id = dict(enumerate(names)), {name: i for i, name in enumerate(names)}
+    return subject
 
 
 def _about(plan: Plan, lengths: list[int]) -> dict[str, Any]:

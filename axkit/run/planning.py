@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from axkit.anatomy.family import Family, family_of
 from axkit.checkpoint import sources as models
+from axkit.checkpoint.config import is_own
 from axkit.contract.lending import check_words
 from axkit.contract.passes import InnerStep, refuse_if_missing
 from axkit.contract.registered import Registered, load_pass
@@ -21,6 +22,7 @@ from axkit.ground.errors import AxkitError, RecipeError
 from axkit.ground.plain.tree import Location
 from axkit.ground.wording import fault_sentence
 from axkit.run.order import baseline_of, check_order, check_target
+from axkit.run.origin import Origin, origin_of
 from axkit.run.recipe import Budget, Recipe, Source
 from axkit.run.steps import PlannedStep
 from axkit.tasks.kinds.kind import kind_of
@@ -73,6 +75,11 @@ class Plan:
         return head_of(self.model_config, self.task.spec.kind, f"model '{self.recipe.model}'")
 
     @cached_property
+    def origin(self) -> Origin | None:
+        """What made the model, where that was axkit."""
+        return origin_of(self.recipe.model, self.model_folder, self.model_config)
+
+    @cached_property
     def family(self) -> Family:
         """The model's architecture."""
         return family_of(self.model_config["model_type"])
@@ -81,6 +88,11 @@ class Plan:
     def rows(self) -> TaskRows:
         """The task's rows, with the labels of the model's head; read at first use."""
         return load_rows(self.task, self.recipe.samples, self.head)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the model is a result of axkit with a head for the task, to be opened as it was left."""
+        return self.origin is not None and self.head is not None
 
     def read(self) -> None:
         """Model folder and rows, now: what can be refused of them is refused before anything is written."""
@@ -178,11 +190,6 @@ def _configured(index: int, loaded: Registered, settings: Mapping[str, Any], bud
 
 def _check_family(plan: Plan) -> None:
     faults = []
-    if str(plan.model_config["model_type"]).startswith("axkit_"):
-        raise RecipeError(
-            f"{plan.source.place(('model',))}: '{plan.recipe.model}' was already changed by axkit; "
-            f"start from the model that it was made of"
-        )
     family = plan.family
     models.check_reader(plan.model_folder)
     kind = plan.task.spec.kind
@@ -192,6 +199,8 @@ def _check_family(plan: Plan) -> None:
             f"{plan.source.place(('model',))}: '{plan.recipe.model}' reads {said[family.inputs]}, and task "
             f"'{plan.task.name}' ({kind}) is of {said[kind_of(kind).inputs]}; give a model or a task that fits"
         )
+    if plan.origin is not None:
+        _check_origin(plan, plan.origin)
     for step in plan.steps:
         try:
             for one in (step, *step.inner.values()):
@@ -202,6 +211,26 @@ def _check_family(plan: Plan) -> None:
                     models.check_teacher(plan.model_folder, name)
         except AxkitError as error:
             faults.append(f"{plan.source.place(('passes', step.index, 'pass'))}: '{step.name}': {error}")
+    if faults:
+        raise RecipeError(faults)
+
+
+def _check_origin(plan: Plan, origin: Origin) -> None:
+    """A result of axkit goes on where its trail ended: with the traits that are left, and with its own head."""
+    place, target = plan.source.place, plan.recipe.target
+    faults = [f"{place(('passes', step.index, 'pass'))}: {fault}" for step, fault in origin.order_faults(plan.steps)]
+    for name, made in origin.runners.items():
+        if made.targets is not None and target.kind not in made.targets:
+            faults.append(
+                f"{plan.source.place(('model',))}: '{name}' made '{origin.model}' to run on "
+                f"{' and '.join(sorted(made.targets))} alone, and the target is {target.device}; start from a model "
+                f"before that"
+            )
+    if plan.head is None and is_own(plan.model_config):
+        faults.append(
+            f"{plan.source.place(('model',))}: '{origin.model}' goes on with the head that it was made with, which is "
+            f"of another kind than task '{plan.task.name}'; give a task of that kind, or start from the model before"
+        )
     if faults:
         raise RecipeError(faults)
 

@@ -69,7 +69,8 @@ class Workbench:
     @contextmanager
     def scoring(self, *subjects: Subject) -> Iterator[None]:
         """Models on the device while their answers are asked for; one that computes otherwise there stays away."""
-        served = {step.name: step.runner.targets for step in self.plan.steps}
+        served = {name: made.targets for name, made in self.plan.origin.runners.items()} if self.plan.origin else {}
+        served |= {step.name: step.runner.targets for step in self.plan.steps}
         there = [one for one in subjects if all(_serves(served.get(step.name), self.device) for step in one.trail)]
         with (
             enough_memory(self.device, "lower samples or max_length"),

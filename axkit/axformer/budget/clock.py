@@ -42,7 +42,7 @@ class Clock:
         layers = ours.base_model.get_submodule(path)
         self._calls = self._captured(ours, self._inputs, {x.index: layers[x.index] for x in bench.subject.layers})
         # always the same, as what was timed in one round is used in the next
-        first = dense.base_model.get_submodule(path)[0]
+        first = dense.base_model.get_submodule(path)[tools.teacher.layers[0].index]
         self._dense = dense, (), its
         self._reference = first, *self._captured(dense, its, {0: first})[0]
         self._layer, self._rest = 0.0, 0.0

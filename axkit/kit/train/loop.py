@@ -5,6 +5,8 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +16,14 @@ from torch.utils.data import Dataset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from axkit.anatomy.structure import Structure
+from axkit.checkpoint.config import is_own
+from axkit.checkpoint.sources import read_config
 from axkit.contract.subject import Subject
 from axkit.ground.device import CPU
 from axkit.ground.errors import NotApplicable
 from axkit.kit.train.marks import dice_as_found, left_as_found
 from axkit.kit.train.resume import going_on
+from axkit.runtimes.folder import load_subject
 from axkit.runtimes.torch.body import torch_subject
 
 if TYPE_CHECKING:
@@ -181,18 +186,24 @@ def _run(trainer: Any, config: TrainingConfig, tools: Tools, rows: int) -> int:
     return int(done.global_step)
 
 
-def start_from_pretrained(subject: Subject, folder: str) -> None:
-    """Put the weights that the recipe started from into the subject's present shape (AxFormer's from_specialized)."""
+def _pretrained(subject: Subject, folder: Path) -> Subject:
+    """What a recipe started from, without a head; a result of axkit as that left it."""
     from transformers import AutoModel
 
-    fresh = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    if is_own(read_config(folder)):
+        return load_subject(folder)
+    fresh = AutoModel.from_pretrained(str(folder), local_files_only=True, use_safetensors=True)
     now = subject.structure
-    dense = Structure.dense(len(now.layers), now.n_heads, now.ffn_width)
-    start = torch_subject(fresh, subject.family, dense)
-    whole = Structure(
-        now.layers, now.n_heads, now.ffn_width
-    )  # a bare base model has no head to be first-token-only for
-    start.carve(whole)
+    return torch_subject(fresh, subject.family, Structure.dense(len(now.layers), now.n_heads, now.ffn_width))
+
+
+def start_from_pretrained(subject: Subject, folder: str) -> None:
+    """Put the weights that the recipe started from into the subject's present shape (AxFormer's from_specialized)."""
+    now = subject.structure
+    start = _pretrained(subject, Path(folder))
+    # a bare base model has no head to be first-token-only for
+    start.carve(replace(now, first_token_only=start.structure.first_token_only))
+    fresh = start.module.base_model
     here, there = (model.get_input_embeddings().weight.shape for model in (subject.module, fresh))
     if here != there:
         raise NotApplicable(f"refit starts from {there[0]} word pieces, the model has {here[0]}; put vocab after it")
