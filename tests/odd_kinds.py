@@ -98,3 +98,4 @@ kind("mute", rows=of(ClassRows, shown=of(ShownClasses, label=lambda self, split,
 kind("changes", rows=of(ClassRows, texts=changed))
 kind("outputs", rows=of(ClassRows, outputs=lambda self, names: 7))
 kind("heavy")
+kind("broken", rows=of(ClassRows, texts=lambda self, spec, row, where: 1 / 0))

@@ -1,4 +1,4 @@
-"""What ``axkit passes``, ``families``, ``tasks`` and ``models`` print. Imports no torch."""
+"""What ``axkit passes``, ``families``, ``tasks``, ``models`` and ``kinds`` print. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from rich.table import Table
 from axkit.contract.passes import Pass, PassConfig, way_to_install
 from axkit.contract.registered import load_pass
 from axkit.ground import fence, registry
+from axkit.ground.errors import PluginError
+from axkit.tasks.kinds.kind import kind_of, metric_names, metric_of
 
 
 def show_entries(group: str, console: Console) -> None:
@@ -82,4 +84,23 @@ def _show_pass(entry: registry.Entry, pass_class: type[Pass[Any]], console: Cons
     if pass_class.holds_budget:
         budget += f" This one first keeps it itself: it fills {pass_class.holds_budget} in."
     table.add_row("budget.max_drop", "number", "", ">= 0", budget)
+    console.print(table)
+
+
+def show_kind(name: str, console: Console) -> None:
+    """All about a kind of task: what a model needs for it, and its metrics, others' too.
+
+    Raises:
+        PluginError: unknown, or it fails to import.
+    """
+    kind = kind_of(name)
+    texts = " or ".join(("one", "two")[count - 1] for count in kind.takes)
+    console.print(f"[bold]{name}[/bold]  AutoModelFor{kind.head}, {texts} of {kind.inputs} a row", highlight=False)
+    table = Table("metric", "decides", "meaning")
+    for one in metric_names(kind):
+        try:
+            metric = metric_of(kind, one)
+        except PluginError:  # for other kinds, or broken: told where a task names it
+            continue
+        table.add_row(escape(one), "yes" if metric.decides else "no", escape(metric.about))
     console.print(table)

@@ -1,4 +1,4 @@
-"""``axkit passes``, ``families``, ``tasks``, ``models`` and ``runtimes``. Imports no torch."""
+"""``axkit passes``, ``families``, ``tasks``, ``models``, ``runtimes`` and ``kinds``. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 
 from axkit.cli import listing
-from axkit.ground.registry import FAMILIES, MODELS, PASSES, RUNTIMES, TASKS
+from axkit.ground.registry import FAMILIES, KINDS, MODELS, PASSES, RUNTIMES, TASKS
 
 
 @click.command("passes")
@@ -43,4 +43,14 @@ def runtimes_command() -> None:
     listing.show_entries(RUNTIMES, Console())
 
 
-COMMANDS = (passes_command, families_command, tasks_command, models_command, runtimes_command)
+@click.command("kinds")
+@click.argument("name", required=False)
+def kinds_command(name: str | None) -> None:
+    """List the kinds of task, or tell all about one."""
+    if name:
+        listing.show_kind(name, Console())
+    else:
+        listing.show_entries(KINDS, Console())
+
+
+COMMANDS = (passes_command, families_command, tasks_command, models_command, runtimes_command, kinds_command)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from axkit.ground.figures import quantity, ratio, score
+from axkit.ground.figures import change, quantity, ratio, score
 from axkit.measure.figures import Batch
+from axkit.run.quality import Quality
 from axkit.run.records import FRONTIER, StageRecord
 from axkit.run.summary import Summary
 from axkit.run.verdict import change_cell, speed_cell
@@ -43,6 +44,26 @@ def summary_rows(summary: Summary) -> list[Row]:
             _speed(summary, "b32", summary.speeds.throughput_ratio),
         ),
     ]
+
+
+def metric_lines(quality: Quality) -> list[str]:
+    """A table of all metrics of the task, and of each class where one tells them; empty where there is but one."""
+    dense, result = quality.dense.metrics, quality.result.metrics
+    names = [name for name in result if name in dense]
+    if len(names) < 2:
+        return []
+    luck = quality.constant.metrics if quality.constant else {}
+    rows = [
+        (
+            name,
+            score(dense[name]),
+            score(result[name]),
+            change(result[name] - dense[name]),
+            score(luck[name]) if name in luck else "",
+        )
+        for name in names
+    ]
+    return ["", *table_lines(("test", "dense", "result", "change", "best constant"), rows)]
 
 
 def _latency(summary: Summary, which: str, dense_ms: float, result_ms: float) -> Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from axkit.ground.figures import quantity
 from axkit.report.left import what_is_left
-from axkit.report.tables import stage_rows, stage_tables, summary_rows, table_lines
+from axkit.report.tables import metric_lines, stage_rows, stage_tables, summary_rows, table_lines
 from axkit.report.words import control_lines, gain_lines, headline, how_measured
 from axkit.run.report import Machine, Report
 from axkit.run.row_counts import RowCounts
@@ -24,6 +24,7 @@ def report_text(report: Report) -> str:
         how_measured(summary),
         "",
         *gain_lines(summary),
+        *metric_lines(summary.quality),
         *control_lines(summary.control),
         "",
         *_section(

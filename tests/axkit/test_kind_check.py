@@ -7,9 +7,10 @@ import types
 
 import odd_kinds
 import pytest
+from conftest import write_images
 
 from axkit.ground import registry
-from axkit.tasks.kinds.kind import our_kinds
+from axkit.tasks.kinds.kind import foreign_modules, our_kinds
 from axkit.testing import check_kind
 
 WORDS = "a film is good the play was dull story so fine".split()
@@ -92,9 +93,15 @@ def test_ours_keep_it(kind):
     check_kind(kind, rows, label="y", **fields)
 
 
+def test_images_keep_it(tmp_path):
+    write_images(tmp_path, 12)
+    rows = [{"s": str(path), "y": path.parent.name} for path in sorted(tmp_path.glob("*/*.png"))]
+    check_kind("image_classification", rows, image="s", label="y")
+
+
 def test_no_kind_of_text_is_left_out():
     assert {*OURS, "image_classification"} == set(our_kinds())
-    assert set(FAULTS) == set(odd_kinds.KINDS) - {"fine"}, "each fault has its sentence"
+    assert set(FAULTS) == set(odd_kinds.KINDS) - {"fine", "broken"}, "each fault has its sentence"
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -102,6 +109,18 @@ def test_a_planted_fault_is_found(fault, odd):
     rows, fields = OURS["classification"]
     with pytest.raises(AssertionError, match=FAULTS[fault]):
         check_kind(fault, rows, label="y", **fields)
+
+
+def test_a_bug_of_a_kind_keeps_its_traceback_and_says_whose(odd):
+    rows, fields = OURS["classification"]
+    with pytest.raises(ZeroDivisionError) as caught:
+        check_kind("broken", rows, label="y", **fields)
+    assert "This is a bug of kind 'broken' of axkit_odd 1." in caught.value.__notes__[0]
+
+
+def test_the_code_of_a_strangers_kind_counts_into_the_keys_of_stages(odd):
+    assert foreign_modules("fine", ["accuracy"]) == ["odd_halves"] * 3
+    assert foreign_modules("classification", ["accuracy"]) == []
 
 
 def test_a_half_that_is_none_is_a_sentence(odd, monkeypatch):

@@ -127,6 +127,34 @@ def test_a_table_holds_each_class_and_each_part():
     assert len(found) == 3 * (1 + 4)
 
 
+def test_a_report_tells_all_metrics_where_there_are_several():
+    from axkit.measure.figures import Interval
+    from axkit.report.tables import metric_lines
+    from axkit.run.quality import Change, Constant, Quality, Score
+
+    def quality(*names):
+        dense, result = ({name: value + len(name) for name in names} for value in (50.0, 40.0))
+        interval = Interval(0.0, 1.0)
+        luck = Constant(1.0, "no", dict.fromkeys(names, 5.0), 0.5)
+        parts = (Score(some[names[0]], interval, 0.1, some) for some in (dense, result))
+        return Quality(names[0], *parts, Change(0.5, interval, 1.0), luck, 3.0)
+
+    assert metric_lines(quality("f1")) == []
+    lines = metric_lines(quality("f1", "recall_per_class of a"))
+    assert lines[3] == "| f1 | 52.00 | 42.00 | -10.00 | 5.00 |"
+    assert lines[4].startswith("| recall_per_class of a | 71.00 | 61.00 |")
+
+
+def test_a_kind_tells_its_metrics(run):
+    code, out, _ = run("kinds", "regression")
+    assert code == 0
+    told = {line.split()[1]: line.split()[3] for line in out.splitlines() if line.startswith("│")}
+    assert told == {"pearson": "yes", "spearman": "yes", "r2": "yes", "mae": "no", "mse": "no", "rmse": "no"}
+    assert "token_classification" in run("kinds")[1]
+    code, _, err = run("kinds", "regresion")
+    assert (code, "did you mean 'regression'?" in err) == (2, True)
+
+
 def test_the_best_constant_has_the_least_error():
     from axkit.measure import certainty
 
