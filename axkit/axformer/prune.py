@@ -88,8 +88,8 @@ def _by_budget(subject: Subject, config: AxformerPruneConfig, tools: Tools) -> R
 
     search = BudgetSearch(subject, tools, config)
     search.run()
-    facts = {"evaluations": float(search.ledger.evaluations), "rounds": float(search.frontier[-1]["round"])}
-    return Result(facts=facts, note=search.note, tables={"frontier": search.frontier})
+    facts = {"evaluations": float(search.ledger.evaluations), "rounds": float(search.frontier[-1].round)}
+    return Result(facts=facts, note=search.note, tables={"frontier": [one.to_json() for one in search.frontier]})
 
 
 def _removed(before: Structure, after: Structure) -> dict[str, float]:

@@ -10,6 +10,7 @@ from typing import Any
 from axkit.anatomy.structure import Structure
 from axkit.contract.trail import TrailStep, is_stock
 from axkit.ground.version import __version__
+from axkit.tasks.about import About
 
 MANIFEST = "axkit.json"
 FORMAT = 1
@@ -23,7 +24,7 @@ class Manifest:
     Attributes:
         structure: what is left of the model.
         trail: the passes that made it, oldest first.
-        about: JSON: task, label names, token lengths.
+        about: the task that the model was made for.
         runtime: which body the folder holds.
         sha256: of every other file of the folder, by name.
         axkit: the release that wrote it.
@@ -31,7 +32,7 @@ class Manifest:
 
     structure: Structure
     trail: tuple[TrailStep, ...] = ()
-    about: Mapping[str, Any] = field(default_factory=dict)
+    about: About = field(default_factory=About)
     runtime: str = TORCH
     sha256: Mapping[str, str] = field(default_factory=dict)
     axkit: str = __version__
@@ -49,7 +50,7 @@ class Manifest:
             **({} if self.runtime == TORCH else {"runtime": self.runtime}),
             "structure": self.structure.to_json(),
             "trail": [step.to_json(self.structure) for step in self.trail],
-            "about": dict(self.about),
+            "about": self.about.to_json(),
             "sha256": dict(self.sha256),
         }
 

@@ -12,9 +12,12 @@ import numpy as np
 from axkit.checkpoint.sources import read_config
 from axkit.finished.opened import open_finished
 from axkit.ground.errors import CheckpointError, DataError
+from axkit.ground.fields import Fields
+from axkit.ground.files import MEGABYTE, read_object
 from axkit.measure import certainty
 from axkit.runtimes.folder import load_subject
 from axkit.runtimes.manifest import read_manifest
+from axkit.tasks.about import About
 from axkit.tasks.kinds.data import rows_of
 from axkit.tasks.kinds.known import KINDS
 from axkit.tasks.labels.head import head_of
@@ -24,6 +27,7 @@ from axkit.tasks.spec import SplitName, Task, resolve
 from axkit.tasks.split import Evaluation, Split
 
 REPORT = "report.json"
+_LARGEST = 64 * MEGABYTE  # the tables of a search stand in it
 
 
 @dataclass(frozen=True)
@@ -80,13 +84,13 @@ def evaluate(
     """
     folder = Path(folder)
     about = about_of(folder)
-    chosen = task if task is not None else about.get("task")
+    chosen = task if task is not None else about.task
     if chosen is None:
         load_subject(folder)  # a damaged folder is told as that, whatever else it lacks
         raise DataError(f"{folder} says nothing of a task; name one with --task")
     said_by = "--task" if task is not None else str(folder)
     resolved = resolve(chosen, lambda _: said_by)
-    samples = Samples.model_validate(about.get("samples", {})) if task is None else Samples()
+    samples = about.samples or Samples() if task is None else Samples()
     ours = _answers(folder, resolved, samples, split)
     data, found = ours.split, ours.found
     low, high = certainty.confidence_interval(data, found)
@@ -107,26 +111,23 @@ def evaluate(
     )
 
 
-def about_of(folder: Path) -> Mapping[str, Any]:
+def about_of(folder: Path) -> About:
     """What a folder's manifest says of its task; nothing where it has none."""
     manifest = read_manifest(folder)
-    return manifest.about if manifest else {}
+    return manifest.about if manifest else About()
 
 
 def dense_of(folder: Path) -> Path | None:
     """The dense model of a run folder, where the run's stages still have it, whole."""
-    import json
-
     try:
-        name = json.loads((folder / REPORT).read_text(encoding="utf-8"))["summary"]["dense_stage"]
-        recipe = about_of(folder)["recipe"]
-    except (OSError, ValueError, KeyError, TypeError):
+        name = Fields(read_object(folder / REPORT, _LARGEST)).part("summary").take("dense_stage", str)
+    except (FileNotFoundError, CheckpointError):  # nobody asked for it by name
         return None
-    places = (
-        folder.parent / ".stages" / str(recipe),
-        *(parent / ".stages" for parent in folder.absolute().parents[:3]),
-    )
-    return next((place / str(name) for place in places if _loads(place / str(name))), None)
+    recipe = about_of(folder).recipe
+    if recipe is None:
+        return None
+    places = (folder.parent / ".stages" / recipe, *(parent / ".stages" for parent in folder.absolute().parents[:3]))
+    return next((place / name for place in places if _loads(place / name)), None)
 
 
 def _loads(folder: Path) -> bool:

@@ -28,7 +28,7 @@ def bench(folder: str | Path, against: str | Path | None = None) -> dict[str, me
     folders = {"result": Path(folder), **({"against": Path(against)} if against else {})}
     opened = {name: open_finished(path) for name, path in folders.items()}
     models = {name: one.subject.body for name, one in opened.items()}
-    lengths = about_of(Path(folder)).get("token_lengths") or [32] * 96
+    lengths = about_of(Path(folder)).token_lengths or [32] * 96
     reader = opened["result"].reader
     if isinstance(reader, ImageReader):
         inputs = measure.Inputs.images(len(lengths), reader.shape)

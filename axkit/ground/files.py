@@ -1,4 +1,7 @@
-"""Files that somebody else wrote: opened without waiting, read up to a size, parsed up to a depth. Imports no torch."""
+"""Files: those of others opened without waiting, read up to a size, parsed up to a depth; ours replaced at once.
+
+Imports no torch.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import io
 import json
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +19,31 @@ from axkit.ground.errors import CheckpointError
 MEGABYTE = 1 << 20
 DEPTH = 100
 _POINTER = b"version https://git-lfs"
+
+
+@contextmanager
+def replacing(path: Path, durable: bool = False, shared: bool = False) -> Iterator[Path]:
+    """Yield a place beside ``path``; what is written there takes its place when the block ends without an error.
+
+    Whoever reads ``path`` meanwhile, or after a kill, finds what it held before, whole.
+
+    Args:
+        path: of the file.
+        durable: it is on disk, not in the system's memory alone, before it takes the place.
+        shared: several processes may write this file at the same time; else what a killed one left is written over.
+
+    Raises:
+        OSError: the disk is full or not writable; ``path`` is as before, and nothing is left beside it.
+    """
+    partial = path.with_name(f".{path.name}.partial{f'-{os.getpid()}' if shared else ''}")
+    try:
+        yield partial
+        if durable:
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def open_regular(path: Path) -> io.BufferedReader:

@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from axkit.ground.files import replacing
+
 _LARGE = 2**20  # bytes, from which a hash is worth remembering
 _SETTLED_S = 2.0  # a file changed since may change again within one tick of the file system's clock
 
@@ -68,14 +70,10 @@ def _known(entry: Path, state: list[int]) -> str | None:
 
 def _remember(entry: Path, state: list[int], made: str) -> None:
     content: dict[str, Any] = {"state": state, "sha256": made, "check": _check(state, made)}
-    partial = entry.with_name(f"{entry.name}.{os.getpid()}")
-    try:
+    with suppress(OSError):  # no room, or not ours: the file is read again next time
         entry.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(content), encoding="utf-8")
-        partial.replace(entry)
-    except OSError:  # no room, or not ours: the file is read again next time
-        with suppress(OSError):
-            partial.unlink()
+        with replacing(entry, shared=True) as partial:
+            partial.write_text(json.dumps(content), encoding="utf-8")
 
 
 def _check(state: list[int], made: str) -> str:

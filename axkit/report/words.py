@@ -16,13 +16,13 @@ def headline(summary: Summary) -> str:
     if kind == "itself":  # timed twice, and what differs is the machine
         return "\n".join(sentences(summary))
     smaller, speeds = summary.bytes.ratio, summary.speeds
-    sure = {"b32": speed_is_sure(speeds.rounds, "b32"), "b1": speed_is_sure(speeds.rounds, "b1")}
+    batch, single = speed_is_sure(speeds.rounds, "b32"), speed_is_sure(speeds.rounds, "b1")
     lines = [
-        f"{times(smaller, 'smaller', 'larger', 'As large')} on disk, {_faster(speeds, sure['b32'])} at batch 32, "
-        f"{_quicker(speeds, sure['b1'])} on one input.",
+        f"{times(smaller, 'smaller', 'larger', 'As large')} on disk, {_faster(speeds, batch)} at batch 32, "
+        f"{_quicker(speeds, single)} on one input.",
         *sentences(summary),
     ]
-    better = [smaller, speeds.throughput_ratio if sure["b32"] else 1.0, speeds.latency_ratio if sure["b1"] else 1.0]
+    better = [smaller, speeds.throughput_ratio if batch else 1.0, speeds.latency_ratio if single else 1.0]
     if max(better) <= 1.03 and kind != "gain":
         fell = _loss_fell(summary.quality)
         lines.append(f"Nothing became smaller or faster, and nothing better by more than chance.{fell}")

@@ -29,6 +29,7 @@ from axkit.run.store import StageStore
 from axkit.run.summary import Summary
 from axkit.run.totals import summary_of
 from axkit.run.walk import Walk
+from axkit.tasks.about import About
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Run:
     subject: Subject
     stages: list[Stage]
     summary: Summary | None
-    about: dict[str, Any]
+    about: About
     key: str = ""
 
     @property

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from axkit.contract.subject import Subject
 from axkit.ground.processes import Processes
@@ -16,6 +15,7 @@ from axkit.run.records import StageRecord
 from axkit.run.stage_file import read_stage
 from axkit.run.store import StageStore
 from axkit.runtimes.torch.opening import open_reader
+from axkit.tasks.about import About
 
 Make = Callable[[], tuple[Subject, StageRecord]]
 
@@ -58,7 +58,7 @@ class FinishedStages:
             yield
 
     def found_or_made(
-        self, folder: Path, said: str, before: Subject, about: Mapping[str, Any], make: Make
+        self, folder: Path, said: str, before: Subject, about: About, make: Make
     ) -> tuple[Subject, StageRecord]:
         """A stage as it is on disk, whether it was finished earlier or just now: then it makes no difference which.
 
@@ -84,7 +84,7 @@ class FinishedStages:
         subject.reader = open_reader(folder, before.family) if record.new_tokenizer else before.reader
         return subject, record
 
-    def dense(self, folder: Path, subject: Subject, about: Mapping[str, Any]) -> int:
+    def dense(self, folder: Path, subject: Subject, about: About) -> int:
         """Keep the model as it comes; returns its bytes on disk."""
         with self.store.alone(folder) if self.processes.is_main else nullcontext():
             again = self.fresh and folder not in self.made
@@ -108,7 +108,7 @@ class FinishedStages:
         self.processes.wait()
         return found if self.processes.is_main else self.store.find(folder)
 
-    def _put(self, folder: Path, subject: Subject, record: StageRecord, about: Mapping[str, Any]) -> None:
+    def _put(self, folder: Path, subject: Subject, record: StageRecord, about: About) -> None:
         """Keep a stage; one process writes, all read what it wrote."""
         if self.processes.is_main:
             self.store.put(folder, subject, record, about)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from axkit.contract.subject import Subject
 from axkit.ground.progress import Progress
@@ -12,6 +11,7 @@ from axkit.run.readings import Readings
 from axkit.runtimes.folder import load_subject
 from axkit.runtimes.torch.body import torch_subject
 from axkit.runtimes.torch.opening import fit_padding, open_for_task, open_reader, token_limit
+from axkit.tasks.about import About
 from axkit.tasks.kinds.data import rows_of
 from axkit.tasks.kinds.known import KINDS
 
@@ -28,7 +28,7 @@ class Loaded:
 
     subject: Subject
     readings: Readings
-    about: dict[str, Any]
+    about: About
 
 
 def load(plan: Plan, progress: Progress) -> Loaded:
@@ -63,12 +63,12 @@ def _as_it_was_left(plan: Plan) -> Subject:
     return subject
 
 
-def _about(plan: Plan, lengths: list[int]) -> dict[str, Any]:
-    return {
-        "recipe": plan.recipe.name,
-        "task": plan.recipe.task,
-        "kind": plan.task.spec.kind,
-        "samples": plan.recipe.samples.model_dump(exclude_none=True),
-        "label_names": list(plan.rows.label_names),
-        "token_lengths": lengths,  # for timing where the data is not at hand
-    }
+def _about(plan: Plan, lengths: list[int]) -> About:
+    return About(
+        recipe=plan.recipe.name,
+        task=plan.recipe.task,
+        kind=plan.task.spec.kind,
+        samples=plan.recipe.samples,
+        label_names=tuple(plan.rows.label_names),
+        token_lengths=tuple(lengths),
+    )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from axkit.contract.subject import Subject
 from axkit.ground import owners
@@ -31,6 +31,7 @@ from axkit.run.stage_file import (
     write_stage,
 )
 from axkit.runtimes.folder import load_subject, save
+from axkit.tasks.about import About
 
 __all__ = ["FileJournal", "StageStore"]
 
@@ -117,7 +118,7 @@ class StageStore:
             raise CheckpointError(f"{folder / STAGE} is of no pass")
         return load_subject(folder), file.record
 
-    def put(self, folder: Path, subject: Subject, record: StageRecord | None, about: Mapping[str, Any]) -> None:
+    def put(self, folder: Path, subject: Subject, record: StageRecord | None, about: About) -> None:
         """Write a stage, whole or not at all, its record with ``bytes``; its scratch folder goes."""
         with atomic_folder(folder) as partial:
             size = save(subject, subject.reader, partial, about)

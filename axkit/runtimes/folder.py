@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,17 @@ from axkit.ground.hashes import read_hash
 from axkit.runtimes.known import load_body, save_body
 from axkit.runtimes.manifest import check_described, check_hashes, read_manifest
 from axkit.runtimes.torch.body import TorchBody, load_module
+from axkit.tasks.about import About
 
 
-def save(subject: Subject, tokenizer: Any, folder: Path, about: Mapping[str, Any] | None = None) -> int:
+def save(subject: Subject, tokenizer: Any, folder: Path, about: About | None = None) -> int:
     """Write a model into an existing folder (see :func:`axkit.ground.atomic.atomic_folder`).
 
     Args:
         subject: what to save.
         tokenizer: goes along; the image reader of a model that reads pixels.
         folder: must exist.
-        about: JSON for the manifest: task, metric, label names.
+        about: the task that it was made for.
 
     Returns:
         Bytes of the model: all files of the folder, the manifest among them.
@@ -34,7 +34,7 @@ def save(subject: Subject, tokenizer: Any, folder: Path, about: Mapping[str, Any
     Raises:
         PluginError: a body of another runtime breaks its contract.
     """
-    manifest = Manifest(subject.structure, subject.trail, dict(about or {}), subject.body.runtime)
+    manifest = Manifest(subject.structure, subject.trail, about or About(), subject.body.runtime)
     save_body(subject.body, folder, manifest)
     tokenizer.save_pretrained(folder)
     files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name != MANIFEST]

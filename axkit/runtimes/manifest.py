@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from axkit.anatomy.structure import Structure
 from axkit.checkpoint.weights import is_plain
@@ -16,7 +13,7 @@ from axkit.contract.manifest import MANIFEST as MANIFEST
 from axkit.contract.trail import TrailStep
 from axkit.ground.errors import CheckpointError
 from axkit.ground.files import MEGABYTE, open_regular, read_object
-from axkit.tasks.samples import Samples
+from axkit.tasks.about import About
 
 _LARGEST = 64 * MEGABYTE  # a pass may keep a state in it
 
@@ -46,8 +43,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     if not isinstance(runtime, str):
         raise _damaged(path, "runtime")
     structure, trail = check_described({name: found.get(name) for name in ("structure", "trail")}, path)
-    _check_about(about, path)
-    return Manifest(structure, trail, about, runtime, hashes, str(found.get("axkit", "")))
+    return Manifest(structure, trail, About.from_json(about, f"{path}"), runtime, hashes, str(found.get("axkit", "")))
 
 
 def check_described(described: Any, path: Path) -> tuple[Structure, tuple[TrailStep, ...]]:
@@ -87,20 +83,6 @@ def check_hashes(folder: Path, manifest: Manifest) -> None:
             raise CheckpointError(f"{folder} lacks {name}, which its axkit.json lists; copy the whole folder") from None
         if found != wanted:
             raise CheckpointError(f"{folder / name} is not the file that axkit wrote; copy the whole folder again")
-
-
-def _check_about(about: Mapping[str, Any], path: Path) -> None:
-    lengths, names = about.get("token_lengths", []), about.get("label_names", [])
-    if not isinstance(lengths, list) or not all(type(one) is int and 0 < one <= 1 << 20 for one in lengths):
-        raise _damaged(path, "token_lengths")
-    if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
-        raise _damaged(path, "label_names")
-    if not isinstance(about.get("task", ""), str | dict):
-        raise _damaged(path, "task")
-    try:
-        Samples.model_validate(about.get("samples", {}))
-    except ValidationError as error:
-        raise _damaged(path, "samples") from error
 
 
 def _damaged(path: Path, what: str) -> CheckpointError:

@@ -54,7 +54,17 @@ def finished_report(run: PlannedRun) -> Report | None:
         raise AxkitError(f"{error}; remove the folder {run.folder}") from error
 
 
-def run_here(values: dict[str, Any], folder: str, progress: Progress | None = None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended, wherever it was made; the report is in its folder. As in :class:`Outcome`."""
+
+    state: State
+    error: str
+    trace: str
+    wall_s: float
+
+
+def run_here(values: dict[str, Any], folder: str, progress: Progress | None = None) -> Ended:
     """Make one run, in this process.
 
     Args:
@@ -63,10 +73,11 @@ def run_here(values: dict[str, Any], folder: str, progress: Progress | None = No
         progress: told what is going on.
 
     Returns:
-        ``state``, ``error``, ``trace`` and ``wall_s`` of an Outcome; the report is in the run folder.
+        How it ended.
     """
     start = time.perf_counter()
-    state, said, trace = "done", "", ""
+    state: State = "done"
+    said = trace = ""
     try:
         with chdir(folder):
             _make(PlannedRun(**values), progress or Silent())
@@ -74,7 +85,7 @@ def run_here(values: dict[str, Any], folder: str, progress: Progress | None = No
         state, said = "failed", str(error)
     except Exception as error:  # noqa: BLE001 - a bug in one run must not take the others along; it is told at the end
         state, said, trace = "crashed", f"{type(error).__name__}: {error}", traceback.format_exc()
-    return {"state": state, "error": said, "trace": trace, "wall_s": time.perf_counter() - start}
+    return Ended(state, said, trace, time.perf_counter() - start)
 
 
 def _make(run: PlannedRun, progress: Progress) -> None:
@@ -97,16 +108,16 @@ def run_in_sequence(runs: Sequence[PlannedRun], progress: Progress, told: Callab
     return outcomes
 
 
-def as_outcome(run: PlannedRun, found: dict[str, Any]) -> Outcome:
+def as_outcome(run: PlannedRun, found: Ended) -> Outcome:
     """What :func:`run_here` said, with the report that it left."""
-    report = finished_report(run) if found["state"] == "done" else None
-    if found["state"] == "done" and report is None:
+    report = finished_report(run) if found.state == "done" else None
+    if found.state == "done" and report is None:
         error = (
             f"{run.folder} is not on this machine although its run has ended; "
             f"give an --out that all machines of the cluster share"
         )
-        return Outcome(run, "failed", error, wall_s=found["wall_s"])
-    return Outcome(run, report=report, **found)
+        return Outcome(run, "failed", error, wall_s=found.wall_s)
+    return Outcome(run, found.state, found.error, found.trace, wall_s=found.wall_s, report=report)
 
 
 def clean(out: Path, runs: Sequence[PlannedRun]) -> None:

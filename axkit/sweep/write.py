@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from axkit.ground.files import replacing
 from axkit.report.plot import Point, comparison_svg
 from axkit.run.report import Machine
 from axkit.sweep.run import Outcome
@@ -38,10 +38,10 @@ def write_sweep(outcomes: Sequence[Outcome], out: Path) -> dict[str, Any]:
         "runs": [_run(outcome) for outcome in outcomes],
         "machines": [machine.to_json() for machine in machines],
     }
-    _replace(out / "sweep.json", json.dumps(found, indent=1, allow_nan=False))
+    _write(out / "sweep.json", json.dumps(found, indent=1, allow_nan=False))
     for task in dict.fromkeys(row.task for row in rows if row.n):
-        _replace(out / plot_name(task), _plot([row for row in rows if row.task == task and row.n]))
-    _replace(out / "sweep.md", sweep_text(outcomes, rows, machines))
+        _write(out / plot_name(task), _plot([row for row in rows if row.task == task and row.n]))
+    _write(out / "sweep.md", sweep_text(outcomes, rows, machines))
     return found
 
 
@@ -85,7 +85,6 @@ def _plot(rows: Sequence[Row]) -> str:
     return comparison_svg(points, first.row.metric_name, first.row.model, first.figures.metric_dense.mean)
 
 
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from axkit.ground.errors import AxkitError, CheckpointError, DataError
+from axkit.tasks.about import About
 from axkit.tasks.kinds.base import TaskKind
 from axkit.tasks.kinds.kind import our_kinds
 from axkit.tasks.kinds.known import KINDS
@@ -62,7 +63,7 @@ class Asked:
         return given
 
 
-def asked(folder: Path, config: Mapping[str, Any], about: Mapping[str, Any]) -> Asked:
+def asked(folder: Path, config: Mapping[str, Any], about: About) -> Asked:
     """How the model of a folder is asked.
 
     Args:
@@ -75,15 +76,15 @@ def asked(folder: Path, config: Mapping[str, Any], about: Mapping[str, Any]) -> 
     """
     head, said = _by_config(folder, config)
     spec = None
-    if about.get("task") is not None:
+    if about.task is not None:
         with suppress(AxkitError):  # a task of a package that is not here: its kind is enough to ask
-            spec = resolve(about["task"], lambda _: str(folder)).spec
-    kind = KINDS.get(str(spec.kind if spec else about.get("kind")))
+            spec = resolve(about.task, lambda _: str(folder)).spec
+    kind = KINDS.get(str(spec.kind if spec else about.kind))
     if kind is None or kind.about.head != head.about.head:
         spec, kind = None, None
     names = output_names(config, str(folder)) if head.about.reads_names else ()
-    if kind is not None and not kind.about.names_outputs and about.get("label_names"):
-        names = tuple(map(str, about["label_names"]))
+    if kind is not None and not kind.about.names_outputs and about.label_names:
+        names = about.label_names
     return Asked(kind or head, (kind or said).voice, spec, names)
 
 

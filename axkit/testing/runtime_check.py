@@ -41,7 +41,7 @@ def check_runtime(subject: Subject, inputs: Sequence[Mapping[str, Tensor]] | Non
     _check_members(body)
     answers = _check_answers(body, asked)
     _check_copy(body, asked, answers)
-    manifest = Manifest(subject.structure, subject.trail, {}, body.runtime)
+    manifest = Manifest(subject.structure, subject.trail, runtime=body.runtime)
     with tempfile.TemporaryDirectory() as place:
         outer = Path(place).resolve()
         files = _check_saved(body, outer / "saved", manifest)

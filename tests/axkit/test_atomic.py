@@ -12,6 +12,7 @@ import pytest
 from axkit.ground import atomic
 from axkit.ground.atomic import atomic_folder, draft_of
 from axkit.ground.errors import StorageError
+from axkit.ground.files import replacing
 from axkit.ground.writable import check_writable
 
 
@@ -112,3 +113,26 @@ def test_an_output_that_cannot_be_is_refused_before_work(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "mkdir", read_only)
     with pytest.raises(StorageError, match="Permission denied"):
         check_writable(tmp_path / "runs")
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, shared):
+    path = tmp_path / "report.json"
+    with replacing(path, durable=True, shared=shared) as beside:
+        beside.write_text("old")
+        assert not path.exists()
+    with pytest.raises(ZeroDivisionError), replacing(path, shared=shared) as beside:
+        beside.write_text("new")
+        1 / 0  # noqa: B018 - what comes in between
+    assert path.read_text() == "old"
+    assert [one.name for one in tmp_path.iterdir()] == ["report.json"], "nothing is left beside it"
+
+
+def test_what_a_killed_writer_left_is_written_over_and_gone(tmp_path):
+    path = tmp_path / "report.json"
+    with replacing(path) as beside:
+        beside.write_text("old")
+    beside.write_text("half of it, and more than the next one wri")
+    with replacing(path) as beside:
+        beside.write_text("new")
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("report.json", "new")]

@@ -22,6 +22,7 @@ from axkit.run import obligations
 from axkit.runtimes.folder import load_subject, save
 from axkit.runtimes.known import body_class
 from axkit.runtimes.torch.body import TorchBody, torch_subject
+from axkit.tasks.about import About
 from axkit.testing import check_runtime, lend, logits_of, tiny_model, tiny_split, tiny_subject, tiny_tokenizer
 
 
@@ -363,7 +364,7 @@ def test_the_body_of_a_folder_of_before_is_torch(tmp_path):
 
 def test_a_manifest_says_itself_again():
     subject = tiny_subject(family_of("bert"))
-    told = Manifest(subject.structure, (), {"task": "x"}, "answers", {"a": "b"}).to_json()
+    told = Manifest(subject.structure, (), About(task="x"), "answers", {"a": "b"}).to_json()
     assert told["runtime"] == "answers"
     assert told["about"] == {"task": "x"}
     assert keys_of({"input_ids": torch.tensor([[1, 2, 0]]), "attention_mask": torch.tensor([[1, 1, 0]])}) == keys_of(

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 from axkit.anatomy.family import family_of
 from axkit.axformer.budget import clock, rounds
 from axkit.axformer.budget.ledger import Ledger
+from axkit.axformer.budget.lines import Took
 from axkit.axformer.prune import AxformerPrune
 from axkit.axformer.screen.evaluate import Evaluator
 from axkit.ground import registry, stopwatch
@@ -215,7 +216,7 @@ def test_a_process_that_does_not_write_goes_by_what_the_first_one_timed(tmp_path
     tools = dataclasses.replace(lend(tmp_path), processes=Second())
     ledger = Ledger(tools)
     assert ledger.ratios(["a", "b"], lambda: pytest.fail("timed here, too")) == [0.25, 0.25]
-    ledger.took(element="x")
+    ledger.took(Took("x", 0.5, 1.25, 1.1))
     assert not tools.journal.read()
 
 

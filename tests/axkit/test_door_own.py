@@ -17,6 +17,7 @@ from axkit.checkpoint.header import read_header
 from axkit.ground.errors import CheckpointError
 from axkit.runtimes.folder import load_subject, save
 from axkit.runtimes.manifest import read_manifest
+from axkit.tasks.about import About
 from axkit.testing import logits_of, tiny_split, tiny_subject, tiny_tokenizer
 
 
@@ -27,7 +28,7 @@ def pruned(tmp_path):
     subject.carve(subject.structure.without_ffn(0).without_heads(1, [2]).without_neurons(2, range(4)))
     made = tmp_path / "pruned"
     made.mkdir()
-    save(subject, tiny_tokenizer(), made, {"label_names": ["no", "yes"]})
+    save(subject, tiny_tokenizer(), made, About(label_names=("no", "yes")))
     return made
 
 

@@ -15,6 +15,7 @@ from axkit.ground.errors import CheckpointError, DataError
 from axkit.ground.quiet import quiet
 from axkit.runtimes.folder import save
 from axkit.runtimes.torch.body import torch_subject
+from axkit.tasks.about import About
 from axkit.testing import tiny_model, tiny_reader, tiny_tokenizer
 
 TEXT = "the film was good"
@@ -29,7 +30,7 @@ def folder_of(path, head="SequenceClassification", about=None, family="bert", **
             module.save_pretrained(path)
         reader.save_pretrained(path)
     else:
-        save(torch_subject(module), reader, path, about)
+        save(torch_subject(module), reader, path, About(**about))
     return module
 
 

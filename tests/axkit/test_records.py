@@ -7,6 +7,7 @@ import json
 import pytest
 from records import CONTROL, MACHINE, NONE, REPORT, STAGE, SUMMARY, report, stage, summary
 
+from axkit.axformer.budget.lines import read_line
 from axkit.ground.errors import CheckpointError
 from axkit.ground.fields import Fields
 from axkit.run.journal import JournalLine
@@ -14,6 +15,7 @@ from axkit.run.records import StageRecord
 from axkit.run.report import Report, read_report
 from axkit.run.stage_file import StageFile
 from axkit.run.summary import Summary
+from axkit.tasks.about import About
 
 TESTED = {"metric_change_low": 0.4, "metric_change_high": 3.0, "metric_resolution": 1.3, "p_value_paired": 0.01}
 CONSTANT = {"metric_constant": 50.5, "metric_constant_answer": "'0'", "metrics_constant": {"accuracy": 50.5}}
@@ -150,3 +152,40 @@ def test_damage_is_one_sentence_that_names_the_place(where):
 def test_a_report_of_a_newer_axkit_is_refused():
     with pytest.raises(CheckpointError, match="upgrade axkit"):
         report(format=2)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"task": {"kind": "regression"}, "samples": {}, "label_names": []},
+        {
+            "recipe": "tiny",
+            "task": "glue/sst2",
+            "kind": "classification",
+            "samples": {"train": 100},
+            "label_names": ["a", "b"],
+            "token_lengths": [5, 9],
+        },
+    ],
+    ids=["nothing", "a part", "all"],
+)
+def test_what_a_folder_says_of_its_task_is_read_as_it_is_written(data):
+    found = About.from_json(data, "axkit.json")
+    assert found.to_json() == data
+    assert list(found.to_json()) == list(data), "in the same order"
+    assert About.from_json(data | {"of_a_later_axkit": 1}, "axkit.json") == found
+
+
+LINES = [
+    {"shape": "whole 1", "ratio": 0.5},
+    {"at": "1.0:ffn/0", "element": "ffn/0", "loss": 0.5, "seen": 20, "samples": 20, "seconds": 0.01},
+    {"element": "ffn/0", "accepted": True, "loss": 0.5, "speedup": 1.25, "size": 1.1},
+]
+
+
+@pytest.mark.parametrize("data", LINES, ids=["timed", "looked", "took"])
+def test_a_line_of_a_budget_search_is_read_as_it_is_written(data):
+    assert list(read_line(data).to_json().items()) == list(data.items())
+    with pytest.raises(CheckpointError, match="the journal's line is damaged"):
+        read_line({name: value for name, value in data.items() if name not in ("ratio", "loss")})

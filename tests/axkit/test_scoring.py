@@ -12,6 +12,7 @@ from axkit.anatomy.family import family_of
 from axkit.finished.score import dense_of, evaluate
 from axkit.ground.errors import AxkitError
 from axkit.ground.quiet import quiet
+from axkit.tasks.about import About
 from axkit.testing import tiny_model, tiny_tokenizer
 
 TASK = {"kind": "classification", "text": "sentence", "label": "label"}
@@ -82,7 +83,7 @@ def test_the_command(place, task, monkeypatch, capsys):
         return axkit("eval", *arguments, monkeypatch=monkeypatch, capsys=capsys)
 
     one, other = write_model(place / "one", 0, bias=(0.0, 1e4)), write_model(place / "other", 1)
-    monkeypatch.setattr("axkit.finished.score.about_of", lambda folder: {"task": task, "recipe": "r"})
+    monkeypatch.setattr("axkit.finished.score.about_of", lambda folder: About(task=task, recipe="r"))
     code, out, _ = run(str(one))
     assert code == 0
     assert "One and the same answer to every row scores 51.11 at best: '0'." in out
@@ -97,7 +98,7 @@ def test_the_command(place, task, monkeypatch, capsys):
 
 
 def test_the_dense_model_of_a_run_is_found_where_its_stages_are(place, monkeypatch):
-    monkeypatch.setattr("axkit.finished.score.about_of", lambda folder: {"recipe": "r"})
+    monkeypatch.setattr("axkit.finished.score.about_of", lambda folder: About(recipe="r"))
     run = place / "runs" / "r"
     run.mkdir(parents=True)
     assert dense_of(run) is None

@@ -16,6 +16,7 @@ from axkit.ground import owners
 from axkit.ground.errors import StorageError
 from axkit.run.journal import FileJournal
 from axkit.run.store import StageStore
+from axkit.tasks.about import About
 from axkit.testing import tiny_subject
 
 
@@ -28,7 +29,7 @@ def put(store):
     folder = store.folder(0, "finetune", "k")
     store.begin(folder, fresh=False)
     store.journal(folder).write(step=1, loss=0.25)
-    store.put(folder, tiny_subject(family_of("distilbert")), stage(), {})
+    store.put(folder, tiny_subject(family_of("distilbert")), stage(), About())
     return folder
 
 

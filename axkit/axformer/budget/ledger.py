@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
 from axkit.anatomy.structure import Structure
+from axkit.axformer.budget.lines import Line, Looked, Timed, Took, read_line
 from axkit.axformer.screen.evaluate import Evaluator
 from axkit.contract.tools import Tools
 
@@ -24,11 +24,11 @@ class Ledger:
 
     def __init__(self, tools: Tools) -> None:
         self._journal, self._processes = tools.journal, tools.processes
-        lines = tools.journal.read()
+        lines = [read_line(line) for line in tools.journal.read()]
         tools.processes.wait()  # nobody writes before all have read
-        self._values: dict[str, float] = {line["at"]: line["loss"] for line in lines if "at" in line}
-        self._ratios: dict[str, float] = {line["shape"]: line["ratio"] for line in lines if "shape" in line}
-        self._taken = sum("accepted" in line for line in lines)  # written already, and to come again
+        self._values: dict[str, float] = {line.at: line.loss for line in lines if isinstance(line, Looked)}
+        self._ratios: dict[str, float] = {line.shape: line.ratio for line in lines if isinstance(line, Timed)}
+        self._taken = sum(isinstance(line, Took) for line in lines)  # written already, and to come again
         self._looked: set[str] = set()
 
     @property
@@ -43,7 +43,7 @@ class Ledger:
             for name, ratio in zip(names, self._processes.sum(np.array(mine, float)), strict=True):
                 if name not in self._ratios:
                     self._ratios[name] = float(ratio)
-                    self._write(shape=name, ratio=float(ratio))
+                    self._write(Timed(name, float(ratio)))
         return [self._ratios[name] for name in names]
 
     def look(self, at: str, rows: Evaluator, layer: int, candidate: Structure) -> float:
@@ -53,23 +53,23 @@ class Ledger:
         if at not in self._values:
             with rows.bench.trying(layer, candidate) as run:
                 self._values[at] = rows.estimate(run)
-            self._write(
+            line = Looked(
                 at=at,
-                element=at.split(":")[1],
                 loss=self._values[at],
                 seen=rows.samples,
                 samples=rows.samples,
                 seconds=round(time.perf_counter() - start, 4),
             )
+            self._write(line)
         return self._values[at]
 
-    def took(self, **what: Any) -> None:
+    def took(self, line: Took) -> None:
         """Write down what was removed."""
         if self._taken:
             self._taken -= 1
         else:
-            self._write(**what)
+            self._write(line)
 
-    def _write(self, **entry: Any) -> None:
+    def _write(self, line: Line) -> None:
         if self._processes.is_main:
-            self._journal.write(**entry)
+            self._journal.write(**line.to_json())

@@ -7,11 +7,11 @@ they cost is the criterion on the search split, and the model may be trained bet
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from axkit.axformer.budget.clock import Clock
 from axkit.axformer.budget.importance import importance
 from axkit.axformer.budget.ledger import Ledger
+from axkit.axformer.budget.lines import Point, Took
 from axkit.axformer.budget.walk import Goals, Walk, bytes_of, in_order
 from axkit.axformer.screen.evaluate import Evaluator
 from axkit.axformer.settings import BUDGET_ROWS, AxformerPruneConfig
@@ -39,7 +39,7 @@ class BudgetSearch:
         assert tools.teacher is not None, "planned: the objective needs the dense model"
         self.subject, self.tools, self.config = subject, tools, config
         self.ledger = Ledger(tools)
-        self.frontier: list[dict[str, Any]] = []
+        self.frontier: list[Point] = []
         self._teacher = tools.teacher.module
         with tools.device.holding(self._teacher):
             self.dense: Evaluation = tools.dense_rows.evaluate(self._teacher, progress=tools.progress)
@@ -99,8 +99,7 @@ class BudgetSearch:
         with self.tools.device.holding(self.subject.module):
             now = self.tools.search.evaluate(self.subject.module, progress=self.tools.progress)
         size = self._dense_bytes / bytes_of(self.subject.module)
-        point = {"round": number, "kind": kind, "speedup": speedup, "size": size, "metric_search": now.score}
-        self.frontier.append({name: round(v, 4) if isinstance(v, float) else v for name, v in point.items()})
+        self.frontier.append(Point(number, kind, speedup, size, metric_search=now.score))
         self.tools.progress.say(f"   {kind}: {ratio(speedup)} throughput, {_smaller(size)}, search {score(now.score)}")
         return now
 
@@ -126,9 +125,8 @@ class BudgetSearch:
 
     def _took(self, number: int, element: str, loss: float, speedup: float, size: float) -> None:
         """Write down what was removed."""
-        point = {"round": number, "kind": element, "speedup": speedup, "size": size, "loss_search": loss}
-        self.frontier.append({name: round(v, 4) if isinstance(v, float) else v for name, v in point.items()})
-        self.ledger.took(element=element, accepted=True, loss=loss, speedup=round(speedup, 4), size=round(size, 4))
+        self.frontier.append(Point(number, element, speedup, size, loss_search=loss))
+        self.ledger.took(Took(element, loss, speedup, size))
 
 
 def _smaller(size: float) -> str:

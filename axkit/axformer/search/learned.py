@@ -6,7 +6,6 @@ that moves the last bits of a loss.
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 
 from axkit.contract.tools import Tools
 from axkit.ground.errors import storing
+from axkit.ground.files import replacing
 
 
 class Learned:
@@ -38,12 +38,8 @@ class Learned:
         """
         if self._folder is None:
             return
-        path = self._path(judged)
-        partial = path.with_suffix(f".{os.getpid()}")
-        with storing(self._folder):
-            with partial.open("wb") as file:
-                np.savez(file, judged=np.array(judged), **learned)
-            partial.replace(path)
+        with storing(self._folder), replacing(self._path(judged)) as partial, partial.open("wb") as file:
+            np.savez(file, judged=np.array(judged), **learned)
 
     def read(self, journaled: int) -> tuple[int, dict[str, Any]]:
         """(candidates that are known wholly, what was known after the last of them), the same count in each process.

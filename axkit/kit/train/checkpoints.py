@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,6 +20,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from axkit.ground.files import replacing
 
 FILE = "training.safetensors"
 DAMAGED = "training.damaged"
@@ -194,16 +195,11 @@ def write(moment: Moment, folder: Path, training: str) -> None:
         "seconds": moment.seconds,
         "by_rank": [one.to_json() for one in moment.by_rank],
     }
-    partial = folder / f"{FILE}.partial"
     try:
-        save_file(tensors, partial, metadata={_HEADER: json.dumps(header)})
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(folder / FILE)
+        with replacing(folder / FILE, durable=True) as partial:
+            save_file(tensors, partial, metadata={_HEADER: json.dumps(header)})
     except SafetensorError as error:  # it wraps the operating system's error
         raise OSError(str(error)) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _alone(tensor: Tensor) -> Tensor:

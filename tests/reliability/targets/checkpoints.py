@@ -46,6 +46,7 @@ def prepare(folder: Path) -> list[Path]:
     from axkit.contract.tools import Tools
     from axkit.ground.quiet import quiet
     from axkit.runtimes.folder import save
+    from axkit.tasks.about import About
     from axkit.testing import lend, tiny_reader, tiny_subject
     from axkit_plugins.quantize.int4_vsq import Int4Vsq
     from axkit_plugins.quantize.int8 import Int8
@@ -53,7 +54,7 @@ def prepare(folder: Path) -> list[Path]:
     def put(name: str, subject: Subject) -> None:
         made = folder / name
         made.mkdir()
-        save(subject, tiny_reader(subject.family), made, {"label_names": ["no", "yes"]})
+        save(subject, tiny_reader(subject.family), made, About(label_names=("no", "yes")))
 
     def passed(name: str, family: str, runner: Any, cut: bool) -> None:
         subject = tiny_subject(family_of(family))

@@ -1,0 +1,99 @@
+"""What a model folder says of its model's task: the part ``about`` of axkit.json. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from axkit.ground.errors import CheckpointError
+from axkit.ground.fields import present
+from axkit.tasks.samples import Samples
+
+_LONGEST = 1 << 20  # tokens: what a file may make us time
+
+
+@dataclass(frozen=True)
+class About:
+    """A model's task. What is None is not said.
+
+    Attributes:
+        recipe: the name of the recipe that made it.
+        task: a registered name, or the mapping of a recipe.
+        kind: of the task.
+        samples: rows of each split.
+        label_names: in the order of the model's outputs.
+        token_lengths: of test rows, for timing where the data is not at hand.
+    """
+
+    recipe: str | None = None
+    task: str | Mapping[str, Any] | None = None
+    kind: str | None = None
+    samples: Samples | None = None
+    label_names: tuple[str, ...] | None = None
+    token_lengths: tuple[int, ...] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return present(
+            recipe=self.recipe,
+            task=self.task,
+            kind=self.kind,
+            samples=None if self.samples is None else self.samples.model_dump(exclude_none=True),
+            label_names=None if self.label_names is None else list(self.label_names),
+            token_lengths=None if self.token_lengths is None else list(self.token_lengths),
+        )
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], where: str) -> About:
+        """The inverse of :meth:`to_json`.
+
+        Args:
+            data: what stands there; other keys are left out.
+            where: words for the place.
+
+        Raises:
+            CheckpointError: it is no such thing.
+        """
+        held = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
+        for name, value in held.items():
+            if not _CHECKS[name](value):
+                raise CheckpointError(f"{where} is damaged ({name}); copy the whole folder again")
+        for name in ("label_names", "token_lengths"):
+            if name in held:
+                held[name] = tuple(held[name])
+        if "samples" in held:
+            held["samples"] = Samples.model_validate(held["samples"])
+        return cls(**held)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _are_lengths(value: Any) -> bool:
+    return isinstance(value, list) and all(type(one) is int and 0 < one <= _LONGEST for one in value)
+
+
+def _are_samples(value: Any) -> bool:
+    try:
+        Samples.model_validate(value)
+    except ValidationError:
+        return False
+    return True
+
+
+_CHECKS = {
+    "recipe": _is_text,
+    "task": lambda value: isinstance(value, str | dict),
+    "kind": _is_text,
+    "samples": _are_samples,
+    "label_names": _are_texts,
+    "token_lengths": _are_lengths,
+}
