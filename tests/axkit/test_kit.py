@@ -93,12 +93,8 @@ def test_learned_ranges_are_those_of_the_last_pass_that_has_some():
     """The key and the form are those of folders that were saved before there was a kit."""
     subject = tiny_subject(family_of("bert"))
     assert learned_ranges(subject) is None
-    states = (
-        {"activation_ranges": {"a": [-1.0, 1.0]}},
-        {"activation_ranges": {"a": [-2.0, 3.0]}},
-        None,
-        {"linear": []},
-    )
+    first, last = {"activation_ranges": {"a": [-1.0, 1.0]}}, {"activation_ranges": {"a": [-2.0, 3.0]}}
+    states = first, last, None, {"linear": []}
     subject.trail = tuple(TrailStep("some", "somebody 1", {}, state) for state in states)
     assert learned_ranges(subject) == {"a": (-2.0, 3.0)}
     assert state_of_ranges({"a": (-2.0, 3.0)}) == last
