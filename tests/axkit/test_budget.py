@@ -13,7 +13,7 @@ from axkit.axformer.budget import clock, rounds
 from axkit.axformer.budget.ledger import Ledger
 from axkit.axformer.budget.lines import Took
 from axkit.axformer.prune import AxformerPrune
-from axkit.axformer.screen.evaluate import Evaluator
+from axkit.axformer.screen.evaluate import Evaluator, evaluator
 from axkit.ground import registry, stopwatch
 from axkit.ground.errors import NotApplicable
 from axkit.ground.processes import Processes
@@ -64,7 +64,7 @@ def test_what_one_round_timed_holds_in_the_next(tmp_path):
         return subject
 
     def clock_of(structure, name):
-        bench = Evaluator(carved(structure), tools, AxformerPrune.Config()).bench
+        bench = evaluator(carved(structure), tools, AxformerPrune.Config()).bench
         return clock.Clock(bench, tools, ledger, name)
 
     def price(structure):

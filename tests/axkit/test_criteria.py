@@ -15,7 +15,7 @@ from axkit.axformer.prune import AxformerPrune
 from axkit.axformer.rule.criteria import CRITERIA
 from axkit.axformer.rule.guards import Confirm, NoGuard, PairedTest, gain_p_value
 from axkit.axformer.rule.stakes import Stakes
-from axkit.axformer.screen.sheet import Screen
+from axkit.axformer.screen.error import Screen
 from axkit.tasks.kinds.known import KINDS
 from axkit.testing import lend, tiny_split, tiny_subject
 
@@ -111,7 +111,6 @@ def test_cached_states_past_the_limit_go_to_a_file_with_the_same_decisions(famil
         found.append(tools.journal.read())
     for one, other in zip(*found, strict=True):
         assert (one["element"], one["accepted"]) == (other["element"], other["accepted"])
-        # what attention adds is kept where there is memory: the same sums, in other products
         assert one["loss"] == pytest.approx(other["loss"], rel=1e-5)
     assert facts[0]["cached_disk_bytes"] == 0 == facts[1]["cached_memory_bytes"]
     kept = facts[0]["cached_memory_bytes"], facts[1]["cached_disk_bytes"]
@@ -157,9 +156,9 @@ def test_screening_changes_no_decision(family, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("promises", [False, True])
 def test_a_screen_in_vain_changes_no_decision(family, promises, tmp_path, monkeypatch):
-    """Given up early, what it saw is kept: clear votes stand. Kept up to the end, rows in doubt run in float32."""
+    """Given up early, or kept up to the end: then float32 sees all rows."""
     monkeypatch.setattr("axkit.ground.cpu.has_bfloat16", lambda: True)
-    monkeypatch.setattr("axkit.axformer.screen.evaluate.Evaluator._promises", lambda *_: promises)
+    monkeypatch.setattr("axkit.axformer.screen.look.Look._promises", lambda *_: promises)
     found = []
     for screening in ("none", "auto"):
         tools = lend(tmp_path / screening, rows=300, family=family)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Any
@@ -18,11 +18,10 @@ _BATCH_TOKENS = 40  # what a batch costs whatever is in it, in tokens computed; 
 # on a device: launches cost what thousands of tokens do, and what a batch may hold goes by its tokens; reckoned for
 # encoders of BERT's size in float32, not measured
 _DEVICE_BATCH_TOKENS, _DEVICE_TOKENS, _DEVICE_ROWS = 2048, 16384, 512
-_FORGET = 0.7  # share of what was learned of the rows that outlives a candidate
 
 
 class Order:
-    """Rows in batches, those first that are hard, or that earlier candidates made so.
+    """Rows in batches, the hard ones first.
 
     Args:
         split: of the search.
@@ -32,26 +31,20 @@ class Order:
         device: where batches are to be; on another than the CPU their size goes by their tokens.
 
     Attributes:
+        mine: as given.
         dense: losses of the dense model, per row of the split; 0 as long as nobody has said.
     """
 
     def __init__(self, split: Split, mine: Rows, size: int, cuts: Sequence[int], device: Device = CPU) -> None:
-        self._lengths, self._mine = split.lengths, mine
+        self._lengths, self.mine = split.lengths, mine
         self._limits = Limits(size, cuts) if device.is_cpu else on_device(cuts)
         self._padded = Padded(split, device)
         self.dense: Floats = np.zeros(len(split))
-        self._raised, self._looks = np.zeros(len(split)), np.zeros(len(split))
-
-    @property
-    def expected(self) -> Floats:
-        """Losses of the next candidate, as far as the earlier ones tell, (rows of the split,)."""
-        found: Floats = self.dense + self._raised / np.maximum(self._looks, 1)
-        return found
 
     def tiers(self, wanted: Rows) -> list[list[Batch]]:
         """Of the rows that are wanted, (rows of the split,) bool: the hardest ones first."""
-        rows = self._mine[wanted[self._mine]]
-        tiers = hard_first(self.expected[rows], self._lengths[rows], self._limits)
+        rows = self.mine[wanted[self.mine]]
+        tiers = hard_first(self.dense[rows], self._lengths[rows], self._limits)
         return [[self._padded.batch(rows[part]) for part in tier] for tier in tiers]
 
     def hard_first(self, wanted: Rows) -> list[Batch]:
@@ -60,30 +53,10 @@ class Order:
 
     def short_first(self, wanted: Rows) -> list[Batch]:
         """For votes, which all count alike: the cheap ones first."""
-        rows = self._mine[wanted[self._mine]]
+        rows = self.mine[wanted[self.mine]]
         rows = rows[np.argsort(self._lengths[rows], kind="stable")]
         spans = cheapest_batches(self._lengths[rows], self._limits)
         return [self._padded.batch(rows[start:stop]) for start, stop in spans]
-
-    def learned(self) -> dict[str, Any]:
-        """What :meth:`learn` has gathered, as arrays by name."""
-        return {"raised": self._raised, "looks": self._looks}
-
-    def recall(self, found: Mapping[str, Any]) -> None:
-        """Go on with what another has learned."""
-        self._raised, self._looks = found["raised"].copy(), found["looks"].copy()
-
-    def learn(self, seen: Rows, losses: Floats) -> None:
-        """Rows that one candidate makes worse, the next will, often; what is long ago counts less.
-
-        Args:
-            seen: of the candidate, (rows of the split,) bool.
-            losses: of those, (rows of the split,).
-        """
-        for one in (self._raised, self._looks):
-            one *= _FORGET
-        self._raised[seen] += (losses - self.dense)[seen]
-        self._looks[seen] += 1
 
 
 class Padded:

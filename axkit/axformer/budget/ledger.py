@@ -56,8 +56,8 @@ class Ledger:
             line = Looked(
                 at=at,
                 loss=self._values[at],
-                seen=rows.samples,
-                samples=rows.samples,
+                seen=rows.passes.samples,
+                samples=rows.passes.samples,
                 seconds=round(time.perf_counter() - start, 4),
             )
             self._write(line)

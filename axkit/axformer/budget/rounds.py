@@ -13,7 +13,7 @@ from axkit.axformer.budget.importance import importance
 from axkit.axformer.budget.ledger import Ledger
 from axkit.axformer.budget.lines import Point, Took
 from axkit.axformer.budget.walk import Goals, Walk, bytes_of, in_order
-from axkit.axformer.screen.evaluate import Evaluator
+from axkit.axformer.screen.evaluate import evaluator
 from axkit.axformer.settings import BUDGET_ROWS, AxformerPruneConfig
 from axkit.contract.subject import Subject
 from axkit.contract.tools import Tools
@@ -106,7 +106,7 @@ class BudgetSearch:
     def _round(self, number: int, speedup: float | None, size: float | None) -> bool:
         """Remove until both targets are predicted to be reached; False where nothing is left to remove."""
         part = replace(self.tools, search=self.tools.search.first(BUDGET_ROWS))
-        rows = Evaluator(self.subject, part, self.config, rehearse=False)
+        rows = evaluator(self.subject, part, self.config, rehearse=False)
         clock = Clock(rows.bench, part, self.ledger, f"{number}")
         heads, neurons = importance(rows.bench.subject, part.search, rows.bench.head_size)
         orders = (

@@ -65,7 +65,7 @@ class Walk:
         self._took = took
         self.bytes = bytes_of(rows.bench.subject.module)
         self.layer_bytes = {layer.index: bytes_of(layer.module) for layer in rows.bench.subject.layers}
-        self.value, self.step = rows.value(rows.now), 0
+        self.value, self.step = rows.passes.value(rows.now), 0
         self._timed_at = 0
 
     def run(self) -> bool:

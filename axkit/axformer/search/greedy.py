@@ -21,7 +21,7 @@ from axkit.axformer.bench.workbench import Run
 from axkit.axformer.rule.acceptance import Acceptance
 from axkit.axformer.rule.guards import GUARDS, Guard
 from axkit.axformer.rule.stakes import Outcome, Stakes
-from axkit.axformer.screen.evaluate import Evaluator
+from axkit.axformer.screen.evaluate import Evaluator, evaluator
 from axkit.axformer.search.diary import Diary, open_diary
 from axkit.axformer.search.lines import Judged
 from axkit.axformer.settings import SearchConfig
@@ -47,9 +47,10 @@ def begin(
         tolerance: share of the dense value that all removals together may cost; the paper's is 0.
         cuts: token counts that no batch straddles (the K of hard attention).
     """
-    rows = Evaluator(subject, tools, config, cuts)
-    rule = Acceptance(rows.value(rows.base), tolerance, int(np.floor(config.vote * rows.samples)))
-    guard = GUARDS[config.guard](rows.samples, looks, config.guard_level)
+    rows = evaluator(subject, tools, config, cuts)
+    samples = len(tools.search)
+    rule = Acceptance(rows.passes.value(rows.base), tolerance, int(np.floor(config.vote * samples)))
+    guard = GUARDS[config.guard](samples, looks, config.guard_level)
     return Search(rows, rule, guard, open_diary(tools), subject.structure.first_token_only)
 
 
@@ -67,7 +68,8 @@ class Search:
     def __init__(self, rows: Evaluator, rule: Acceptance, guard: Guard, diary: Diary, first_token_only: bool) -> None:
         self._rows, self._rule, self._guard, self._diary = rows, rule, guard, diary
         self._first_token_only = first_token_only
-        self.best, self.evaluations = rows.value(rows.now), rows.passes
+        self.best = rows.passes.value(rows.now)
+        self.evaluations = 1 if rows.base is rows.now else 2
 
     @property
     def structure(self) -> Structure:
@@ -87,7 +89,7 @@ class Search:
 
     def harden(self, layer: int, k: int | float, name: str) -> bool:
         """Try hard attention in one layer; the layers above are evaluated again where it stays."""
-        lengths = self._rows.split.lengths
+        lengths = self._rows.bench.split.lengths
         soft = self.structure.layers[layer].hard_k is None
         binds = kept_of(k, lengths) < lengths if soft else None
         candidate = self.structure.change(layer, hard_k=k)
@@ -165,7 +167,7 @@ class Search:
 
     def _believes(self, outcome: Outcome, look: int) -> bool:
         assert outcome.kept is not None, "a whole evaluation keeps its rows"
-        return self._guard.believes(self._rows.criterion, self._rows.now, outcome.kept, look)
+        return self._guard.believes(self._rows.passes.criterion, self._rows.now, outcome.kept, look)
 
     def _keep(self, layer: int, candidate: Structure, value: float, outcome: Outcome | None) -> None:
         """Carve the workbench's copy. An ``outcome`` of None was seen by an interrupted search."""
@@ -182,7 +184,7 @@ class Search:
             seen=outcome.seen,
             whole=outcome.whole,
             screened=outcome.screened,
-            samples=self._rows.samples,
+            samples=self._rows.passes.samples,
             accepted=accepted,
             best=self.best,
             seconds=round(seconds, 4),
