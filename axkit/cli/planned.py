@@ -50,6 +50,8 @@ def _model_and_task(plan: Plan) -> Iterator[str]:
     labels = f"; labels {shortened(', '.join(rows.label_names), 400)}" if rows.label_names else ""
     yield f"model  {recipe.model}: {plan.model_config['model_type']}, {quantity(values / 1e6, 2)} M parameters"
     yield f"task   {plan.task.name}: {plan.task.spec.kind}, {plan.task.spec.metric_name}; {sizes}{labels}"
+    if plan.origin is not None and plan.origin.trail:
+        yield f"made   by {', '.join(step.name for step in plan.origin.trail)}; what these ended stays ended"
     if recipe.target != DEFAULT:
         yield f"target {recipe.target.told()}"
 

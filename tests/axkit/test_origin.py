@@ -103,6 +103,13 @@ def test_what_a_trail_ended_is_not_there_any_more(place, model, step, said):
         plan(recipe(model, step))
 
 
+def test_the_plan_tells_what_made_the_model(place, run):
+    (place / "on.yaml").write_text(recipe("int8", "{pass: looks}").text)
+    code, said, _ = run("plan", "on.yaml")
+    assert code == 0
+    assert "made   by structured, int8; what these ended stays ended" in said
+
+
 def test_a_model_with_fewer_words_is_its_own_teacher(place):
     """What the run measures against takes the ids of that very model, so the trait starts anew."""
     run = axkit.apply(recipe("vocab", CUT, "{pass: distill, epochs: 0.2}", name="words"))

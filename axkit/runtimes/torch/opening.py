@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from axkit.anatomy.family import Family, family_of
 from axkit.checkpoint.sources import local_folder, read_config
 from axkit.checkpoint.tokenizer import FILES, check_tokenizer
 from axkit.contract.body import Body
+from axkit.contract.reader import reads_alike
 from axkit.contract.subject import Subject
 from axkit.ground.errors import CheckpointError
 from axkit.ground.quiet import quiet
@@ -210,11 +212,10 @@ def open_subject(name: str, tokenizer: Any, kind: TaskKind, names: Sequence[str]
     config = read_config(folder)
     family = family_of(config["model_type"])
     other = open_reader(folder, family)
-    if hasattr(tokenizer, "get_vocab"):
-        if not hasattr(other, "get_vocab") or other.get_vocab() != tokenizer.get_vocab():
-            raise CheckpointError(f"model '{name}' splits text into other pieces; take one with the same vocabulary")
-    elif not isinstance(other, ImageReader) or not other.makes_the_same(tokenizer):
-        raise CheckpointError(f"model '{name}' reads images in another way; take one with the same image processor")
+    if not reads_alike(other, tokenizer):
+        if isinstance(tokenizer, ImageReader):
+            raise CheckpointError(f"model '{name}' reads images in another way; take one with the same image processor")
+        raise CheckpointError(f"model '{name}' splits text into other pieces; take one with the same vocabulary")
     if family.inputs == "tokens":
         refuse_misfit(tokenizer, SimpleNamespace(**config), family, f"of model '{name}' and its student, the tokenizer")
         most = family.tokens_at_most(SimpleNamespace(**config))
@@ -223,7 +224,7 @@ def open_subject(name: str, tokenizer: Any, kind: TaskKind, names: Sequence[str]
                 f"model '{name}' takes {most} tokens at most, and the longest row has {longest}; set the task's "
                 f"'max_length' to {most}"
             )
-    subject = load_subject(folder)
+    subject = replace(load_subject(folder), reader=other)
     if not type(subject.module).__name__.endswith(f"For{kind.about.head}"):
         raise CheckpointError(
             f"model '{name}' has no trained head for {kind.about.name}; take one fine-tuned for the task"
