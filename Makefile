@@ -18,7 +18,7 @@ TESTS :=
 NUMBERS := tests/axkit_plugins tests/test_pairs.py $(addprefix tests/axkit/test_,$(addsuffix .py,\
 	budget criteria every_task families first kernels least_squares measure mend saving search sides surgery trail trial))
 
-.PHONY: demo demo-short test lowered lowered-numbers oldest lint types unit docs fuzz faults serve format clean
+.PHONY: demo demo-short gpu test lowered lowered-numbers oldest lint types unit docs fuzz faults serve format clean
 
 demo: $(VENV)/.demo  ## Set up, and make DistilBERT smaller and faster (some five minutes on two cores).
 	$(BIN)/axkit apply $(RECIPE) --force
@@ -27,6 +27,9 @@ demo-short: $(VENV)/.demo  ## The same job on fewer rows, in some two minutes; p
 	$(BIN)/axkit apply $(RECIPE) --force --out runs/short $(SHORT)
 
 test: $(VENV)/.dev lint types unit docs  ## Set up, lint, type-check, test, build the docs.
+
+gpu: $(VENV)/.dev  ## What only a GPU can show, in some minutes; without one it is skipped.
+	$(BIN)/pytest -n 0 -m gpu tests/gpu
 
 lowered: $(VENV)/.dev  ## All tests as on a processor with AVX2 and no bfloat16; some of them: make lowered TESTS=tests/axkit/test_search.py
 	$(LOWERED) $(BIN)/pytest $(TESTS)

@@ -10,6 +10,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from axkit.cli.options import DEVICE
+from axkit.ground.device import CHOICE
 from axkit.ground.figures import quantity
 from axkit.measure.figures import Speed
 from axkit.run import verdict
@@ -20,12 +22,13 @@ from axkit.run import verdict
 @click.option("--task", help="Another task than the folder's own.")
 @click.option("--split", type=click.Choice(["train", "search", "test"]), default="test", show_default=True)
 @click.option("--against", metavar="FOLDER", help="Compare with another model.  [default: the run's dense model]")
-def eval_command(folder: str, task: str | None, split: Any, against: str | None) -> None:
+@DEVICE
+def eval_command(folder: str, task: str | None, split: Any, against: str | None, device: str) -> None:
     """Score a saved model, and compare it with another on the same rows."""
     from axkit.finished.score import dense_of, evaluate
 
     other = Path(against) if against else dense_of(Path(folder))
-    for line in verdict.scored_lines(evaluate(folder, task, split, other), split, str(other)):
+    for line in verdict.scored_lines(evaluate(folder, task, split, other, device), split, str(other)):
         click.echo(line)
     if other is None:
         click.echo("Its dense model is not at hand: compare with one by --against FOLDER.")
@@ -34,11 +37,12 @@ def eval_command(folder: str, task: str | None, split: Any, against: str | None)
 @click.command("bench")
 @click.argument("folder")
 @click.option("--against", metavar="FOLDER", help="Time another model in turn with it.")
-def bench_command(folder: str, against: str | None) -> None:
+@click.option("--device", metavar="DEVICE", help=f"Where they run: {CHOICE}.  [default: the recipe's target]")
+def bench_command(folder: str, against: str | None, device: str | None) -> None:
     """Time a saved model."""
     from axkit.finished.use import bench
 
-    timed = list(zip((folder, against or ""), bench(folder, against).values(), strict=False))
+    timed = list(zip((folder, against or ""), bench(folder, against, device).values(), strict=False))
     console = Console()
     console.print(_speeds(timed))
     if against:
@@ -66,14 +70,15 @@ def _beside(one: Speed, other: Speed) -> str:
 @click.argument("folder")
 @click.argument("text")
 @click.argument("pair", required=False)
-def predict_command(folder: str, text: str, pair: str | None) -> None:
+@DEVICE
+def predict_command(folder: str, text: str, pair: str | None, device: str) -> None:
     """Ask a saved model: about a text, a pair of texts, words to be tagged, a QUESTION and its CONTEXT, or an image.
 
     TEXT is the path of an image for a model that reads images.
     """
     from axkit.finished.use import predict
 
-    found = predict(folder, text, pair, say=lambda line: click.echo(f"note: {line}", err=True))
+    found = predict(folder, text, pair, lambda line: click.echo(f"note: {line}", err=True), device)
     for line in said(found):
         click.echo(line)
 

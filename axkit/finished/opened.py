@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from axkit.contract.registered import load_pass
 from axkit.contract.subject import Subject
+from axkit.ground.device import AUTO, CPU, Device, enough_memory, exact_floats
+from axkit.ground.errors import DeviceError
 from axkit.runtimes.folder import load_subject
 from axkit.runtimes.torch.opening import config_of, fit_padding, open_reader, token_limit
 
@@ -27,6 +32,31 @@ class Opened:
     def reader(self) -> Any:
         """What makes its inputs."""
         return self.subject.reader
+
+    @contextmanager
+    def on(self, device: Device) -> Iterator[None]:
+        """Asked on a device, for a while; a body of another runtime stays where it is."""
+        modules = (self.subject.module,) if self.subject.has_module else ()
+        with exact_floats(device), enough_memory(device, "ask about shorter inputs"), device.holding(*modules):
+            yield
+
+
+def device_for(subject: Subject, wanted: str) -> Device:
+    """Where a finished model is asked: as a person wants, where its passes serve that; ``auto`` is then the CPU.
+
+    Raises:
+        DeviceError: it computes otherwise there, or there is no such device.
+    """
+    device = Device.of(wanted)
+    for step in subject.trail if not device.is_cpu else ():
+        served = load_pass(step.name).pass_class.targets
+        if served is not None and device.kind not in served:
+            if wanted == AUTO:
+                return CPU
+            raise DeviceError(
+                f"what '{step.name}' made runs on {' and '.join(sorted(served))} alone; give --device cpu"
+            )
+    return device
 
 
 def open_finished(folder: Path) -> Opened:

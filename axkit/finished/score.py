@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from axkit.checkpoint.sources import read_config
-from axkit.finished.opened import open_finished
+from axkit.finished.opened import device_for, open_finished
+from axkit.ground.device import AUTO
 from axkit.ground.errors import CheckpointError, DataError
 from axkit.ground.fields import Fields
 from axkit.ground.files import MEGABYTE, read_object
@@ -70,6 +71,7 @@ def evaluate(
     task: str | Mapping[str, Any] | None = None,
     split: SplitName = "test",
     against: str | Path | None = None,
+    device: str = AUTO,
 ) -> Scored:
     """Score a saved model.
 
@@ -78,6 +80,7 @@ def evaluate(
         task: another task than the folder's own; a registered name or a mapping.
         split: which one.
         against: another model, which answers the same rows; the two are compared by a paired test.
+        device: where they are asked, as ``--device`` has it.
 
     Raises:
         AxkitError: no such folder, no task known, or labels that do not fit the head.
@@ -91,11 +94,12 @@ def evaluate(
     said_by = "--task" if task is not None else str(folder)
     resolved = resolve(chosen, lambda _: said_by)
     samples = about.samples or Samples() if task is None else Samples()
-    ours = _answers(folder, resolved, samples, split)
+    ours = _answers(folder, resolved, samples, split, device)
     data, found = ours.split, ours.found
     low, high = certainty.confidence_interval(data, found)
     luck = certainty.best_constant(data)
-    other = _in_order(_answers(Path(against), resolved, samples, split), ours, str(against)) if against else None
+    theirs = _answers(Path(against), resolved, samples, split, device) if against else None
+    other = _in_order(theirs, ours, str(against)) if theirs else None
     return Scored(
         metric=found.metric,
         score=found.score,
@@ -139,7 +143,7 @@ def _loads(folder: Path) -> bool:
     return True
 
 
-def _answers(folder: Path, task: Task, samples: Samples, split: SplitName) -> _Answers:
+def _answers(folder: Path, task: Task, samples: Samples, split: SplitName, device: str) -> _Answers:
     opened = open_finished(folder)
     config = read_config(folder)
     kind = KINDS[task.spec.kind]
@@ -151,7 +155,8 @@ def _answers(folder: Path, task: Task, samples: Samples, split: SplitName) -> _A
         )
     rows = load_rows(task, samples, head)
     data = Split(rows.splits[split], task.spec, kind, opened.reader, opened.limit)
-    return _Answers(data, data.evaluate(opened.subject.body), rows.label_names)
+    with opened.on(device_for(opened.subject, device)):
+        return _Answers(data, data.evaluate(opened.subject.body), rows.label_names)
 
 
 def _in_order(theirs: _Answers, ours: _Answers, whose: str) -> Evaluation:

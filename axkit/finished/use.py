@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from axkit.checkpoint.sources import read_config
-from axkit.finished.opened import open_finished
+from axkit.finished.opened import device_for, open_finished
 from axkit.finished.score import Scored, about_of, evaluate
+from axkit.ground.device import AUTO, Device
+from axkit.ground.target import DEFAULT
 from axkit.measure import speed as measure
 from axkit.tasks.asking import asked
 from axkit.tasks.image_reader import ImageReader
@@ -17,13 +19,19 @@ from axkit.tasks.split import Split
 __all__ = ["Scored", "bench", "evaluate", "predict"]
 
 
-def bench(folder: str | Path, against: str | Path | None = None) -> dict[str, measure.Speed]:
+def bench(folder: str | Path, against: str | Path | None = None, device: str | None = None) -> dict[str, measure.Speed]:
     """Time a saved model, in turn with another where one is given.
 
     Inputs have the lengths of the folder's own test rows; tokens and pixels are random, which no speed depends on.
 
+    Args:
+        folder: a run folder, or any checkpoint with a head.
+        against: likewise.
+        device: where they are timed; None: where the folder's recipe has its target, the CPU without one.
+
     Raises:
         CheckpointError: a folder that does not load.
+        DeviceError: a model computes otherwise there, or there is no such device.
     """
     folders = {"result": Path(folder), **({"against": Path(against)} if against else {})}
     opened = {name: open_finished(path) for name, path in folders.items()}
@@ -35,10 +43,21 @@ def bench(folder: str | Path, against: str | Path | None = None) -> dict[str, me
     else:
         vocabulary = min(int(body.config["vocab_size"]) for body in models.values())
         inputs = measure.Inputs.like(lengths, reader.model_input_names, vocabulary)
-    return measure.speed(models, inputs)
+    target = about_of(Path(folder)).target or DEFAULT
+    if device is not None:
+        target = target.model_copy(update={"device": Device.of(device).name})
+    for one in opened.values():
+        device_for(one.subject, target.device)
+    return measure.speed(models, inputs, target=target)
 
 
-def predict(folder: str | Path, text: str, pair: str | None = None, say: Callable[[str], None] | None = None) -> Said:
+def predict(
+    folder: str | Path,
+    text: str,
+    pair: str | None = None,
+    say: Callable[[str], None] | None = None,
+    device: str = AUTO,
+) -> Said:
     """Ask a model about one input; what it says goes by its kind of task.
 
     Args:
@@ -46,6 +65,7 @@ def predict(folder: str | Path, text: str, pair: str | None = None, say: Callabl
         text: or the path of an image, words to be tagged, or a question.
         pair: the other text, where the task is of pairs; the context of a question.
         say: told where the text is longer than what is read.
+        device: where it is asked, as ``--device`` has it.
 
     Returns:
         label -> probability; several labels: each its own; a score: {"score": value}. Tags: for each word "word", "tag"
@@ -65,4 +85,6 @@ def predict(folder: str | Path, text: str, pair: str | None = None, say: Callabl
     longest = how.kind.feed.limit(spec, limit)
     if say is not None and how.kind.voice.was_cut(texts, reader, longest, split.encoded):
         say(f"the text is longer than the {longest} tokens that are read; the rest was left out")
-    return how.voice.said(split.heard(opened.subject.body, how.voice), split.encoded, spec, rows)
+    with opened.on(device_for(opened.subject, device)):
+        heard = split.heard(opened.subject.body, how.voice)
+    return how.voice.said(heard, split.encoded, spec, rows)

@@ -47,7 +47,7 @@ def onednn_takes_bfloat16() -> bool:
     """True where oneDNN multiplies in bfloat16, in hardware or not; it can be kept from newer instructions."""
     import torch
 
-    return bool(getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", bool)()) if torch._C._has_mkldnn else False
+    return bool(torch._C._has_mkldnn) and bool(getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", bool)())
 
 
 def expects_bfloat16() -> bool | None:

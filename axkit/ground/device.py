@@ -245,6 +245,13 @@ def _release(kind: str) -> None:
         empty()
 
 
+def gpu_names() -> list[str]:
+    """What the GPUs that torch can use here are sold as."""
+    import torch
+
+    return [str(torch.cuda.get_device_name(index)) for index in range(_gpus())]
+
+
 def _gpus() -> int:
     import torch
 

@@ -13,6 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from axkit.ground.atomic import draft_of
+from axkit.ground.device import gpu_names
 from axkit.report.plot import frontier_svg
 from axkit.report.tables import frontier_name
 from axkit.report.text import report_text
@@ -147,6 +148,7 @@ def machine() -> Machine:
         system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
         packages={name: version(name) for name in _PACKAGES},
+        gpu=", ".join(gpu_names()) or None,
     )
 
 

@@ -61,8 +61,9 @@ def _doubles(rows: RowCounts) -> str:
 
 def _machine(machine: Machine, spent: RunSpent) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
+    hardware = ", ".join(name for name in (machine.processor, machine.gpu) if name)
     return (
-        f"{machine.processor}, {_threads(machine, spent)}, {machine.cpu_capability}; {machine.system}, "
+        f"{hardware}, {_threads(machine, spent)}, {machine.cpu_capability}; {machine.system}, "
         f"Python {machine.python}; {packages}. "
         f"Peak memory {spent.peak_memory_bytes / 2**30:.2f} GiB, {quantity(spent.wall_s)} s."
     )

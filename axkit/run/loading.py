@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from axkit.contract.subject import Subject
 from axkit.ground.progress import Progress
+from axkit.ground.target import DEFAULT
 from axkit.run.planning import Plan
 from axkit.run.readings import Readings
 from axkit.runtimes.folder import load_subject
@@ -71,4 +72,5 @@ def _about(plan: Plan, lengths: list[int]) -> About:
         samples=plan.recipe.samples,
         label_names=tuple(plan.rows.label_names),
         token_lengths=tuple(lengths),
+        target=None if plan.recipe.target == DEFAULT else plan.recipe.target,
     )

@@ -28,6 +28,7 @@ class Machine:
         system: and architecture.
         python: version.
         packages: name -> version.
+        gpu: the names of those that PyTorch can use here; None where there is none.
     """
 
     processor: str
@@ -36,10 +37,12 @@ class Machine:
     system: str
     python: str
     packages: Mapping[str, str]
+    gpu: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
-        return {**vars(self), "packages": dict(self.packages)}
+        found = {**vars(self), "packages": dict(self.packages)}
+        return found if self.gpu else {name: value for name, value in found.items() if name != "gpu"}
 
     @classmethod
     def from_json(cls, data: Fields) -> Machine:
@@ -55,6 +58,7 @@ class Machine:
             system=data.take("system", str),
             python=data.take("python", str),
             packages=data.table("packages", str),
+            gpu=data.maybe("gpu", str),
         )
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from axkit.ground.errors import CheckpointError
 from axkit.ground.fields import present
+from axkit.ground.target import Target
 from axkit.tasks.samples import Samples
 
 _LONGEST = 1 << 20  # tokens: what a file may make us time
@@ -26,6 +27,7 @@ class About:
         samples: rows of each split.
         label_names: in the order of the model's outputs.
         token_lengths: of test rows, for timing where the data is not at hand.
+        target: what it was made for, where the recipe says so.
     """
 
     recipe: str | None = None
@@ -34,6 +36,7 @@ class About:
     samples: Samples | None = None
     label_names: tuple[str, ...] | None = None
     token_lengths: tuple[int, ...] | None = None
+    target: Target | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -44,6 +47,7 @@ class About:
             samples=None if self.samples is None else self.samples.model_dump(exclude_none=True),
             label_names=None if self.label_names is None else list(self.label_names),
             token_lengths=None if self.token_lengths is None else list(self.token_lengths),
+            target=None if self.target is None else self.target.model_dump(),
         )
 
     @classmethod
@@ -66,6 +70,8 @@ class About:
                 held[name] = tuple(held[name])
         if "samples" in held:
             held["samples"] = Samples.model_validate(held["samples"])
+        if "target" in held:
+            held["target"] = Target.model_validate(held["target"])
         return cls(**held)
 
 
@@ -81,19 +87,20 @@ def _are_lengths(value: Any) -> bool:
     return isinstance(value, list) and all(type(one) is int and 0 < one <= _LONGEST for one in value)
 
 
-def _are_samples(value: Any) -> bool:
+def _fits(model: type[BaseModel], value: Any) -> bool:
     try:
-        Samples.model_validate(value)
+        model.model_validate(value)
     except ValidationError:
         return False
     return True
 
 
-_CHECKS = {
+_CHECKS: dict[str, Callable[[Any], bool]] = {
     "recipe": _is_text,
     "task": lambda value: isinstance(value, str | dict),
     "kind": _is_text,
-    "samples": _are_samples,
+    "samples": lambda value: _fits(Samples, value),
     "label_names": _are_texts,
     "token_lengths": _are_lengths,
+    "target": lambda value: _fits(Target, value),
 }

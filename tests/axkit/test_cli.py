@@ -44,7 +44,7 @@ def test_every_pass_of_ours_says_what_it_is_for_and_where_from(run):
 
 
 def test_plan_says_what_is_foreseen(run, workplace, monkeypatch):
-    monkeypatch.setattr("axkit_plugins.bf16.expects_bfloat16", lambda: False)
+    monkeypatch.setattr("axkit_plugins.half.expects_bfloat16", lambda: False)
     with (workplace / "recipe.yaml").open("a") as file:
         file.write("  - pass: bf16\n")
     text = (workplace / "recipe.yaml").read_text().replace("  - pass: int8\n    budget: {max_drop: 50}\n", "")

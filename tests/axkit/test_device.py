@@ -2,13 +2,19 @@
 
 import pytest
 import torch
+from conftest import write_trained_model
 
+from axkit.contract.trail import TrailStep
+from axkit.finished.opened import device_for
 from axkit.ground import stopwatch
 from axkit.ground.device import CPU, Device, copied_to, device_of, enough_memory, exact_floats, moved
 from axkit.ground.errors import DeviceError
+from axkit.ground.fields import Fields
 from axkit.ground.target import Target
+from axkit.report.run_folder import machine
 from axkit.run.planning import plan
 from axkit.run.recipe import load_source
+from axkit.run.report import Machine
 from axkit.testing import tiny_split, tiny_subject
 
 
@@ -165,3 +171,33 @@ def test_a_target_that_is_not_here_is_refused_before_anything_is_read(workplace,
     assert code == 2
     assert "no GPU here" in said
     assert not list((workplace / "runs").rglob("stage.json"))
+
+
+def test_what_int8_made_is_asked_on_the_cpu_wherever_the_rest_is(plain_family, gpus):
+    gpus(1)
+    subject = tiny_subject(plain_family)
+    assert device_for(subject, "auto") == Device("cuda:0")
+    subject.passed(TrailStep("int8", "axkit 0"))
+    assert device_for(subject, "auto") == device_for(subject, "cpu") == CPU
+    with pytest.raises(DeviceError, match="what 'int8' made runs on cpu alone; give --device cpu"):
+        device_for(subject, "cuda")
+
+
+@pytest.mark.parametrize("command", [("eval",), ("bench",), ("predict", "a text")])
+def test_a_finished_folder_is_asked_on_a_device_that_is_there(tmp_path, run, gpus, command):
+    gpus(0)
+    write_trained_model(tmp_path / "model")
+    code, _, said = run(command[0], str(tmp_path / "model"), *command[1:], "--device", "cuda")
+    assert code == 2
+    assert "no GPU here" in said or "says nothing of a task" in said
+    if command[0] == "predict":
+        assert run("predict", str(tmp_path / "model"), "a text", "--device", "cpu")[0] == 0
+
+
+def test_a_report_names_the_gpus(gpus):
+    gpus(0)
+    assert "gpu" not in machine().to_json()
+    gpus(2)
+    found = machine()
+    assert found.gpu == "Tiny GPU, Tiny GPU"
+    assert Machine.from_json(Fields(found.to_json(), "report.json")) == found

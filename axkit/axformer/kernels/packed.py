@@ -28,7 +28,8 @@ class PackedLinears:
     def __init__(self) -> None:
         dtypes = (torch.float32, torch.bfloat16) if onednn_takes_bfloat16() else (torch.float32,)
         self._packed: dict[torch.dtype, dict[int, _Packed]] = {dtype: {} for dtype in dtypes}
-        self._can = torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        kernels = ("_linear_pointwise", "_reorder_linear_weight")  # torch's own, and no part of what it promises
+        self._can = torch._C._has_mkldnn and all(hasattr(torch.ops.mkldnn, one) for one in kernels)
 
     def linear(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor | None:
         """(..., in) -> (..., out), in the precision that autocast or the weight says; None if there is no kernel."""

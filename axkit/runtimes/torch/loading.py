@@ -37,6 +37,8 @@ def load_weights(
     if config.get("axkit") is not None:
         check_described(config["axkit"], folder / "config.json")
     quiet_quantizers()
+    if config.get("quantization_config") is not None:  # else it would land on a GPU that it finds; models rest here
+        options.setdefault("device_map", {"": "cpu"})
     names = [path.name for path in weight_files(folder)]
     made_up: dict[str, Any] = {"config.json": config}
     if names != [SINGLE]:
