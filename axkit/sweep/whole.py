@@ -11,6 +11,7 @@ from axkit.ground.figures import quantity, score, times
 from axkit.ground.processes import current
 from axkit.ground.progress import Progress, Silent
 from axkit.ground.signals import code_of
+from axkit.run.report import Report
 from axkit.run.verdict import change_cell, speed_cell
 from axkit.sweep.plan import PlannedRun, Wanted, plan_sweep
 from axkit.sweep.run import Outcome, clean, finished_report, run_in_sequence
@@ -44,7 +45,7 @@ def sweep(
         )
     progress = progress or Silent()
     runs = plan_sweep(wanted)
-    kept = _kept(runs, force)
+    kept = finished_runs(runs, force)
     out = Path(wanted.out)
     out.mkdir(parents=True, exist_ok=True)
     try:
@@ -87,18 +88,19 @@ def _run(
     return in_order
 
 
-def _kept(runs: list[PlannedRun], force: bool) -> dict[str, Outcome]:
+def finished_runs(runs: list[PlannedRun], force: bool) -> dict[str, Outcome]:
     """Runs that are finished, by folder.
 
     Raises:
         RecipeError: folders that hold something else.
+        AxkitError: a report that cannot be read, where it is not to be made again anyway.
     """
     kept: dict[str, Outcome] = {}
     faults = []
     for run in runs:
         if not Path(run.folder).exists():
             continue
-        report = finished_report(run)
+        report = _report(run, force)
         if report is not None and report.key == run.key:
             kept[run.folder] = Outcome(run, "kept", report=report)
         elif not force:
@@ -109,6 +111,15 @@ def _kept(runs: list[PlannedRun], force: bool) -> dict[str, Outcome]:
     if faults:
         raise RecipeError(faults)
     return kept
+
+
+def _report(run: PlannedRun, force: bool) -> Report | None:
+    try:
+        return finished_report(run)
+    except AxkitError:
+        if force:  # whatever it was, it is made again
+            return None
+        raise
 
 
 def line(outcome: Outcome) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
+import pytest
 from records import report, summary
 
+from axkit.ground.errors import AxkitError
 from axkit.sweep import Outcome, PlannedRun
 from axkit.sweep.table import dominated_by, rows_of
 from axkit.sweep.text import frontier_lines, sweep_text
-from axkit.sweep.whole import line
+from axkit.sweep.whole import finished_runs, line
 
 
 def outcome(recipe, seed, score, speed, size, model="m", dense_speed=100.0, p=0.001):
@@ -68,3 +73,14 @@ def test_recipes_of_different_models_are_compared_with_the_slowest_dense_one():
     assert (large.speedup, small.speedup) == (3.0, 4.0), "not 3 and 2"
     assert [one.recipe for one in dominated_by(large, [large, small])] == ["small"]
     assert "multiple of the dense bert" in "\n".join(frontier_lines([large, small]))
+
+
+def test_a_report_that_cannot_be_read_is_refused_and_made_again_by_force(tmp_path):
+    run = replace(outcome("a", 1, 90.0, 300.0, 50).run, folder=str(tmp_path), key="k")
+    written = report(key="k")
+    (tmp_path / "report.json").write_text(json.dumps(written.to_json()))
+    assert finished_runs([run], force=False)[run.folder].report == written
+    (tmp_path / "report.json").write_text(json.dumps({"format": 1, "name": "of somebody else"}))
+    with pytest.raises(AxkitError, match=r"report.json is damaged \(summary\); remove the folder"):
+        finished_runs([run], force=False)
+    assert finished_runs([run], force=True) == {}
