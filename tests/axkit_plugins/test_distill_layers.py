@@ -37,6 +37,24 @@ def test_recorded_scores_are_those_that_attention_is_made_of(name, rows, tmp_pat
     assert torch.allclose(seen.hidden[0][0][real], eager.hidden_states[1][real], atol=1e-5)
 
 
+def test_watching_one_model_leaves_transformers_and_others_alone(tmp_path):
+    """Whatever another thread computes meanwhile, it asks for functions that are nobody's but transformers' own."""
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS as FUNCTIONS
+
+    subject, other = (tiny_subject(family_of("bert")) for _ in range(2))
+    batch = lend(tmp_path).train.batch(range(4))
+    stock, configs = FUNCTIONS["sdpa"], [layer.attention_core.config for layer in subject.layers]
+    with torch.inference_mode(), Pairs(subject, other, {0: 0}, False, True).watched("student") as seen:
+        assert FUNCTIONS["sdpa"] is stock
+        other.module(**batch.inputs)
+        assert not seen.scores
+        subject.module(**batch.inputs)
+        assert list(seen.scores) == [0]
+    assert [layer.attention_core.config for layer in subject.layers] == configs
+    assert all(now.attention_core.config is config for now, config in zip(subject.layers, configs, strict=True))
+    assert not any(hasattr(layer.attention_core, "axkit_watch") for layer in subject.layers)
+
+
 def attention_gap(structure, tmp_path, name="bert", **settings):
     """(distance of attention before, after training on it alone, subject)."""
     subject, teacher = (tiny_subject(family_of(name), 0) for _ in range(2))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from axkit.ground.errors import NotApplicable
 
 if TYPE_CHECKING:
     from axkit.contract.subject import Subject
+
+_WATCHED = "axkit_watched"  # the name by which a core that is watched asks transformers for its attention
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,7 @@ class Pairs:
         self.hidden = dict(layers) if hidden else {}
         self.heads = _heads_in_both(student, teacher, layers) if attention else {}
         width = [one.family.size(one.module.config, "hidden") for one in (student, teacher)]
-        calls = [
-            one.module.config.num_hidden_layers if one.family.shared_layers else None for one in (student, teacher)
-        ]
-        if calls[0] != calls[1]:
+        if _calls(student) != _calls(teacher):
             raise NotApplicable(
                 "student and teacher share one layer a different number of times, or only one of them does: their "
                 "layers cannot be paired; leave 'cosine', 'hidden' and 'attention' at 0"
@@ -161,42 +161,56 @@ def _real(mask: Tensor | None, like: Tensor) -> Tensor:
     return torch.ones(like.shape[:2], dtype=torch.bool, device=like.device) if mask is None else mask.bool()
 
 
-def _keep(index: int, seen: Seen) -> Any:
-    def hook(_: Any, __: Any, output: Any) -> None:
+def _keep(index: int, seen: Seen) -> Callable[[nn.Module, object, Tensor | tuple[Tensor, ...]], None]:
+    def hook(_: nn.Module, __: object, output: Tensor | tuple[Tensor, ...]) -> None:
         seen.hidden.setdefault(index, []).append(output[0] if isinstance(output, tuple) else output)
 
     return hook
 
 
+@dataclass(frozen=True)
+class _Watch:
+    """What a core that is watched computes with, and who is told of its scores."""
+
+    attend: Callable[..., tuple[Tensor, Tensor | None]]
+    layer: int
+    seen: Seen
+
+
 @contextmanager
 def _recorded(cores: Mapping[Any, int], seen: Seen) -> Iterator[None]:
-    """Attention functions that record scores and then do as before: fused, hard or for the first token alone."""
-    if not cores:
-        yield
-        return
-    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS as FUNCTIONS
+    """These cores record scores and then do as before: fused, hard or for the first token alone.
 
-    names = {core.config._attn_implementation for core in cores}
-    for name in names:
-        if name not in FUNCTIONS:
+    They ask transformers for their attention by a name of their own meanwhile; what others ask for is left as it is.
+    """
+    from transformers import AttentionInterface
+
+    stock = AttentionInterface()
+    for core in cores:
+        name = core.config._attn_implementation
+        if name not in stock:
             raise NotApplicable(f"attention runs as '{name}', where it cannot be seen; leave 'attention' at 0")
-    before = {name: FUNCTIONS[name] for name in names}
-
-    def recording(attend: Any) -> Any:
-        def function(module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **more: Any) -> Any:
-            if module in cores:
-                seen.scores.setdefault(cores[module], []).append(_scores(module, query, key, mask, more))
-            return attend(module, query, key, value, mask, **more)
-
-        return function
-
+    AttentionInterface.register(_WATCHED, _watched)
+    before = {core: core.config for core in cores}
     try:
-        for name, attend in before.items():
-            FUNCTIONS[name] = recording(attend)
+        for core, config in before.items():
+            core.axkit_watch = _Watch(stock[config._attn_implementation], cores[core], seen)
+            core.config = copy.copy(config)  # of the core alone: masks are made by the model's
+            core.config._attn_implementation_internal = _WATCHED
         yield
     finally:
-        for name in names:
-            del FUNCTIONS[name]
+        for core, config in before.items():
+            core.config = config
+            vars(core).pop("axkit_watch", None)
+
+
+def _watched(
+    module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **more: Any
+) -> tuple[Tensor, Tensor | None]:
+    """As transformers' attention functions: tells the scores, and computes as the core would unwatched."""
+    watch: _Watch = module.axkit_watch
+    watch.seen.scores.setdefault(watch.layer, []).append(_scores(module, query, key, mask, more))
+    return watch.attend(module, query, key, value, mask, **more)
 
 
 def _scores(module: Any, query: Tensor, key: Tensor, mask: Tensor | None, more: Mapping[str, Any]) -> Scores:
