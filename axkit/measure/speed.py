@@ -217,11 +217,6 @@ def _seconds(device: Device, model: Any, inputs: Mapping[str, Any]) -> float:
     return stopwatch.taken(device, model, (), inputs).seconds
 
 
-def count_values(model: Any) -> int:
-    """Numbers in a torch module: parameters and saved buffers, whatever their width; scales are counted."""
-    return sum(tensor.numel() for tensor in model.state_dict().values())
-
-
 def peak_memory_bytes() -> int:
     """The largest resident set this process has had."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -147,7 +147,7 @@ def test_what_a_body_says_no_to_is_a_sentence(tmp_path, rows, monkeypatch):
 def test_runtimes_are_listed():
     done = CliRunner().invoke(cli, ["runtimes"])
     assert done.exit_code == 0
-    assert all(name in done.output for name in ("torch", "answers", "axkit-answers")), done.output
+    assert all(name in done.output for name in ("torch", "answers")), done.output
 
 
 def test_outputs_come_back_to_the_cpu():

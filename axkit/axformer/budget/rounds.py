@@ -12,12 +12,13 @@ from axkit.axformer.budget.clock import Clock
 from axkit.axformer.budget.importance import importance
 from axkit.axformer.budget.ledger import Ledger
 from axkit.axformer.budget.lines import Point, Took
-from axkit.axformer.budget.walk import Goals, Walk, bytes_of, in_order
+from axkit.axformer.budget.walk import Goals, Walk, in_order
 from axkit.axformer.screen.evaluate import evaluator
 from axkit.axformer.settings import BUDGET_ROWS, AxformerPruneConfig
 from axkit.contract.subject import Subject
 from axkit.contract.tools import Tools
 from axkit.ground.figures import ratio, score, times
+from axkit.kit.sizes import weight_bytes
 from axkit.measure import certainty
 from axkit.measure import speed as measure
 from axkit.tasks.split import Evaluation
@@ -43,7 +44,7 @@ class BudgetSearch:
         self._teacher = tools.teacher.module
         with tools.device.holding(self._teacher):
             self.dense: Evaluation = tools.dense_rows.evaluate(self._teacher, progress=tools.progress)
-        self._dense_bytes = bytes_of(self._teacher)
+        self._dense_bytes = weight_bytes(self._teacher)
         self.note = ""
 
     def run(self) -> None:
@@ -69,7 +70,7 @@ class BudgetSearch:
             if not reached:
                 self.note = "Nothing is left to remove before the target is reached."
                 return
-            size = self._dense_bytes / bytes_of(self.subject.module)
+            size = self._dense_bytes / weight_bytes(self.subject.module)
             reached = speedup >= _NEAR * (self.config.speedup or 0) and size >= _NEAR * (self.config.size or 0)
             if number >= self.config.rounds and reached:
                 return
@@ -98,7 +99,7 @@ class BudgetSearch:
         """One more point of the frontier, measured."""
         with self.tools.device.holding(self.subject.module):
             now = self.tools.search.evaluate(self.subject.module, progress=self.tools.progress)
-        size = self._dense_bytes / bytes_of(self.subject.module)
+        size = self._dense_bytes / weight_bytes(self.subject.module)
         self.frontier.append(Point(number, kind, speedup, size, metric_search=now.score))
         self.tools.progress.say(f"   {kind}: {ratio(speedup)} throughput, {_smaller(size)}, search {score(now.score)}")
         return now

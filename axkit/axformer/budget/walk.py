@@ -13,6 +13,7 @@ from axkit.axformer.budget.clock import Clock
 from axkit.axformer.budget.ledger import Ledger
 from axkit.axformer.screen.evaluate import Evaluator
 from axkit.contract.subject import Subject
+from axkit.kit.sizes import weight_bytes
 
 _DEAR = 1.5  # times the criterion at the start of a round: before more is lost, train and judge
 _CLOSE, _BETWEEN = 1.15, 3  # times the wanted time: from there on the whole model is timed after every third cut
@@ -63,8 +64,8 @@ class Walk:
         self.rows, self.clock, self.ledger, self.orders, self.number = rows, clock, ledger, orders, number
         self.goal, self.goal_bytes = goals.share, goals.bytes
         self._took = took
-        self.bytes = bytes_of(rows.bench.subject.module)
-        self.layer_bytes = {layer.index: bytes_of(layer.module) for layer in rows.bench.subject.layers}
+        self.bytes = weight_bytes(rows.bench.subject.module)
+        self.layer_bytes = {layer.index: weight_bytes(layer.module) for layer in rows.bench.subject.layers}
         self.value, self.step = rows.passes.value(rows.now), 0
         self._timed_at = 0
 
@@ -123,7 +124,7 @@ class Walk:
         candidate.step = self.step
 
     def _layer_size(self, candidate: _Candidate) -> int:
-        return bytes_of(self.rows.bench.carved(candidate.layer, candidate.structure))
+        return weight_bytes(self.rows.bench.carved(candidate.layer, candidate.structure))
 
     def _take(self, candidate: _Candidate) -> None:
         bench, layer = self.rows.bench, candidate.layer
@@ -132,7 +133,7 @@ class Walk:
         )
         bench.accept(layer, candidate.structure)
         self.rows.refresh_low(layer)
-        new = bytes_of(bench.layer(layer).module)
+        new = weight_bytes(bench.layer(layer).module)
         self.bytes += new - self.layer_bytes[layer]
         self.layer_bytes[layer] = new
         self.step += 1
@@ -171,8 +172,3 @@ def in_order(subject: Subject, layer: int, scores: Any, what: str) -> list[int]:
     """Indices in the dense model, the least important first."""
     present = getattr(subject.structure.layers[layer], what)
     return [present[i] for i in scores.argsort().tolist()]
-
-
-def bytes_of(module: Any) -> int:
-    """Of all weights and saved buffers."""
-    return sum(t.numel() * t.element_size() for t in module.state_dict().values())
