@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from axkit.kit.ranges import state_of_ranges
 from golden import write_0_1_0
 from strangers import CutsAfter, CutsFirst, EndsIt, Gain, OnceOnly, OnlyDense, Seal
 
@@ -19,6 +18,7 @@ from axkit.contract.subject import TrailStep
 from axkit.contract.traits import FLOAT_WEIGHTS, INITIAL_TRAITS
 from axkit.ground import registry
 from axkit.ground.errors import CheckpointError
+from axkit.kit import state_of_ranges
 from axkit.report.run_folder import write_run
 from axkit.run.recipe import read_source
 from axkit.runtimes.folder import load_subject, save
