@@ -102,7 +102,9 @@ def test_learned_ranges_are_those_of_the_last_pass_that_has_some():
 
 def test_names_of_a_state():
     assert names_in({"linear": ["a", "b"]}, "linear") == ["a", "b"]
-    assert names_in({}, "static") == []
+    assert names_in({}, "static", optional=True) == []
+    with pytest.raises(CheckpointError, match="'linear' lists no names"):
+        names_in({}, "linear")
     for damaged in ("a", {"a": 1}, [1], None):
         with pytest.raises(CheckpointError, match="'linear' lists no names; copy the whole folder again"):
             names_in({"linear": damaged}, "linear")

@@ -148,7 +148,7 @@ class Int8Embedding(nn.Module):
 
 def restore(model: nn.Module, state: Mapping[str, object]) -> None:
     """Put empty int8 modules at the names that a pass's state lists."""
-    static = set(names_in(state, "static"))  # no such list before there were fixed ranges
+    static = set(names_in(state, "static", optional=True))  # no such list before there were fixed ranges
     for name in names_in(state, "linear"):
         linear = linear_at(model, name)
         (rows, columns), device = weight_matrix(linear).shape, linear.weight.device
