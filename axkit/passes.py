@@ -2,6 +2,7 @@
 
 import warnings
 
+from axkit.contract.described import *  # noqa: F403
 from axkit.contract.passes import *  # noqa: F403
 from axkit.contract.result import *  # noqa: F403
 from axkit.contract.tools import *  # noqa: F403

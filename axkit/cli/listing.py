@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from axkit.contract.passes import Pass, PassConfig, way_to_install
+from axkit.contract.described import way_to_install
+from axkit.contract.passes import Pass, PassConfig
 from axkit.contract.registered import load_pass
 from axkit.ground import fence, registry
 from axkit.ground.errors import PluginError

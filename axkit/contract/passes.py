@@ -5,15 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from axkit.contract.described import Described
 from axkit.contract.result import Result
 from axkit.contract.tools import Tools
 from axkit.contract.traits import FLOAT_WEIGHTS, TORCH_MODULE, Trait
-from axkit.ground.errors import NotApplicable
 from axkit.ground.target import DEFAULT, Target
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class Workload:
     target: Target = DEFAULT
 
 
-class Pass(ABC, Generic[C]):
+class Pass(Described, ABC, Generic[C]):
     """One step of a recipe. Subclass it, set ``Config``, write ``apply``, add one entry point.
 
     Class attributes:
@@ -82,13 +81,9 @@ class Pass(ABC, Generic[C]):
             engine fills it in where the recipe does not, and undoes the stage only where the pass did not keep it.
         trains: True for a pass that changes weights only. The dense model that a run is measured against is what
             the recipe's leading training passes leave, up to the first that learns from that very model.
-        extra: the extra of the distribution that brings its optional packages.
-        packages: the importable names of those packages.
-        install: how to get them, where the extra alone does not bring them all.
         targets: kinds of device that what it makes can run on, such as "cpu"; None: on all.
         elsewhere: what to take for the others, as half a sentence: "bf16, or int8_bnb for 8 bits".
-        paper: the source of the method.
-        purpose: what one takes it for, half a sentence.
+        extra, packages, install, paper, purpose: see :class:`axkit.contract.described.Described`.
     """
 
     Config: type[C]
@@ -97,13 +92,8 @@ class Pass(ABC, Generic[C]):
     ends: ClassVar[frozenset[Trait]] = frozenset()
     holds_budget: ClassVar[str | None] = None
     trains: ClassVar[bool] = False
-    extra: ClassVar[str | None] = None
-    packages: ClassVar[tuple[str, ...]] = ()
-    install: ClassVar[str] = ""
     targets: ClassVar[frozenset[str] | None] = None
     elsewhere: ClassVar[str] = ""
-    paper: ClassVar[str] = ""
-    purpose: ClassVar[str] = ""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -154,24 +144,3 @@ class Pass(ABC, Generic[C]):
         Only for a pass whose ``Result`` has a state. Values may change, shapes may not; what is hung on a module must
         stand being copied. ``q8bert`` rounds to 8 bits here, as ``int8`` will.
         """
-
-    @classmethod
-    def missing_packages(cls) -> list[str]:
-        """The optional packages that are not installed."""
-        return [name for name in cls.packages if find_spec(name) is None]
-
-
-def way_to_install(pass_class: type[Pass[Any]], distribution: str) -> str:
-    """What brings a pass's optional packages."""
-    by_extra = f"pip install '{distribution.split()[0]}[{pass_class.extra}]'" if pass_class.extra else "install it"
-    return pass_class.install or by_extra
-
-
-def refuse_if_missing(name: str, pass_class: type[Pass[Any]], distribution: str) -> None:
-    """Raise NotApplicable when a pass lacks an optional package."""
-    missing = pass_class.missing_packages()
-    if missing:
-        raise NotApplicable(
-            f"pass '{name}' needs {', '.join(missing)}, which is not installed: "
-            f"{way_to_install(pass_class, distribution)}"
-        )

@@ -42,17 +42,36 @@ class Journal(Protocol):
 
 
 @dataclass(frozen=True)
-class Tools:
-    """Lent to a pass for one ``apply``; never stored.
+class LentByWord:
+    """What is lent only where the pass's ``needs`` (or ``needs_of``) has the word; using it without is a PluginError.
 
-    What stands behind a word is lent only where the pass's ``needs`` (or ``needs_of``) has that word: using it without
-    is a PluginError. There is no test split here: nothing that a pass decides can have seen it.
+    There is no test split here: nothing that a pass decides can have seen it.
 
     Attributes:
         train: rows to fit on ("train").
         search: rows held out of train, to decide on ("search").
         teacher: the dense model of the run, in eval mode, a Subject with its own reader ("teacher" or "dense"); None
             until there is one.
+        dense_search: the search rows as the dense model's reader makes them ("dense" or "search").
+    """
+
+    train: Split
+    search: Split
+    teacher: Teacher | None
+    dense_search: Split | None = field(default=None, kw_only=True)
+
+    @property
+    def dense_rows(self) -> Split:
+        """The search rows to score and time the dense model on: an earlier pass may have changed the model's ids."""
+        return self.search if self.dense_search is None else self.dense_search
+
+
+@dataclass(frozen=True)
+class Tools(LentByWord):
+    """Lent to a pass for one ``apply``; never stored.
+
+    Attributes:
+        train, search, teacher, dense_search: see :class:`LentByWord`. What follows is lent to every pass.
         reader: what makes the model's inputs, the subject's: a tokenizer, or an image reader.
         model_folder: where the run's model came from: config, safetensors, tokenizer (``refit`` starts from it).
         seed: of the recipe.
@@ -69,12 +88,8 @@ class Tools:
             tools.device.holding(subject.module):`` lends it the device for a while. ``Split.evaluate`` follows the
             model; who runs batches of his own moves them (``Batch.on``).
         target: what the result is timed and cut for: device, dtype, rows at a time.
-        dense_search: the search rows as the dense model's reader makes them; see ``dense_rows``.
     """
 
-    train: Split
-    search: Split
-    teacher: Teacher | None
     reader: Reader
     model_folder: str
     seed: int
@@ -84,14 +99,8 @@ class Tools:
     run: Callable[[Subject, str], Mapping[str, float]] = _runs_nothing
     processes: Processes = field(default_factory=Processes)
     scratch: Path | None = None
-    dense_search: Split | None = None
     device: Device = CPU
     target: Target = DEFAULT
-
-    @property
-    def dense_rows(self) -> Split:
-        """The search rows to score and time the dense model on: an earlier pass may have changed the model's ids."""
-        return self.search if self.dense_search is None else self.dense_search
 
     @property
     def tokenizer(self) -> Any:

@@ -14,8 +14,9 @@ from pydantic import ValidationError
 from axkit.anatomy.family import Family, family_of
 from axkit.checkpoint import sources as models
 from axkit.checkpoint.config import is_own
+from axkit.contract.described import refuse_if_missing
 from axkit.contract.lending import check_words
-from axkit.contract.passes import InnerStep, refuse_if_missing
+from axkit.contract.passes import InnerStep
 from axkit.contract.registered import Registered, load_pass
 from axkit.ground import fence
 from axkit.ground.errors import AxkitError, RecipeError
