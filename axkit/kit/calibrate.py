@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from axkit.anatomy.surgery import Layer
 from axkit.contract.subject import Subject
@@ -136,17 +137,18 @@ def _summed(found: _Found, enough: bool, value: Tensor) -> None:
         raise EnoughError
 
 
-def _after_sum(subject: Subject, layer: Layer, what: What, tell: Callable[[Tensor], None]) -> Any:
+def _after_sum(subject: Subject, layer: Layer, what: What, tell: Callable[[Tensor], None]) -> RemovableHandle:
     """A hook where the residual stream has got what a block adds: before the norm of the block, or of the next."""
 
     def before(_: nn.Module, args: tuple[Tensor, ...]) -> None:
         tell(args[0])
 
-    def after(_: nn.Module, __: Any, output: Any) -> None:
+    def after(_: nn.Module, __: object, output: Tensor | tuple[Tensor, ...]) -> None:
         tell(output[0] if isinstance(output, tuple) else output)
 
     if not subject.family.pre_norm:
-        return getattr(layer, f"{what}_norm").register_forward_pre_hook(before)
+        norm: nn.Module = getattr(layer, f"{what}_norm")
+        return norm.register_forward_pre_hook(before)
     if what == "attention":
         return layer.ffn_norm.register_forward_pre_hook(before)
     return layer.module.register_forward_hook(after)
@@ -164,7 +166,7 @@ def last_output(subject: Subject, batch: Batch) -> Tensor:
     found: list[Tensor] = []
     batch = batch.on(device_of(subject.module))
 
-    def look(_: nn.Module, __: Any, output: Any) -> None:
+    def look(_: nn.Module, __: object, output: Tensor | tuple[Tensor, ...]) -> None:
         found.append(output[0] if isinstance(output, tuple) else output)
 
     handle = subject.layers[-1].module.register_forward_hook(look)

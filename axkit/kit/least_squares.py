@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,7 +32,7 @@ class Moments:
         tokens: how many were seen.
     """
 
-    def __init__(self, inputs: int, outputs: int, device: Any = "cpu") -> None:
+    def __init__(self, inputs: int, outputs: int, device: torch.device | str = "cpu") -> None:
         self.gram = torch.zeros(inputs + 1, inputs + 1, dtype=torch.float64, device=device)
         self.cross = torch.zeros(inputs + 1, outputs, dtype=torch.float64, device=device)
         self.square, self.tokens = 0.0, 0
@@ -59,7 +58,7 @@ class Spread:
         tokens: how many were seen.
     """
 
-    def __init__(self, width: int, device: Any = "cpu") -> None:
+    def __init__(self, width: int, device: torch.device | str = "cpu") -> None:
         self.tokens = 0
         self._sum, self._square = torch.zeros(width, dtype=torch.float64, device=device), 0.0
 

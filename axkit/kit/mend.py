@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from axkit.anatomy.structure import Structure
-from axkit.anatomy.surgery import matrix
+from axkit.anatomy.surgery import Layer, matrix
 from axkit.contract.subject import Subject
 from axkit.kit.below import Below
 from axkit.kit.calibrate import BLOCKS, Calibration, What, has_parts, last_output, layer_of, part_width
@@ -32,12 +32,17 @@ def problem(ours: Below, dense: Below, layer: int, what: What) -> Projection:
         layer: index in the dense model.
         what: the block; it must have parts left.
     """
-    out: Any = getattr(layer_of(ours.subject, layer), f"{what}_out")
+    out = _projection(layer_of(ours.subject, layer), what)
     weight = matrix(out)
     moments = Moments(weight.shape[1], weight.shape[0], weight.device)
     for seen, wanted in zip(ours.look(layer, what), dense.look(layer, what), strict=True):
         moments.add(seen.inputs, wanted.sums - (seen.sums - seen.outputs))
     return Projection(moments, weight, out.bias)
+
+
+def _projection(layer: Layer, what: What) -> nn.Linear:
+    """A block's output projection; GPT-2's is a Conv1D, with the same weight and bias by name."""
+    return cast(nn.Linear, getattr(layer, f"{what}_out"))
 
 
 def own_problems(subject: Subject, calibration: Calibration) -> dict[tuple[int, What], tuple[Projection, float]]:
@@ -46,8 +51,8 @@ def own_problems(subject: Subject, calibration: Calibration) -> dict[tuple[int, 
     Returns:
         (layer, block) -> its problem, and the variance of the residual stream after it.
     """
-    outs: dict[tuple[int, What], Any] = {
-        (layer.index, what): getattr(layer, f"{what}_out")
+    outs = {
+        (layer.index, what): _projection(layer, what)
         for layer in subject.layers
         for what in BLOCKS
         if has_parts(subject, layer.index, what)
@@ -129,7 +134,7 @@ def refit(subject: Subject, layer: int, what: What, found: Projection, kept: Seq
     Returns:
         What is missed still: mean square per token, over all outputs.
     """
-    out: Any = getattr(layer_of(subject, layer), f"{what}_out")
+    out = _projection(layer_of(subject, layer), what)
     width = part_width(subject, what)
     repaired = found.keep([part * width + i for part in kept for i in range(width)])
     with torch.no_grad():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import torch
+from torch import nn
 
 
-def convert(model: Any, dtype: Any) -> None:
+def convert(model: nn.Module, dtype: torch.dtype) -> None:
     """All that is saved; what a model makes itself (ModernBERT's rotations) stays as a reload will make it."""
     own = [(m, name, getattr(m, name)) for m in model.modules() for name in m._non_persistent_buffers_set]
     model.to(dtype)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from transformers import Trainer
 
@@ -15,12 +16,13 @@ from axkit.ground.device import Device
 from axkit.ground.errors import NotApplicable
 from axkit.kit.train import loop
 from axkit.kit.train.layer_map import layer_map
-from axkit.kit.train.watching import Pairs
+from axkit.kit.train.watching import Pairs, Seen
 from axkit.runtimes.torch.opening import open_subject
 
 if TYPE_CHECKING:
     from axkit.contract.tools import Tools
     from axkit.kit.train.settings import DistillationConfig
+    from axkit.tasks.kinds.base import TaskKind
 
 TEACHER = "teacher_logits"
 
@@ -70,7 +72,7 @@ def _teacher(name: str, student: Subject, tools: Tools) -> Subject:
     return teacher
 
 
-def _logits(teacher: Any, tools: Tools) -> Tensor | None:
+def _logits(teacher: nn.Module, tools: Tools) -> Tensor | None:
     """The teacher's logits on the training rows, (rows, outputs), once instead of once an epoch.
 
     None where an answer has the length of its input: those are asked for batch by batch.
@@ -100,7 +102,13 @@ class Distiller(Trainer):  # type: ignore[misc]  # transformers is untyped
     loss_is_scaled_for_ga = False  # it is a mean over the rows of the batch at hand
 
     def __init__(
-        self, *args: Any, teacher: Any, config: DistillationConfig, kind: Any, pairs: Pairs | None, **more: Any
+        self,
+        *args: Any,
+        teacher: nn.Module,
+        config: DistillationConfig,
+        kind: TaskKind,
+        pairs: Pairs | None,
+        **more: Any,
     ):
         super().__init__(*args, **more)
         self.teacher, self.distillation, self.kind, self.pairs = teacher, config, kind, pairs
@@ -128,12 +136,12 @@ class Distiller(Trainer):  # type: ignore[misc]  # transformers is untyped
         return (loss, outputs) if return_outputs else loss
 
     @torch.no_grad()
-    def _ask(self, inputs: Any, device: torch.device) -> Tensor:
+    def _ask(self, inputs: Mapping[str, Tensor], device: torch.device) -> Tensor:
         with Device(str(device)).autocast():
             answer: Tensor = self.kind.logits(self.teacher.to(device)(**inputs))
         return answer
 
-    def _between(self, ours: Any, theirs: Any, mask: Tensor | None) -> Tensor:
+    def _between(self, ours: Seen, theirs: Seen, mask: Tensor | None) -> Tensor:
         """Means over layers and real tokens."""
         config, total = self.distillation, torch.zeros(())
         assert self.pairs is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -29,6 +29,7 @@ from axkit.runtimes.torch.body import torch_subject
 if TYPE_CHECKING:
     from axkit.contract.tools import Tools
     from axkit.kit.train.settings import TrainingConfig
+    from axkit.tasks.split import Split
 
 
 Targets = Callable[[Tensor], dict[str, Tensor]]
@@ -52,7 +53,7 @@ class Rows(Dataset[dict[str, Any]]):
         targets: collated labels -> what the loss wants of them; by default what a transformers model wants.
     """
 
-    def __init__(self, split: Any, columns: Mapping[str, Tensor], targets: Targets | None = None) -> None:
+    def __init__(self, split: Split, columns: Mapping[str, Tensor], targets: Targets | None = None) -> None:
         self.split, self.columns = split, columns
         self.targets: Targets = targets or split.kind.feed.targets
 
@@ -74,7 +75,7 @@ class Rows(Dataset[dict[str, Any]]):
 class _Bar(TrainerCallback):  # type: ignore[misc]
     """Feeds the Trainer's steps to our progress bar."""
 
-    def __init__(self, steps: Any) -> None:
+    def __init__(self, steps: Iterator[int]) -> None:
         self.steps = steps
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
@@ -87,7 +88,7 @@ class _Arguments(TrainingArguments):  # type: ignore[misc]  # transformers is un
     where: torch.device | None = None
 
     @property
-    def device(self) -> Any:
+    def device(self) -> torch.device:
         """Of this training."""
         found = super().device
         return found if self.where is None else self.where
