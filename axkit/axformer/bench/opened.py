@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from axkit.anatomy.surgery import Layer, matrix
 from axkit.axformer.bench.feeds import BlockName, Feed, put_feed
 from axkit.axformer.bench.hidden import HiddenStates
-from axkit.axformer.bench.workbench import Workbench
+from axkit.axformer.bench.workbench import Workbench, twin
 from axkit.tasks.split import Batch
 
 _TERMS, _TOTAL, _BESIDE = range(3)  # what is kept of each token
@@ -59,7 +58,7 @@ def _columns(bench: Workbench, layer: int, name: BlockName) -> dict[int, range]:
 def _probe(bench: Workbench, index: int, name: BlockName, beside: bool) -> _Probe:
     """A copy of the layer whose block, and what comes before it, is replaced by feeds."""
     family = bench.subject.family
-    layer = Layer(index, copy.deepcopy(bench.layer(index).module), family)
+    layer = Layer(index, twin(bench.layer(index).module), family)
     feed = put_feed(layer, family, name)
     return _Probe(layer.module, feed, put_feed(layer, family, "attention") if beside else None)
 

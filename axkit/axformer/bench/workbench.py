@@ -179,9 +179,9 @@ class Workbench:
             yield partial(self.logits, start=layer)
 
     def carved(self, layer: int, candidate: Structure) -> nn.Module:
-        """A copy of a layer with the shape that it has in ``candidate``."""
+        """A copy of a layer with the shape that it has in ``candidate``; it shares the weights that are left whole."""
         family, now = self.subject.family, self.subject.structure
-        new = Layer(layer, copy.deepcopy(self._modules[layer]), family)
+        new = Layer(layer, twin(self._modules[layer]), family)
         carve_layer(new, family, now.layers[layer], candidate.layers[layer], self.head_size)
         self._kernels.bind(new.module)  # what carving has put there
         return new.module
@@ -190,3 +190,8 @@ class Workbench:
         """The copy's layer gets, and keeps, the shape that it has in ``candidate``."""
         self._modules[layer] = self.carved(layer, candidate)
         self.subject.structure = replace(candidate, first_token_only=self.subject.structure.first_token_only)
+
+
+def twin(module: nn.Module) -> nn.Module:
+    """A copy that shares its weights, and what was packed of them: carving puts others in their place, changes none."""
+    return copy.deepcopy(module, {id(weight): weight for weight in module.parameters()})

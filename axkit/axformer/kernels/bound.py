@@ -33,7 +33,7 @@ class Kernels(AbstractContextManager["Kernels"]):
         self.active = False
 
     def __deepcopy__(self, _: Any) -> Kernels:
-        return self  # a copy of a layer is tried on the same bench
+        return self  # the twin of a layer shares its weights, and so what was packed of them
 
     def bind(self, module: nn.Module) -> None:
         """Let a module's linear layers compute with packed weights; those that carving puts there later not yet."""

@@ -18,6 +18,7 @@ from axkit.axformer.rule.stakes import Outcome, Stakes
 from axkit.axformer.screen.error import Screen, measured
 from axkit.axformer.screen.look import Look
 from axkit.axformer.screen.passes import Passes
+from axkit.axformer.screen.patience import Patience
 from axkit.axformer.screen.sheet import Sheet
 from axkit.axformer.settings import SearchConfig
 from axkit.contract.subject import Subject
@@ -97,15 +98,16 @@ class Evaluator:
         self.batches = order.short_first(np.zeros(passes.samples, bool))
         self.screen: Screen | None = None
         self.low = False
-        self._by_vote = False  # the last candidate that votes decide on fell by them
+        self._patience, self._by_vote = Patience(), False  # the last candidate that votes decide on fell by them
 
     def learned(self) -> dict[str, Any]:
         """What it knows of the present model's rows and of candidates, as arrays by name."""
-        return {"now": self.now, "by_vote": np.array(self._by_vote)}
+        return {"now": self.now, "by_vote": np.array(self._by_vote)} | self._patience.learned()
 
     def recall(self, found: Mapping[str, Any]) -> None:
         """Go on as the one that has learned this, of the same model and rows."""
         self.now, self._by_vote = found["now"], bool(found["by_vote"])
+        self._patience.recall(found)
 
     def refresh(self, layer: int) -> Floats:
         """Run everything from a layer on and keep the inputs of the layers above."""
@@ -144,8 +146,11 @@ class Evaluator:
             sheet.note(same, self.now[same])
         # votes are soon lost on short rows, and 16 bits leave many in doubt: after one such candidate not the next
         by_vote = stakes.vote_decides and self._by_vote
-        look = Look(self.passes, self._order, run, stakes, sheet)
-        outcome = look.outcome(None if by_vote else self.screen, short_first=by_vote)
+        kind, look = stakes.vote_decides, Look(self.passes, self._order, run, stakes, sheet)
+        screen = self.screen if self.screen is not None and not by_vote and self._patience.due(kind) else None
+        outcome = look.outcome(screen, short_first=by_vote)
+        if screen is not None:
+            self._patience.told(kind, not look.in_vain)
         if stakes.vote_decides:
             self._by_vote = not outcome.whole and outcome.value <= stakes.ceiling
         return outcome

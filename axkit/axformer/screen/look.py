@@ -27,7 +27,12 @@ class Look:
         run: the candidate's logits.
         stakes: what it has to reach.
         sheet: what is known of it so far.
+
+    Attributes:
+        in_vain: True once a screen has not sealed the candidate's fate.
     """
+
+    in_vain = False
 
     def __init__(self, passes: Passes, order: Order, run: Run, stakes: Stakes, sheet: Sheet) -> None:
         self._passes, self._order, self._run, self._stakes, self._sheet = passes, order, run, stakes, sheet
@@ -43,6 +48,7 @@ class Look:
             sealed = self._screened(screen)
             if sealed is not None:
                 return sealed
+            self.in_vain = True
             # what no screen can refuse for its loss falls by its votes, or needs every row
             short_first = self._by_votes
             self._sheet.forget_screened()
