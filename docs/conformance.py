@@ -23,9 +23,10 @@ check_pass(Narrow, "bert", keep=0.5)
 
 `check_pass` takes a pass as it is (a class or an instance; nobody need have registered it), applies it to a tiny random
 model twice, saves what it made, loads it, and takes it through a recipe that is budgeted, killed, resumed and quantized
-after it. Neither network nor data is needed; it takes some seconds, and with `engine=False`, without the recipe, less
-than one. The first clause that is broken is an `AssertionError` (`BrokenClause`, with the name in `.clause`) that says
-what is wrong and what to mend. A pass that refuses a family (`NotApplicable`) keeps the contract.
+after it. Neither network nor data is needed; it takes some seconds. `engine=False` leaves the recipe out, `again=False`
+the second apply: for one more family of a pass that is held to all of it in another. The first clause that is broken
+is an `AssertionError` (`BrokenClause`, with the name in `.clause`) that says what is wrong and what to mend. A pass
+that refuses a family (`NotApplicable`) keeps the contract.
 
 Some clauses are the engine's own obligations, too: what breaks them ends a run with the same sentence. What a check
 cannot see: a fault under other settings, in another family, on real data. Call it for each that matters.

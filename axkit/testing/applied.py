@@ -258,15 +258,15 @@ class Twice:
     Attributes:
         first: under no other conditions than the engine's.
         again: with other dice in the process; it finds the journal and the scratch folder of the first, as a pass does
-            that was killed when it was done. None where the first failed.
+            that was killed when it was done. None where the first failed, or a second was not asked for.
     """
 
     first: Applied
     again: Applied | None
 
     @classmethod
-    def of(cls, trial: Trial) -> Twice:
-        """Apply it twice.
+    def of(cls, trial: Trial, again: bool = True) -> Twice:
+        """Apply it twice, or once.
 
         Raises:
             NotApplicable: the pass refuses this family; that is a way of keeping the contract.
@@ -274,4 +274,4 @@ class Twice:
         first = apply(trial, "stage", 1)
         if isinstance(first.error, NotApplicable):
             raise first.error
-        return cls(first, None if first.error is not None else apply(trial, "stage", 2))
+        return cls(first, apply(trial, "stage", 2) if again and first.error is None else None)

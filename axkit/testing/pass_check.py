@@ -49,6 +49,7 @@ def check_pass(
     *,
     config: PassConfig | None = None,
     engine: bool = True,
+    again: bool = True,
     **settings: Any,
 ) -> Subject:
     """Hold a pass to its contract on a tiny model; docs/conformance.md lists the clauses.
@@ -59,6 +60,7 @@ def check_pass(
         name: what it is called meanwhile; by default as it is registered, or as its class.
         config: its settings, instead of ``settings``.
         engine: go through a recipe as well, which is killed, goes on, and quantizes after the pass (a second).
+        again: apply it a second time: that shows what is random, and what a process is left with.
         settings: of its Config.
 
     Returns:
@@ -76,7 +78,7 @@ def check_pass(
         trial = Trial(found, chosen, known, called, Path(folder).resolve())
         hold_to(DECLARED, trial)
         trial.runner().check(known, chosen)
-        twice = Twice.of(trial)
+        twice = Twice.of(trial, again)
         hold_to(BEFORE_ERRORS, twice)
         if twice.first.error is not None:
             raise twice.first.error

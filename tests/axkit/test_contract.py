@@ -14,7 +14,7 @@ from axkit.ground import registry
 from axkit.ground.errors import NotApplicable
 from axkit.testing import check_family, check_pass
 
-THROUGH_A_RECIPE = "bert"  # the engine is the same for all: a pass goes through it once
+WHOLLY = "bert"  # engine and process are the same for all families: one goes through a recipe, and is applied twice
 
 
 @pytest.mark.parametrize("family", list(registry.entries(registry.FAMILIES)))
@@ -28,7 +28,8 @@ def test_pass_on_family(name, family):
         refusal = str(error)
     else:
         refusal = ""
-        check_pass(pass_class, family, name, engine=family == THROUGH_A_RECIPE, **settings)
+        wholly = family == WHOLLY
+        check_pass(pass_class, family, name, engine=wholly, again=wholly, **settings)
     assert not refusal or re.search(r"; (use|leave|give) ", refusal), "no way out"
 
 

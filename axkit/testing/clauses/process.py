@@ -22,7 +22,8 @@ def network(twice: Twice) -> Iterator[str]:
 @clause("outside", "It writes nothing outside of tools.scratch that stays.")
 def outside(twice: Twice) -> Iterator[str]:
     """Files that are there still, and not those of a package that is used for the first time."""
-    for path in (twice.again or twice.first).strays[:1]:
+    applied = twice.again or twice.first
+    for path in applied.strays[:1] if twice.again or applied.error else ():
         yield f"left {shown(path.name)} outside of its scratch folder; write below tools.scratch, or remove it again"
 
 
