@@ -84,9 +84,9 @@ def _by_rule(subject: Subject, config: AxformerPruneConfig, tools: Tools) -> Res
 
 
 def _by_budget(subject: Subject, config: AxformerPruneConfig, tools: Tools) -> Result:
-    from axkit.axformer.budget.rounds import BudgetSearch
+    from axkit.axformer.budget.rounds import begin
 
-    search = BudgetSearch(subject, tools, config)
+    search = begin(subject, tools, config)
     search.run()
     facts = {"evaluations": float(search.ledger.evaluations), "rounds": float(search.frontier[-1].round)}
     return Result(facts=facts, note=search.note, tables={"frontier": [one.to_json() for one in search.frontier]})

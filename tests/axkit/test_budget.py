@@ -65,7 +65,7 @@ def test_what_one_round_timed_holds_in_the_next(tmp_path):
 
     def clock_of(structure, name):
         bench = evaluator(carved(structure), tools, AxformerPrune.Config()).bench
-        return clock.Clock(bench, tools, ledger, name)
+        return clock.started(bench, tools, ledger, name)
 
     def price(structure):
         return sum(p.numel() for p in carved(structure).module.parameters()) / sum(

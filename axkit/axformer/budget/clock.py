@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
@@ -12,18 +13,16 @@ from axkit.axformer.budget.ledger import Ledger
 from axkit.contract.tools import Tools
 from axkit.ground import stopwatch
 from axkit.ground.device import copied_to
+from axkit.ground.target import Target
 from axkit.tasks.split import Split
 
 _ROUNDS = 9
+Call = tuple[Any, Any, Any]  # module, positional, named
 Shape = tuple[int, int, bool, bool, float, bool]  # heads, neurons, attention, ffn, K, first token alone
 
 
-class Clock:
-    """Predicts the throughput of a structure from measured layers.
-
-    Every shape of a layer is timed once, in turn with the dense model's first layer, so that what the machine does
-    meanwhile hits both alike; the whole models are timed in turn as well. Predictions are for batches of as many rows
-    as the target has, as they come.
+def started(bench: Workbench, tools: Tools, ledger: Ledger, name: str = "") -> Clock:
+    """A clock that has timed the dense model and the one that is being carved.
 
     Args:
         bench: of the model that is being carved.
@@ -31,23 +30,83 @@ class Clock:
         ledger: where timings are kept.
         name: of this clock, no other of the search has it.
     """
+    assert tools.teacher is not None, "planned: the dense model is what it compares with"
+    timer = Timer(tools.target)
+    inputs, its = (timer.inputs(rows) for rows in (tools.search, tools.dense_rows))
+    ours, dense = (copied_to(timer.device, model) for model in (bench.subject.module, tools.teacher.module))
+    path = bench.subject.family.layers
+    layers = ours.base_model.get_submodule(path)
+    calls = timer.calls(ours, inputs, {x.index: layers[x.index] for x in bench.subject.layers})
+    # always the same, as what was timed in one round is used in the next
+    first = dense.base_model.get_submodule(path)[tools.teacher.layers[0].index]
+    reference = first, *timer.calls(dense, its, {0: first})[0]
+    clock = Clock(bench, ledger, timer, Beside(inputs, calls, (dense, (), its), reference), name)
+    clock.set_right()
+    return clock
 
-    def __init__(self, bench: Workbench, tools: Tools, ledger: Ledger, name: str = "") -> None:
-        assert tools.teacher is not None, "planned: the dense model is what it compares with"
-        self._bench, self._ledger = bench, ledger
-        self._target, self._device = tools.target, tools.target.here()
-        self._inputs, its = (self._first(rows) for rows in (tools.search, tools.dense_rows))
-        ours, dense = (copied_to(self._device, model) for model in (bench.subject.module, tools.teacher.module))
-        path = bench.subject.family.layers
-        layers = ours.base_model.get_submodule(path)
-        self._calls = self._captured(ours, self._inputs, {x.index: layers[x.index] for x in bench.subject.layers})
-        # always the same, as what was timed in one round is used in the next
-        first = dense.base_model.get_submodule(path)[tools.teacher.layers[0].index]
-        self._dense = dense, (), its
-        self._reference = first, *self._captured(dense, its, {0: first})[0]
+
+class Timer:
+    """Runs modules on the target.
+
+    Args:
+        target: what is timed for.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.target, self.device = target, target.here()
+
+    def inputs(self, split: Split) -> dict[str, Any]:
+        """As many rows as the target has in a batch, as they come."""
+        return split.batch(range(min(self.target.batch, len(split)))).on(self.device).inputs
+
+    def calls(self, model: Any, inputs: dict[str, Any], modules: dict[int, nn.Module]) -> dict[int, Any]:
+        """(positional, named) arguments of each module's forward, when a model runs on some inputs."""
+        with self.target.computing():
+            return _calls_of(model, inputs, modules)
+
+    def least(self, *runs: Call) -> list[float]:
+        """The shortest time of each call, in turn, in seconds: what else runs can only make it longer."""
+        with self.target.computing():
+            turns = ([stopwatch.taken(self.device, *run).seconds for run in runs] for _ in range(_ROUNDS))
+            return [min(times) for times in zip(*turns, strict=True)]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is timed in turn with a layer.
+
+    Attributes:
+        inputs: of the model that is being carved.
+        calls: arguments of its layers, by index.
+        dense: the dense model on its own rows.
+        reference: its first layer.
+    """
+
+    inputs: dict[str, Any]
+    calls: dict[int, Any]
+    dense: Call
+    reference: Call
+
+
+class Clock:
+    """Predicts the throughput of a structure from measured layers (see :func:`started`).
+
+    Every shape of a layer is timed once, in turn with the dense model's first layer, so that what the machine does
+    meanwhile hits both alike; the whole models are timed in turn as well. Predictions are for batches of as many rows
+    as the target has, as they come. Nothing is predicted before :meth:`set_right`.
+
+    Args:
+        bench: of the model that is being carved.
+        ledger: where timings are kept.
+        timer: of the target.
+        timed: beside what.
+        name: of this clock, no other of the search has it.
+    """
+
+    def __init__(self, bench: Workbench, ledger: Ledger, timer: Timer, timed: Beside, name: str) -> None:
+        self._bench, self._ledger, self._timer, self._beside = bench, ledger, timer, timed
         self._layer, self._rest = 0.0, 0.0
         self._name, self._readings = name, 0
-        self.set_right()
 
     def set_right(self) -> None:
         """Time the whole model as it is now, and predict from there: sums of layers drift from what was measured."""
@@ -58,11 +117,8 @@ class Clock:
 
     def _wholes(self) -> tuple[float, float]:
         """Time of the dense model's first layer, and of the carved model, as shares of the dense model's."""
-        dense_s, layer_s, whole_s = self._least(
-            self._dense,
-            self._reference,
-            (copied_to(self._device, self._bench.subject.module), (), self._inputs),
-        )
+        ours = copied_to(self._timer.device, self._bench.subject.module), (), self._beside.inputs
+        dense_s, layer_s, whole_s = self._timer.least(self._beside.dense, self._beside.reference, ours)
         return layer_s / dense_s, whole_s / dense_s
 
     def speedup(self, structure: Structure) -> float:
@@ -85,22 +141,9 @@ class Clock:
         return self._ledger.ratios([name], lambda: [self._timed(self._bench.carved(index, structure), index)])[0]
 
     def _timed(self, module: nn.Module, index: int) -> float:
-        ours = copied_to(self._device, module)
-        first_s, ours_s = self._least(self._reference, (ours, *self._calls[index]))
+        ours = copied_to(self._timer.device, module), *self._beside.calls[index]
+        first_s, ours_s = self._timer.least(self._beside.reference, ours)
         return ours_s / first_s
-
-    def _first(self, split: Split) -> dict[str, Any]:
-        return split.batch(range(min(self._target.batch, len(split)))).on(self._device).inputs
-
-    def _captured(self, model: Any, inputs: dict[str, Any], modules: dict[int, nn.Module]) -> dict[int, Any]:
-        with self._target.computing():
-            return _calls_of(model, inputs, modules)
-
-    def _least(self, *runs: tuple[Any, Any, Any]) -> list[float]:
-        """The shortest time of each (module, positional, named), in turn: what else runs can only make it longer."""
-        with self._target.computing():
-            turns = ([stopwatch.taken(self._device, *run).seconds for run in runs] for _ in range(_ROUNDS))
-            return [min(times) for times in zip(*turns, strict=True)]
 
 
 def _calls_of(model: Any, inputs: dict[str, Any], modules: dict[int, nn.Module]) -> dict[int, tuple[Any, Any]]:

@@ -7,8 +7,9 @@ they cost is the criterion on the search split, and the model may be trained bet
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from axkit.axformer.budget.clock import Clock
+from axkit.axformer.budget.clock import started
 from axkit.axformer.budget.importance import importance
 from axkit.axformer.budget.ledger import Ledger
 from axkit.axformer.budget.lines import Point, Took
@@ -27,6 +28,21 @@ _EXTRA = 3  # rounds more, at most, where the measured model is slower than was 
 _NEAR = 0.99  # of the wanted speed-up counts as reached
 
 
+def begin(subject: Subject, tools: Tools, config: AxformerPruneConfig) -> BudgetSearch:
+    """Score the dense model, and read what an interrupted search had decided.
+
+    Args:
+        subject: carved, and trained, in place.
+        tools: lent by the engine.
+        config: of the pass: targets, budget, rounds.
+    """
+    assert tools.teacher is not None, "planned: the objective needs the dense model"
+    teacher = tools.teacher.module
+    with tools.device.holding(teacher):
+        dense = tools.dense_rows.evaluate(teacher, progress=tools.progress)
+    return BudgetSearch(subject, tools, config, teacher, dense)
+
+
 class BudgetSearch:
     """Rounds of greedy removal, each followed by training where the recipe says so.
 
@@ -34,17 +50,18 @@ class BudgetSearch:
         subject: carved, and trained, in place.
         tools: lent by the engine.
         config: of the pass: targets, budget, rounds.
+        teacher: the dense model.
+        dense: what it does on its search rows.
     """
 
-    def __init__(self, subject: Subject, tools: Tools, config: AxformerPruneConfig) -> None:
-        assert tools.teacher is not None, "planned: the objective needs the dense model"
+    def __init__(
+        self, subject: Subject, tools: Tools, config: AxformerPruneConfig, teacher: Any, dense: Evaluation
+    ) -> None:
         self.subject, self.tools, self.config = subject, tools, config
         self.ledger = Ledger(tools)
         self.frontier: list[Point] = []
-        self._teacher = tools.teacher.module
-        with tools.device.holding(self._teacher):
-            self.dense: Evaluation = tools.dense_rows.evaluate(self._teacher, progress=tools.progress)
-        self._dense_bytes = weight_bytes(self._teacher)
+        self._teacher, self.dense = teacher, dense
+        self._dense_bytes = weight_bytes(teacher)
         self.note = ""
 
     def run(self) -> None:
@@ -108,7 +125,7 @@ class BudgetSearch:
         """Remove until both targets are predicted to be reached; False where nothing is left to remove."""
         part = replace(self.tools, search=self.tools.search.first(BUDGET_ROWS))
         rows = evaluator(self.subject, part, self.config, rehearse=False)
-        clock = Clock(rows.bench, part, self.ledger, f"{number}")
+        clock = started(rows.bench, part, self.ledger, f"{number}")
         heads, neurons = importance(rows.bench.subject, part.search, rows.bench.head_size)
         orders = (
             {i: in_order(self.subject, i, s, "heads") for i, s in heads.items()},

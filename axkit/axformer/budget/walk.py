@@ -62,8 +62,7 @@ class Walk:
         took: Callable[[str, float, float, int], None],
     ) -> None:
         self.rows, self.clock, self.ledger, self.orders, self.number = rows, clock, ledger, orders, number
-        self.goal, self.goal_bytes = goals.share, goals.bytes
-        self._took = took
+        self.goals, self._took = goals, took
         self.bytes = weight_bytes(rows.bench.subject.module)
         self.layer_bytes = {layer.index: weight_bytes(layer.module) for layer in rows.bench.subject.layers}
         self.value, self.step = rows.passes.value(rows.now), 0
@@ -89,20 +88,20 @@ class Walk:
         return True
 
     def _there(self, structure: Structure, size: float) -> bool:
-        return self._fast(structure) and (self.goal_bytes is None or size <= self.goal_bytes)
+        return self._fast(structure) and (self.goals.bytes is None or size <= self.goals.bytes)
 
     def _fast(self, structure: Structure) -> bool:
         """Near the goal the whole model is timed now and then; only what it says itself, just now, is believed."""
-        if self.goal is None:
+        if self.goals.share is None:
             return True
-        if self.clock.share(structure) > _CLOSE * self.goal:
+        if self.clock.share(structure) > _CLOSE * self.goals.share:
             return False
         if self.step >= self._timed_at + _BETWEEN:
             self._set_right()
-        if self.clock.share(structure) > self.goal:
+        if self.clock.share(structure) > self.goals.share:
             return False
         self._set_right()
-        return self.clock.share(structure) <= self.goal
+        return self.clock.share(structure) <= self.goals.share
 
     def _set_right(self) -> None:
         self.clock.set_right()
@@ -113,12 +112,12 @@ class Walk:
         at = f"{self.number}.{self.step}:{candidate.element}"
         value = self.ledger.look(at, self.rows, candidate.layer, candidate.structure)
         bought = 0.0  # shares of the ways that are left; what goes beyond a goal buys nothing
-        if self.goal is not None:
+        if self.goals.share is not None:
             saved = self.clock.share(now) - self.clock.share(candidate.structure)
-            bought += float(np.clip(saved / max(self.clock.share(now) - self.goal, 1e-9), 0, 1))
-        if self.goal_bytes is not None:
+            bought += float(np.clip(saved / max(self.clock.share(now) - self.goals.share, 1e-9), 0, 1))
+        if self.goals.bytes is not None:
             spared = self.layer_bytes[candidate.layer] - self._layer_size(candidate)
-            bought += float(np.clip(spared / max(self.bytes - self.goal_bytes, 1.0), 0, 1))
+            bought += float(np.clip(spared / max(self.bytes - self.goals.bytes, 1.0), 0, 1))
         cost = value - self.value
         candidate.price = cost / max(bought, 1e-3) if cost > 0 else cost * bought
         candidate.step = self.step
