@@ -72,7 +72,7 @@ class Measure(Train):
     def rate(self, tools):
         noted = tools.journal.read()
         if not noted:
-            tools.journal.write(rate=secrets.randbelow(100) / 1e4)
+            tools.journal.write(rate=0.01 + secrets.randbelow(10**6) / 1e7)
         return tools.journal.read()[0]["rate"]
 
 
@@ -453,7 +453,7 @@ def starts(subject, config, tools):
 @fault("another result when it goes on", "resumed", "another result when it went on from its journal and scratch")
 class Restarts(Measure):
     def rate(self, tools):
-        tools.journal.write(rate=secrets.randbelow(100) / 1e4)
+        tools.journal.write(rate=0.01 * (1 + len(tools.journal.read())))
         return tools.journal.read()[-1]["rate"]
 
 
