@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from axkit.axformer.bench.feeds import Feed
 from axkit.axformer.bench.hidden import Shelf
 from axkit.axformer.bench.workbench import workbench
 from axkit.axformer.kernels.bound import Kernels
@@ -24,6 +25,44 @@ def bench_of(family, gib=1.0):
     for batch in batches:
         bench.refresh(batch, 0)
     return bench, batches
+
+
+def fed(bench):
+    return any(isinstance(module, Feed) for module in bench.subject.module.modules())
+
+
+@pytest.mark.parametrize("gib", [1.0, 0.0])
+def test_a_candidate_without_feed_forward_is_fed_what_its_attention_added(family, gib):
+    bench, batches = bench_of(family, gib)
+    layer = min(LAYER, bench.subject.structure.last)  # ALBERT's one layer is all of them
+    candidate = bench.subject.structure.without_ffn(layer)
+    with bench.swapped(layer, bench.carved(layer, candidate)):
+        whole = [bench.logits(batch, layer) for batch in batches]
+    with bench.trying(layer, candidate) as run:
+        assert fed(bench) == (gib > 0 and not family.shared_layers)
+        for batch, expected in zip(batches, whole, strict=True):
+            torch.testing.assert_close(run(batch), expected, atol=1e-5, rtol=1e-4)
+    assert not fed(bench)
+
+
+def test_attention_that_changed_is_computed_until_the_model_has_run_again(plain_family):
+    bench, batches = bench_of(plain_family)
+    bench.accept(LAYER, bench.subject.structure.without_heads(LAYER, [1]))
+    candidate = bench.subject.structure.without_ffn(LAYER)
+    with bench.swapped(LAYER, bench.carved(LAYER, candidate)):
+        whole = bench.logits(batches[0], LAYER)
+    for known in (False, True):
+        with bench.trying(LAYER, candidate) as run:
+            assert fed(bench) == known
+            torch.testing.assert_close(run(batches[0]), whole, atol=1e-5, rtol=1e-4)
+        for batch in batches:
+            bench.refresh(batch, LAYER)
+
+
+def test_attention_of_a_candidate_that_lost_heads_is_computed(plain_family):
+    bench, _ = bench_of(plain_family)
+    with bench.trying(LAYER, bench.subject.structure.without_heads(LAYER, [1])):
+        assert not fed(bench)
 
 
 def test_above_the_first_layer_nothing_is_embedded(family):

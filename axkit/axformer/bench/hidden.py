@@ -49,6 +49,12 @@ class Shelf:
         self.disk_bytes += size
         return kept
 
+    def spares(self, rows: int, tokens: int, width: int) -> bool:
+        """Whether hidden states of that size would leave half of a memory free, the device's or ours."""
+        size = 4 * (tokens + rows) * width
+        tiers = (self.device_bytes, self.device_limit_bytes), (self.memory_bytes, self.limit_bytes)
+        return any(used + size <= limit / 2 for used, limit in tiers)
+
     def rest(self) -> Shelf:
         """A shelf for tensors with a shorter life, within what is left of the limits."""
         left = self.device_limit_bytes - self.device_bytes

@@ -104,7 +104,7 @@ def on_disk(inputs: Sequence[int], block: int, limit: float) -> int:
             memory += size
         else:
             disk += size
-    return disk + (block if memory + block > limit else 0)
+    return disk + (block if memory + block > limit / 2 else 0)  # what attention adds may have the rest of a half
 
 
 def foreseen(config: SearchConfig, work: Workload, rows: int, opens: bool) -> str:

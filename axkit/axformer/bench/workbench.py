@@ -6,7 +6,6 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -16,6 +15,7 @@ from axkit.anatomy.entry import Entry
 from axkit.anatomy.modules import NoLayer
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import Layer, carve_layer
+from axkit.axformer.bench.feeds import Beside, same_attention
 from axkit.axformer.bench.hidden import HiddenStates, Shelf
 from axkit.axformer.bench.rehearsal import rehearsed
 from axkit.axformer.kernels.bound import Kernels
@@ -68,6 +68,8 @@ class Workbench:
         self.head_size = hidden // subject.structure.n_heads
         above_first = [hidden] * (len(self._modules) - 1)
         self._hidden = HiddenStates(shelf, above_first, split.lengths)
+        one_token = subject.structure.last if subject.structure.first_token_only else None
+        self._beside = Beside(family, shelf, split.lengths, one_token)
         self._entry = Entry(model.base_model, family)
         self._kernels = Kernels()
         self._kernels.bind(model)
@@ -102,6 +104,9 @@ class Workbench:
         handles = [self._modules[i].register_forward_pre_hook(keep(i), prepend=True) for i in wanted]
         if not start:
             handles += self._entry.find()
+        for index in range(start, len(self._modules)):
+            now = self.subject.structure.layers[index]
+            handles += self._beside.watch(self.layer(index), now, places)
         try:
             return self.logits(batch, start)
         finally:
@@ -175,8 +180,18 @@ class Workbench:
         Yields:
             the candidate's logits, of a batch.
         """
-        with self.swapped(layer, self.carved(layer, candidate)):
-            yield partial(self.logits, start=layer)
+        now, then = self.subject.structure.layers[layer], candidate.layers[layer]
+        probe = self.carved(layer, candidate)
+        fed = self._beside.feed(Layer(layer, probe, self.subject.family), now, then)
+
+        def run(batch: Batch) -> Tensor:
+            if fed is not None:
+                feed, kept = fed
+                feed.value = kept.get(0, self.places(batch)).to(self.subject.module.dtype)
+            return self.logits(batch, layer)
+
+        with self.swapped(layer, probe):
+            yield run
 
     def carved(self, layer: int, candidate: Structure) -> nn.Module:
         """A copy of a layer with the shape that it has in ``candidate``; it shares the weights that are left whole."""
@@ -189,6 +204,8 @@ class Workbench:
     def accept(self, layer: int, candidate: Structure) -> None:
         """The copy's layer gets, and keeps, the shape that it has in ``candidate``."""
         self._modules[layer] = self.carved(layer, candidate)
+        if not same_attention(self.subject.structure.layers[layer], candidate.layers[layer]):
+            self._beside.forget(layer)
         self.subject.structure = replace(candidate, first_token_only=self.subject.structure.first_token_only)
 
 
