@@ -26,13 +26,14 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
 
     Config = AxformerPruneConfig
     purpose = "a smaller and faster model that answers as well as before, or better"
-    needs = frozenset({"search", "dense"})
+    needs = frozenset({"train", "search", "dense"})
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS})
     paper = "Nagarajan et al. 2022, AxFormer, arXiv 2010.03688, accuracy-driven pruning"
 
     def needs_of(self, config: AxformerPruneConfig) -> frozenset[str]:
-        """A budget is held, and time is bought, against the dense model."""
-        return self.needs if config.objective == "budget" else self.needs - {"dense"}
+        """A budget is held, and time is bought, against the dense model; mending looks at training rows."""
+        spared = {"dense"} if config.objective == "accuracy" else set()
+        return self.needs - spared - (set() if config.mends else {"train"})
 
     def check(self, family: Family, config: AxformerPruneConfig) -> None:
         """A budget needs a target, and a target a budget."""
@@ -67,7 +68,9 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
 
 
 def _by_rule(subject: Subject, config: AxformerPruneConfig, tools: Tools) -> Result:
+    from axkit.axformer.budget.repairs import cut_and_repair
     from axkit.axformer.search.greedy import begin
+    from axkit.kit.calibrate import Calibration
 
     before = subject.structure
     cuts = tuple(sorted({layer.hard_k for layer in before.layers if isinstance(layer.hard_k, int)}))
@@ -79,7 +82,11 @@ def _by_rule(subject: Subject, config: AxformerPruneConfig, tools: Tools) -> Res
             search.prune_block(layer, "ffn", [group.tolist() for group in groups])
         if before.layers[layer].attention:
             search.prune_block(layer, "attention", [[head] for head in range(before.n_heads)])
-    subject.carve(search.structure)
+    if config.mends:
+        with tools.device.holding(subject.module):
+            cut_and_repair(subject, search.structure, Calibration(tools.train, config.mend_rows))
+    else:
+        subject.carve(search.structure)
     return Result(facts=search.facts())
 
 

@@ -94,3 +94,15 @@ class AxformerPruneConfig(SearchConfig):
     recover: InnerStep | None = Field(
         None, description="budget: a pass that trains after each round, as {pass: distill, epochs: 0.5}."
     )
+    mend: bool | None = Field(
+        None,
+        description="Refit what is left by least squares on training rows, so that it takes over what went. budget: "
+        "each candidate is looked at mended; on unless switched off. accuracy: the result is mended once; off unless "
+        "switched on.",
+    )
+    mend_rows: int = Field(1024, ge=1, description="Training rows that mending looks at; their labels are not used.")
+
+    @property
+    def mends(self) -> bool:
+        """Whether what is left is refitted."""
+        return self.objective == "budget" if self.mend is None else self.mend

@@ -111,16 +111,24 @@ class Projection:
 
     def keep(self, kept: Sequence[int]) -> Repair:
         """The best weights on these inputs alone; the bias takes over what the others gave on average."""
+        chosen, solution = self._solution(kept)
+        return Repair(*self._parted(len(kept), solution), self._error(chosen, solution))
+
+    def solve(self, kept: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """As :meth:`keep`, the weight and the bias alone: a third of the work."""
+        return self._parted(len(kept), self._solution(kept)[1])
+
+    def _solution(self, kept: Sequence[int]) -> tuple[list[int], Tensor]:
+        """The rows of the problem that are kept, the bias's among them, and (kept rows, outputs)."""
         chosen = [*kept, *([self.inputs] if self.has_bias else [])]
-        outputs = self.cross.shape[1]
         if not chosen:
-            solution = self.cross.new_zeros(0, outputs)
-        else:
-            factor = torch.linalg.cholesky(self.gram[chosen][:, chosen])
-            solution = torch.cholesky_solve(self.cross[chosen], factor)
-        weight = solution[: len(kept)].T.contiguous()
-        bias = solution[-1] if self.has_bias else self.cross.new_zeros(outputs)
-        return Repair(weight, bias, self._error(chosen, solution))
+            return chosen, self.cross.new_zeros(0, self.cross.shape[1])
+        factor = torch.linalg.cholesky(self.gram[chosen][:, chosen])
+        return chosen, torch.cholesky_solve(self.cross[chosen], factor)
+
+    def _parted(self, kept: int, solution: Tensor) -> tuple[Tensor, Tensor]:
+        bias = solution[-1] if self.has_bias else self.cross.new_zeros(self.cross.shape[1])
+        return solution[:kept].T.contiguous(), bias
 
     def _error(self, chosen: list[int], solution: Tensor) -> float:
         gram, cross = self.moments.gram[chosen][:, chosen], self.moments.cross[chosen]

@@ -223,7 +223,9 @@ def test_a_process_that_does_not_write_goes_by_what_the_first_one_timed(tmp_path
 def test_what_needs_the_dense_model_says_so():
     prune, structured = AxformerPrune(), registry.get(registry.PASSES, "structured")()
     assert prune.needs_of(AxformerPrune.Config()) == {"search"}
-    assert prune.needs_of(AxformerPrune.Config(objective="budget", speedup=2.0)) == {"search", "dense"}
+    wanted = AxformerPrune.Config(objective="budget", speedup=2.0)
+    assert prune.needs_of(wanted) == {"search", "dense", "train"}
+    assert prune.needs_of(wanted.model_copy(update={"mend": False})) == {"search", "dense"}
     assert structured.needs_of(structured.Config(ratio=0.3)) == {"train"}
     assert "dense" in structured.needs_of(structured.Config(speedup=2.0))
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from axkit.anatomy.entry import Entry
 from axkit.anatomy.modules import NoLayer
-from axkit.anatomy.structure import Structure
+from axkit.anatomy.structure import LayerStructure, Structure
 from axkit.anatomy.surgery import Layer, carve_layer
 from axkit.axformer.bench.feeds import Beside, same_attention
 from axkit.axformer.bench.hidden import HiddenStates, Shelf
@@ -23,6 +23,7 @@ from axkit.contract.subject import Subject
 from axkit.tasks.split import Batch, Split
 
 Run = Callable[[Batch], Tensor]  # a candidate's logits
+Repair = Callable[[Layer, LayerStructure, LayerStructure], None]  # of a layer that was carved: from, to
 
 
 class _EnoughError(Exception):
@@ -58,10 +59,14 @@ class Workbench:
             accepted.
         split: rows to run.
         shelf: where the cached hidden states are kept.
+
+    Attributes:
+        repair: what is done to each layer after it was carved; None: nothing.
     """
 
     def __init__(self, subject: Subject, split: Split, shelf: Shelf) -> None:
         self.subject, self.split, self.shelf = subject, split, shelf
+        self.repair: Repair | None = None
         model, family = subject.module, subject.family
         self._modules: Any = model.base_model.get_submodule(family.layers)
         hidden = family.size(model.config, "hidden")
@@ -197,7 +202,10 @@ class Workbench:
         """A copy of a layer with the shape that it has in ``candidate``; it shares the weights that are left whole."""
         family, now = self.subject.family, self.subject.structure
         new = Layer(layer, twin(self._modules[layer]), family)
-        carve_layer(new, family, now.layers[layer], candidate.layers[layer], self.head_size)
+        before, after = now.layers[layer], candidate.layers[layer]
+        carve_layer(new, family, before, after, self.head_size)
+        if self.repair is not None:
+            self.repair(new, before, after)
         self._kernels.bind(new.module)  # what carving has put there
         return new.module
 

@@ -10,15 +10,18 @@ from dataclasses import replace
 from typing import Any
 
 from axkit.axformer.budget.clock import started
+from axkit.axformer.budget.cuts import PARTS, Cuts, in_order
 from axkit.axformer.budget.importance import importance
 from axkit.axformer.budget.ledger import Ledger
 from axkit.axformer.budget.lines import Point, Took
-from axkit.axformer.budget.walk import Goals, Walk, in_order
-from axkit.axformer.screen.evaluate import evaluator
+from axkit.axformer.budget.repairs import Block, Repairs, cut_and_repair
+from axkit.axformer.budget.walk import Goals, Walk
+from axkit.axformer.screen.evaluate import Evaluator, evaluator
 from axkit.axformer.settings import BUDGET_ROWS, AxformerPruneConfig
 from axkit.contract.subject import Subject
 from axkit.contract.tools import Tools
 from axkit.ground.figures import ratio, score, times
+from axkit.kit.calibrate import Calibration
 from axkit.kit.sizes import weight_bytes
 from axkit.measure import certainty
 from axkit.measure import speed as measure
@@ -126,20 +129,40 @@ class BudgetSearch:
         part = replace(self.tools, search=self.tools.search.first(BUDGET_ROWS))
         rows = evaluator(self.subject, part, self.config, rehearse=False)
         clock = started(rows.bench, part, self.ledger, f"{number}")
-        heads, neurons = importance(rows.bench.subject, part.search, rows.bench.head_size)
-        orders = (
-            {i: in_order(self.subject, i, s, "heads") for i, s in heads.items()},
-            {i: in_order(self.subject, i, s, "neurons") for i, s in neurons.items()},
-        )
+        cuts = self._cuts(rows)
         goals = Goals(None if speedup is None else 1 / speedup, None if size is None else self._dense_bytes / size)
 
         def took(element: str, loss: float, speedup: float, left: int) -> None:
             self._took(number, element, loss, speedup, self._dense_bytes / left)
 
-        reached = Walk(rows, clock, self.ledger, orders, goals, number, took).run()
+        reached = Walk(rows, clock, self.ledger, cuts, goals, number, took).run()
         first_only = self.subject.structure.first_token_only
-        self.subject.carve(replace(rows.bench.subject.structure, first_token_only=first_only))
+        then = replace(rows.bench.subject.structure, first_token_only=first_only)
+        if self.config.mends:
+            with self.tools.device.holding(self.subject.module):
+                cut_and_repair(self.subject, then, self._calibration())
+        else:
+            self.subject.carve(then)
         return reached
+
+    def _cuts(self, rows: Evaluator) -> Cuts:
+        """What may go of each layer, and in which order: by brain surgeon, mended; else by first order, bare."""
+        limits = self.subject.family.limits
+        whole_only = frozenset(what for what, part in PARTS.items() if part in limits)
+        if self.config.mends:
+            with self.tools.device.holding(self.subject.module):
+                found = Repairs.look(self.subject, self._calibration())
+            rows.bench.repair = found.repair
+            return Cuts(found.orders, "mean", whole_only)
+        heads, neurons = importance(rows.bench.subject, rows.bench.split, rows.bench.head_size)
+        orders: dict[Block, list[int]] = {
+            (i, "attention"): in_order(self.subject, i, s, "heads") for i, s in heads.items()
+        }
+        orders |= {(i, "ffn"): in_order(self.subject, i, s, "neurons") for i, s in neurons.items()}
+        return Cuts(orders, "zero", whole_only)
+
+    def _calibration(self) -> Calibration:
+        return Calibration(self.tools.train, self.config.mend_rows)
 
     def _took(self, number: int, element: str, loss: float, speedup: float, size: float) -> None:
         """Write down what was removed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,14 +10,13 @@ import numpy as np
 
 from axkit.anatomy.structure import Structure
 from axkit.axformer.budget.clock import Clock
+from axkit.axformer.budget.cuts import Cuts
 from axkit.axformer.budget.ledger import Ledger
 from axkit.axformer.screen.evaluate import Evaluator
-from axkit.contract.subject import Subject
 from axkit.kit.sizes import weight_bytes
 
 _DEAR = 1.5  # times the criterion at the start of a round: before more is lost, train and judge
 _CLOSE, _BETWEEN = 1.15, 3  # times the wanted time: from there on the whole model is timed after every third cut
-_FFN_CUTS, _HEAD_CUTS = 8, 6  # a thin cut is an eighth of the neurons, or a sixth of the heads, of a dense layer
 
 
 @dataclass(frozen=True)
@@ -56,12 +55,12 @@ class Walk:
         rows: Evaluator,
         clock: Clock,
         ledger: Ledger,
-        orders: tuple[Mapping[int, list[int]], Mapping[int, list[int]]],
+        cuts: Cuts,
         goals: Goals,
         number: int,
         took: Callable[[str, float, float, int], None],
     ) -> None:
-        self.rows, self.clock, self.ledger, self.orders, self.number = rows, clock, ledger, orders, number
+        self.rows, self.clock, self.ledger, self.cuts, self.number = rows, clock, ledger, cuts, number
         self.goals, self._took = goals, took
         self.bytes = weight_bytes(rows.bench.subject.module)
         self.layer_bytes = {layer.index: weight_bytes(layer.module) for layer in rows.bench.subject.layers}
@@ -140,24 +139,8 @@ class Walk:
         self._took(candidate.element, self.value, speedup, self.bytes)
 
     def _of(self, layer: int) -> list[_Candidate]:
-        """The candidates of one layer: each block, and a thin cut of each."""
         now = self.rows.bench.subject.structure
-        left, found = now.layers[layer], []
-        if left.attention:
-            found.append(_Candidate(f"attention/{layer}", layer, now.without_attention(layer)))
-            cut = max(1, now.n_heads // _HEAD_CUTS)
-            weakest = [h for h in self.orders[0].get(layer, ()) if h in left.heads][:cut]
-            if cut < len(left.heads):
-                name = f"attention/{layer}/heads/{','.join(map(str, sorted(weakest)))}"
-                found.append(_Candidate(name, layer, now.without_heads(layer, weakest)))
-        if left.ffn:
-            found.append(_Candidate(f"ffn/{layer}", layer, now.without_ffn(layer)))
-            cut, present = max(1, now.ffn_width // _FFN_CUTS), set(left.neurons)
-            weakest = [n for n in self.orders[1].get(layer, ()) if n in present][:cut]
-            if cut < len(present):
-                name = f"ffn/{layer}/neurons/{len(present) - cut}"
-                found.append(_Candidate(name, layer, now.without_neurons(layer, weakest)))
-        return found
+        return [_Candidate(cut.element, layer, cut.structure) for cut in self.cuts.of(layer, now)]
 
 
 def _moved(candidate: _Candidate, now: Structure) -> Structure:
@@ -167,7 +150,3 @@ def _moved(candidate: _Candidate, now: Structure) -> Structure:
     return replace(now, layers=tuple(layers))
 
 
-def in_order(subject: Subject, layer: int, scores: Any, what: str) -> list[int]:
-    """Indices in the dense model, the least important first."""
-    present = getattr(subject.structure.layers[layer], what)
-    return [present[i] for i in scores.argsort().tolist()]

@@ -1,0 +1,128 @@
+"""The budget's walk over mended candidates: orders, weights, what a whole block leaves, what a family cannot lose."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from axkit.anatomy.family import family_of
+from axkit.anatomy.surgery import matrix
+from axkit.axformer.budget.cuts import Cuts
+from axkit.axformer.budget.repairs import Repairs, cut_and_repair, parts
+from axkit.axformer.prune import AxformerPrune
+from axkit.ground import stopwatch
+from axkit.kit.calibrate import BLOCKS, Calibration
+from axkit.kit.mend import gap, own_problems
+from axkit.testing import lend, tiny_split, tiny_subject
+from axkit.testing.tiny import tiny_reader
+
+
+@pytest.fixture
+def looked(unlike_family):
+    subject = tiny_subject(unlike_family, 1)
+    calibration = Calibration(tiny_split(48, 0, tiny_reader(unlike_family), unlike_family), 48)
+    return subject, calibration, Repairs.look(subject, calibration)
+
+
+def test_a_cut_layer_gets_the_closed_form_and_the_model_keeps_its_own(looked):
+    subject, calibration, repairs = looked
+    then = subject.structure.without_heads(1, repairs.orders[1, "attention"][:2])
+    then = then.without_neurons(1, repairs.orders[1, "ffn"][:8])
+    untouched = {name: value.clone() for name, value in subject.module.state_dict().items()}
+    other = subject.copy()
+    other.carve(then)
+    layer = other.layers[1]
+    repairs.repair(layer, subject.structure.layers[1], then.layers[1])
+    for what in BLOCKS:
+        width = repairs.widths[what]
+        columns = [part * width + i for part in parts(then.layers[1], what) for i in range(width)]
+        found, _ = own_problems(subject, calibration)[1, what]
+        wanted = found.keep(columns)
+        out = getattr(layer, f"{what}_out")
+        assert torch.allclose(matrix(out).double(), wanted.weight, atol=1e-5)
+        if out.bias is not None:
+            assert torch.allclose(out.bias.double(), wanted.bias, atol=1e-5)
+    assert all(torch.equal(value, untouched[name]) for name, value in subject.module.state_dict().items())
+
+
+def test_a_block_that_is_cut_again_is_solved_for_what_is_left(looked):
+    subject, _, repairs = looked
+    order = repairs.orders[0, "ffn"]
+    once, twice = (subject.structure.without_neurons(0, order[:count]) for count in (6, 12))
+    at_once, in_steps = subject.copy(), subject.copy()
+    at_once.carve(twice)
+    repairs.repair(at_once.layers[0], subject.structure.layers[0], twice.layers[0])
+    for now, then in ((subject.structure, once), (once, twice)):
+        in_steps.carve(then)
+        repairs.repair(in_steps.layers[0], now.layers[0], then.layers[0])
+    assert torch.equal(matrix(at_once.layers[0].ffn_out), matrix(in_steps.layers[0].ffn_out))
+
+
+def test_a_repaired_structure_is_nearer_than_the_bare_one(looked):
+    subject, calibration, repairs = looked
+    then = subject.structure
+    for (layer, what), order in repairs.orders.items():
+        pick = then.without_heads if what == "attention" else then.without_neurons
+        then = pick(layer, order[: len(order) // 2])
+    mended, bare = subject.copy(), subject.copy()
+    cut_and_repair(mended, then, calibration)
+    bare.carve(then)
+    assert mended.structure == then
+    assert gap(mended, subject, calibration) < gap(bare, subject, calibration)
+
+
+def test_a_whole_block_leaves_its_mean_or_nothing():
+    now = tiny_subject(family_of("bert")).structure
+    orders = {(0, what): parts(now.layers[0], what) for what in BLOCKS}
+    left = {
+        whole: {cut.element: cut.structure.layers[0] for cut in Cuts(orders, whole).of(0, now)}
+        for whole in ("mean", "zero")
+    }
+    assert left["mean"]["ffn/0"].ffn
+    assert left["mean"]["ffn/0"].neurons == ()
+    assert left["mean"]["attention/0"].attention
+    assert left["mean"]["attention/0"].heads == ()
+    assert not left["zero"]["ffn/0"].ffn
+    assert not left["zero"]["attention/0"].attention
+    emptied = now.without_heads(0, range(now.n_heads))
+    assert [cut.element for cut in Cuts(orders, "mean").of(0, emptied)] == ["ffn/0", "ffn/0/neurons/21"]
+
+
+def test_what_cannot_go_one_by_one_goes_whole():
+    now = tiny_subject(family_of("bert")).structure
+    orders = {(0, what): parts(now.layers[0], what) for what in BLOCKS}
+    cuts = list(Cuts(orders, "mean", frozenset({"attention"})).of(0, now))
+    assert [cut.element for cut in cuts] == ["attention/0", "ffn/0", "ffn/0/neurons/21"]
+    assert not cuts[0].structure.layers[0].attention
+
+
+def test_a_family_that_cannot_lose_heads_is_searched_for_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        stopwatch,
+        "taken",
+        lambda _, module, *__: stopwatch.Taken(sum(p.numel() for p in module.parameters()) / 1e6, 0.0),
+    )
+    family = family_of("bert").model_copy(update={"limits": {"heads": "its heads are one"}})
+    subject = tiny_subject(family, 1)
+    tools = lend(tmp_path, teacher=tiny_subject(family, 1).module, rows=40)
+    config = AxformerPrune.Config(objective="budget", max_drop=100.0, criterion="calibrated_loss", size=1.5)
+    AxformerPrune().apply(subject, config, tools)
+    assert {len(layer.heads) for layer in subject.structure.layers} <= {0, subject.structure.n_heads}
+    assert any(len(layer.neurons) < subject.structure.ffn_width for layer in subject.structure.layers)
+
+
+def test_the_papers_own_mode_mends_when_told_and_then_only(tmp_path):
+    assert not AxformerPrune.Config().mends
+    assert AxformerPrune.Config(objective="budget", speedup=2.0).mends
+    assert AxformerPrune().needs_of(AxformerPrune.Config(mend=True)) == {"search", "train"}
+    found = {}
+    for mend in (False, True):
+        subject = tiny_subject(family_of("bert"), 1)
+        tools = lend(tmp_path, teacher=tiny_subject(family_of("bert"), 1).module, rows=40)
+        config = AxformerPrune.Config(tolerance=0.2, vote=0.2, mend=mend)
+        AxformerPrune().apply(subject, config, tools)
+        found[mend] = subject
+    assert found[True].structure == found[False].structure
+    assert not found[True].structure.is_dense
+    states = [found[mend].module.state_dict() for mend in (False, True)]
+    assert any(not torch.equal(states[0][name], states[1][name]) for name in states[0])
