@@ -35,7 +35,6 @@ from axkit.anatomy.surgery import dense_structure
 from axkit.axformer.hard_attention import HardAttention
 from axkit.axformer.prune import AxformerPrune
 from axkit.cli.bars import Shown
-from axkit.contract.tools import Tools
 from axkit.measure.speed import peak_memory_bytes
 from axkit.run.journal import FileJournal
 from axkit.runtimes.folder import load
@@ -45,6 +44,7 @@ from axkit.tasks.kinds.known import KINDS
 from axkit.tasks.source.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
 from axkit.tasks.split import Split
+from axkit.testing import lend
 
 PADDED_TO = 128
 
@@ -60,7 +60,8 @@ def ours(model, family, split, tokenizer, args):
     subject = torch_subject(model, family).copy()
     with tempfile.TemporaryDirectory() as scratch:
         journals = [FileJournal(Path(scratch) / name) for name in ("hard", "prune")]
-        tools = [Tools(split, split, None, tokenizer, "", 0, Shown(), journal) for journal in journals]
+        lent = {"train": split, "search": split, "reader": tokenizer, "progress": Shown()}
+        tools = [lend(Path(scratch), journal=journal, **lent) for journal in journals]
         start = time.perf_counter()
         first = HardAttention().apply(subject, HardAttention.Config(k=args.k, vote=args.vote), tools[0])
         second = AxformerPrune().apply(subject, AxformerPrune.Config(vote=args.vote), tools[1])

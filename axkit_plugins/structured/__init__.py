@@ -42,6 +42,11 @@ class Structured(Pass[StructuredConfig]):
                 "torch-pruning cannot follow its fused query, key and value; give 'importance: obs', or use "
                 "axformer_prune or drop_layers"
             )
+        if family.per_head_inputs and config.importance != "obs":
+            raise NotApplicable(
+                f"torch-pruning takes the heads of all its layers for one, as they share {family.per_head_inputs[0]}; "
+                f"give 'importance: obs', or use axformer_prune or drop_layers"
+            )
         if family.shared_layers and config.what == "layers":
             raise NotApplicable("all its layers are one module, which cannot be removed; give 'what: neurons'")
 

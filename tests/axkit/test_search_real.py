@@ -55,7 +55,7 @@ def test_decisions_on_the_embedded_model_equal_the_oracles(tmp_path):
     prune, best = oracle_search(model, "bert", *sizes, batches, **rule, groups=2, hard=layers)
 
     subject = torch_subject(model, family)
-    lent = {"train": splits["train"], "search": splits["search"], "tokenizer": tokenizer}
+    lent = {"train": splits["train"], "search": splits["search"], "reader": tokenizer}
     one, two = (replace(lend(tmp_path / name), **lent) for name in "12")
     HardAttention().apply(subject, HardAttention.Config(k=K, **rule), one)
     result = AxformerPrune().apply(subject, AxformerPrune.Config(**rule, groups=2), two)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
 
 import pytest
 import torch
@@ -136,13 +135,11 @@ def test_a_training_is_the_same_after_others(tmp_path, monkeypatch):
 def test_one_of_two_gpus_is_used(tmp_path, monkeypatch):
     """A machine is faked: transformers counts its devices where it sets them up."""
 
-    class Two(TrainingArguments):
-        @cached_property
-        def _setup_devices(self):
-            self._n_gpu = 2
-            return torch.device("cpu")
+    def two(arguments):
+        arguments._n_gpu = 2
+        return torch.device("cpu")
 
-    monkeypatch.setattr(loop, "TrainingArguments", Two)
+    monkeypatch.setattr(TrainingArguments, "_setup_devices", property(two))
     made = loop._arguments(Finetune.Config(batch_size=8), lend(tmp_path), str(tmp_path))
-    assert Two(str(tmp_path)).n_gpu == 2, "the fake does not fake"
+    assert TrainingArguments(str(tmp_path)).n_gpu == 2, "the fake does not fake"
     assert (made.n_gpu, made.train_batch_size) == (1, 8)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -148,5 +147,3 @@ def _moved(candidate: _Candidate, now: Structure) -> Structure:
     layers = list(now.layers)
     layers[candidate.layer] = candidate.structure.layers[candidate.layer]
     return replace(now, layers=tuple(layers))
-
-
