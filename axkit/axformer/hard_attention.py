@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from axkit.axformer.bench.storage import foreseen
-from axkit.axformer.settings import HardAttentionConfig
+from axkit.axformer.settings import NO_DIVERGENCE, HardAttentionConfig
 from axkit.contract.passes import Pass, Workload
 from axkit.contract.result import Result
 from axkit.contract.tools import Tools
 from axkit.contract.traits import FLOAT_WEIGHTS, SOFT_ATTENTION, TORCH_MODULE
+from axkit.ground.errors import NotApplicable
 
 if TYPE_CHECKING:
+    from axkit.anatomy.family import Family
     from axkit.contract.subject import Subject
 
 
@@ -24,6 +26,11 @@ class HardAttention(Pass[HardAttentionConfig]):
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, SOFT_ATTENTION})
     ends = frozenset({SOFT_ATTENTION})
     paper = "Nagarajan et al. 2022, AxFormer, arXiv 2010.03688, selective hard attention"
+
+    def check(self, family: Family, config: HardAttentionConfig) -> None:
+        """The paper's rule asks for something better than the dense model."""
+        if config.criterion == "divergence":
+            raise NotApplicable(f"criterion divergence {NO_DIVERGENCE}")
 
     def foresee_work(self, config: HardAttentionConfig, work: Workload) -> str:
         """What the cached hidden states will take."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from axkit.axformer.bench.storage import foreseen
-from axkit.axformer.settings import BUDGET_ROWS, AxformerPruneConfig
+from axkit.axformer.settings import BUDGET_ROWS, NO_DIVERGENCE, AxformerPruneConfig
 from axkit.contract.passes import Pass, Workload
 from axkit.contract.result import Result
 from axkit.contract.tools import Tools
@@ -37,6 +37,8 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
 
     def check(self, family: Family, config: AxformerPruneConfig) -> None:
         """A budget needs a target, and a target a budget."""
+        if config.criterion == "divergence" and config.objective == "accuracy":
+            raise NotApplicable(f"criterion divergence {NO_DIVERGENCE}")
         targets = [name for name in ("speedup", "size", "recover") if getattr(config, name) is not None]
         if config.objective == "budget" and config.speedup is None and config.size is None:
             raise NotApplicable("objective budget has no target: give 'speedup' or 'size', or both")

@@ -9,6 +9,7 @@ from pydantic import Field
 from axkit.contract.passes import InnerStep, PassConfig
 
 BUDGET_ROWS = 512  # of the search split that a candidate of a budget search is looked at on; rounds are judged on all
+NO_DIVERGENCE = "is for objective budget: by the paper's rule nothing is nearer to the dense model than it is; use loss"
 Kept = Annotated[int, Field(ge=1, le=8192)] | Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -16,10 +17,11 @@ class SearchConfig(PassConfig):
     """How candidates are judged; the defaults are the paper's."""
 
     vote: float = Field(0.5, ge=0, lt=1, description="Share of samples that must not get worse.")
-    criterion: Literal["loss", "calibrated_loss", "metric"] = Field(
+    criterion: Literal["loss", "calibrated_loss", "metric", "divergence"] = Field(
         "loss",
         description="What must fall: the mean loss; the mean loss after the best temperature, so that confidence "
-        "alone decides nothing; or the error, 1 - metric / 100.",
+        "alone decides nothing; the error, 1 - metric / 100; or, for objective budget, how far the answers are from "
+        "the dense model's, which asks for no label.",
     )
     guard: Literal["none", "confirm", "paired_test"] = Field(
         "none",

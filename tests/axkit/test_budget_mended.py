@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,12 +10,21 @@ from axkit.anatomy.family import family_of
 from axkit.anatomy.surgery import matrix
 from axkit.axformer.budget.cuts import Cuts
 from axkit.axformer.budget.repairs import Repairs, cut_and_repair, parts
+from axkit.axformer.hard_attention import HardAttention
 from axkit.axformer.prune import AxformerPrune
+from axkit.axformer.rule.criteria import Divergence
+from axkit.axformer.screen.evaluate import dense_logits
 from axkit.ground import stopwatch
+from axkit.ground.errors import NotApplicable
 from axkit.kit.calibrate import BLOCKS, Calibration
 from axkit.kit.mend import gap, own_problems
 from axkit.testing import lend, tiny_split, tiny_subject
 from axkit.testing.tiny import tiny_reader
+
+
+def priced(_, module, *__):
+    """A machine on which time is arithmetic: a module costs its parameters."""
+    return stopwatch.Taken(sum(p.numel() for p in module.parameters()) / 1e6, 0.0)
 
 
 @pytest.fixture
@@ -97,11 +107,7 @@ def test_what_cannot_go_one_by_one_goes_whole():
 
 
 def test_a_family_that_cannot_lose_heads_is_searched_for_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        stopwatch,
-        "taken",
-        lambda _, module, *__: stopwatch.Taken(sum(p.numel() for p in module.parameters()) / 1e6, 0.0),
-    )
+    monkeypatch.setattr(stopwatch, "taken", priced)
     family = family_of("bert").model_copy(update={"limits": {"heads": "its heads are one"}})
     subject = tiny_subject(family, 1)
     tools = lend(tmp_path, teacher=tiny_subject(family, 1).module, rows=40)
@@ -126,3 +132,35 @@ def test_the_papers_own_mode_mends_when_told_and_then_only(tmp_path):
     assert not found[True].structure.is_dense
     states = [found[mend].module.state_dict() for mend in (False, True)]
     assert any(not torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_divergence_is_of_the_dense_models_answers_and_needs_no_label(tmp_path):
+    family = family_of("bert")
+    dense, other = tiny_subject(family, 1), tiny_subject(family, 2)
+    tools = lend(tmp_path, teacher=dense.module, rows=20)
+    criterion, every = Divergence(tools.search, dense_logits(tools)), np.arange(20)
+    batch = tools.search.batch(range(20))
+    with torch.inference_mode():
+        same, apart = (one.module(**batch.inputs).logits for one in (dense, other))
+    assert criterion.value(criterion.see(same, batch.labels, every), every) == pytest.approx(0, abs=1e-6)
+    wanted, theirs = same.log_softmax(-1), apart.log_softmax(-1)
+    hand = float((wanted.exp() * (wanted - theirs)).sum(-1).mean())
+    for labels in (batch.labels, 1 - batch.labels):
+        assert criterion.value(criterion.see(apart, labels, every), every) == pytest.approx(hand, rel=1e-5)
+    swapped = criterion.see(apart[[1, 0]], batch.labels[:2], np.array([1, 0]))
+    assert swapped[::-1] == pytest.approx(criterion.see(apart[:2], batch.labels[:2], np.array([0, 1])))
+
+
+def test_a_walk_by_divergence_starts_at_nothing_and_reaches_its_target(tmp_path, monkeypatch):
+    monkeypatch.setattr(stopwatch, "taken", priced)
+    subject = tiny_subject(family_of("bert"), 1)
+    tools = lend(tmp_path, teacher=tiny_subject(family_of("bert"), 1).module, rows=40)
+    config = AxformerPrune.Config(objective="budget", max_drop=100.0, criterion="divergence", size=1.2)
+    AxformerPrune().apply(subject, config, tools)
+    assert not subject.structure.is_dense
+
+
+def test_divergence_is_refused_where_something_better_is_looked_for():
+    for runner in (AxformerPrune(), HardAttention()):
+        with pytest.raises(NotApplicable, match="criterion divergence is for objective budget"):
+            runner.check(family_of("bert"), runner.Config(criterion="divergence"))

@@ -30,7 +30,7 @@ def test_confidence_alone_decides_nothing():
     values = {}
     for name in ("loss", "calibrated_loss"):
         criterion = CRITERIA[name](split)
-        values[name] = [criterion.value(criterion.see(logits * scale, labels), every) for scale in (1.0, 0.1)]
+        values[name] = [criterion.value(criterion.see(logits * scale, labels, every), every) for scale in (1.0, 0.1)]
     assert values["calibrated_loss"][0] == pytest.approx(values["calibrated_loss"][1], abs=1e-6)
     assert abs(values["loss"][0] - values["loss"][1]) > 0.1
 
@@ -58,8 +58,8 @@ def test_the_metric_criterion_is_the_error():
     labels = torch.as_tensor(split.labels)
     right = 5.0 * torch.nn.functional.one_hot(labels, 2).float()
     criterion = CRITERIA["metric"](split)
-    assert criterion.value(criterion.see(right, labels), np.arange(50)) == 0
-    assert criterion.value(criterion.see(-right, labels), np.arange(50)) == 1
+    assert criterion.value(criterion.see(right, labels, np.arange(50)), np.arange(50)) == 0
+    assert criterion.value(criterion.see(-right, labels, np.arange(50)), np.arange(50)) == 1
 
 
 @pytest.mark.parametrize("criterion", ["calibrated_loss", "metric"])

@@ -14,7 +14,6 @@ from axkit.axformer.budget.ledger import Ledger
 from axkit.axformer.screen.evaluate import Evaluator
 from axkit.kit.sizes import weight_bytes
 
-_DEAR = 1.5  # times the criterion at the start of a round: before more is lost, train and judge
 _CLOSE, _BETWEEN = 1.15, 3  # times the wanted time: from there on the whole model is timed after every third cut
 
 
@@ -70,7 +69,7 @@ class Walk:
         """False where nothing is left to remove; else the goals are reached, or much is lost and training is due."""
         bench = self.rows.bench
         queue = [c for layer in range(len(bench.subject.structure.layers)) for c in self._of(layer)]
-        dear = _DEAR * self.value
+        dear = self.rows.passes.criterion.dear(self.value)  # before more is lost, train and judge
         while not self._there(bench.subject.structure, self.bytes) and self.value < dear:
             if not queue:
                 return False

@@ -9,9 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from axkit.axformer.arrays import Floats
+from axkit.axformer.arrays import Floats, Rows
 from axkit.ground.errors import NotApplicable
 from axkit.tasks.split import Split
+
+_DEAR = 1.5  # times the value at the start of a round
+_FAR = 0.25  # nats: of two classes, 97 % that became 50 %, or 92 % that became 35 %
 
 
 class Criterion(ABC):
@@ -30,8 +33,14 @@ class Criterion(ABC):
         self.split, self.kind = split, split.kind
 
     @abstractmethod
-    def see(self, logits: Tensor, labels: Tensor) -> Floats:
-        """What is kept of each row of a batch, (rows, values); the logits may be on another device than the labels."""
+    def see(self, logits: Tensor, labels: Tensor, rows: Rows) -> Floats:
+        """What is kept of each row of a batch, (rows, values).
+
+        Args:
+            logits: of the batch, on any device.
+            labels: of the batch.
+            rows: their indices in the split.
+        """
 
     @abstractmethod
     def losses(self, kept: Floats, rows: Any) -> Floats:
@@ -40,6 +49,10 @@ class Criterion(ABC):
     def value(self, kept: Floats, rows: Any) -> float:
         """The number that must fall, over these rows."""
         return float(self.losses(kept, rows).mean())
+
+    def dear(self, value: float) -> float:
+        """From what value on a round has lost so much that training is due, when it began with ``value``."""
+        return _DEAR * value
 
     def row_at_least(self, losses: Floats) -> Floats:
         """Not more than what each row adds to ``samples * value``; 0 where unknown."""
@@ -53,7 +66,7 @@ class Criterion(ABC):
 class Loss(Criterion):
     """The paper's: the mean of the task's loss."""
 
-    def see(self, logits: Tensor, labels: Tensor) -> Floats:
+    def see(self, logits: Tensor, labels: Tensor, rows: Rows) -> Floats:
         """The loss."""
         return self.kind.losses(logits.cpu(), labels).double().numpy()[:, None]
 
@@ -79,7 +92,7 @@ class CalibratedLoss(Criterion):
         if not self.kind.can_calibrate:
             raise NotApplicable(f"criterion calibrated_loss knows no calibration for {split.spec.kind}; use loss")
 
-    def see(self, logits: Tensor, labels: Tensor) -> Floats:
+    def see(self, logits: Tensor, labels: Tensor, rows: Rows) -> Floats:
         """The logits."""
         return logits.cpu().double().reshape(len(labels), -1).numpy()
 
@@ -98,7 +111,7 @@ class Metric(Criterion):
         if not self.kind.predicts_numbers:
             raise NotApplicable(f"criterion metric needs one number per row, {split.spec.kind} predicts more; use loss")
 
-    def see(self, logits: Tensor, labels: Tensor) -> Floats:
+    def see(self, logits: Tensor, labels: Tensor, rows: Rows) -> Floats:
         """Loss and prediction."""
         logits = logits.cpu()
         predicted = torch.tensor(self.kind.predictions(logits, labels), dtype=torch.float64)
@@ -117,6 +130,39 @@ class Metric(Criterion):
     def row_at_least(self, losses: Floats) -> Floats:
         """Few metrics are sums over rows."""
         return np.zeros_like(losses)
+
+
+class Divergence(Criterion):
+    """How far the answers are from the dense model's; the labels are not used.
+
+    For classes the Kullback-Leibler divergence of the probabilities. What the dense model says of a row tells more of a
+    candidate than a label does: how sure to be is in no label.
+
+    Args:
+        split: the rows.
+        wanted: the dense model's logits, (rows, outputs).
+    """
+
+    def __init__(self, split: Split, wanted: Tensor) -> None:
+        super().__init__(split)
+        self._wanted = wanted
+
+    def see(self, logits: Tensor, labels: Tensor, rows: Rows) -> Floats:
+        """The divergence."""
+        apart = self.kind.soft_losses(logits.cpu().float(), self._wanted[rows], labels, 1.0)
+        return apart.double().numpy()[:, None]
+
+    def losses(self, kept: Floats, rows: Any) -> Floats:
+        """As they are."""
+        return kept[:, 0]
+
+    def dear(self, value: float) -> float:
+        """A round begins near 0: what is dear is no multiple of that."""
+        return max(super().dear(value), _FAR)
+
+    def row_at_most(self, losses: Floats) -> Floats:
+        """The divergence itself."""
+        return losses
 
 
 CRITERIA: dict[str, type[Criterion]] = {"loss": Loss, "calibrated_loss": CalibratedLoss, "metric": Metric}

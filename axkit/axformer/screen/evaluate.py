@@ -7,13 +7,15 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from axkit.axformer.arrays import Floats
 from axkit.axformer.bench.hidden import Shelf
 from axkit.axformer.bench.order import Order
 from axkit.axformer.bench.storage import FOLDER, folder, is_memory
 from axkit.axformer.bench.workbench import Run, Workbench, workbench
-from axkit.axformer.rule.criteria import CRITERIA
+from axkit.axformer.rule.criteria import CRITERIA, Criterion, Divergence
 from axkit.axformer.rule.stakes import Outcome, Stakes
 from axkit.axformer.screen.error import Screen, measured
 from axkit.axformer.screen.look import Look
@@ -23,6 +25,7 @@ from axkit.axformer.screen.sheet import Sheet
 from axkit.axformer.settings import SearchConfig
 from axkit.contract.subject import Subject
 from axkit.contract.tools import Tools
+from axkit.ground.errors import NotApplicable
 
 _SHARE = 0.5  # of a device's free memory, for hidden states; the rest is for what is computed from them
 _WORTH_SCREENING = 256  # rows, at least
@@ -49,7 +52,7 @@ def evaluator(
         rehearse: see :func:`workbench`.
     """
     split, every = tools.search, np.ones(len(tools.search), bool)
-    passes = Passes(CRITERIA[config.criterion](split), tools)
+    passes = Passes(_criterion(tools, config), tools)
     bench = workbench(subject, split, _shelf(tools, config), rehearse)
     if bench.shelf.disk_bytes and is_memory(folder()):
         tools.progress.say(f"   Hidden states go to {folder()}, which is memory, past cache_gib ({FOLDER} moves them)")
@@ -68,6 +71,34 @@ def evaluator(
     if rows.low and config.criterion != "metric" and len(split) >= _WORTH_SCREENING:
         rows.screen = measured(passes, rows.whole, tiers, rows.now, order.dense)
     return rows
+
+
+def _criterion(tools: Tools, config: SearchConfig) -> Criterion:
+    made = CRITERIA.get(config.criterion)
+    return Divergence(tools.search, dense_logits(tools)) if made is None else made(tools.search)
+
+
+def dense_logits(tools: Tools) -> Tensor:
+    """What the dense model says of each search row, (rows, outputs), float32, on the CPU.
+
+    Raises:
+        NotApplicable: it says more than one thing of a row.
+    """
+    assert tools.teacher is not None, "planned: the criterion needs the dense model"
+    split = tools.dense_rows.first(len(tools.search))
+    found: list[Tensor] = [torch.empty(0)] * len(split)
+    with tools.device.holding(tools.teacher.module) as _, torch.inference_mode():
+        for batch in split.batches(64):
+            moved = batch.on(tools.device)
+            logits = split.kind.logits(tools.teacher.module(**moved.inputs)).float().cpu()
+            if logits.dim() != 2:
+                raise NotApplicable(
+                    f"criterion divergence compares one answer per row, {split.spec.kind} has more; use "
+                    f"calibrated_loss or loss"
+                )
+            for row, one in zip(batch.rows, logits, strict=True):
+                found[row] = one
+    return torch.stack(found)
 
 
 def _shelf(tools: Tools, config: SearchConfig) -> Shelf:

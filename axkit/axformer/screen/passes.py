@@ -29,7 +29,7 @@ class Passes:
 
     def see(self, run: Run, batch: Batch) -> Floats:
         """What is kept of each row of a batch, (rows, values)."""
-        return self.criterion.see(run(batch), batch.labels)
+        return self.criterion.see(run(batch), batch.labels, batch.rows)
 
     def over(self, run: Run, batches: Sequence[Batch], told: str = "") -> Floats:
         """What is kept of every row of the split, (rows, values).
