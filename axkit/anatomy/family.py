@@ -59,7 +59,55 @@ class Removed(_Data):
     ffn: dict[str, StandIn]
 
 
-class Family(_Data):
+class Inputs(_Data):
+    """What a model reads, and of which token its head asks.
+
+    Attributes:
+        inputs: what the model reads.
+        leading_tokens: those before the patches of an image, such as the class token.
+        positions_after_padding: positions are counted from the padding token's id on: that many rows of the table, and
+            one more, are for no token, and the tokenizer must pad with the id that the config names.
+        ignored_inputs: what a tokenizer may give and the model's forward does not take.
+        first_token_heads: heads whose output depends on the first token's last state alone.
+        reads_last_token: a classifier reads the last token that is no padding, by the config's ``pad_token_id``.
+    """
+
+    inputs: Literal["tokens", "pixels"] = "tokens"
+    leading_tokens: int = 0
+    positions_after_padding: bool = False
+    ignored_inputs: tuple[str, ...] = ()
+    first_token_heads: tuple[str, ...] = ()
+    reads_last_token: bool = False
+
+
+class LayerForm(_Data):
+    """In what a layer differs from a post-norm one with projections of its own.
+
+    Attributes:
+        pre_norm: the norm stands before its block, inside the residual branch: it goes with the block.
+        gated_ffn: ``ffn_in`` has two rows for each neuron, value and gate: neuron n has rows n and n + ffn_width.
+        shared_layers: config fields that count physical layers, each of which must be 1: one layer is computed many
+            times, and what is done to it is done to all. Empty where each layer has weights of its own.
+        layer_returns_tuple: a layer returns (hidden states, ...), not the hidden states.
+        layer_attributes: attributes of a layer that the model itself reads: what stands in a layer's place needs them.
+        core_attributes: attributes of the attention core that must follow what is left of it: "heads", or "width",
+            which is heads times head size.
+        also_per_head: further projections with rows for each head; those that a checkpoint lacks are passed over.
+        per_head_inputs: inputs of the attention core with a row for each head of the dense model, (batch or
+            1, heads, ...), which the model makes once for all layers: a cut core takes those of the heads it has left.
+    """
+
+    pre_norm: bool = False
+    gated_ffn: bool = False
+    shared_layers: tuple[str, ...] = ()
+    layer_returns_tuple: bool = False
+    layer_attributes: tuple[str, ...] = ()
+    core_attributes: dict[str, Literal["heads", "width"]] = {}
+    also_per_head: tuple[str, ...] = ()
+    per_head_inputs: tuple[str, ...] = ()
+
+
+class Family(Inputs, LayerForm):
     """What axkit has to know of one architecture; a TOML file (docs/add-a-family.md).
 
     Paths are dotted; ``layers`` and ``read_directly`` start at the base model, all others at one layer.
@@ -72,26 +120,8 @@ class Family(_Data):
             the other. ``attention_dropout``, where given, is what the probabilities pass through: hard attention is
             put in its place, for attention that does not go through transformers' AttentionInterface.
         removed: what stands in for a removed block.
-        inputs: what the model reads.
-        leading_tokens: those before the patches of an image, such as the class token.
-        positions_after_padding: positions are counted from the padding token's id on: that many rows of the table, and
-            one more, are for no token, and the tokenizer must pad with the id that the config names.
-        ignored_inputs: what a tokenizer may give and the model's forward does not take.
-        pre_norm: the norm stands before its block, inside the residual branch: it goes with the block.
-        gated_ffn: ``ffn_in`` has two rows for each neuron, value and gate: neuron n has rows n and n + ffn_width.
-        shared_layers: config fields that count physical layers, each of which must be 1: one layer is computed many
-            times, and what is done to it is done to all. Empty where each layer has weights of its own.
-        layer_returns_tuple: a layer returns (hidden states, ...), not the hidden states.
-        layer_attributes: attributes of a layer that the model itself reads: what stands in a layer's place needs them.
-        core_attributes: attributes of the attention core that must follow what is left of it: "heads", or "width",
-            which is heads times head size.
-        also_per_head: further projections with rows for each head; those that a checkpoint lacks are passed over.
-        per_head_inputs: inputs of the attention core with a row for each head of the dense model, (batch or
-            1, heads, ...), which the model makes once for all layers: a cut core takes those of the heads it has left.
         read_directly: modules whose weight is read, not called: it must stay a float tensor.
         pretraining: modules beside the base model that only pretraining reads; a checkpoint may still hold them.
-        first_token_heads: heads whose output depends on the first token's last state alone.
-        reads_last_token: a classifier reads the last token that is no padding, by the config's ``pad_token_id``.
         limits: what cannot be done, and why: ability -> half a sentence, for messages and the docs. ``heads`` and
             ``neurons``: a block goes whole or not at all; ``first_token_only``.
         since: the first release of transformers whose code of this architecture axkit can work on; None: any.
@@ -103,22 +133,8 @@ class Family(_Data):
     config: ConfigNames
     roles: dict[Role, str]
     removed: Removed
-    inputs: Literal["tokens", "pixels"] = "tokens"
-    leading_tokens: int = 0
-    positions_after_padding: bool = False
-    ignored_inputs: tuple[str, ...] = ()
-    pre_norm: bool = False
-    gated_ffn: bool = False
-    shared_layers: tuple[str, ...] = ()
-    layer_returns_tuple: bool = False
-    layer_attributes: tuple[str, ...] = ()
-    core_attributes: dict[str, Literal["heads", "width"]] = {}
-    also_per_head: tuple[str, ...] = ()
-    per_head_inputs: tuple[str, ...] = ()
     read_directly: tuple[str, ...] = ()
     pretraining: tuple[str, ...] = ()
-    first_token_heads: tuple[str, ...] = ()
-    reads_last_token: bool = False
     limits: dict[Ability, str] = {}
     since: str | None = None
     tiny: dict[str, Any] = {}

@@ -21,30 +21,13 @@ SplitName = Literal["train", "search", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "search", "test")
 
 
-class TaskSpec(BaseModel):
-    """A task: where its rows are and what they mean (docs/tasks.md).
-
-    In a recipe::
-
-        task:
-          kind: classification
-          files: {train: train.jsonl, test: test.jsonl}   # search: held out of train where missing
-          text: sentence                                  # or two columns: [premise, hypothesis]
-          label: label
-    """
-
+class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    kind: str
-    text: str | list[str] | None = Field(
-        None, description="Column of the text, or two for a pair; of the words; question and context."
-    )
-    image: str | None = Field(None, description="image_classification: column of the image, a path or an image.")
-    label: str | list[str] = Field(
-        description="Column of the label (integer or name), score, labels, tags or answers; multi_label also takes "
-        "several columns of 0 and 1."
-    )
-    id: str | None = Field(None, description="Column of a row's own name; no two rows of a split may share it.")
+
+class SourceSettings(_Settings):
+    """Where a task's rows are, and how their files are read."""
+
     files: dict[SplitName, str | list[str]] | None = Field(
         None,
         description="Split -> JSONL, CSV, TSV, Parquet, SQuAD JSON or CoNLL file, or several; for images also a "
@@ -70,6 +53,43 @@ class TaskSpec(BaseModel):
     hub_splits: dict[SplitName, str | list[str]] | None = Field(
         None, description="Split -> its name on the hub, or several."
     )
+
+
+class LengthSettings(_Settings):
+    """How much of a row is read, and of an answer looked for."""
+
+    max_length: int = Field(128, ge=8, le=8192, description="Tokens; longer inputs are truncated and counted.")
+    stride: int = Field(64, ge=0, le=4096, description="question_answering: tokens that two windows share.")
+    max_answer_tokens: int = Field(30, ge=1, le=512, description="question_answering: of a predicted answer.")
+    no_answer_threshold: float | None = Field(
+        None,
+        description="question_answering with unanswerable questions: no answer is given where its score exceeds that "
+        "of the best span by more than this. None where every question has an answer: one is always given.",
+    )
+
+
+class TaskSpec(SourceSettings, LengthSettings):
+    """A task: where its rows are and what they mean (docs/tasks.md).
+
+    In a recipe::
+
+        task:
+          kind: classification
+          files: {train: train.jsonl, test: test.jsonl}   # search: held out of train where missing
+          text: sentence                                  # or two columns: [premise, hypothesis]
+          label: label
+    """
+
+    kind: str
+    text: str | list[str] | None = Field(
+        None, description="Column of the text, or two for a pair; of the words; question and context."
+    )
+    image: str | None = Field(None, description="image_classification: column of the image, a path or an image.")
+    label: str | list[str] = Field(
+        description="Column of the label (integer or name), score, labels, tags or answers; multi_label also takes "
+        "several columns of 0 and 1."
+    )
+    id: str | None = Field(None, description="Column of a row's own name; no two rows of a split may share it.")
     label_names: list[str] | None = Field(None, description="Names of labels 0, 1, ...; read off train where missing.")
     label_map: dict[str, str | int] | None = Field(
         None,
@@ -79,14 +99,6 @@ class TaskSpec(BaseModel):
     metric: str | list[str] | None = Field(
         None,
         description="What decisions are made on, or a list of which the first is; the kind's first where missing.",
-    )
-    max_length: int = Field(128, ge=8, le=8192, description="Tokens; longer inputs are truncated and counted.")
-    stride: int = Field(64, ge=0, le=4096, description="question_answering: tokens that two windows share.")
-    max_answer_tokens: int = Field(30, ge=1, le=512, description="question_answering: of a predicted answer.")
-    no_answer_threshold: float | None = Field(
-        None,
-        description="question_answering with unanswerable questions: no answer is given where its score exceeds that "
-        "of the best span by more than this. None where every question has an answer: one is always given.",
     )
 
     @field_validator("kind")

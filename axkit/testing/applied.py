@@ -62,30 +62,18 @@ class Trial:
 
 
 @dataclass
-class Applied:
-    """One ``apply``.
+class Before:
+    """All as it stood before one ``apply``.
 
     Attributes:
         trial: the pass.
-        runner: the one that was applied.
-        dense: the model as it was; lent as the teacher.
-        subject: what the pass worked on.
-        result: what it gave back.
-        error: what it raised instead.
-        heard: what it reached for meanwhile.
-        marks: what was done to the dense model.
-        switches: what was switched in the process.
-        lent: fingerprints of what was lent, before and after.
-        process: of the process, likewise.
-        dice: likewise.
-        torch_seed: what torch's generator was last seeded with.
+        runner: the one that is applied.
+        dense: the model as it is; lent as the teacher.
+        subject: what the pass works on.
         answers: the dense model's logits on the search rows, before and after.
-        before: the subject's tensors before it, by name: shape and dtype.
-        learned: the parameters that took gradients before.
-        search: the search rows that it was lent.
-        kept: whether the tools are still alive somewhere.
-        strays: what was left outside of scratch.
-        noted: lines of its journal, and files in its scratch.
+        before: the subject's tensors, by name: shape and dtype.
+        learned: the parameters that take gradients.
+        search: the search rows that it is lent.
     """
 
     trial: Trial
@@ -96,6 +84,27 @@ class Applied:
     before: Mapping[str, tuple[tuple[int, ...], torch.dtype]]
     learned: frozenset[str]
     search: Split
+
+
+@dataclass
+class Applied(Before):
+    """One ``apply``.
+
+    Attributes:
+        result: what it gave back.
+        error: what it raised instead.
+        heard: what it reached for meanwhile.
+        marks: what was done to the dense model.
+        switches: what was switched in the process.
+        lent: fingerprints of what was lent, before and after.
+        process: of the process, likewise.
+        dice: likewise.
+        torch_seed: what torch's generator was last seeded with.
+        kept: whether the tools are still alive somewhere.
+        strays: what was left outside of scratch.
+        noted: lines of its journal, and files in its scratch.
+    """
+
     result: Any = None
     error: Exception | None = None
     heard: Heard = field(default_factory=Heard)

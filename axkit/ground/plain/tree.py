@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -13,6 +13,7 @@ from axkit.ground.plain.files import bound
 from axkit.ground.plain.scalars import PREFIX, Unfit, Value, unknown_tag, value_of
 
 Location = tuple[str | int, ...]
+Refuse = Callable[[int, str], NoReturn]  # line, and why
 
 MOST_VALUES = 10_000  # with aliases written out
 DEEPEST = 100
@@ -89,13 +90,65 @@ def _events(text: str, label: str) -> Iterator[Any]:
         raise RecipeError(f"{label}: not valid YAML ({said}); mend it") from error
 
 
+def _whole(value: str, line: int, refuse: Refuse) -> str:
+    """What the escapes of a word give: pairs of surrogates, as JSON writes them, are one character."""
+    if not _HALVES.search(value):
+        return value
+    whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+    bad = _HALVES.search(whole)
+    if bad is not None:
+        refuse(line, f"character {_code(bad[0])} is no text; remove it")
+    return whole
+
+
+def _take_key(top: _Open, event: Any, line: int, refuse: Refuse) -> None:
+    """Open an entry of a mapping by its key."""
+    plain = event.implicit[0] and event.tag is None
+    top.merges = plain and event.value == "<<"
+    if (top.merges and top.merged is not None) or (not top.merges and event.value in top.entries):
+        first = f" (first in line {top.entries[event.value][0]})" if not top.merges else ": write <<: [*a, *b]"
+        refuse(line, f"the key '{shown(event.value)}' stands twice{first}; keep one")
+    if len(event.value) > LONGEST_WORD:
+        refuse(line, f"the key '{shown(event.value)}' is over {LONGEST_WORD:,} characters long; shorten it")
+    if not plain and event.tag not in (None, "!", f"{PREFIX}str"):
+        refuse(line, f"a key is a word without a tag; leave '{shown(event.tag)}' off")
+    top.key = event.value, line
+
+
+def _mappings(node: _Node, line: int, refuse: Refuse) -> list[_Node]:
+    """What a merge key takes: a mapping, or a list of them of which the earlier goes first."""
+    found = node.value if isinstance(node.value, list) else [node]
+    if not all(isinstance(one.value, dict) for one in found):
+        refuse(line, "'<<' takes a mapping, such as *base, or a list of mappings; give one, or quote the key")
+    return found
+
+
+def _value(event: Any, line: int, refuse: Refuse) -> Value:
+    try:
+        return value_of(event.value, event.tag, event.implicit[0])
+    except Unfit as unfit:
+        refuse(line, str(unfit))
+
+
+class _Anchors(dict[str, "_Node | None"]):
+    """What anchors name; None where its end has not come."""
+
+    def name(self, anchor: str | None, node: _Node | None, line: int, refuse: Refuse) -> None:
+        """Note it, where there is one."""
+        if anchor is None:
+            return
+        if len(anchor) > LONGEST_WORD:
+            refuse(line, f"the anchor '&{shown(anchor)}' is over {LONGEST_WORD:,} characters long; shorten it")
+        self[anchor] = node
+
+
 class _Builder:
     """Events to a node, bounded; iterative, so that no input is deeper than Python's stack."""
 
     def __init__(self, label: str) -> None:
         self.label = label
         self.open: list[_Open] = []
-        self.anchors: dict[str, _Node | None] = {}  # None: its end has not come
+        self.anchors = _Anchors()
         self.root: _Node | None = None
         self.documents = self.told = 0
 
@@ -119,38 +172,16 @@ class _Builder:
             self._refuse(line, "a second document starts; keep one, and remove the line '---'")
 
     def _scalar(self, event: Any, line: int) -> None:
-        self._name(event.anchor, None, line)
-        event.value = self._text(event.value, line)
+        self.anchors.name(event.anchor, None, line, self._refuse)
+        event.value = _whole(event.value, line, self._refuse)
         top = self.open[-1] if self.open else None
         if top is not None and top.items is None and top.key is None:
-            self._key(top, event, line)
+            _take_key(top, event, line, self._refuse)
+            self.anchors.name(event.anchor, _Node(line, event.value), line, self._refuse)
             return
-        node = _Node(line, self._value(event, line))
-        self._name(event.anchor, node, line)
+        node = _Node(line, _value(event, line, self._refuse))
+        self.anchors.name(event.anchor, node, line, self._refuse)
         self._put(node)
-
-    def _text(self, value: str, line: int) -> str:
-        """What the escapes of a word give: pairs of surrogates, as JSON writes them, are one character."""
-        if not _HALVES.search(value):
-            return value
-        whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
-        bad = _HALVES.search(whole)
-        if bad is not None:
-            self._refuse(line, f"character {_code(bad[0])} is no text; remove it")
-        return whole
-
-    def _key(self, top: _Open, event: Any, line: int) -> None:
-        plain = event.implicit[0] and event.tag is None
-        top.merges = plain and event.value == "<<"
-        if (top.merges and top.merged is not None) or (not top.merges and event.value in top.entries):
-            first = f" (first in line {top.entries[event.value][0]})" if not top.merges else ": write <<: [*a, *b]"
-            self._refuse(line, f"the key '{shown(event.value)}' stands twice{first}; keep one")
-        if len(event.value) > LONGEST_WORD:
-            self._refuse(line, f"the key '{shown(event.value)}' is over {LONGEST_WORD:,} characters long; shorten it")
-        if not plain and event.tag not in (None, "!", f"{PREFIX}str"):
-            self._refuse(line, f"a key is a word without a tag; leave '{shown(event.tag)}' off")
-        top.key = event.value, line
-        self._name(event.anchor, _Node(line, event.value), line)
 
     def _alias(self, event: Any, line: int) -> None:
         if event.anchor not in self.anchors:
@@ -179,7 +210,7 @@ class _Builder:
             self._refuse(line, "a key is a word, no list or mapping; write a word")
         if len(self.open) >= DEEPEST:
             self._refuse(line, f"it is nested over {DEEPEST} levels deep; flatten it")
-        self._name(event.anchor, None, line)
+        self.anchors.name(event.anchor, None, line, self._refuse)
         self.open.append(_Open(line, event.anchor, items))
 
     def _sequenceend(self, event: Any, line: int) -> None:
@@ -202,15 +233,8 @@ class _Builder:
             self._refuse(node.line, f"it holds over {MOST_VALUES:,} values, aliases written out; shorten it")
         if node.depth > DEEPEST:
             self._refuse(node.line, f"it is nested over {DEEPEST} levels deep, aliases written out; flatten it")
-        self._name(anchor, node, node.line)
+        self.anchors.name(anchor, node, node.line, self._refuse)
         self._put(node)
-
-    def _name(self, anchor: str | None, node: _Node | None, line: int) -> None:
-        if anchor is None:
-            return
-        if len(anchor) > LONGEST_WORD:
-            self._refuse(line, f"the anchor '&{shown(anchor)}' is over {LONGEST_WORD:,} characters long; shorten it")
-        self.anchors[anchor] = node
 
     def _put(self, node: _Node) -> None:
         if not self.open:
@@ -223,22 +247,9 @@ class _Builder:
         assert top.key is not None, "a key comes first"
         (key, line), top.key = top.key, None
         if top.merges:
-            top.merged = self._mappings(node, line)
+            top.merged = _mappings(node, line, self._refuse)
         else:
             top.entries[key] = line, node
-
-    def _mappings(self, node: _Node, line: int) -> list[_Node]:
-        """What a merge key takes: a mapping, or a list of them of which the earlier goes first."""
-        found = node.value if isinstance(node.value, list) else [node]
-        if not all(isinstance(one.value, dict) for one in found):
-            self._refuse(line, "'<<' takes a mapping, such as *base, or a list of mappings; give one, or quote the key")
-        return found
-
-    def _value(self, event: Any, line: int) -> Value:
-        try:
-            return value_of(event.value, event.tag, event.implicit[0])
-        except Unfit as unfit:
-            self._refuse(line, str(unfit))
 
 
 def _plain(node: _Node, at: Location, lines: dict[Location, int]) -> Any:
