@@ -59,8 +59,28 @@ class Removed(_Data):
     ffn: dict[str, StandIn]
 
 
+class Blocks(_Data):
+    """Which architecture it is, and where its blocks are.
+
+    Attributes:
+        model_type: exactly as in config.json.
+        layers: the module list that holds the layers.
+        config: names of sizes in the config.
+        roles: role -> module. Either ``query``, ``key`` and ``value``, or ``qkv``, which holds the three one above
+            the other. ``attention_dropout``, where given, is what the probabilities pass through: hard attention is
+            put in its place, for attention that does not go through transformers' AttentionInterface.
+        removed: what stands in for a removed block.
+    """
+
+    model_type: str
+    layers: str
+    config: ConfigNames
+    roles: dict[Role, str]
+    removed: Removed
+
+
 class Inputs(_Data):
-    """What a model reads, and of which token its head asks.
+    """What a model reads.
 
     Attributes:
         inputs: what the model reads.
@@ -68,16 +88,12 @@ class Inputs(_Data):
         positions_after_padding: positions are counted from the padding token's id on: that many rows of the table, and
             one more, are for no token, and the tokenizer must pad with the id that the config names.
         ignored_inputs: what a tokenizer may give and the model's forward does not take.
-        first_token_heads: heads whose output depends on the first token's last state alone.
-        reads_last_token: a classifier reads the last token that is no padding, by the config's ``pad_token_id``.
     """
 
     inputs: Literal["tokens", "pixels"] = "tokens"
     leading_tokens: int = 0
     positions_after_padding: bool = False
     ignored_inputs: tuple[str, ...] = ()
-    first_token_heads: tuple[str, ...] = ()
-    reads_last_token: bool = False
 
 
 class LayerForm(_Data):
@@ -107,34 +123,27 @@ class LayerForm(_Data):
     per_head_inputs: tuple[str, ...] = ()
 
 
-class Family(Inputs, LayerForm):
+# Pydantic takes fields from the last base on: that order is the one of messages, which name the first faults.
+class Family(LayerForm, Inputs, Blocks):
     """What axkit has to know of one architecture; a TOML file (docs/add-a-family.md).
 
     Paths are dotted; ``layers`` and ``read_directly`` start at the base model, all others at one layer.
 
     Attributes:
-        model_type: exactly as in config.json.
-        layers: the module list that holds the layers.
-        config: names of sizes in the config.
-        roles: role -> module. Either ``query``, ``key`` and ``value``, or ``qkv``, which holds the three one above
-            the other. ``attention_dropout``, where given, is what the probabilities pass through: hard attention is
-            put in its place, for attention that does not go through transformers' AttentionInterface.
-        removed: what stands in for a removed block.
         read_directly: modules whose weight is read, not called: it must stay a float tensor.
         pretraining: modules beside the base model that only pretraining reads; a checkpoint may still hold them.
+        first_token_heads: heads whose output depends on the first token's last state alone.
+        reads_last_token: a classifier reads the last token that is no padding, by the config's ``pad_token_id``.
         limits: what cannot be done, and why: ability -> half a sentence, for messages and the docs. ``heads`` and
             ``neurons``: a block goes whole or not at all; ``first_token_only``.
         since: the first release of transformers whose code of this architecture axkit can work on; None: any.
         tiny: config values that the tiny random model of the tests needs besides its sizes.
     """
 
-    model_type: str
-    layers: str
-    config: ConfigNames
-    roles: dict[Role, str]
-    removed: Removed
     read_directly: tuple[str, ...] = ()
     pretraining: tuple[str, ...] = ()
+    first_token_heads: tuple[str, ...] = ()
+    reads_last_token: bool = False
     limits: dict[Ability, str] = {}
     since: str | None = None
     tiny: dict[str, Any] = {}

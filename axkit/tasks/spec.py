@@ -25,6 +25,21 @@ class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+class RowSettings(_Settings):
+    """What kind of task it is, and which columns of a row it takes."""
+
+    kind: str
+    text: str | list[str] | None = Field(
+        None, description="Column of the text, or two for a pair; of the words; question and context."
+    )
+    image: str | None = Field(None, description="image_classification: column of the image, a path or an image.")
+    label: str | list[str] = Field(
+        description="Column of the label (integer or name), score, labels, tags or answers; multi_label also takes "
+        "several columns of 0 and 1."
+    )
+    id: str | None = Field(None, description="Column of a row's own name; no two rows of a split may share it.")
+
+
 class SourceSettings(_Settings):
     """Where a task's rows are, and how their files are read."""
 
@@ -55,6 +70,21 @@ class SourceSettings(_Settings):
     )
 
 
+class LabelSettings(_Settings):
+    """What labels are called, and what is scored."""
+
+    label_names: list[str] | None = Field(None, description="Names of labels 0, 1, ...; read off train where missing.")
+    label_map: dict[str, str | int] | None = Field(
+        None,
+        description="Label of the data -> what the model's head calls it (id2label in config.json), or an output"
+        "'s number, where the two differ; several may become one. Without a head, the new name.",
+    )
+    metric: str | list[str] | None = Field(
+        None,
+        description="What decisions are made on, or a list of which the first is; the kind's first where missing.",
+    )
+
+
 class LengthSettings(_Settings):
     """How much of a row is read, and of an answer looked for."""
 
@@ -68,7 +98,8 @@ class LengthSettings(_Settings):
     )
 
 
-class TaskSpec(SourceSettings, LengthSettings):
+# Pydantic takes fields from the last base on: that order is the one of messages and of stored keys.
+class TaskSpec(LengthSettings, LabelSettings, SourceSettings, RowSettings):
     """A task: where its rows are and what they mean (docs/tasks.md).
 
     In a recipe::
@@ -79,27 +110,6 @@ class TaskSpec(SourceSettings, LengthSettings):
           text: sentence                                  # or two columns: [premise, hypothesis]
           label: label
     """
-
-    kind: str
-    text: str | list[str] | None = Field(
-        None, description="Column of the text, or two for a pair; of the words; question and context."
-    )
-    image: str | None = Field(None, description="image_classification: column of the image, a path or an image.")
-    label: str | list[str] = Field(
-        description="Column of the label (integer or name), score, labels, tags or answers; multi_label also takes "
-        "several columns of 0 and 1."
-    )
-    id: str | None = Field(None, description="Column of a row's own name; no two rows of a split may share it.")
-    label_names: list[str] | None = Field(None, description="Names of labels 0, 1, ...; read off train where missing.")
-    label_map: dict[str, str | int] | None = Field(
-        None,
-        description="Label of the data -> what the model's head calls it (id2label in config.json), or an output"
-        "'s number, where the two differ; several may become one. Without a head, the new name.",
-    )
-    metric: str | list[str] | None = Field(
-        None,
-        description="What decisions are made on, or a list of which the first is; the kind's first where missing.",
-    )
 
     @field_validator("kind")
     @classmethod

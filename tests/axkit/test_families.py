@@ -133,3 +133,10 @@ def test_a_limit_that_nobody_knows_is_refused(tmp_path):
     text.write_text(source.replace("first_token_only =", "first_tokens_only =", 1))
     with pytest.raises(PluginError, match=r"mine.toml is not valid .*'heads', 'neurons' or 'first_token_only'"):
         Family.from_toml(text)
+
+
+def test_what_an_architecture_lacks_is_told_before_its_other_faults(tmp_path):
+    text = tmp_path / "mine.toml"
+    text.write_text('pre_norm = "perhaps"\nleading_tokens = "some"\n')
+    with pytest.raises(PluginError, match=r"model_type: Field required; layers: Field required; config: Field req"):
+        Family.from_toml(text)

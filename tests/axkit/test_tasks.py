@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from axkit.ground.errors import RecipeError
 from axkit.tasks.samples import Samples
 from axkit.tasks.source.rows import load_rows, row_hash, split_by_hash
-from axkit.tasks.spec import Task, TaskSpec
+from axkit.tasks.spec import Task, TaskSpec, resolve
 from axkit.testing import tiny_split
 
 
@@ -94,3 +95,11 @@ def test_batches_are_sorted_whole_and_the_same_each_time():
     for batch in batches:
         assert batch.inputs["input_ids"].shape[1] == split.lengths[batch.rows].max()
     assert [b.rows.tolist() for b in split.batches(16)] == [b.rows.tolist() for b in batches]
+
+
+def test_faults_of_a_task_come_in_the_order_of_its_settings():
+    faulty = {"max_length": 1, "metric": {}, "files": 3, "image": 3, "kind": "classification", "label": "y"}
+    with pytest.raises(RecipeError) as caught:
+        resolve(faulty, lambda at: str(at[1]))
+    told = [fault.split(":")[0] for fault in caught.value.faults]
+    assert list(dict.fromkeys(told)) == ["image", "files", "metric", "max_length"]
