@@ -193,7 +193,7 @@ def dice(monkeypatched, growth=0.0):
     """
     seen = count()
 
-    def see(self, logits, labels):
+    def see(self, logits, labels, rows):
         is_there(logits)
         losses = self.kind.losses(logits.cpu(), labels).double()
         assert losses.device.type == "cpu"
