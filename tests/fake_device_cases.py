@@ -294,11 +294,12 @@ case("training", "bert, hidden states")(partial(stepped, "bert", "dense", hidden
 
 @case("training", "the teacher's answers")
 def _():
-    from axkit.kit.train.distillation import _logits
+    from axkit.kit.answers import row_logits
 
     subject = shaped(family_of("bert"), "dense")
     with tempfile.TemporaryDirectory() as folder, numberless():
-        found = _logits(subject.module, lent(subject, folder, 12))
+        tools = lent(subject, folder, 12)
+        found = row_logits(subject.module, tools.train, tools.device)
         assert found.device.type == "cpu"
         assert device_of(subject.module) == CPU, "it was lent the device, and came back"
 

@@ -70,9 +70,9 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
 
 
 def _by_rule(subject: Subject, config: AxformerPruneConfig, tools: Tools) -> Result:
-    from axkit.axformer.budget.repairs import cut_and_repair
     from axkit.axformer.search.greedy import begin
     from axkit.kit.calibrate import Calibration
+    from axkit.kit.mend import cut_to
 
     before = subject.structure
     cuts = tuple(sorted({layer.hard_k for layer in before.layers if isinstance(layer.hard_k, int)}))
@@ -86,7 +86,7 @@ def _by_rule(subject: Subject, config: AxformerPruneConfig, tools: Tools) -> Res
             search.prune_block(layer, "attention", [[head] for head in range(before.n_heads)])
     if config.mends:
         with tools.device.holding(subject.module):
-            cut_and_repair(subject, search.structure, Calibration(tools.train, config.mend_rows))
+            cut_to(subject, search.structure, Calibration(tools.train, config.mend_rows))
     else:
         subject.carve(search.structure)
     return Result(facts=search.facts())

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from axkit.kit.linears import replace_module as replace_module
     from axkit.kit.linears import weight_matrix as weight_matrix
     from axkit.kit.mend import cut_and_mend as cut_and_mend
+    from axkit.kit.mend import cut_to as cut_to
     from axkit.kit.mend import mend_model as mend_model
     from axkit.kit.mend import removal_costs as removal_costs
     from axkit.kit.packing import pack_nibbles as pack_nibbles
@@ -70,7 +71,7 @@ _OFFERED = {
         "replace_module",
         "weight_matrix",
     ),
-    "mend": ("cut_and_mend", "mend_model", "removal_costs"),
+    "mend": ("cut_and_mend", "cut_to", "mend_model", "removal_costs"),
     "packing": ("pack_nibbles", "unpack_nibbles"),
     "precision": ("convert",),
     "inputs": (

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from axkit.anatomy.structure import LayerStructure
 from axkit.anatomy.surgery import Layer
 from axkit.contract.subject import Subject
 from axkit.ground.device import device_of
@@ -72,10 +73,14 @@ def layer_of(subject: Subject, index: int) -> Layer:
     return next(layer for layer in subject.layers if layer.index == index)
 
 
+def parts(layer: LayerStructure, what: What) -> tuple[int, ...]:
+    """The heads or neurons of a layer that are left, by their index in the dense model."""
+    return layer.heads if what == "attention" else layer.neurons
+
+
 def has_parts(subject: Subject, layer: int, what: What) -> bool:
     """Whether a block has heads, or neurons, left."""
-    here = subject.structure.layers[layer]
-    return bool(here.heads if what == "attention" else here.neurons)
+    return bool(parts(subject.structure.layers[layer], what))
 
 
 def part_width(subject: Subject, what: What) -> int:

@@ -17,7 +17,7 @@ from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import Layer, matrix
 from axkit.contract.subject import Subject
 from axkit.kit.below import Below
-from axkit.kit.calibrate import BLOCKS, Calibration, What, has_parts, last_output, layer_of, part_width
+from axkit.kit.calibrate import BLOCKS, Calibration, What, has_parts, last_output, layer_of, part_width, parts
 from axkit.kit.least_squares import Moments, Projection, Spread
 
 Keep = Callable[[int, What, Projection], Sequence[int]]
@@ -109,7 +109,51 @@ def cut_and_mend(subject: Subject, dense: Subject, calibration: Calibration, kee
             kept = sorted(keep(layer, what, found))
             pick = subject.structure.keep_heads if what == "attention" else subject.structure.keep_neurons
             subject.carve(pick(layer, kept))
-            refit(subject, layer, what, found, kept)
+            refit(layer_of(subject, layer), what, found, kept, part_width(subject, what))
+
+
+def cut_to(subject: Subject, then: Structure, calibration: Calibration, anew: bool = False) -> None:
+    """Carve a model to a structure, block by block, each refitted to what the model gave there before the cut.
+
+    Args:
+        subject: carved in place.
+        then: within its structure.
+        calibration: rows.
+        anew: ``then`` says how many parts of a block stay; which ones is asked again by optimal brain surgeon, of the
+            model as it is below the block by then.
+    """
+    before = subject.copy()
+    subject.carve(_without_blocks(subject.structure, then))
+    present = subject.structure
+
+    def keep(layer: int, what: What, found: Projection) -> Sequence[int]:
+        there, wanted = (parts(one.layers[layer], what) for one in (present, then))
+        if anew and len(wanted) < len(there):
+            return found.order(part_width(subject, what))[0][len(there) - len(wanted) :]
+        return positions(wanted, there)
+
+    cut_and_mend(subject, before, calibration, keep)
+    if not anew:
+        subject.carve(then)
+
+
+def positions(wanted: Sequence[int], there: Sequence[int]) -> list[int]:
+    """Where some parts stand among those that are there; both by their index in the dense model."""
+    place = {part: position for position, part in enumerate(there)}
+    return [place[part] for part in wanted]
+
+
+def _without_blocks(now: Structure, then: Structure) -> Structure:
+    """``now`` without the layers and the blocks that ``then`` lacks altogether."""
+    for index, layer in enumerate(then.layers):
+        if not layer.present:
+            now = now.without_layer(index)
+            continue
+        if not layer.attention:
+            now = now.without_attention(index)
+        if not layer.ffn:
+            now = now.without_ffn(index)
+    return now
 
 
 def alike(dense: Subject, structure: Structure) -> Subject:
@@ -121,27 +165,22 @@ def alike(dense: Subject, structure: Structure) -> Subject:
     return copy
 
 
-def refit(subject: Subject, layer: int, what: What, found: Projection, kept: Sequence[int]) -> float:
-    """Give a carved block's output projection the weights that serve best.
+def refit(layer: Layer, what: What, found: Projection, kept: Sequence[int], width: int) -> None:
+    """Give a carved block's output projection the weights that serve best, in place.
 
     Args:
-        subject: carved to what is kept.
-        layer: index in the dense model.
+        layer: carved to what is kept.
         what: the block.
         found: its problem, before it was carved.
         kept: positions of heads or neurons, among those of the problem.
-
-    Returns:
-        What is missed still: mean square per token, over all outputs.
+        width: inputs that a head, or a neuron, has (:func:`~axkit.kit.calibrate.part_width`).
     """
-    out = _projection(layer_of(subject, layer), what)
-    width = part_width(subject, what)
-    repaired = found.keep([part * width + i for part in kept for i in range(width)])
+    out = _projection(layer, what)
+    weight, bias = found.solve([part * width + i for part in kept for i in range(width)])
     with torch.no_grad():
-        matrix(out).copy_(repaired.weight)
+        matrix(out).copy_(weight)
         if out.bias is not None:
-            out.bias.copy_(repaired.bias)
-    return repaired.error
+            out.bias.copy_(bias)
 
 
 def mend_model(subject: Subject, dense: Subject, calibration: Calibration) -> tuple[float, float]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from axkit import Result
-from axkit.kit import Calibration
+from axkit.kit import Calibration, cut_to
 from axkit_plugins.structured.choose import choose
-from axkit_plugins.structured.obs import cut_and_refit, removal_scores
+from axkit_plugins.structured.obs import removal_scores
 from axkit_plugins.structured.parts import Scores, size_of
 from axkit_plugins.structured.timed import choose_by_speed
 
@@ -64,7 +64,7 @@ def _scores(
 
 def _carve(subject: Subject, after: Structure, config: StructuredConfig, looked_at: Calibration | None) -> None:
     if looked_at is not None and config.mend and after != subject.structure:
-        cut_and_refit(subject, after, config, looked_at)
+        cut_to(subject, after, looked_at, anew=config.importance == "obs")
     else:
         subject.carve(after)
 

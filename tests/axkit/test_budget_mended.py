@@ -9,15 +9,15 @@ import torch
 from axkit.anatomy.family import family_of
 from axkit.anatomy.surgery import matrix
 from axkit.axformer.budget.cuts import Cuts
-from axkit.axformer.budget.repairs import Repairs, cut_and_repair, parts
+from axkit.axformer.budget.repairs import Repairs
 from axkit.axformer.hard_attention import HardAttention
 from axkit.axformer.prune import AxformerPrune
 from axkit.axformer.rule.criteria import Divergence
 from axkit.axformer.screen.evaluate import dense_logits
 from axkit.ground import stopwatch
 from axkit.ground.errors import NotApplicable
-from axkit.kit.calibrate import BLOCKS, Calibration
-from axkit.kit.mend import gap, own_problems
+from axkit.kit.calibrate import BLOCKS, Calibration, parts
+from axkit.kit.mend import cut_to, gap, own_problems
 from axkit.testing import lend, tiny_split, tiny_subject
 from axkit.testing.tiny import tiny_reader
 
@@ -75,7 +75,7 @@ def test_a_repaired_structure_is_nearer_than_the_bare_one(looked):
         pick = then.without_heads if what == "attention" else then.without_neurons
         then = pick(layer, order[: len(order) // 2])
     mended, bare = subject.copy(), subject.copy()
-    cut_and_repair(mended, then, calibration)
+    cut_to(mended, then, calibration)
     bare.carve(then)
     assert mended.structure == then
     assert gap(mended, subject, calibration) < gap(bare, subject, calibration)

@@ -61,7 +61,7 @@ class Workbench:
         shelf: where the cached hidden states are kept.
 
     Attributes:
-        repair: what is done to each layer after it was carved; None: nothing.
+        repair: what is done to a layer that is tried or accepted, after it was carved; None: nothing.
     """
 
     def __init__(self, subject: Subject, split: Split, shelf: Shelf) -> None:
@@ -186,7 +186,7 @@ class Workbench:
             the candidate's logits, of a batch.
         """
         now, then = self.subject.structure.layers[layer], candidate.layers[layer]
-        probe = self.carved(layer, candidate)
+        probe = self.carved(layer, candidate, self.repair)
         fed = self._beside.feed(Layer(layer, probe, self.subject.family), now, then)
 
         def run(batch: Batch) -> Tensor:
@@ -198,20 +198,26 @@ class Workbench:
         with self.swapped(layer, probe):
             yield run
 
-    def carved(self, layer: int, candidate: Structure) -> nn.Module:
-        """A copy of a layer with the shape that it has in ``candidate``; it shares the weights that are left whole."""
+    def carved(self, layer: int, candidate: Structure, repair: Repair | None = None) -> nn.Module:
+        """A copy of a layer with the shape that it has in ``candidate``; it shares the weights that are left whole.
+
+        Args:
+            layer: index.
+            candidate: the shape.
+            repair: what is done to it then; whoever only times or counts it needs none.
+        """
         family, now = self.subject.family, self.subject.structure
         new = Layer(layer, twin(self._modules[layer]), family)
         before, after = now.layers[layer], candidate.layers[layer]
         carve_layer(new, family, before, after, self.head_size)
-        if self.repair is not None:
-            self.repair(new, before, after)
+        if repair is not None:
+            repair(new, before, after)
         self._kernels.bind(new.module)  # what carving has put there
         return new.module
 
     def accept(self, layer: int, candidate: Structure) -> None:
         """The copy's layer gets, and keeps, the shape that it has in ``candidate``."""
-        self._modules[layer] = self.carved(layer, candidate)
+        self._modules[layer] = self.carved(layer, candidate, self.repair)
         if not same_attention(self.subject.structure.layers[layer], candidate.layers[layer]):
             self._beside.forget(layer)
         self.subject.structure = replace(candidate, first_token_only=self.subject.structure.first_token_only)

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from axkit.anatomy.structure import LayerStructure, Structure
+from axkit.anatomy.structure import Structure
 from axkit.contract.subject import Subject
-from axkit.kit.calibrate import BLOCKS, What
+from axkit.kit.calibrate import BLOCKS, What, parts
 
 _THIN: dict[What, int] = {"attention": 6, "ffn": 8}  # a thin cut is a sixth of the heads, an eighth of the neurons
 PARTS: dict[What, Literal["heads", "neurons"]] = {"attention": "heads", "ffn": "neurons"}
@@ -45,24 +45,20 @@ class Cuts:
         """Those of one layer."""
         left = now.layers[layer]
         for what in BLOCKS:
-            there, stands = _left(left, what), left.attention if what == "attention" else left.ffn
+            there, stands = parts(left, what), left.attention if what == "attention" else left.ffn
             if not stands or (self.whole == "mean" and not there):
                 continue
             yield Cut(f"{what}/{layer}", self._without_block(layer, what, now))
             count = max(1, _all(now, what) // _THIN[what])
-            order = self.orders.get((layer, what), ())
-            weakest = [part for part in order if part in set(there)][:count]
+            present = set(there)
+            weakest = [part for part in self.orders.get((layer, what), ()) if part in present][:count]
             if weakest and count < len(there) and what not in self.whole_only:
                 yield Cut(_named(what, layer, weakest, len(there) - count), _without(layer, what, weakest, now))
 
     def _without_block(self, layer: int, what: What, now: Structure) -> Structure:
         if self.whole == "mean" and what not in self.whole_only:
-            return _without(layer, what, _left(now.layers[layer], what), now)
+            return _without(layer, what, parts(now.layers[layer], what), now)
         return now.without_attention(layer) if what == "attention" else now.without_ffn(layer)
-
-
-def _left(layer: LayerStructure, what: What) -> tuple[int, ...]:
-    return layer.heads if what == "attention" else layer.neurons
 
 
 def _all(now: Structure, what: What) -> int:
@@ -79,7 +75,7 @@ def _named(what: What, layer: int, gone: Sequence[int], left: int) -> str:
     return f"{what}/{layer}/{PARTS[what]}/{said}"
 
 
-def in_order(subject: Subject, layer: int, scores: Any, what: str) -> list[int]:
+def in_order(subject: Subject, layer: int, what: What, scores: Any) -> list[int]:
     """Indices in the dense model, the least important first."""
-    present = getattr(subject.structure.layers[layer], what)
+    present = parts(subject.structure.layers[layer], what)
     return [present[i] for i in scores.argsort().tolist()]

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import torch
 
 from axkit.anatomy.structure import LayerStructure, Structure
-from axkit.anatomy.surgery import Layer, matrix
+from axkit.anatomy.surgery import Layer
 from axkit.contract.subject import Subject
-from axkit.kit.calibrate import BLOCKS, Calibration, What, part_width
+from axkit.kit.calibrate import BLOCKS, Calibration, What, part_width, parts
 from axkit.kit.least_squares import Projection
-from axkit.kit.mend import cut_and_mend, own_problems
+from axkit.kit.mend import own_problems, positions, refit
 
 Block = tuple[int, What]
 
@@ -27,8 +24,8 @@ class Repairs:
     """Each block's least-squares problem, as the model was when it was looked at.
 
     A candidate of the walk is judged with the weights that serve its own block best. When the walk has ended,
-    :func:`cut_and_repair` goes through the blocks once more, first layer to last, and each then also makes good what
-    those below it lost.
+    :func:`axkit.kit.mend.cut_to` goes through the blocks once more, first layer to last, and each then also makes good
+    what those below it lost.
 
     Attributes:
         problems: (layer, block) -> its problem.
@@ -67,47 +64,5 @@ class Repairs:
             there, stands = parts(then, what), then.attention if what == "attention" else then.ffn
             if not stands or there == parts(now, what):
                 continue
-            place = {part: position for position, part in enumerate(parts(self.present.layers[layer.index], what))}
-            width = self.widths[what]
-            columns = [place[part] * width + i for part in there for i in range(width)]
-            weight, bias = self.problems[layer.index, what].solve(columns)
-            out: Any = getattr(layer, f"{what}_out")
-            with torch.no_grad():
-                matrix(out).copy_(weight)
-                if out.bias is not None:
-                    out.bias.copy_(bias)
-
-
-def cut_and_repair(subject: Subject, then: Structure, calibration: Calibration) -> None:
-    """Carve a model to the structure that a walk ended with, each block refitted to what the model gave before.
-
-    Args:
-        subject: carved in place, block by block, first layer to last.
-        then: within its structure.
-        calibration: rows of train.
-    """
-    before = subject.copy()
-    subject.carve(_without_blocks(subject.structure, then))
-    present = subject.structure
-
-    def keep(layer: int, what: What, _: Projection) -> Sequence[int]:
-        place = {part: position for position, part in enumerate(parts(present.layers[layer], what))}
-        return [place[part] for part in parts(then.layers[layer], what)]
-
-    cut_and_mend(subject, before, calibration, keep)
-    subject.carve(then)
-
-
-def _without_blocks(now: Structure, then: Structure) -> Structure:
-    """``now`` without the blocks that ``then`` lacks altogether."""
-    for index, layer in enumerate(then.layers):
-        if now.layers[index].attention and not layer.attention:
-            now = now.without_attention(index)
-        if now.layers[index].ffn and not layer.ffn:
-            now = now.without_ffn(index)
-    return now
-
-
-def parts(layer: LayerStructure, what: What) -> tuple[int, ...]:
-    """The heads or neurons of a layer that are left, by their index in the dense model."""
-    return layer.heads if what == "attention" else layer.neurons
+            kept = positions(there, parts(self.present.layers[layer.index], what))
+            refit(layer, what, self.problems[layer.index, what], kept, self.widths[what])

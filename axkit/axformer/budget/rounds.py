@@ -7,6 +7,7 @@ they cost is the criterion on the search split, and the model may be trained bet
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from axkit.axformer.budget.clock import started
@@ -14,7 +15,7 @@ from axkit.axformer.budget.cuts import PARTS, Cuts, in_order
 from axkit.axformer.budget.importance import importance
 from axkit.axformer.budget.ledger import Ledger
 from axkit.axformer.budget.lines import Point, Took
-from axkit.axformer.budget.repairs import Block, Repairs, cut_and_repair
+from axkit.axformer.budget.repairs import Block, Repairs
 from axkit.axformer.budget.walk import Goals, Walk
 from axkit.axformer.screen.evaluate import Evaluator, evaluator
 from axkit.axformer.settings import BUDGET_ROWS, AxformerPruneConfig
@@ -22,6 +23,7 @@ from axkit.contract.subject import Subject
 from axkit.contract.tools import Tools
 from axkit.ground.figures import ratio, score, times
 from axkit.kit.calibrate import Calibration
+from axkit.kit.mend import cut_to
 from axkit.kit.sizes import weight_bytes
 from axkit.measure import certainty
 from axkit.measure import speed as measure
@@ -140,7 +142,7 @@ class BudgetSearch:
         then = replace(rows.bench.subject.structure, first_token_only=first_only)
         if self.config.mends:
             with self.tools.device.holding(self.subject.module):
-                cut_and_repair(self.subject, then, self._calibration())
+                cut_to(self.subject, then, self._calibration)
         else:
             self.subject.carve(then)
         return reached
@@ -151,17 +153,18 @@ class BudgetSearch:
         whole_only = frozenset(what for what, part in PARTS.items() if part in limits)
         if self.config.mends:
             with self.tools.device.holding(self.subject.module):
-                found = Repairs.look(self.subject, self._calibration())
+                found = Repairs.look(self.subject, self._calibration)
             rows.bench.repair = found.repair
             return Cuts(found.orders, "mean", whole_only)
         heads, neurons = importance(rows.bench.subject, rows.bench.split, rows.bench.head_size)
-        orders: dict[Block, list[int]] = {
-            (i, "attention"): in_order(self.subject, i, s, "heads") for i, s in heads.items()
-        }
-        orders |= {(i, "ffn"): in_order(self.subject, i, s, "neurons") for i, s in neurons.items()}
+        scores: dict[Block, Any] = {(i, "attention"): s for i, s in heads.items()}
+        scores |= {(i, "ffn"): s for i, s in neurons.items()}
+        orders = {block: in_order(self.subject, *block, found) for block, found in scores.items()}
         return Cuts(orders, "zero", whole_only)
 
+    @cached_property
     def _calibration(self) -> Calibration:
+        """The rows that mending looks at: the same in every round, before the walk and after it."""
         return Calibration(self.tools.train, self.config.mend_rows)
 
     def _took(self, number: int, element: str, loss: float, speedup: float, size: float) -> None:

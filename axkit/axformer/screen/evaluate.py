@@ -7,7 +7,6 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from axkit.axformer.arrays import Floats
@@ -26,6 +25,7 @@ from axkit.axformer.settings import SearchConfig
 from axkit.contract.subject import Subject
 from axkit.contract.tools import Tools
 from axkit.ground.errors import NotApplicable
+from axkit.kit.answers import row_logits
 
 _SHARE = 0.5  # of a device's free memory, for hidden states; the rest is for what is computed from them
 _WORTH_SCREENING = 256  # rows, at least
@@ -86,19 +86,12 @@ def dense_logits(tools: Tools) -> Tensor:
     """
     assert tools.teacher is not None, "planned: the criterion needs the dense model"
     split = tools.dense_rows.first(len(tools.search))
-    found: list[Tensor] = [torch.empty(0)] * len(split)
-    with tools.device.holding(tools.teacher.module) as _, torch.inference_mode():
-        for batch in split.batches(64):
-            moved = batch.on(tools.device)
-            logits = split.kind.logits(tools.teacher.module(**moved.inputs)).float().cpu()
-            if logits.dim() != 2:
-                raise NotApplicable(
-                    f"criterion divergence compares one answer per row, {split.spec.kind} has more; use "
-                    f"calibrated_loss or loss"
-                )
-            for row, one in zip(batch.rows, logits, strict=True):
-                found[row] = one
-    return torch.stack(found)
+    found = row_logits(tools.teacher.module, split, tools.device)
+    if found is None:
+        raise NotApplicable(
+            f"criterion divergence compares one answer per row, {split.spec.kind} has more; use calibrated_loss or loss"
+        )
+    return found
 
 
 def _shelf(tools: Tools, config: SearchConfig) -> Shelf:

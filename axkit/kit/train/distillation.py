@@ -14,6 +14,7 @@ from transformers import Trainer
 from axkit.contract.subject import Subject
 from axkit.ground.device import Device
 from axkit.ground.errors import NotApplicable
+from axkit.kit.answers import row_logits
 from axkit.kit.train import loop
 from axkit.kit.train.layer_map import layer_map
 from axkit.kit.train.watching import Pairs, Seen
@@ -44,7 +45,8 @@ def distill_model(subject: Subject, config: DistillationConfig, tools: Tools) ->
     columns = {}
     kind = tools.train.kind
     if pairs is None and config.soft:
-        answers = _logits(teacher.module, tools)
+        with tools.device.autocast():  # once instead of once an epoch; where it gives none, batch by batch
+            answers = row_logits(teacher.module, tools.train, tools.device, tools.progress, "asking the teacher")
         if answers is not None:
             columns[TEACHER] = answers
     make = partial(Distiller, teacher=teacher.module, config=config, kind=kind, pairs=pairs)
@@ -70,23 +72,6 @@ def _teacher(name: str, student: Subject, tools: Tools) -> Subject:
         )
     teacher.module.eval()
     return teacher
-
-
-def _logits(teacher: nn.Module, tools: Tools) -> Tensor | None:
-    """The teacher's logits on the training rows, (rows, outputs), once instead of once an epoch.
-
-    None where an answer has the length of its input: those are asked for batch by batch.
-    """
-    rows, found = tools.train, None
-    device = tools.device
-    with torch.inference_mode(), device.holding(teacher), device.autocast():
-        for batch in tools.progress.track(rows.batches(64), "asking the teacher", -(-len(rows) // 64)):
-            logits = rows.kind.logits(teacher(**batch.on(device).inputs)).float().cpu()
-            if logits.dim() > 2:
-                return None
-            found = torch.zeros(len(rows), logits.shape[1]) if found is None else found
-            found[batch.rows] = logits
-    return None if found is None else found.clone()
 
 
 class Distiller(Trainer):  # type: ignore[misc]  # transformers is untyped
