@@ -45,13 +45,14 @@ if TYPE_CHECKING:
     from axkit.contract.body import Body as Body
     from axkit.contract.manifest import Manifest as Manifest
     from axkit.contract.subject import Subject as Subject
+    from axkit.finished.many import Predictor as Predictor
+    from axkit.finished.many import load as load
     from axkit.ground.cpu import expects_bfloat16 as expects_bfloat16
     from axkit.ground.cpu import has_bfloat16 as has_bfloat16
     from axkit.measure.speed import relative_speed as relative_speed
     from axkit.run.engine import Run as Run
     from axkit.run.engine import apply as apply
     from axkit.run.planning import plan as plan
-    from axkit.runtimes.folder import load as load
     from axkit.runtimes.folder import load_subject as load_subject
     from axkit.runtimes.torch.body import torch_subject as torch_subject
     from axkit.runtimes.torch.opening import open_subject as open_subject
@@ -70,6 +71,7 @@ _LAZY = {
     "Split": "axkit.tasks.split",
     "Body": "axkit.contract.body",
     "Manifest": "axkit.contract.manifest",
+    "Predictor": "axkit.finished.many",
     "Structure": "axkit.anatomy.structure",
     "Subject": "axkit.contract.subject",
     "TaskKind": "axkit.tasks.kinds.base",
@@ -77,7 +79,7 @@ _LAZY = {
     "expects_bfloat16": "axkit.ground.cpu",
     "family_of": "axkit.anatomy.family",
     "has_bfloat16": "axkit.ground.cpu",
-    "load": "axkit.runtimes.folder",
+    "load": "axkit.finished.many",
     "load_subject": "axkit.runtimes.folder",
     "open_subject": "axkit.runtimes.torch.opening",
     "plan": "axkit.run.planning",
@@ -109,6 +111,7 @@ __all__ = [
     "Pass",
     "PassConfig",
     "PluginError",
+    "Predictor",
     "Progress",
     "Recipe",
     "RecipeError",

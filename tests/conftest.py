@@ -19,7 +19,10 @@ from command import axkit
 
 from axkit.anatomy.family import family_of
 from axkit.ground.quiet import quiet
-from axkit.testing import tiny_model, tiny_tokenizer
+from axkit.runtimes.folder import save
+from axkit.runtimes.torch.body import torch_subject
+from axkit.tasks.about import About
+from axkit.testing import tiny_model, tiny_reader, tiny_tokenizer
 
 FAMILIES = ("albert", "bert", "deberta-v2", "distilbert", "gpt2", "modernbert", "roberta", "vit")
 UNLIKE = ("bert", "gpt2", "modernbert")  # each projection apart; Conv1D, fused; fused, gated, with rotations
@@ -83,6 +86,19 @@ def write_trained_model(folder: Path, name: str = "distilbert") -> Path:
         model.save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
     return folder
+
+
+def folder_of(path, head="SequenceClassification", about=None, family="bert", **settings):
+    """A checkpoint from elsewhere; of axkit where ``about`` is given."""
+    module, reader = tiny_model(family_of(family), head=head, **settings), tiny_reader(family_of(family))
+    path.mkdir()
+    if about is None:
+        with quiet():
+            module.save_pretrained(path)
+        reader.save_pretrained(path)
+    else:
+        save(torch_subject(module), reader, path, About(**about))
+    return module
 
 
 def write_rows(path: Path, rows: int, seed: int = 0) -> Path:

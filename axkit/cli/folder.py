@@ -1,4 +1,4 @@
-"""``axkit eval``, ``bench`` and ``predict``: what one does with a finished folder. Imports no torch until it does."""
+"""``axkit eval`` and ``predict``: what one does with a finished folder. Imports no torch until it does."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from axkit.cli.options import DEVICE
-from axkit.ground.device import CHOICE
-from axkit.ground.figures import quantity
-from axkit.measure.figures import Speed
 from axkit.run import verdict
 
 
@@ -32,38 +27,6 @@ def eval_command(folder: str, task: str | None, split: Any, against: str | None,
         click.echo(line)
     if other is None:
         click.echo("Its dense model is not at hand: compare with one by --against FOLDER.")
-
-
-@click.command("bench")
-@click.argument("folder")
-@click.option("--against", metavar="FOLDER", help="Time another model in turn with it.")
-@click.option("--device", metavar="DEVICE", help=f"Where they run: {CHOICE}.  [default: the recipe's target]")
-def bench_command(folder: str, against: str | None, device: str | None) -> None:
-    """Time a saved model."""
-    from axkit.finished.use import bench
-
-    timed = list(zip((folder, against or ""), bench(folder, against, device).values(), strict=False))
-    console = Console()
-    console.print(_speeds(timed))
-    if against:
-        (_, result), (_, other) = timed
-        console.print(f"{_beside(result, other)}, beside {against}.", highlight=False)
-
-
-def _speeds(timed: Sequence[tuple[str, Speed]]) -> Table:
-    table = Table("model", "latency b1, ms (p50)", "(p90)", "throughput b32, inputs/s", "slowest to fastest round")
-    for name, one in timed:
-        spread = " to ".join(map(quantity, (one.throughput_b32_per_s_low, one.throughput_b32_per_s_high)))
-        latencies = (quantity(value, 2) for value in (one.latency_b1_ms_p50, one.latency_b1_ms_p90))
-        table.add_row(name, *latencies, quantity(one.throughput_b32_per_s), spread)
-    return table
-
-
-def _beside(one: Speed, other: Speed) -> str:
-    rounds = one.rounds_ahead(other)
-    batch = verdict.speed_cell(rounds, "b32", one.throughput_b32_per_s / other.throughput_b32_per_s)
-    single = verdict.speed_cell(rounds, "b1", other.latency_b1_ms_p50 / one.latency_b1_ms_p50)
-    return f"{batch} the throughput, {single} as quick on one input"
 
 
 @click.command("predict")
@@ -98,4 +61,4 @@ def _cell(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
-COMMANDS = (eval_command, bench_command, predict_command)
+COMMANDS = (eval_command, predict_command)

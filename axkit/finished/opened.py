@@ -65,7 +65,15 @@ def open_finished(folder: Path) -> Opened:
     Raises:
         CheckpointError: a folder that does not load.
     """
-    subject = load_subject(folder)
+    return opened_with(folder, load_subject(folder))
+
+
+def opened_with(folder: Path, subject: Subject) -> Opened:
+    """What was loaded from a folder, with the reader that is there.
+
+    Raises:
+        CheckpointError: the reader does not load, or does not fit.
+    """
     subject.reader = open_reader(folder, subject.family)
     if subject.has_module:
         fit_padding(subject.module, subject.reader, subject.family)

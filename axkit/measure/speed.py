@@ -51,11 +51,7 @@ class Inputs:
         random = torch.Generator().manual_seed(0)
 
         def made(some: Sequence[int]) -> dict[str, Any]:
-            shape = (len(some), max(some))
-            mask = torch.arange(shape[1])[None, :] < torch.tensor(some)[:, None]
-            ids = torch.randint(0, vocabulary, shape, generator=random)
-            every = {"input_ids": ids, "attention_mask": mask.long(), "token_type_ids": torch.zeros_like(ids)}
-            return {name: every[name] for name in names if name in every}
+            return random_tokens(some, names, vocabulary, random)
 
         full = [made(lengths[start : start + BATCH]) for start in range(0, len(lengths), BATCH)]
         return cls([made([length]) for length in lengths[:16]], full, len(lengths))
@@ -74,6 +70,27 @@ class Inputs:
         pixels = torch.rand((count, *shape), generator=random)
         full = [{"pixel_values": pixels[start : start + BATCH]} for start in range(0, count, BATCH)]
         return cls([{"pixel_values": pixels[i : i + 1]} for i in range(min(16, count))], full, count)
+
+
+def random_tokens(
+    lengths: Sequence[int], names: Sequence[str], vocabulary: int, random: torch.Generator
+) -> dict[str, Any]:
+    """One batch of random tokens, padded on the right.
+
+    Args:
+        lengths: in tokens, of each row.
+        names: of the inputs that the model takes.
+        vocabulary: ids are below it.
+        random: where they come from.
+
+    Returns:
+        name -> (rows, longest).
+    """
+    shape = (len(lengths), max(lengths))
+    mask = torch.arange(shape[1])[None, :] < torch.tensor(lengths)[:, None]
+    ids = torch.randint(0, vocabulary, shape, generator=random)
+    every = {"input_ids": ids, "attention_mask": mask.long(), "token_type_ids": torch.zeros_like(ids)}
+    return {name: every[name] for name in names if name in every}
 
 
 def speed(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -170,11 +170,24 @@ class Split:
         return Evaluation(losses, predictions, self.golds, scores[metric], metric, scores)
 
     @torch.inference_mode()
-    def heard(self, model: Any, voice: Voice, size: int = 16) -> list[Any]:
-        """What a model, a body or a torch module, says of each example, as :meth:`Voice.said` needs it."""
-        found: list[Any] = []
+    def heard(
+        self, model: Any, voice: Voice, size: int = 16, batches: Iterable[Sequence[int]] | None = None
+    ) -> list[Any]:
+        """What a model, a body or a torch module, says of each example, as :meth:`Voice.said` needs it.
+
+        Args:
+            model: that is asked.
+            voice: of its kind of task.
+            size: examples at a time, in order.
+            batches: which examples are asked about together, instead; each stands in one.
+        """
+        found: list[Any] = [None] * len(self)
+        starts = range(0, len(self), size)
+        together = batches or (range(start, min(start + size, len(self))) for start in starts)
         with answering(model) as answer:
-            for start in range(0, len(self), size):
-                batch = self.batch(range(start, min(start + size, len(self))))
-                found += voice.heard(self.kind.logits(answer(batch.inputs)).cpu(), batch.labels)
+            for rows in together:
+                batch = self.batch(rows)
+                said = voice.heard(self.kind.logits(answer(batch.inputs)).cpu(), batch.labels)
+                for row, one in zip(rows, said, strict=True):
+                    found[row] = one
         return found

@@ -7,31 +7,14 @@ import json
 import pytest
 import torch
 from click.testing import CliRunner
+from conftest import folder_of
 
-from axkit.anatomy.family import family_of
 from axkit.cli import app as cli
 from axkit.finished.use import predict
 from axkit.ground.errors import CheckpointError, DataError
-from axkit.ground.quiet import quiet
-from axkit.runtimes.folder import save
-from axkit.runtimes.torch.body import torch_subject
-from axkit.tasks.about import About
-from axkit.testing import tiny_model, tiny_reader, tiny_tokenizer
+from axkit.testing import tiny_tokenizer
 
 TEXT = "the film was good"
-
-
-def folder_of(path, head="SequenceClassification", about=None, family="bert", **settings):
-    """A checkpoint from elsewhere; of axkit where ``about`` is given."""
-    module, reader = tiny_model(family_of(family), head=head, **settings), tiny_reader(family_of(family))
-    path.mkdir()
-    if about is None:
-        with quiet():
-            module.save_pretrained(path)
-        reader.save_pretrained(path)
-    else:
-        save(torch_subject(module), reader, path, About(**about))
-    return module
 
 
 def answer(module, *texts):

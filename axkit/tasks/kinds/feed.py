@@ -79,6 +79,10 @@ class Feed:
         """Predictions of all examples, in order -> an array with one per row."""
         return np.array(found, dtype=encoded.golds.dtype)
 
+    def row_numbers(self, encoded: Encoded) -> Sequence[int]:
+        """The row of each example; by default each is one."""
+        return range(len(encoded.lengths))
+
     def first(self, encoded: Encoded, examples: int) -> Encoded:
         """The part with the first examples of a split that has more of them; by default each is a row.
 

@@ -105,6 +105,10 @@ class WindowFeed(Feed):
             ]
         )
 
+    def row_numbers(self, encoded: Encoded) -> Sequence[int]:
+        """The question of each window."""
+        return [window.row for window in encoded.notes]
+
     def first(self, encoded: Encoded, examples: int) -> Encoded:
         """Windows of whole questions: the last one's are all there, so it may be some more than asked for."""
         row = encoded.notes[examples - 1].row
