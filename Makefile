@@ -77,7 +77,8 @@ $(VENV)/.torch: constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	touch $@
 
-SOURCES := pyproject.toml README.md LICENSE $(shell find axkit axkit_plugins docs/examples -name '*.py' -o -name '*.toml')
+SOURCES := pyproject.toml README.md LICENSE $(shell find axkit axkit_plugins docs/examples -name '*.py' -o -name '*.toml') \
+	$(wildcard recipes/*.yaml recipes/*/*.yaml)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 $(VENV)/.demo: $(VENV)/.torch $(SOURCES)

@@ -8,7 +8,7 @@ import sys
 import click
 
 from axkit.cli import bench, folder, lists, run
-from axkit.cli.terminal import leave_the_pipe, show_everything
+from axkit.cli.terminal import leave_the_pipe, show_everything, show_notes
 from axkit.ground.cpu import keep_primitives
 from axkit.ground.errors import AxkitError, Interrupted, RecipeError, as_storage_error, full_disk
 from axkit.ground.signals import code_of, listening
@@ -30,6 +30,7 @@ for _command in (*run.COMMANDS, *folder.COMMANDS, *bench.COMMANDS, *lists.COMMAN
 def main() -> None:
     """Entry point: what the user can mend is one sentence and exit code 2; a bug keeps its traceback."""
     show_everything()
+    show_notes()
     keep_primitives()  # here, because nothing has imported torch yet
     try:
         with listening():

@@ -14,6 +14,7 @@ from axkit.contract.passes import Pass, PassConfig
 from axkit.contract.registered import load_pass
 from axkit.ground import fence, registry
 from axkit.ground.errors import PluginError
+from axkit.run.shipped import purpose, shipped
 from axkit.tasks.kinds.kind import kind_of, metric_names, metric_of
 
 
@@ -28,6 +29,14 @@ def show_entries(group: str, console: Console) -> None:
     console.print(table)
     for fault in registry.faults(group):
         print(f"warning: {fault}", file=sys.stderr)
+
+
+def show_recipes(console: Console) -> None:
+    """The recipes that axkit brings, and what each is for."""
+    table = Table("name", "for")
+    for name, path in shipped().items():
+        table.add_row(escape(name), escape(purpose(path)))
+    console.print(table)
 
 
 def settings_of(config: type[PassConfig]) -> list[tuple[str, str, str, str, str]]:

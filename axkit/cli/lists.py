@@ -1,4 +1,4 @@
-"""``axkit passes``, ``families``, ``tasks``, ``models``, ``runtimes`` and ``kinds``. Imports no torch."""
+"""``axkit passes``, ``families``, ``tasks``, ``models``, ``runtimes``, ``kinds`` and ``recipes``. Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from rich.console import Console
 
 from axkit.cli import listing
 from axkit.ground.registry import FAMILIES, KINDS, MODELS, PASSES, RUNTIMES, TASKS
+from axkit.run.shipped import located
 
 
 @click.command("passes")
@@ -53,4 +54,22 @@ def kinds_command(name: str | None) -> None:
         listing.show_entries(KINDS, Console())
 
 
-COMMANDS = (passes_command, families_command, tasks_command, models_command, runtimes_command, kinds_command)
+@click.command("recipes")
+@click.argument("name", required=False)
+def recipes_command(name: str | None) -> None:
+    """List the recipes that axkit brings, or print one: as a file of your own it can be changed."""
+    if name:
+        click.echo(located(name).read_text(encoding="utf-8"), nl=False)
+    else:
+        listing.show_recipes(Console())
+
+
+COMMANDS = (
+    passes_command,
+    families_command,
+    tasks_command,
+    models_command,
+    runtimes_command,
+    kinds_command,
+    recipes_command,
+)

@@ -6,6 +6,11 @@ import contextlib
 import io
 import os
 import sys
+import warnings
+from typing import Any
+
+from axkit.ground.plain.places import MovedPath
+from axkit.run.shipped import TwoOfAName
 
 
 def show_everything() -> None:
@@ -13,6 +18,19 @@ def show_everything() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def show_notes() -> None:
+    """What we warn a caller of is a note without a place in the code to whoever types a command."""
+    told = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, MovedPath | TwoOfAName):
+            print(f"note: {message}", file=sys.stderr)
+        else:
+            told(message, category, *place, **more)
+
+    warnings.showwarning = show
 
 
 def leave_the_pipe() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
@@ -34,8 +34,9 @@ def fault_sentence(fault: Any, model: type[BaseModel], where: str, what: str = "
         inner = model
         for part in location[:-1]:
             annotation = inner.model_fields[str(part)].annotation if str(part) in inner.model_fields else None
-            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-                inner = annotation
+            for one in (annotation, *get_args(annotation)):  # itself, or it or nothing
+                if isinstance(one, type) and issubclass(one, BaseModel):
+                    inner = one
         known = [f.alias or name for name, f in inner.model_fields.items()]
         return f"{where}: unknown key '{key}'{of}{did_you_mean(str(location[-1]), known)}"
     if fault["type"] == "missing":

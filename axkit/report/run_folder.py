@@ -17,6 +17,7 @@ from axkit.ground.device import gpu_names
 from axkit.report.plot import frontier_svg
 from axkit.report.tables import frontier_name
 from axkit.report.text import report_text
+from axkit.run.anchored import seen_from
 from axkit.run.engine import Run
 from axkit.run.journal import journal_lines
 from axkit.run.records import FRONTIER
@@ -78,7 +79,7 @@ def report_of(run: Run) -> Report:
 def _write_beside_model(run: Run, report: Report, folder: Path) -> None:
     """All files of a run folder but those of the model."""
     written = {
-        "recipe.yaml": resolved_recipe(run),
+        "recipe.yaml": resolved_recipe(run, folder),
         REPORT: json.dumps(report.to_json(), indent=1, allow_nan=False),
         "report.md": report_text(report),
         "journal.jsonl": "".join(f"{line}\n" for line in journal_lines(run.stages)),
@@ -110,8 +111,8 @@ def _probe(run: Run) -> Probe:
     return Probe(logits.float().tolist(), texts, shape)
 
 
-def resolved_recipe(run: Run) -> str:
-    """The recipe as it ran: overrides applied, every default written out; it can be applied again."""
+def resolved_recipe(run: Run, folder: Path) -> str:
+    """The recipe as it ran: overrides applied, every default written out; from its folder it can be applied again."""
     recipe = run.plan.recipe
     tree: dict[str, Any] = {
         "axkit": recipe.axkit,
@@ -133,7 +134,7 @@ def resolved_recipe(run: Run) -> str:
         for step in run.plan.steps
     ]
     text = io.StringIO()
-    YAML().dump(tree, text)
+    YAML().dump(seen_from(tree, folder), text)
     return text.getvalue()
 
 

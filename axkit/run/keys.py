@@ -25,7 +25,12 @@ from axkit.tasks.kinds.kind import foreign_modules
 _PACKAGES = ("axkit", "torch", "transformers", "tokenizers", "safetensors", "numpy")  # whatever the passes
 _MODEL_FILES = (".json", ".safetensors", ".txt", ".model", ".spm", ".vocab", ".bpe", ".codes")
 _NO_MODEL_FILES = ("report.json", "stage.json")  # of our own folders, with timings
-_WHERE = {"files", "hub", "hub_splits"}  # of a task: where its rows are; what they hold is in their fingerprint
+_WHERE = {
+    "files",
+    "hub",
+    "hub_splits",
+    "split",
+}  # of a task: where its rows are; their fingerprint has what they hold
 
 
 def stage_keys(plan: Plan, seed: int | None = None) -> list[str]:

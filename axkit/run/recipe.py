@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,12 +11,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from axkit.ground.errors import RecipeError, shown
 from axkit.ground.plain.files import read_file
+from axkit.ground.plain.places import Anchor, Lines
+from axkit.ground.plain.places import place as place
 from axkit.ground.plain.tree import DEEPEST, Location, parse
 from axkit.ground.target import DEFAULT, Target
 from axkit.ground.wording import fault_sentence
+from axkit.run.anchored import anchor_recipe
+from axkit.run.shipped import located
 from axkit.tasks.samples import Samples
-
-Lines = Mapping[Location, int | str]  # the 1-based line of a key or item, or the words for another place
 
 
 class _Frozen(BaseModel):
@@ -101,6 +103,7 @@ class Source:
         label: the file's name, for messages.
         lines: location of a key or item -> 1-based line, or ``--set ...`` where it comes from there.
         overrides: the ``--set`` values, as given.
+        folder: that its relative paths are seen from.
     """
 
     recipe: Recipe
@@ -108,59 +111,42 @@ class Source:
     label: str
     lines: Lines = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
+    folder: str = ""
 
     def place(self, location: Location) -> str:
         """``file.yaml, line 12`` of the nearest thing that has a line."""
         return place(self.label, self.lines, location)
 
 
-def place(label: str, lines: Lines, location: Location) -> str:
-    """Name the file and line of a location, or of what encloses it."""
-    while location not in lines and location:
-        location = location[:-1]
-    found = lines.get(location)
-    return found if isinstance(found, str) else f"{label}, line {found}" if found else label
-
-
 def load_source(path: str | Path, overrides: Sequence[str] = ()) -> Source:
     """Read a recipe file and apply ``--set`` overrides (``passes.2.vote=0.6``; passes count from 0).
+
+    Args:
+        path: of the file, or the name of a recipe that axkit ships. Relative paths in it are seen from its folder,
+            those in overrides from the working directory.
+        overrides: ``path=value``.
 
     Raises:
         RecipeError: all faults at once.
     """
-    return read_source(read_file(path, "recipe"), Path(path).name, overrides)
+    file = located(path)
+    return read_source(read_file(file, "recipe"), file.name, overrides, file.parent)
 
 
-def load_mapping(path: str | Path, what: str) -> tuple[dict[str, Any], Lines]:
-    """A YAML file that holds something else than a recipe: its mapping, and the line of every key and item.
-
-    Args:
-        path: of the file.
-        what: the thing that it holds, for messages ("task").
-
-    Raises:
-        RecipeError: no such file, not UTF-8, not YAML, or no mapping.
-    """
-    return _parse(read_file(path, what), Path(path).name, f"a {what} file is a mapping of keys to values")
-
-
-def read_source(text: str, label: str, overrides: Sequence[str] = ()) -> Source:
-    """As :func:`load_source`, from text."""
-    tree, lines = _parse(text, label, "a recipe is a mapping that starts with 'axkit: 1'")
+def read_source(text: str, label: str, overrides: Sequence[str] = (), folder: str | Path = "") -> Source:
+    """As :func:`load_source`, from text that stood in a folder."""
+    tree, found = parse(text, label)
+    if not isinstance(tree, dict):
+        raise RecipeError(f"{label}: a recipe is a mapping that starts with 'axkit: 1'")
+    lines: dict[Location, int | str] = dict(found)
+    anchor_recipe(tree, lines, Anchor.in_folder(folder, label))
     for override in overrides:
         _override(tree, lines, override)
     try:
         recipe = Recipe.model_validate(tree)
     except ValidationError as error:
         raise RecipeError([_sentence(fault, label, lines, Recipe) for fault in error.errors()]) from error
-    return Source(recipe, text, label, lines, tuple(overrides))
-
-
-def _parse(text: str, label: str, expected: str) -> tuple[dict[str, Any], dict[Location, int | str]]:
-    tree, lines = parse(text, label)
-    if not isinstance(tree, dict):
-        raise RecipeError(f"{label}: {expected}")
-    return tree, dict(lines)
+    return Source(recipe, text, label, lines, tuple(overrides), str(folder))
 
 
 def _override(tree: dict[str, Any], lines: dict[Location, int | str], override: str) -> None:

@@ -15,8 +15,9 @@ from axkit.ground.errors import AxkitError, RecipeError
 from axkit.run.control import control_of
 from axkit.run.keys import stage_keys, stage_names
 from axkit.run.planning import Plan, plan
-from axkit.run.recipe import load_mapping, load_source, place
+from axkit.run.recipe import load_source
 from axkit.tasks.spec import resolve
+from axkit.tasks.task_file import names_task_file, read_task_file
 
 STAGES = ".stages"
 
@@ -59,6 +60,7 @@ class PlannedRun:
         key: of everything that goes into the run; a finished run with the same one is kept.
         stages: the names of its stage folders, the model as it comes first.
         device: where its passes compute.
+        place: the folder that the recipe's relative paths are seen from.
     """
 
     recipe: str
@@ -73,6 +75,7 @@ class PlannedRun:
     key: str
     stages: tuple[str, ...]
     device: str = AUTO
+    place: str = ""
 
     @property
     def name(self) -> str:
@@ -132,12 +135,12 @@ def _refuse_doubles(wanted: Wanted, faults: list[str]) -> None:
 
 def _read_task(wanted: str) -> _Task:
     """A registered name, or the path of a file with a task mapping."""
-    if not wanted.endswith((".yaml", ".yml")):
+    if not names_task_file(wanted):
         resolve(wanted, lambda _: "--task")
         return _Task(_short(wanted), (f"task={json.dumps(wanted)}",))
-    tree, lines = load_mapping(wanted, "task")
-    resolve(tree, lambda at: place(Path(wanted).name, lines, at[1:]))
-    return _Task(_short(Path(wanted).stem), (f"task={json.dumps(tree)}",))
+    found = read_task_file(wanted)
+    resolve(found.tree, found.place)
+    return _Task(_short(Path(wanted).stem), (f"task={json.dumps(found.tree)}",))
 
 
 def _short(name: str) -> str:
@@ -171,6 +174,7 @@ def _plan_pair(recipe: str, task: _Task | None, wanted: Wanted) -> list[PlannedR
             key=found[-1],
             stages=(*stage_names(made, found), *_of_control(made, seed)),
             device=wanted.device,
+            place=source.folder,
         )
         for seed, found in keys.items()
     ]

@@ -93,7 +93,7 @@ def _make(run: PlannedRun, progress: Progress) -> None:
     from axkit.run.engine import apply
     from axkit.run.recipe import read_source
 
-    source = read_source(run.text, run.label, run.overrides)
+    source = read_source(run.text, run.label, run.overrides, run.place)
     write_run(apply(source, progress=progress, stages=run.store, device=run.device), Path(run.folder))
 
 

@@ -15,6 +15,7 @@ from axkit.ground.errors import RecipeError, did_you_mean
 from axkit.ground.plain.tree import Location
 from axkit.ground.wording import fault_sentence
 from axkit.tasks.kinds.kind import Kind, kind_names, kind_of, metric_names, metric_of
+from axkit.tasks.task_file import opened
 
 Row = Mapping[str, Any]
 SplitName = Literal["train", "search", "test"]
@@ -23,6 +24,13 @@ SPLITS: tuple[SplitName, ...] = ("train", "search", "test")
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Shares(_Settings):
+    """What a task whose rows stand in one place holds out, as shares of all of them."""
+
+    test: float | None = Field(None, gt=0, lt=1, description="Of the test split.")
+    search: float | None = Field(None, gt=0, lt=1, description="Of the search split; 0.15 of what test leaves.")
 
 
 class RowSettings(_Settings):
@@ -68,6 +76,17 @@ class SourceSettings(_Settings):
     hub_splits: dict[SplitName, str | list[str]] | None = Field(
         None, description="Split -> its name on the hub, or several."
     )
+    split: Shares | None = Field(
+        None,
+        description="What is held out of train, by a hash of each row and in each class alike, where no file has it: "
+        "{test: 0.2, search: 0.15}.",
+    )
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _one_file(cls, files: Any) -> Any:
+        """One file, or several, without a name of a split: all rows, to be split."""
+        return {"train": files} if isinstance(files, str | list) else files
 
 
 class LabelSettings(_Settings):
@@ -132,6 +151,7 @@ class TaskSpec(LengthSettings, LabelSettings, SourceSettings, RowSettings):
         if not isinstance(self.label, str) and not kind.several_columns:
             raise ValueError("takes one label column; only multi_label takes several")
         self._check_reading()
+        self._check_split()
         if self.label_sep is not None and not (kind.several_columns and self.label_sep):
             raise ValueError("has 'label_sep', which multi_label takes, and which is not empty")
         return self
@@ -159,6 +179,22 @@ class TaskSpec(LengthSettings, LabelSettings, SourceSettings, RowSettings):
             raise ValueError("takes one character as 'sep', and no quote or line end")
         if self.label_names is not None and not all(name.strip() for name in self.label_names):
             raise ValueError("has an empty name in 'label_names'; a label needs one")
+
+    def _check_split(self) -> None:
+        """Refuse shares of what has a file of its own, and shares that leave train nothing."""
+        named = self.files or self.hub_splits or {}
+        for name in (one for one in self.shares if one in named):
+            raise ValueError(f"has a {name} split of its own and a share for it in 'split'; give one of them")
+        if sum(self.shares.values()) >= 1:
+            raise ValueError("has shares in 'split' that leave train no rows; make them smaller")
+
+    @property
+    def shares(self) -> dict[SplitName, float]:
+        """Split -> the share of all rows that is held out for it; empty where each split is a file of its own."""
+        found: dict[SplitName, float | None] = {}
+        if self.split is not None:
+            found = {"test": self.split.test, "search": self.split.search}
+        return {name: share for name, share in found.items() if share is not None}
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -214,13 +250,14 @@ def resolve(wanted: str | Mapping[str, Any], place: Callable[[Location], str]) -
     """The task that a recipe names or describes. Reads no data.
 
     Args:
-        wanted: a registered name, or a description.
+        wanted: a registered name, the path of a YAML file with a description, or a description.
         place: words where a location of the recipe is, for messages.
 
     Raises:
         RecipeError: unknown name, or a description with faults (all of them).
     """
     at: Location = ("task",)
+    wanted, place = opened(wanted, place)
     if isinstance(wanted, str):
         known = registry.entries(registry.TASKS)
         if wanted not in known:
@@ -236,6 +273,8 @@ def resolve(wanted: str | Mapping[str, Any], place: Callable[[Location], str]) -
         ) from error
     if (spec.files is None) == (spec.hub is None):
         raise RecipeError(f"{place(at)}: a task reads either 'files' or 'hub'; give exactly one of them")
-    if spec.files is not None and not {"train", "test"} <= set(spec.files):
-        raise RecipeError(f"{place((*at, 'files'))}: 'files' needs a train and a test file")
+    if spec.files is not None and not ("train" in spec.files and {"test"} & {*spec.files, *spec.shares}):
+        raise RecipeError(
+            f"{place((*at, 'files'))}: 'files' needs a train and a test file, or train's and 'split: {{test: 0.2}}'"
+        )
     return Task("files" if spec.files else str(spec.hub), spec)

@@ -32,6 +32,8 @@ NO_RECORDS = {
     "seen": "activations by role",
     "axformer/found": "arrays, by the names in their file or by role",
     "axformer/one": "likewise",
+    "run/tree": "a recipe as YAML has it, before it is checked",
+    "run/task": "likewise",
     "cli/found": "what predict says, by its kind of task",
 }
 """Mappings whose keys are no record's: by the last name before the bracket, in one room alone where it says so."""

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from axkit.ground.errors import RecipeError
+from axkit.ground.errors import DataError, RecipeError
 from axkit.tasks.samples import Samples
 from axkit.tasks.source.rows import load_rows, row_hash, split_by_hash
 from axkit.tasks.spec import Task, TaskSpec, resolve
@@ -103,3 +103,55 @@ def test_faults_of_a_task_come_in_the_order_of_its_settings():
         resolve(faulty, lambda at: str(at[1]))
     told = [fault.split(":")[0] for fault in caught.value.faults]
     assert list(dict.fromkeys(told)) == ["image", "files", "metric", "max_length"]
+
+
+def one_file(found, **fields):
+    spec = TaskSpec(kind="classification", text="s", label="y", **{"split": {"test": 0.2, "search": 0.15}, **fields})
+    return Task("t", spec, lambda: {"train": found})
+
+
+def test_one_source_is_split_by_shares_in_each_class():
+    found = [{"s": f"text {i}", "y": i % 10 == 0} for i in range(400)] + [{"s": f"rare {i}", "y": "x"} for i in (0, 1)]
+    found = [{**row, "y": str(row["y"])} for row in found]
+    loaded = load_rows(one_file(found), Samples())
+    sizes = {name: np.bincount(split.labels, minlength=3).tolist() for name, split in loaded.splits.items()}
+    assert sizes["test"] == [72, 8, 1]
+    assert sizes["search"] == [54, 6, 0]
+    assert sizes["train"] == [234, 26, 1]
+    assert not loaded.overlap
+    again = load_rows(one_file(found[::-1]), Samples())
+    assert again.fingerprint == loaded.fingerprint, "it does not depend on the order of the rows"
+
+
+def test_doubles_of_other_labels_never_straddle():
+    found = [{"s": f"text {i // 3}", "y": i % 2} for i in range(600)]
+    loaded = load_rows(one_file(found), Samples())
+    assert not loaded.overlaps
+    assert sum(map(len, loaded.splits.values())) == 600
+
+
+def test_search_is_a_share_of_what_test_leaves():
+    found = rows(1000)
+    loaded = load_rows(one_file(found, split={"test": 0.2}), Samples())
+    assert [len(loaded.splits[name]) for name in ("train", "search", "test")] == [680, 120, 200]
+    spec = TaskSpec(kind="classification", text="s", label="y", split={"search": 0.3})
+    loaded = load_rows(Task("t", spec, lambda: {"train": found, "test": rows(50)}), Samples())
+    assert [len(loaded.splits[name]) for name in ("train", "search", "test")] == [700, 300, 50]
+
+
+def test_shares_that_cannot_be_are_refused():
+    given = {"kind": "classification", "text": "s", "label": "y", "files": "all.csv"}
+    for split, said in (
+        ({"test": 0.5, "search": 0.5}, "leave train no rows"),
+        ({"test": 1.5}, "less than 1"),
+        ({"tst": 0.5}, "did you mean 'test'"),
+        ({"search": 0.1}, "split: {test: 0.2}"),
+    ):
+        with pytest.raises(RecipeError, match=said):
+            resolve({**given, "split": split}, lambda at: "r.yaml")
+    with pytest.raises(RecipeError, match="test split of its own"):
+        resolve({**given, "files": {"train": "a", "test": "b"}, "split": {"test": 0.2}}, lambda at: "r.yaml")
+    with pytest.raises(DataError, match="brings a test split"):
+        load_rows(Task("t", one_file([]).spec, lambda: {"train": rows(20), "test": rows(20)}), Samples())
+    with pytest.raises(DataError, match="too few rows"):
+        load_rows(one_file(rows(2)), Samples())

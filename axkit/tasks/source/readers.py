@@ -57,7 +57,7 @@ def _read(split: SplitName, path: str, spec: TaskSpec) -> Any:
 def splits_of(spec: TaskSpec) -> list[SplitName]:
     """The splits that a spec names."""
     named = spec.files or spec.hub_splits
-    return list(named) if named else ["train", "test"]
+    return list(named) if named else ["train"] if "test" in spec.shares else ["train", "test"]
 
 
 def _listed(value: str | list[str]) -> list[str]:

@@ -17,6 +17,7 @@ from axkit.tasks.labels import checks
 from axkit.tasks.labels.head import Head
 from axkit.tasks.labels.meaning import decided
 from axkit.tasks.samples import Samples
+from axkit.tasks.source.held_out import held_out
 from axkit.tasks.source.readers import read_split, splits_of
 from axkit.tasks.source.split_rows import SplitRows as SplitRows
 from axkit.tasks.source.table import Texts
@@ -98,8 +99,7 @@ def _loaded(task: Task, samples: Samples, head: Head | None) -> TaskRows:
             rows_of(task.spec.kind).check(task, labels)
         made = SplitRows(found.texts, labels, naming.names, parts.get(name, ()), naming.positive)
         splits[name] = _Checked(made, found.keys, found.draws)
-    if "search" not in splits:
-        splits["train"], splits["search"] = _hold_out(task, splits["train"])
+    _hold_out_all(task, splits)
     wanted = samples.model_dump()
     splits = {name: _sample(splits[name], wanted[name]) for name in SPLITS}
     seen = np.concatenate([splits["train"].keys, splits["search"].keys])
@@ -135,6 +135,27 @@ def split_by_hash(rows: Sequence[Row], column: str, shares: Mapping[SplitName, f
         else:
             out["train"].append(row)
     return out
+
+
+def _hold_out_all(task: Task, splits: dict[SplitName, _Checked]) -> None:
+    """Take off train what has no rows of its own: by the shares that the task gives, else search alone."""
+    if task.spec.split is None:
+        if "search" not in splits:
+            splits["train"], splits["search"] = _hold_out(task, splits["train"])
+        return
+    shares, left = task.spec.shares, 1.0
+    if "search" not in splits and "search" not in shares:
+        shares["search"] = SEARCH_SHARE * (1 - sum(shares.values()))
+    for name, share in shares.items():
+        if name in splits:
+            raise DataError(f"task '{task.name}' brings a {name} split; leave '{name}' out of 'split'")
+        train = splits["train"]
+        strata = train.rows.labels if rows_of(task.spec.kind).stratified else np.zeros(len(train.draws))
+        held = held_out(train.draws, strata, share / left)
+        if held.all() or not held.any():
+            raise DataError(f"task '{task.name}': it has too few rows to hold a {name} split out; give it more")
+        splits["train"], splits[name] = train.pick(np.flatnonzero(~held)), train.pick(np.flatnonzero(held))
+        left -= share
 
 
 def _hold_out(task: Task, train: _Checked) -> tuple[_Checked, _Checked]:
