@@ -16,6 +16,7 @@ from axkit.axformer.rule.criteria import CRITERIA
 from axkit.axformer.rule.guards import Confirm, NoGuard, PairedTest, gain_p_value
 from axkit.axformer.rule.stakes import Stakes
 from axkit.axformer.screen.error import Screen
+from axkit.axformer.screen.sheet import sheet_of
 from axkit.tasks.kinds.known import KINDS
 from axkit.testing import lend, tiny_split, tiny_subject
 
@@ -152,6 +153,61 @@ def test_screening_changes_no_decision(family, tmp_path, monkeypatch):
         found.append([(line["element"], line["accepted"]) for line in lines])
     assert found[0] == found[1]
     assert screened > 0 or family.shared_layers  # one layer's few candidates may all be too close for bfloat16
+
+
+@pytest.mark.parametrize(("name", "criterion"), [("bert", "metric"), ("gpt2", "calibrated_loss")])
+def test_screening_by_other_criteria_changes_no_decision(name, criterion, tmp_path, monkeypatch):
+    monkeypatch.setattr("axkit.ground.cpu.has_bfloat16", lambda: True)
+    found, family = {}, family_of(name)
+    for screening in ("none", "auto"):
+        tools = lend(tmp_path / screening, rows=300, family=family)
+        config = AxformerPrune.Config(criterion=criterion, screening=screening, vote=0.2)
+        AxformerPrune().apply(tiny_subject(family, 2), config, tools)
+        found[screening] = tools.journal.read()
+    decided = {which: [(line["element"], line["accepted"]) for line in lines] for which, lines in found.items()}
+    assert decided["none"] == decided["auto"]
+    assert any(line["screened"] for line in found["auto"])
+    assert all(line["whole"] and not line["screened"] for line in found["auto"] if line["accepted"])
+
+
+def test_rows_weighed_together_bound_the_value_of_all():
+    """By calibrated loss: closer than batches at their own temperatures, and never above the whole."""
+    split, every = tiny_split(64), np.arange(64)
+    torch.manual_seed(0)
+    labels = torch.as_tensor(split.labels)
+    criterion = CRITERIA["calibrated_loss"](split)
+    kept = criterion.see(torch.randn(64, 2) + torch.nn.functional.one_hot(labels, 2), labels, every)
+    sheet, alone = sheet_of(criterion, np.ones(64), every), 0.0
+    for rows in np.split(every, 8):
+        sheet.note(rows, kept[rows])
+        least = sheet.totals()[0]
+        alone += criterion.losses(kept[rows], rows).sum()
+        assert least >= alone - 1e-9
+        assert least <= 64 * criterion.value(kept, every) + 1e-9
+    assert least == pytest.approx(64 * criterion.value(kept, every))
+    assert least > alone + 0.1, "premise: batches have temperatures of their own"
+
+
+def test_a_prediction_far_from_another_is_not_in_doubt():
+    criterion = CRITERIA["metric"](tiny_split(4))
+    low, labels = torch.tensor([[2.0, 0.0], [0.0, 0.06], [0.5, 0.0], [0.0, 3.0]]), torch.zeros(4, dtype=torch.long)
+    kept = low.clone()
+    kept[1] = torch.tensor([0.06, 0.0])  # float32 says the other class
+    seen = [criterion.see(logits, labels, np.arange(4)) for logits in (low, kept)]
+    swings = criterion.swings(*seen)
+    assert swings == pytest.approx([0, -0.12, 0, 0])
+    assert criterion.in_doubt(seen[0], 0.06).tolist() == [False, True, False, False]
+    assert criterion.in_doubt(seen[0], 0.11).tolist() == [False, True, True, False]
+
+
+def test_a_known_value_ends_what_it_refuses():
+    stakes = Stakes(ceiling=0.22, bound=0.2, needed=50, vote_decides=False)
+    totals = np.array([0.0, np.inf, 0.0, 80, 100, 10])
+    assert stakes.known(0.2, totals).value == 0.2  # not below the bound
+    assert stakes.known(0.3, totals).screened
+    assert stakes.known(0.19, totals) is None  # it may be accepted: float32 sees all of it
+    assert not stakes.known(0.19, np.array([0.0, np.inf, 0.0, 50, 100, 10])).whole
+    assert stakes.known(0.3, np.array([0.0, np.inf, 0.0, 80, 100, 100])) is None  # all is known anyway
 
 
 @pytest.mark.parametrize("promises", [False, True])

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from axkit.axformer.arrays import Floats, Rows
+from axkit.axformer.rule.stakes import SUM_MARGIN
 from axkit.ground.errors import NotApplicable
+from axkit.tasks.kinds.base import TaskKind
 from axkit.tasks.split import Split
 
 _DEAR = 1.5  # times the value at the start of a round
@@ -25,9 +27,11 @@ class Criterion(ABC):
 
     Class attributes:
         by_row: True where a row's loss does not depend on the other rows.
+        adds_up: True where what some rows have says how the value of all will be.
     """
 
     by_row: ClassVar[bool] = True
+    adds_up: ClassVar[bool] = True
 
     def __init__(self, split: Split) -> None:
         self.split, self.kind = split, split.kind
@@ -53,6 +57,30 @@ class Criterion(ABC):
     def dear(self, value: float) -> float:
         """From what value on a round has lost so much that training is due, when it began with ``value``."""
         return _DEAR * value
+
+    def apart(self, low: Floats, kept: Floats, rows: Rows, among: Floats) -> Floats:
+        """Losses of rows in 16 bits less those in float32, (rows,).
+
+        Args:
+            low: what is kept of them in 16 bits.
+            kept: in float32.
+            rows: their indices in the split.
+            among: what is kept of every row of the split: where a row's loss depends on the others, on these.
+        """
+        return self.losses(low, rows) - self.losses(kept, rows)
+
+    def swings(self, low: Floats, kept: Floats) -> Floats:
+        """How much 16 bits move each row towards another prediction, or away from it, (rows,); none where not kept."""
+        return np.zeros(0)
+
+    def in_doubt(self, low: Floats, spread: float) -> Rows:
+        """Which rows, seen in 16 bits with swings of this spread, may be predicted otherwise in float32, (rows,)."""
+        return np.ones(len(low), bool)
+
+    @property
+    def screens(self) -> bool:
+        """Whether 16 bits can settle anything about a candidate."""
+        return True
 
     def row_at_least(self, losses: Floats) -> Floats:
         """Not more than what each row adds to ``samples * value``; 0 where unknown."""
@@ -102,9 +130,26 @@ class CalibratedLoss(Criterion):
         logits = self.kind.calibrated(torch.from_numpy(kept), labels)
         return np.asarray(self.kind.losses(logits, labels).double().numpy())
 
+    def apart(self, low: Floats, kept: Floats, rows: Rows, among: Floats) -> Floats:
+        """At a temperature that all rows have a say in: by its own a batch would hide what its logits err together."""
+
+        def losses(own: Floats) -> Floats:
+            every = among.copy()
+            every[rows] = own
+            found: Floats = self.losses(every, np.arange(len(every)))[rows]
+            return found
+
+        return losses(low) - losses(kept)
+
 
 class Metric(Criterion):
-    """The error, 1 - metric / 100; the vote is the paper's."""
+    """The error, 1 - metric / 100; the vote is the paper's.
+
+    In 16 bits most rows are predicted as in float32: those whose logits are far from another prediction. The others are
+    predicted anew, and then the value is known.
+    """
+
+    adds_up: ClassVar[bool] = False
 
     def __init__(self, split: Split) -> None:
         super().__init__(split)
@@ -112,11 +157,12 @@ class Metric(Criterion):
             raise NotApplicable(f"criterion metric needs one number per row, {split.spec.kind} predicts more; use loss")
 
     def see(self, logits: Tensor, labels: Tensor, rows: Rows) -> Floats:
-        """Loss and prediction."""
+        """Loss, prediction, and how far another prediction is (0 where nobody knows)."""
         logits = logits.cpu()
         predicted = torch.tensor(self.kind.predictions(logits, labels), dtype=torch.float64)
-        both = [self.kind.losses(logits, labels).double(), predicted]
-        return np.asarray(torch.stack(both, 1).numpy())
+        gaps = self.kind.gaps(logits)
+        far = torch.zeros(len(labels)) if gaps is None else gaps
+        return np.asarray(torch.stack([self.kind.losses(logits, labels).double(), predicted, far.double()], 1).numpy())
 
     def losses(self, kept: Floats, rows: Any) -> Floats:
         """The losses."""
@@ -126,6 +172,20 @@ class Metric(Criterion):
         """0 is perfect, 1 a metric of 0."""
         labels = self.split.labels[rows]
         return 1 - self.split.score(kept[:, 1].astype(labels.dtype), labels) / 100
+
+    def swings(self, low: Floats, kept: Floats) -> Floats:
+        """A prediction that is another has gone all the way to it, and then away from it."""
+        there = np.where(low[:, 1] == kept[:, 1], low[:, 2], -low[:, 2])
+        return there - kept[:, 2]
+
+    def in_doubt(self, low: Floats, spread: float) -> Rows:
+        """Those that are not farther from another prediction than 16 bits may swing."""
+        return ~(low[:, 2] > SUM_MARGIN * spread)
+
+    @property
+    def screens(self) -> bool:
+        """Where the kind says how far another prediction is."""
+        return type(self.kind).gaps is not TaskKind.gaps
 
     def row_at_least(self, losses: Floats) -> Floats:
         """Few metrics are sums over rows."""

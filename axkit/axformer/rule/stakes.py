@@ -68,3 +68,15 @@ class Stakes:
         if low > self.ceiling * SLACK or (refused and (self.vote_decides or high * SLACK < self.ceiling)):
             return Outcome(low, int(votes), int(seen), False, exact < seen)
         return None
+
+    def known(self, value: float, totals: Floats) -> Outcome | None:
+        """As :meth:`sealed`, of a candidate whose value is known though not every row has run in float32.
+
+        Args:
+            value: of it.
+            totals: of the sheets of all processes, which have seen every row.
+        """
+        *_, votes, seen, exact = totals.tolist()
+        if exact == seen or (value < self.bound and votes > self.needed):
+            return None
+        return Outcome(value, int(votes), int(seen), False, exact < seen)

@@ -20,7 +20,7 @@ from axkit.axformer.screen.error import Screen, measured
 from axkit.axformer.screen.look import Look
 from axkit.axformer.screen.passes import Passes
 from axkit.axformer.screen.patience import Patience
-from axkit.axformer.screen.sheet import Sheet
+from axkit.axformer.screen.sheet import sheet_of
 from axkit.axformer.settings import SearchConfig
 from axkit.contract.subject import Subject
 from axkit.contract.tools import Tools
@@ -68,7 +68,7 @@ def evaluator(
     tiers = order.tiers(every)
     rows.batches = list(chain(*tiers))
     rows.low = config.screening == "auto" and tools.device.half is not None
-    if rows.low and config.criterion != "metric" and len(split) >= _WORTH_SCREENING:
+    if rows.low and passes.criterion.screens and len(split) >= _WORTH_SCREENING:
         rows.screen = measured(passes, rows.whole, tiers, rows.now, order.dense)
     return rows
 
@@ -164,17 +164,19 @@ class Evaluator:
             run: the candidate's logits.
             stakes: what it has to reach.
         """
-        sheet, mine = Sheet(self.passes.criterion, self._order.dense), self._order.mine
+        mine = self._order.mine
+        sheet = sheet_of(self.passes.criterion, self._order.dense, mine)
         if stakes.binds is not None:  # not run at all, so that ties are ties bit for bit
             same = mine[~stakes.binds[mine]]
             sheet.note(same, self.now[same])
         # votes are soon lost on short rows, and 16 bits leave many in doubt: after one such candidate not the next
         by_vote = stakes.vote_decides and self._by_vote
-        kind, look = stakes.vote_decides, Look(self.passes, self._order, run, stakes, sheet)
-        screen = self.screen if self.screen is not None and not by_vote and self._patience.due(kind) else None
+        kind, look = stakes.vote_decides, Look(self.passes, self._order, run, stakes, sheet, self.now)
+        by_loss = by_vote and self.passes.criterion.adds_up  # a value that is no sum falls in 16 bits alone
+        screen = self.screen if self.screen is not None and not by_loss and self._patience.due(kind) else None
         outcome = look.outcome(screen, short_first=by_vote)
         if screen is not None:
             self._patience.told(kind, not look.in_vain)
-        if stakes.vote_decides:
+        if stakes.vote_decides and self.passes.criterion.by_row:
             self._by_vote = not outcome.whole and outcome.value <= stakes.ceiling
         return outcome

@@ -10,9 +10,9 @@ from axkit.axformer.arrays import Floats
 from axkit.axformer.bench.order import Order
 from axkit.axformer.bench.workbench import Run
 from axkit.axformer.rule.stakes import Outcome, Stakes
-from axkit.axformer.screen.error import Screen
+from axkit.axformer.screen.error import Probe, Screen
 from axkit.axformer.screen.passes import Passes
-from axkit.axformer.screen.sheet import Sheet
+from axkit.axformer.screen.sheet import ROW_MARGIN, Sheet
 from axkit.tasks.split import Batch
 
 _ASKED = (1 / 3, 2 / 3)  # shares of the rows after which a screen must promise something
@@ -27,6 +27,7 @@ class Look:
         run: the candidate's logits.
         stakes: what it has to reach.
         sheet: what is known of it so far.
+        now: what is kept of each row of the present model, (rows, values).
 
     Attributes:
         in_vain: True once a screen has not sealed the candidate's fate.
@@ -34,8 +35,9 @@ class Look:
 
     in_vain = False
 
-    def __init__(self, passes: Passes, order: Order, run: Run, stakes: Stakes, sheet: Sheet) -> None:
+    def __init__(self, passes: Passes, order: Order, run: Run, stakes: Stakes, sheet: Sheet, now: Floats) -> None:
         self._passes, self._order, self._run, self._stakes, self._sheet = passes, order, run, stakes, sheet
+        self._now = now
 
     def outcome(self, screen: Screen | None, short_first: bool) -> Outcome:
         """Evaluate it; abandon it once its fate is sealed.
@@ -63,20 +65,53 @@ class Look:
     def _screened(self, screen: Screen) -> Outcome | None:
         """Try to seal the candidate's fate in 16 bits; None if float32 has to."""
         batches = self._order.hard_first(~self._sheet.exact)
-        return self._rounds(batches, self._scaled(screen, batches))
+        probe = self._probe(batches)
+        here = probe.scaled(self._passes, screen, self._now, self._sheet.base)
+        sealed = self._rounds(batches, here)
+        if sealed is not None or not self._all_seen():
+            return sealed
+        if not self._passes.criterion.by_row:
+            return self._weighed(probe, screen)
+        return None if self._passes.criterion.adds_up else self._told_apart(here)
 
-    def _scaled(self, screen: Screen, batches: Sequence[Batch]) -> Screen:
+    def _probe(self, batches: Sequence[Batch]) -> Probe:
         """A candidate may suffer more from 16 bits than the dense model: one batch is run in both."""
-        found = np.zeros(2)
-        if batches:
-            batch = batches[0]
-            kept = self._passes.see(self._run, batch)
-            error = self._passes.error(self._run, batch, kept)
-            self._sheet.note(batch.rows, kept)
-            _, spread = self._sheet.error(batch.rows, self._passes.criterion.losses(kept, batch.rows), screen)
-            found = np.array([(error * error).sum(), (spread**2).sum()])
-        ours, dense = self._passes.summed(found)
-        return screen.times(max(1.0, (ours / dense) ** 0.5 if dense else 1.0))
+        if not batches:
+            nothing = self._now[:0]
+            return Probe(np.zeros(0, int), nothing, nothing)
+        batch = batches[0]
+        kept, low = self._passes.see(self._run, batch), self._passes.see_low(self._run, batch)
+        self._sheet.note(batch.rows, kept)
+        return Probe(batch.rows, low, kept)
+
+    def _all_seen(self) -> bool:
+        """Whether a screen has gone to its end, in every process."""
+        return bool(self._passes.summed(np.array([float(self._sheet.seen.sum())]))[0] == self._passes.samples)
+
+    def _weighed(self, probe: Probe, screen: Screen) -> Outcome | None:
+        """All rows together, now that they have come; the candidate's own rows say what its errors weigh."""
+        criterion, base = self._passes.criterion, self._sheet.base
+        kept = self._passes.gathered(self._sheet.parts(self._sheet.seen))
+        bias, spread = np.zeros(len(base)), np.zeros(len(base))
+        losses = criterion.losses(kept, np.arange(len(base)))
+        low = self._passes.summed(self._sheet.exact.astype(float)) == 0
+        here = probe.scaled(self._passes, screen, kept, base)
+        bias[low], spread[low] = here.error(np.maximum(losses, base)[low])
+        votes = losses - base <= ROW_MARGIN * spread
+        off = np.abs(bias).sum()
+        totals = [losses.sum() - off, losses.sum() + off, (spread**2).sum(), votes.sum(), len(base), (~low).sum()]
+        return self._stakes.sealed(np.array(totals), len(base), True)
+
+    def _told_apart(self, screen: Screen) -> Outcome | None:
+        """Run in float32 what may be predicted otherwise there; then the value is known."""
+        sheet, mine = self._sheet, self._order.mine
+        doubtful = np.zeros(len(sheet.base), bool)
+        doubtful[mine] = ~sheet.exact[mine] & self._passes.criterion.in_doubt(sheet.kept[mine], screen.swing)
+        sealed = self._rounds(self._order.hard_first(doubtful), None)
+        if sealed is not None:
+            return sealed
+        kept = self._passes.gathered(sheet.parts(sheet.seen))
+        return self._stakes.known(self._passes.value(kept), self._passes.summed(sheet.totals()))
 
     def _rounds(self, batches: Sequence[Batch], screen: Screen | None) -> Outcome | None:
         """Some batches; an Outcome as soon as they seal the candidate's fate.
@@ -94,12 +129,12 @@ class Look:
 
     def _turns(self, batches: Sequence[Batch], rounds: int, screen: Screen | None) -> Outcome | None:
         samples, by_row = self._passes.samples, self._passes.criterion.by_row
-        asked = list(_ASKED) if screen is not None and self._by_votes else []
+        asked = list(_ASKED) if screen is not None and self._stakes.vote_decides else []
         for turn in range(rounds):
             if turn < len(batches):  # another process may have more of them: all agree after each
                 batch = batches[turn]
                 self._sheet.note(batch.rows, self._passes.see(self._run, batch), screen)
-            totals = self._passes.summed(self._sheet.totals(self._order.mine))
+            totals = self._passes.summed(self._sheet.totals())
             outcome = self._stakes.sealed(totals, samples, by_row)
             if outcome is not None:
                 return outcome
@@ -111,6 +146,8 @@ class Look:
 
     def _promises(self, totals: Floats) -> bool:
         """Whether some of the rows, in 16 bits, look as if all of them would seal the candidate's fate."""
+        if not self._passes.criterion.adds_up:
+            return True
         least, _, _, votes, seen, _ = totals
         mine = self._order.mine
         unseen = mine[~self._sheet.seen[mine]]
@@ -119,7 +156,7 @@ class Look:
         return bool(least + rest > stakes.ceiling * samples or votes * samples / seen < stakes.needed)
 
     def _whole(self) -> Outcome:
-        kept = self._passes.gathered(self._sheet.parts)
+        kept = self._passes.gathered(self._sheet.parts(self._sheet.exact))
         losses = self._passes.criterion.losses(kept, np.arange(self._passes.samples))
         votes = int((losses <= self._sheet.base).sum())
         return Outcome(self._passes.value(kept), votes, self._passes.samples, True, False, kept)

@@ -11,7 +11,7 @@ import numpy as np
 class Patience:
     """What was in vain is left out for the next candidates of its kind, for longer each time.
 
-    A kind is whether votes decide. By a criterion whose bounds are weak nearly every screen is in vain.
+    A kind is whether votes decide. By the criterion whose bounds are weak many a screen is in vain.
     """
 
     def __init__(self) -> None:

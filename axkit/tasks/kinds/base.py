@@ -63,6 +63,14 @@ class TaskKind(ABC):
         """The logits of each distribution that the outputs describe, (batch, ..., outcomes); by default as they are."""
         return logits
 
+    def gaps(self, logits: Tensor) -> Tensor | None:  # an override is optional
+        """How far each example's logits are from another prediction, (batch,), in their own unit and not negative.
+
+        Whoever computes in 16 bits asks it: a prediction far from another is the same in both. It goes with
+        :meth:`predictions`; override both or none. None where any change of the logits is another prediction.
+        """
+        return None
+
     @abstractmethod
     def predictions(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
         """One prediction per example; the labels say no more than where there is something to predict."""

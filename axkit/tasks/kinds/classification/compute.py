@@ -54,6 +54,11 @@ class Classification(TaskKind):
         best: Tensor = logits * (low * high) ** 0.5
         return best
 
+    def gaps(self, logits: Tensor) -> Tensor:
+        """The largest logit less the second largest."""
+        two = logits.float().topk(2, -1).values
+        return two[..., 0] - two[..., 1]
+
     def predictions(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
         """The class with the largest logit."""
         return logits.argmax(-1).tolist()
