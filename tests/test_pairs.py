@@ -20,6 +20,7 @@ from axkit.run.order import check_order
 from axkit.run.planning import plan
 from axkit.run.recipe import read_source
 from axkit.testing import lend, logits_of, reload, tiny, tiny_split, tiny_subject, tiny_tokenizer
+from axkit.testing.looks import answers_of
 
 WAYS_OUT = ("put '", "leave one of the two out", "leave the pass out", "use ", "keep ", "skip ")
 
@@ -55,7 +56,8 @@ def applied(step, subject, tools):
     """One stage, as the engine runs it; the subject comes back through a folder, with what the next one is lent."""
     worked, before = subject.copy(), logits_of(subject.module, tools.search)
     result = step.runner.apply(worked, step.config, tools)
-    worked.module.eval()
+    if worked.has_module:
+        worked.module.eval()
     assert all(math.isfinite(value) for value in result.facts.values())
     trail = TrailStep(step.name, "test", step.config.model_dump(mode="json"), result.state, result.facts)
     worked.trail = (*subject.trail, trail)
@@ -63,13 +65,13 @@ def applied(step, subject, tools):
         search = tiny_split(40, 2, worked.reader)
         train = tiny_split(40, 1, worked.reader)
         tools = dataclasses.replace(tools, reader=worked.reader, search=search, train=train)
-    now = logits_of(worked.module, tools.search)
+    now = answers_of(worked, tools.search)
     assert torch.isfinite(now).all()
     same = worked.structure == subject.structure and result.state is None and worked.reader is subject.reader
     if same and torch.equal(now.float(), before.float()):
         assert result.note, "it did nothing, and does not say so"
     again = reload(worked, tools.reader)
-    assert (logits_of(again.module, tools.search) - now).abs().max() <= 1e-5
+    assert (answers_of(again, tools.search) - now).abs().max() <= 1e-5
     assert again.structure == worked.structure
     assert again.structure.is_within(subject.structure)
     return again, tools

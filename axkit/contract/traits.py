@@ -8,8 +8,9 @@ FLOAT_WEIGHTS: Trait = "float_weights"  # linear layers hold floating-point weig
 DIFFERENTIABLE: Trait = "differentiable"  # gradients reach the weights
 FULL_PRECISION: Trait = "full_precision"  # weights are float32: training steps and 8-bit scales are not rounded away
 SOFT_ATTENTION: Trait = "soft_attention"  # no layer has been switched to hard attention yet
+PLAIN_WEIGHTS: Trait = "plain_weights"  # floats, or integers with scales of rows or vectors: what other runtimes know
 TEACHER_TOKENS: Trait = "teacher_tokens"  # the dense model takes the same token ids; what needs a teacher requires it
 OF_THE_RUN = frozenset({TEACHER_TOKENS})  # not the model's: the model that a run starts from takes its own ids
 INITIAL_TRAITS = frozenset(
-    {TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION, SOFT_ATTENTION, TEACHER_TOKENS}
+    {TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION, SOFT_ATTENTION, PLAIN_WEIGHTS, TEACHER_TOKENS}
 )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, FULL_PRECISION, TORCH_MODULE, Pass, Result, Tools
+from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, FULL_PRECISION, PLAIN_WEIGHTS, TORCH_MODULE, Pass, Result, Tools
 from axkit_plugins.quantize.bnb.settings import Int4BnbConfig, Int8BnbConfig
 
 if TYPE_CHECKING:
     from axkit import Subject
 
 _REQUIRES = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, FULL_PRECISION})
-_ENDS = frozenset({FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION})
+_ENDS = frozenset({FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION, PLAIN_WEIGHTS})
 
 
 class Int4Bnb(Pass[Int4BnbConfig]):

@@ -10,6 +10,7 @@ from axkit import (
     DIFFERENTIABLE,
     FLOAT_WEIGHTS,
     FULL_PRECISION,
+    PLAIN_WEIGHTS,
     TORCH_MODULE,
     NotApplicable,
     Pass,
@@ -35,7 +36,7 @@ class Gptq(Pass[GptqConfig]):
     purpose = "4 bits where calibration matters more than speed"
     needs = frozenset({"train"})
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, FULL_PRECISION})
-    ends = frozenset({FLOAT_WEIGHTS, DIFFERENTIABLE})
+    ends = frozenset({FLOAT_WEIGHTS, DIFFERENTIABLE, PLAIN_WEIGHTS})
     extra = "optimum"
     packages = ("optimum", "gptqmodel")
     install = (

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, FULL_PRECISION, TORCH_MODULE, Pass, PassConfig, Result
+from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, FULL_PRECISION, PLAIN_WEIGHTS, TORCH_MODULE, Pass, PassConfig, Result
 from axkit.kit import SKIP_HELP, SkipRole
 
 
@@ -20,7 +20,7 @@ class W4(Pass[W4Config]):
     purpose = "an example of a quantizer made with axkit.kit"
     needs = frozenset({"train"})
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, FULL_PRECISION})
-    ends = frozenset({FLOAT_WEIGHTS, DIFFERENTIABLE})
+    ends = frozenset({FLOAT_WEIGHTS, DIFFERENTIABLE, PLAIN_WEIGHTS})
 
     def apply(self, subject, config, tools):
         """Replace the linear layers in place."""

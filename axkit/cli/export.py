@@ -1,0 +1,25 @@
+"""``axkit export``: a finished folder again, for another runtime. Imports no torch until it does."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("export")
+@click.argument("folder")
+@click.option("--out", required=True, metavar="FOLDER", help="Folder to write.")
+@click.option("--runtime", default="onnxruntime", show_default=True, help="Where the model is to answer.")
+@click.option("--precision", default="stored", show_default=True, help="Of the weights: stored, float32, int8.")
+@click.option("--padded", is_flag=True, help="Compute padding like tokens; else it is left out.")
+@click.option("--force", is_flag=True, help="Replace what is at --out.")
+def export_command(folder: str, out: str, runtime: str, precision: str, padded: bool, force: bool) -> None:
+    """Write a saved model again, for another runtime."""
+    from axkit.finished.export import export
+
+    made = export(folder, out, force, runtime=runtime, precision=precision, packed=not padded)
+    if made.note:
+        click.echo(f"note: {made.note}", err=True)
+    click.echo(f"Written to {made.folder}: {made.bytes / 1e6:.1f} MB, answers with {made.runtime}.")
+
+
+COMMANDS = (export_command,)

@@ -1,0 +1,1 @@
+"""onnxruntime: a graph built from arrays, and the body that asks it."""

@@ -1,0 +1,103 @@
+"""A graph that grows node by node: names are given, equal constants are kept once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from axkit_plugins.runtimes.network.matrix import Array
+
+OPSET, MICROSOFT, IR = 20, "com.microsoft", 10
+T = TypeVar("T")
+_SMALL = 64  # values; larger constants are told apart by the array that they come from
+
+
+class Graph:
+    """Nodes and constants of one model; values are spoken of by their names."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: dict[str, Any] = {}
+        self._known: dict[object, tuple[Any, object]] = {}
+        self._count = 0
+
+    def add(self, op: str, *inputs: str, outputs: int = 1, domain: str = "", **attributes: Any) -> Any:
+        """A node; returns the name of its output, or of each."""
+        self._count += 1
+        names = [f"{op}_{self._count}" + (f"_{i}" if outputs > 1 else "") for i in range(outputs)]
+        self.nodes.append(helper.make_node(op, inputs, names, names[0], domain=domain, **attributes))
+        return names[0] if outputs == 1 else names
+
+    def ours(self, op: str, *inputs: str, **attributes: Any) -> str:
+        """A node of onnxruntime's own operators."""
+        return str(self.add(op, *inputs, domain=MICROSOFT, **attributes))
+
+    def once(self, key: object, make: Callable[[], T], keep: object = None) -> T:
+        """What was made for a key, made at its first use; ``keep`` stays alive, so that its id stays its own."""
+        if key not in self._known:
+            self._known[key] = (make(), keep)
+        found: T = self._known[key][0]
+        return found
+
+    def constant(self, array: Array, name: str = "") -> str:
+        """An initializer."""
+        small = array.size <= _SMALL
+        key = (array.dtype.str, array.shape, array.tobytes()) if small else (id(array), array.shape, array.dtype.str)
+        return self.once(("constant", key), lambda: self._put(numpy_helper.from_array(array), name), array)
+
+    def rename(self, value: str, name: str) -> None:
+        """Give a value that nothing reads yet the name of an output."""
+        self.nodes.append(helper.make_node("Identity", [value], [name], name))
+
+    def raw(self, kind: int, shape: Sequence[int], data: bytes, name: str = "") -> str:
+        """An initializer of a type that numpy has not."""
+        return self._put(helper.make_tensor("", kind, shape, data, raw=True), name)
+
+    def whole(self, *values: int) -> str:
+        """int64 numbers, (count,)."""
+        return self.constant(np.array(values, np.int64))
+
+    def one(self, value: int) -> str:
+        """An int64 number without dimensions."""
+        return self.constant(np.array(value, np.int64))
+
+    def number(self, value: float) -> str:
+        """A float32 number."""
+        return self.constant(np.array(value, np.float32))
+
+    def reshape(self, value: str, *shape: int) -> str:
+        """-1 is whatever is left, 0 what was there."""
+        return str(self.add("Reshape", value, self.whole(*shape)))
+
+    def model(
+        self, inputs: Sequence[str], outputs: Mapping[str, Sequence[str | int]], told: Mapping[str, str]
+    ) -> bytes:
+        """The whole, serialized.
+
+        Args:
+            inputs: names; (batch, tokens) int64 each.
+            outputs: name -> dimensions, of float32.
+            told: goes along as metadata.
+        """
+        given = [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens"]) for name in inputs]
+        made = [helper.make_tensor_value_info(name, TensorProto.FLOAT, list(dims)) for name, dims in outputs.items()]
+        graph = helper.make_graph(self.nodes, "axkit", given, made, list(self.constants.values()))
+        used = {node.domain for node in self.nodes}
+        sets = [helper.make_opsetid("", OPSET), *([helper.make_opsetid(MICROSOFT, 1)] if MICROSOFT in used else [])]
+        model = helper.make_model(graph, opset_imports=sets, ir_version=IR, producer_name="axkit")
+        helper.set_model_props(model, dict(told))
+        onnx.checker.check_model(model)
+        return bytes(model.SerializeToString())
+
+    def values(self) -> int:
+        """Numbers stored: weights, scales, tables; what only says shapes and places is left out."""
+        return sum(int(np.prod(one.dims)) for one in self.constants.values() if one.data_type != TensorProto.INT64)
+
+    def _put(self, tensor: Any, name: str) -> str:
+        tensor.name = f"{name or 'constant'}_{len(self.constants)}"
+        self.constants[tensor.name] = tensor
+        return str(tensor.name)

@@ -1,0 +1,123 @@
+"""Linear layers, tables, norms and activations as nodes, by how their weights are stored."""
+
+from __future__ import annotations
+
+import numpy as np
+from onnx import TensorProto
+
+from axkit_plugins.runtimes.network.matrix import Array, Bytes, Floats, Linear, Matrix, Nibbles
+from axkit_plugins.runtimes.network.network import Norm
+from axkit_plugins.runtimes.onnx.graph import Graph
+
+_HALF = {"float16": TensorProto.FLOAT16, "bfloat16": TensorProto.BFLOAT16}
+_BLOCK = 16  # the smallest that 4-bit operators of onnxruntime know
+
+
+def linear(graph: Graph, x: str, layer: Linear, name: str) -> str:
+    """(tokens, inputs) -> (tokens, outputs)."""
+    if isinstance(layer.weight, Bytes):
+        return _in_bytes(graph, x, layer.weight, layer.bias, name)
+    if isinstance(layer.weight, Nibbles):
+        return _in_nibbles(graph, x, layer.weight, layer.bias, name)
+    weight = graph.once(("columns", id(layer)), lambda: floats(graph, _turned(layer.weight), name), layer)
+    bias = () if layer.bias is None else (graph.constant(layer.bias, f"{name}.bias"),)
+    return str(graph.add("Gemm", x, weight, *bias))
+
+
+def floats(graph: Graph, matrix: Floats, name: str) -> str:
+    """A matrix of floats as float32; one that is stored in 16 bits is widened when the graph is loaded."""
+    if not matrix.half:
+        return graph.constant(matrix.values, name)
+    wide = np.ascontiguousarray(matrix.values)
+    data = wide.astype(np.float16) if matrix.half == "float16" else (wide.view(np.uint32) >> 16).astype(np.uint16)
+    kept = graph.raw(_HALF[matrix.half], wide.shape, data.tobytes(), name)
+    return str(graph.add("Cast", kept, to=TensorProto.FLOAT))
+
+
+def _turned(matrix: Matrix) -> Floats:
+    assert isinstance(matrix, Floats)
+    return Floats(np.ascontiguousarray(matrix.values.T), matrix.half)
+
+
+def _in_bytes(graph: Graph, x: str, weight: Bytes, bias: Array | None, name: str) -> str:
+    """Integer products; what onnxruntime joins into one kernel of its own is written as it looks for it."""
+    codes = graph.once(("codes", id(weight)), lambda: _columns(graph, weight, name), weight)
+    if weight.grid is None:
+        rounded, step, zero = graph.once(("rounded", x), lambda: graph.add("DynamicQuantizeLinear", x, outputs=3))
+        scale = str(graph.add("Mul", step, graph.constant(weight.scale, f"{name}.scale")))
+    else:
+        step, zero = graph.number(weight.grid[0]), graph.constant(np.array(weight.grid[1], np.uint8))
+        (rounded,) = graph.once(("rounded", x, weight.grid), lambda: [graph.add("QuantizeLinear", x, step, zero)])
+        scale = graph.constant(weight.scale * np.float32(weight.grid[0]), f"{name}.scale")
+    product = graph.add("MatMulInteger", rounded, codes, zero)
+    product = graph.add("Mul", graph.add("Cast", product, to=TensorProto.FLOAT), scale)
+    return str(product if bias is None else graph.add("Add", product, graph.constant(bias, f"{name}.bias")))
+
+
+def _columns(graph: Graph, weight: Bytes, name: str) -> str:
+    return graph.constant(np.ascontiguousarray(weight.codes.T), name)
+
+
+def _in_nibbles(graph: Graph, x: str, weight: Nibbles, bias: Array | None, name: str) -> str:
+    (rows, columns), vector = weight.codes.shape, weight.vector
+    if vector < _BLOCK or vector & (vector - 1):
+        expanded = Linear(Floats(weight.expanded()), bias)
+        return linear(graph, x, expanded, name)
+    vectors = weight.scale.shape[1]
+    packed = graph.constant(_packed(weight, vectors).reshape(rows, vectors, vector // 2), name)
+    scale = graph.constant(np.ascontiguousarray(weight.scale).reshape(-1), f"{name}.scale")
+    inputs = [x, packed, scale, *([] if bias is None else ["", "", graph.constant(bias, f"{name}.bias")])]
+    return graph.ours("MatMulNBits", *inputs, K=columns, N=rows, bits=4, block_size=vector)
+
+
+def _packed(weight: Nibbles, vectors: int) -> Array:
+    """Two codes in a byte, the even column in the low half; each row filled up to whole vectors."""
+    missing = vectors * weight.vector - weight.codes.shape[1]
+    codes = (np.pad(weight.codes, ((0, 0), (0, missing))) + 8).astype(np.uint8)
+    return np.ascontiguousarray(codes[:, ::2] | (codes[:, 1::2] << 4))
+
+
+def table(graph: Graph, rows: Matrix, where: str, name: str) -> str:
+    """Rows of a table: (...) int64 -> (..., width) float32."""
+    if isinstance(rows, Bytes):
+        codes = graph.add("Gather", graph.constant(rows.codes, name), where)
+        scale = graph.add("Gather", graph.constant(rows.scale[:, None], f"{name}.scale"), where)
+        return str(graph.add("Mul", graph.add("Cast", codes, to=TensorProto.FLOAT), scale))
+    if isinstance(rows, Nibbles):
+        return _nibble_rows(graph, rows, where, name)
+    if not rows.half:
+        return str(graph.add("Gather", graph.constant(rows.values, name), where))
+    return str(graph.add("Gather", floats(graph, rows, name), where))
+
+
+def _nibble_rows(graph: Graph, rows: Nibbles, where: str, name: str) -> str:
+    """Only the rows that are looked up are unpacked: low and high halves side by side, then scaled."""
+    vectors, (_, columns) = rows.scale.shape[1], rows.codes.shape
+    packed = graph.add("Gather", graph.constant(_packed(rows, vectors), name), where)
+    low = graph.add("BitwiseAnd", packed, graph.constant(np.array(15, np.uint8)))
+    high = graph.add("BitShift", packed, graph.constant(np.array(4, np.uint8)), direction="RIGHT")
+    both = [str(graph.add("Unsqueeze", half, graph.whole(-1))) for half in (low, high)]
+    codes = graph.add("Cast", graph.add("Concat", *both, axis=-1), to=TensorProto.FLOAT)
+    codes = graph.reshape(graph.add("Sub", codes, graph.number(8.0)), -1, vectors, rows.vector)
+    scale = graph.add("Gather", graph.constant(rows.scale[:, :, None], f"{name}.scale"), where)
+    whole = graph.reshape(graph.add("Mul", codes, scale), -1, vectors * rows.vector)
+    if vectors * rows.vector == columns:
+        return whole
+    return str(graph.add("Slice", whole, graph.whole(0), graph.whole(columns), graph.whole(1)))
+
+
+def norm(graph: Graph, x: str, of: Norm, name: str) -> str:
+    """LayerNorm over the last dimension."""
+    bias = () if of.bias is None else (graph.constant(of.bias, f"{name}.bias"),)
+    return str(graph.add("LayerNormalization", x, graph.constant(of.weight, name), *bias, epsilon=of.epsilon))
+
+
+def activate(graph: Graph, x: str, name: str) -> str:
+    """An activation by transformers' name; "" is none."""
+    if name == "":
+        return x
+    if name in ("gelu", "gelu_new", "gelu_pytorch_tanh"):
+        return str(graph.add("Gelu", x, approximate="none" if name == "gelu" else "tanh"))
+    if name in ("silu", "swish"):
+        return str(graph.add("Mul", x, graph.add("Sigmoid", x)))
+    return str(graph.add({"relu": "Relu", "tanh": "Tanh"}[name], x))

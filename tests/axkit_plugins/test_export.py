@@ -1,0 +1,202 @@
+"""Graphs of onnxruntime answer as PyTorch does: at every length, of every structure, for every head."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from torch import nn
+
+from axkit.anatomy.family import family_of
+from axkit.ground.errors import NotApplicable
+from axkit.kit import embedding_at, embedding_names, linear_at, linear_names, replace_module
+from axkit.runtimes.torch.body import torch_subject
+from axkit.testing import check_pass, check_runtime, lend, tiny_model, tiny_split, tiny_subject
+from axkit_plugins.quantize.int4_vsq import Int4Vsq
+from axkit_plugins.quantize.int8.modules import Int8Embedding, Int8Linear
+from axkit_plugins.runtimes.export import Export
+from axkit_plugins.runtimes.network.forms import FORMS
+
+K = 6
+SHAPES = ((1, 1), (2, K - 1), (3, K), (2, K + 1), (4, 40), (32, 128))  # n < K, n = K, n just above, far above
+HEADS = ("SequenceClassification", "TokenClassification", "QuestionAnswering")
+
+
+def subject_of(name, head="SequenceClassification", **settings):
+    family = family_of(name)
+    settings = {"num_labels": 2 if head == "QuestionAnswering" else 3, "max_position_embeddings": 140} | settings
+    return torch_subject(tiny_model(family, head=head, **settings), family)
+
+
+def cut(subject):
+    """Some of everything that a pass can take away."""
+    left = subject.structure.keep_heads(0, [0, 2]).change(0, hard_k=K)
+    if len(left.layers) > 1:
+        left = left.keep_neurons(0, range(5)).without_attention(1).keep_heads(2, [1, 2, 3]).change(2, hard_k=0.4)
+    subject.carve(left)
+    return subject
+
+
+def cut_to_biases(subject):
+    """Blocks that have lost all heads and neurons one by one, a block and a layer that are gone."""
+    left = subject.structure.without_heads(0, range(4)).without_neurons(2, range(24)).without_ffn(0).without_layer(1)
+    subject.carve(left)
+    return subject
+
+
+def exported(subject, **settings):
+    """Another subject, of onnxruntime; the one given is left as it is."""
+    other = subject.copy()
+    Export().apply(other, Export.Config(**settings), None)
+    return other
+
+
+def inputs_of(rows, tokens, pad, seed=0):
+    """Random ids; all rows but the first are padded somewhere."""
+    draw = torch.Generator().manual_seed(100 * rows + tokens + seed)
+    ids = torch.randint(4, 28, (rows, tokens), generator=draw)
+    lengths = torch.randint(1, tokens + 1, (rows,), generator=draw)
+    lengths[0] = tokens
+    mask = (torch.arange(tokens) < lengths[:, None]).long()
+    return {"input_ids": ids.where(mask.bool(), torch.tensor(pad)), "attention_mask": mask}
+
+
+def gap(one, other, shapes=SHAPES):
+    """How far answers at real tokens are apart, at most."""
+    worst = 0.0
+    for rows, tokens in shapes:
+        inputs = inputs_of(rows, tokens, one.body.config["pad_token_id"])
+        expected, found = one.body.answer(inputs), other.body.answer(inputs)
+        for name, value in found.items():
+            assert value.shape == expected[name].shape
+            apart = (value - expected[name]).abs()
+            if apart.shape[:2] == inputs["input_ids"].shape:
+                apart = apart[inputs["attention_mask"].bool()]
+            worst = max(worst, float(apart.max()))
+    return worst
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("name", FORMS)
+def test_every_family_at_every_length(name, packed):
+    subject = subject_of(name)
+    assert gap(subject, exported(subject, packed=packed)) < 1e-4
+    assert gap(cut(subject), exported(subject, packed=packed)) < 1e-4
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("name", ["bert", "distilbert", "roberta"])
+def test_every_head(name, head):
+    subject = cut(subject_of(name, head))
+    assert gap(subject, exported(subject)) < 1e-4
+
+
+@pytest.mark.parametrize("name", ["bert", "distilbert"])
+def test_blocks_without_width_are_their_biases(name):
+    subject = cut_to_biases(subject_of(name))
+    assert gap(subject, exported(subject)) < 1e-5
+
+
+def test_one_token_alone_in_the_last_layer_is_exact():
+    subject = cut(subject_of("bert"))
+    every = exported(subject)
+    subject.carve(dataclasses.replace(subject.structure, first_token_only=True))
+    assert gap(subject, every) < 1e-4
+    assert gap(subject, exported(subject)) < 1e-4
+
+
+def test_hard_attention_binds_in_what_is_compared():
+    """Else all of the above shows nothing of it."""
+    subject = subject_of("bert")
+    soft = exported(subject)
+    subject.carve(subject.structure.change(0, hard_k=K))
+    assert gap(subject, soft, shapes=[(2, K)]) < 1e-5
+    assert gap(subject, soft, shapes=[(4, 40)]) > 1e-3
+
+
+def test_token_types_are_read_where_the_reader_makes_them():
+    subject = subject_of("bert")
+    subject.reader = type("Reader", (), {"model_input_names": ["input_ids", "token_type_ids", "attention_mask"]})()
+    other, inputs = exported(subject), inputs_of(3, 12, 0)
+    inputs["token_type_ids"] = (torch.arange(12) > 5).long().expand(3, 12).contiguous()
+    expected, found = subject.body.answer(inputs)["logits"], other.body.answer(inputs)["logits"]
+    assert (found - expected).abs().max() < 1e-4
+    assert (
+        other.body.answer(inputs | {"token_type_ids": torch.zeros(3, 12).long()})["logits"] - found
+    ).abs().max() > 1e-3
+
+
+def in_eight_bits(subject, grid=None):
+    for name in linear_names(subject):
+        replace_module(subject.module, name, Int8Linear.from_float(linear_at(subject.module, name), grid))
+    for name in embedding_names(subject):
+        replace_module(subject.module, name, Int8Embedding.from_float(embedding_at(subject.module, name)))
+    return subject
+
+
+@pytest.mark.parametrize("grid", [None, (-4.0, 4.0)])
+def test_int8_computes_with_the_stored_integers(grid):
+    """One row at a time, where both round the same inputs by the same range; a head that folds no product."""
+    subject = in_eight_bits(cut(subject_of("bert", "TokenClassification")), grid)
+    assert gap(subject, exported(subject), shapes=[(1, 5), (1, 20)]) < 1e-5
+    expanded = exported(subject, precision="float32")
+    assert gap(subject, expanded, shapes=[(1, 20)]) > 1e-3, "rounding of inputs does not show"
+
+
+def test_int8_of_a_classifier_is_close_and_four_times_smaller():
+    subject = subject_of("bert", hidden_size=128, intermediate_size=256, vocab_size=512)
+    dense = exported(subject)
+    eight, stored = exported(subject, precision="int8"), exported(in_eight_bits(subject.copy()))
+    assert torch.equal(*(one.body.answer(inputs_of(4, 20, 0))["logits"] for one in (eight, stored)))
+    assert len(eight.body.model) < 0.35 * len(dense.body.model)
+    scale = float(dense.body.answer(inputs_of(4, 20, 0))["logits"].std())
+    assert gap(in_eight_bits(subject), eight, shapes=[(1, 20)]) < 0.2 * scale
+
+
+@pytest.mark.parametrize("vector", [16, 24, 32])
+def test_four_bits_are_kept(tmp_path, vector):
+    """24: a vector that no operator of onnxruntime has."""
+    subject = cut(tiny_subject(family_of("bert")))
+    Int4Vsq().apply(subject, Int4Vsq.Config(vector=vector), lend(tmp_path))
+    other = exported(subject)
+    assert gap(subject, other, shapes=[(1, 5), (4, 40)]) < 1e-4
+    if vector == 16:
+        assert len(other.body.model) < len(exported(subject, precision="float32").body.model)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_sixteen_bits_are_stored_and_widened(dtype):
+    subject = subject_of("bert", vocab_size=512)
+    half = subject.copy()
+    half.module.to(dtype)
+    wide = half.copy()
+    wide.module.float()
+    other = exported(half)
+    assert gap(wide, other) < 1e-4
+    assert len(other.body.model) < 0.8 * len(exported(subject).body.model)
+
+
+def test_the_body_keeps_the_contract():
+    subject = exported(cut(tiny_subject(family_of("bert"))))
+    check_runtime(subject, [batch.inputs for batch in tiny_split(24).batches(8)])
+    assert subject.body.values() > 2000
+
+
+@pytest.mark.parametrize("name", ["bert", "albert"])
+def test_the_pass_keeps_its_contract(name):
+    assert check_pass(Export, name).body.runtime == "onnxruntime"
+
+
+def test_what_has_no_graph_is_one_sentence():
+    with pytest.raises(NotApplicable, match="'gpt2' is none of them"):
+        Export().check(family_of("gpt2"), Export.Config())
+    subject = subject_of("bert", hidden_act="relu6")
+    with pytest.raises(NotApplicable, match="activation 'relu6'"):
+        exported(subject)
+    subject = subject_of("bert")
+    replace_module(subject.module, "bert.encoder.layer.1.output.dense", nn.Bilinear(2, 2, 2))
+    with pytest.raises(NotApplicable, match="layer 1, ffn_out is stored as a Bilinear"):
+        exported(subject)
+    with pytest.raises(NotApplicable, match="head of a BertForMultipleChoice"):
+        exported(subject_of("bert", "MultipleChoice"))

@@ -1,0 +1,175 @@
+"""The last stage of a recipe, and ``axkit export`` of a finished folder: measured, kept, asked without axkit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from conftest import write_rows, write_trained_model
+
+import axkit
+from axkit.finished.export import export
+from axkit.ground.errors import NotApplicable, RecipeError, StorageError
+from axkit.ground.quiet import quiet
+from axkit.testing import tiny_model, tiny_tokenizer
+
+RECIPE = """\
+axkit: 1
+name: tiny
+model: model
+task:
+  kind: classification
+  files: {train: train.jsonl, test: test.jsonl}
+  text: sentence
+  label: label
+passes:
+  - {pass: drop_layers, drop: [1]}
+  - {pass: int8, beside_bfloat16: false}
+  - {pass: export, runtime: onnxruntime}
+"""
+ALONE = """\
+import sys
+class Nothing:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] in ("torch", "transformers", "axkit", "axkit_plugins", "onnx", "safetensors"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Nothing())
+sys.path.insert(0, sys.argv[1])
+import predict
+print(chr(10).join(predict.said(sys.argv[2:])))
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A trained model, rows and a recipe; the working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "hf"))
+    write_trained_model(tmp_path / "model", "bert")
+    write_rows(tmp_path / "train.jsonl", 80, 1)
+    write_rows(tmp_path / "test.jsonl", 40, 2)
+    (tmp_path / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
+    return tmp_path
+
+
+def alone(folder, *texts):
+    """What predict.py of a folder says where there is nothing but numpy, onnxruntime and tokenizers."""
+    done = subprocess.run([sys.executable, "-c", ALONE, str(folder), *texts], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_the_last_stage_of_a_recipe(place, run):
+    code, _, said = run("apply", "recipe.yaml", "--out", "out")
+    assert code == 0, said
+    folder = place / "out" / "tiny"
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    before, stage = report["stages"][-2:]
+    assert abs(stage["metric_search"] - before["metric_search"]) <= 5
+    assert stage["throughput_b32_per_s"] > 0
+    assert stage["facts"]["graph_bytes"] == (folder / "model.onnx").stat().st_size
+    assert not (folder / "model.safetensors").exists()
+    subject = axkit.load_subject(folder)
+    assert subject.body.runtime == "onnxruntime"
+    assert [step.name for step in subject.trail] == ["drop_layers", "int8", "export"]
+    inputs = tiny_tokenizer()(report["probe"]["texts"], padding=True, return_tensors="pt")
+    assert torch.equal(subject.body.answer(inputs)["logits"], torch.tensor(report["probe"]["logits"]))
+
+    code, scored, said = run("eval", "out/tiny")
+    assert code == 0, said
+    assert f"{report['summary']['metric_result']:.1f}" in scored
+    few = ("--batch", "1,4", "--tokens", "8", "--rounds", "1", "--seconds", "0", "--no-memory")
+    code, timed, said = run("bench", "out/tiny", "--against", "model", *few)
+    assert code == 0, said
+    assert "onnxruntime" in timed
+    code, heard, said = run("predict", "out/tiny", "the film was good")
+    assert code == 0, said
+    assert alone(folder, "the film was good") == heard.splitlines()
+
+
+def test_nothing_that_needs_a_module_comes_after_it(place, run):
+    text = RECIPE.replace("{pass: drop_layers, drop: [1]}", "{pass: export}").replace("  - {pass: export, runtime", "#")
+    (place / "recipe.yaml").write_text(text, encoding="utf-8")
+    code, _, said = run("plan", "recipe.yaml")
+    assert code == 2
+    assert "put 'int8' before it" in said
+
+
+def test_a_finished_folder_is_exported(place, run):
+    code, said, _ = run("export", "model", "--out", "there", "--precision", "float32")
+    assert code == 0
+    assert "answers with onnxruntime" in said
+    one, other = (run("predict", name, "the play is dull")[1] for name in ("model", "there"))
+    assert one == other
+    assert alone(place / "there", "the play is dull") == one.splitlines()
+    code, _, said = run("export", "model", "--out", "there")
+    assert code == 2
+    assert "add --force" in said
+    assert run("export", "model", "--out", "there", "--force", "--padded")[0] == 0
+    code, _, said = run("export", "there", "--out", "again")
+    assert code == 2
+    assert "runtime 'onnxruntime'" in said
+    code, _, said = run("export", "model", "--out", "again", "--precision", "int3")
+    assert code == 2
+    assert "'precision'" in said
+    assert not (place / "again").exists()
+
+
+def test_exporting_from_python(place):
+    with pytest.raises(RecipeError, match="unknown key 'precison'"):
+        export("model", "there", precison="int8")
+    with pytest.raises(StorageError, match="exists already"):
+        export("model", "model")
+    made = export("model", "there", precision="int8")
+    assert made.bytes == sum(path.stat().st_size for path in made.folder.iterdir())
+
+
+def test_a_damaged_graph_is_a_sentence(place, run):
+    assert run("export", "model", "--out", "there")[0] == 0
+    graph = place / "there" / "model.onnx"
+    whole = graph.read_bytes()
+    graph.write_bytes(whole[:-100])
+    code, _, said = run("predict", "there", "good")
+    assert code == 2
+    assert "model.onnx is not the file that axkit wrote" in said
+    manifest = json.loads((place / "there" / "axkit.json").read_text())
+    manifest["sha256"]["model.onnx"] = hashlib.sha256(whole[:-100]).hexdigest()
+    (place / "there" / "axkit.json").write_text(json.dumps(manifest))
+    code, _, said = run("predict", "there", "good")
+    assert code == 2
+    assert said.startswith("error: ")
+    assert "does not load in the runtime 'onnxruntime'" in said
+
+
+@pytest.mark.parametrize(
+    ("head", "texts", "expected"),
+    [
+        ("TokenClassification", ["the film was good"], 4),
+        ("QuestionAnswering", ["good film", "the film was good and the play was dull"], 1),
+    ],
+)
+def test_the_script_knows_other_heads(place, run, head, texts, expected):
+    with quiet():
+        tiny_model(axkit.family_of("bert"), head=head).save_pretrained(place / "other")
+    tiny_tokenizer().save_pretrained(place / "other")
+    assert run("export", "other", "--out", "there")[0] == 0
+    lines = alone(place / "there", *texts)
+    assert len(lines) == expected
+    said = run("predict", "there", *texts)[1].splitlines()
+    if head == "TokenClassification":
+        assert [line.split("\t")[:2] for line in lines] == [line.split("\t")[:2] for line in said]
+    else:
+        assert said[0].startswith(lines[0])
+
+
+def test_a_family_without_a_graph_is_refused_in_the_plan(place, run):
+    write_trained_model(place / "model", "gpt2")
+    code, _, said = run("plan", "recipe.yaml")
+    assert code == 2
+    assert "'gpt2' is none of them" in said
+    with pytest.raises(NotApplicable, match="'gpt2' is none of them"):
+        export("model", "there")
