@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from axkit.axformer.bench.storage import foreseen
-from axkit.axformer.settings import NO_DIVERGENCE, HardAttentionConfig
+from axkit.axformer.settings import NO_DIVERGENCE, HardAttentionConfig, chosen_on
 from axkit.contract.passes import Pass, Workload
 from axkit.contract.result import Result
 from axkit.contract.tools import Tools
@@ -34,13 +34,14 @@ class HardAttention(Pass[HardAttentionConfig]):
 
     def foresee_work(self, config: HardAttentionConfig, work: Workload) -> str:
         """What the cached hidden states will take."""
-        return foreseen(config, work, work.rows["search"], opens=False)
+        return foreseen(config, work, chosen_on(work.rows["search"], config.search_rows), opens=False)
 
     def apply(self, subject: Subject, config: HardAttentionConfig, tools: Tools) -> Result:
         """Search, and leave the accepted layers hard."""
+        from axkit.axformer.search.fresh import choosing
         from axkit.axformer.search.greedy import begin, kept_of
 
-        lengths = tools.search.lengths
+        lengths = choosing(tools, config).search.lengths
         choices = [k for k in config.choices if (kept_of(k, lengths) < lengths).any()]
         if not choices:
             shown = ", ".join(f"{k:g}" for k in config.choices)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from axkit.axformer.bench.storage import foreseen
-from axkit.axformer.settings import BUDGET_ROWS, NO_DIVERGENCE, AxformerPruneConfig
+from axkit.axformer.settings import BUDGET_ROWS, NO_DIVERGENCE, AxformerPruneConfig, chosen_on
 from axkit.contract.passes import Pass, Workload
 from axkit.contract.result import Result
 from axkit.contract.tools import Tools
@@ -48,7 +48,8 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
     def foresee_work(self, config: AxformerPruneConfig, work: Workload) -> str:
         """What the cached hidden states will take."""
         rows, by_rule = work.rows["search"], config.objective == "accuracy"
-        return foreseen(config, work, rows if by_rule else min(rows, BUDGET_ROWS), opens=by_rule)
+        looked_at = chosen_on(rows, config.search_rows) if by_rule else min(rows, BUDGET_ROWS)
+        return foreseen(config, work, looked_at, opens=by_rule)
 
     def apply(self, subject: Subject, config: AxformerPruneConfig, tools: Tools) -> Result:
         """Search and carve."""

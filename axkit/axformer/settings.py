@@ -10,6 +10,7 @@ from axkit.contract.passes import InnerStep, PassConfig
 
 BUDGET_ROWS = 512  # of the search split that a candidate of a budget search is looked at on; rounds are judged on all
 NO_DIVERGENCE = "is for objective budget: by the paper's rule nothing is nearer to the dense model than it is; use loss"
+FRESH = 5  # where a search has more rows than it takes, a fifth of them at least is kept to confirm on
 Kept = Annotated[int, Field(ge=1, le=8192)] | Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -31,6 +32,12 @@ class SearchConfig(PassConfig):
     guard_level: float = Field(
         0.05, gt=0, lt=1, description="Level of the paired test over all looks together (Bonferroni)."
     )
+    search_rows: int = Field(
+        4096,
+        ge=1,
+        description="Rows of the search split that candidates are looked at on, chosen by their hashes. Where there "
+        "are more, whoever is accepted must also pass on up to as many others.",
+    )
     screening: Literal["auto", "none"] = Field(
         "auto",
         description="auto refuses clear losers in bfloat16 where the processor has it; what is accepted is always "
@@ -43,6 +50,16 @@ class SearchConfig(PassConfig):
         description="Memory for cached hidden states, in GiB; past it they go to files in "
         "the folder for temporary files, or in AXKIT_TEMP.",
     )
+
+
+def chosen_on(rows: int, most: int) -> int:
+    """How many rows of a search split candidates are chosen on: all, or so few that enough are left to confirm on.
+
+    Args:
+        rows: of the split.
+        most: of these (``search_rows``).
+    """
+    return rows if rows <= most else min(most, rows - -(-rows // FRESH))
 
 
 class HardAttentionConfig(SearchConfig):

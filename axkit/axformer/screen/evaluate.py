@@ -52,7 +52,7 @@ def evaluator(
         rehearse: see :func:`workbench`.
     """
     split, every = tools.search, np.ones(len(tools.search), bool)
-    passes = Passes(_criterion(tools, config), tools)
+    passes = Passes(criterion_of(tools, config), tools)
     bench = workbench(subject, split, _shelf(tools, config), rehearse)
     if bench.shelf.disk_bytes and is_memory(folder()):
         tools.progress.say(f"   Hidden states go to {folder()}, which is memory, past cache_gib ({FOLDER} moves them)")
@@ -73,7 +73,8 @@ def evaluator(
     return rows
 
 
-def _criterion(tools: Tools, config: SearchConfig) -> Criterion:
+def criterion_of(tools: Tools, config: SearchConfig) -> Criterion:
+    """What candidates are judged by, on the search rows that are lent."""
     made = CRITERIA.get(config.criterion)
     return Divergence(tools.search, dense_logits(tools)) if made is None else made(tools.search)
 

@@ -23,6 +23,7 @@ from axkit.axformer.rule.guards import GUARDS, Guard
 from axkit.axformer.rule.stakes import Outcome, Stakes
 from axkit.axformer.screen.evaluate import Evaluator, evaluator
 from axkit.axformer.search.diary import Diary, open_diary
+from axkit.axformer.search.fresh import Fresh, choosing, fresh_rows
 from axkit.axformer.search.lines import Judged
 from axkit.axformer.settings import SearchConfig
 from axkit.contract.subject import Subject
@@ -41,17 +42,19 @@ def begin(
 
     Args:
         subject: left alone; what was found is ``structure`` of the search.
-        tools: lent by the engine; ``tools.search`` is what it decides on.
+        tools: lent by the engine; ``tools.search`` is what it decides on, or so much of it as ``search_rows`` says.
         config: criterion, vote, guard and the like.
         looks: candidates it may evaluate, at most; the paired test is corrected for them.
         tolerance: share of the dense value that all removals together may cost; the paper's is 0.
         cuts: token counts that no batch straddles (the K of hard attention).
     """
-    rows = evaluator(subject, tools, config, cuts)
-    samples = len(tools.search)
+    few = choosing(tools, config)
+    rows = evaluator(subject, few, config, cuts)
+    samples = len(few.search)
     rule = Acceptance(rows.passes.value(rows.base), tolerance, int(np.floor(config.vote * samples)))
     guard = GUARDS[config.guard](samples, looks, config.guard_level)
-    return Search(rows, rule, guard, open_diary(tools), subject.structure.first_token_only)
+    fresh = fresh_rows(rows.bench, tools, config, tolerance)
+    return Search(rows, rule, guard, open_diary(tools), fresh, subject.structure.first_token_only)
 
 
 class Search:
@@ -62,11 +65,20 @@ class Search:
         rule: that they have to meet.
         guard: what else a gain has to pass.
         diary: of this search.
+        fresh: confirms on other rows; None where there are none.
         first_token_only: of the subject; the workbench's copy may do with less.
     """
 
-    def __init__(self, rows: Evaluator, rule: Acceptance, guard: Guard, diary: Diary, first_token_only: bool) -> None:
-        self._rows, self._rule, self._guard, self._diary = rows, rule, guard, diary
+    def __init__(
+        self,
+        rows: Evaluator,
+        rule: Acceptance,
+        guard: Guard,
+        diary: Diary,
+        fresh: Fresh | None,
+        first_token_only: bool,
+    ) -> None:
+        self._rows, self._rule, self._guard, self._diary, self._fresh = rows, rule, guard, diary, fresh
         self._first_token_only = first_token_only
         self.best = rows.passes.value(rows.now)
         self.evaluations = 1 if rows.base is rows.now else 2
@@ -85,6 +97,7 @@ class Search:
             "search_loss_after_nats": self.best,
             "cached_memory_bytes": float(shelf.memory_bytes),
             "cached_disk_bytes": float(shelf.disk_bytes),
+            **({"chosen_on_rows": float(self._rows.passes.samples), **self._fresh.facts()} if self._fresh else {}),
         }
 
     def harden(self, layer: int, k: int | float, name: str) -> bool:
@@ -146,14 +159,19 @@ class Search:
         start, known = time.perf_counter(), self._diary.known(element)
         look, self._diary.looks = self._diary.looks, self._diary.looks + 1
         if known is not None:
+            if self._fresh is not None and known.fresh is not None:
+                self._fresh.note(known.accepted, known.fresh)
             if known.accepted:
                 self._keep(layer, candidate, known.loss, None)
             return known.accepted, known.loss
         outcome = self._look(layer, candidate, stakes, run)
         accepted = self._rule.accepts(outcome, self.best) and self._believes(outcome, look)
+        fresh = None
+        if accepted and self._fresh is not None:
+            accepted, fresh = self._fresh.judged(layer, candidate)
         if accepted:
             self._keep(layer, candidate, outcome.value, outcome)
-        self._write(element, outcome, accepted, time.perf_counter() - start)
+        self._write(element, outcome, accepted, time.perf_counter() - start, fresh)
         return accepted, outcome.value
 
     def _look(self, layer: int, candidate: Structure, stakes: Stakes, run: Run | None) -> Outcome:
@@ -176,7 +194,7 @@ class Search:
         if not self._diary.replaying:  # else its rows are recalled, with the bits that they had
             self._rows.accept(None if outcome is None else outcome.kept)
 
-    def _write(self, element: str, outcome: Outcome, accepted: bool, seconds: float) -> None:
+    def _write(self, element: str, outcome: Outcome, accepted: bool, seconds: float, fresh: float | None) -> None:
         line = Judged(
             element=element,
             loss=outcome.value,
@@ -188,6 +206,7 @@ class Search:
             accepted=accepted,
             best=self.best,
             seconds=round(seconds, 4),
+            fresh=fresh,
         )
         self._diary.write(line, self._rows.learned())
 

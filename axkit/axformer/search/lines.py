@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from axkit.ground.fields import present
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -23,6 +25,7 @@ class Judged:
         accepted: whether it was kept.
         best: the least loss so far, this one included.
         seconds: that it took.
+        fresh: what must fall, over rows that it was not chosen on; None where it was not asked for it.
     """
 
     element: str
@@ -35,12 +38,13 @@ class Judged:
     accepted: bool
     best: float
     seconds: float
+    fresh: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
-        return asdict(self)
+        return present(**asdict(self))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Judged:
         """The inverse of :meth:`to_json`; lines have a checksum, so they are as they were written."""
-        return cls(**{name: data[name] for name in cls.__dataclass_fields__})
+        return cls(**{name: data[name] for name in cls.__dataclass_fields__ if name in data})

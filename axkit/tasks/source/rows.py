@@ -24,6 +24,7 @@ from axkit.tasks.source.table import Texts
 from axkit.tasks.spec import SPLITS, Row, SplitName, Task
 
 SEARCH_SHARE = 0.15  # of train, where a task has no search split (arXiv 2010.03688, section 5)
+SEARCH_MOST = 8192  # rows held out, where nobody asks for more: a search chooses on half, confirms on half
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def _loaded(task: Task, samples: Samples, head: Head | None) -> TaskRows:
             rows_of(task.spec.kind).check(task, labels)
         made = SplitRows(found.texts, labels, naming.names, parts.get(name, ()), naming.positive)
         splits[name] = _Checked(made, found.keys, found.draws)
-    _hold_out_all(task, splits)
+    _hold_out_all(task, splits, max(SEARCH_MOST, samples.search or 0))
     wanted = samples.model_dump()
     splits = {name: _sample(splits[name], wanted[name]) for name in SPLITS}
     seen = np.concatenate([splits["train"].keys, splits["search"].keys])
@@ -137,15 +138,23 @@ def split_by_hash(rows: Sequence[Row], column: str, shares: Mapping[SplitName, f
     return out
 
 
-def _hold_out_all(task: Task, splits: dict[SplitName, _Checked]) -> None:
-    """Take off train what has no rows of its own: by the shares that the task gives, else search alone."""
+def _hold_out_all(task: Task, splits: dict[SplitName, _Checked], most: int) -> None:
+    """Take off train what has no rows of its own: by the shares that the task gives, else search alone.
+
+    Args:
+        task: with its shares.
+        splits: that it brings; completed in place.
+        most: rows of search, about, where the task does not say how many; more serve training better.
+    """
+    share = min(SEARCH_SHARE, most / len(splits["train"].draws))
     if task.spec.split is None:
         if "search" not in splits:
-            splits["train"], splits["search"] = _hold_out(task, splits["train"])
+            splits["train"], splits["search"] = _hold_out(task, splits["train"], share)
         return
     shares, left = task.spec.shares, 1.0
     if "search" not in splits and "search" not in shares:
-        shares["search"] = SEARCH_SHARE * (1 - sum(shares.values()))
+        rest = 1 - sum(shares.values())
+        shares["search"] = min(SEARCH_SHARE * rest, most / len(splits["train"].draws))
     for name, share in shares.items():
         if name in splits:
             raise DataError(f"task '{task.name}' brings a {name} split; leave '{name}' out of 'split'")
@@ -158,13 +167,13 @@ def _hold_out_all(task: Task, splits: dict[SplitName, _Checked]) -> None:
         left -= share
 
 
-def _hold_out(task: Task, train: _Checked) -> tuple[_Checked, _Checked]:
-    """Hold SEARCH_SHARE of train out, in each class alike: each row's own hash decides, so that no row ever moves.
+def _hold_out(task: Task, train: _Checked, share: float) -> tuple[_Checked, _Checked]:
+    """Hold a share of train out, in each class alike: each row's own hash decides, so that no row ever moves.
 
     A class that chance leaves out of either side gives its nearest rows, where it has two or more.
     """
     draws = train.draws
-    held = draws < SEARCH_SHARE
+    held = draws < share
     strata = train.rows.labels if rows_of(task.spec.kind).stratified else np.zeros(len(draws))
     order = np.argsort(strata, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(strata[order])) + 1):
