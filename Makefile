@@ -90,6 +90,7 @@ $(VENV)/.demo: $(VENV)/.torch $(SOURCES)
 $(VENV)/.dev: $(VENV)/.torch $(SOURCES)
 	$(PIP) '.[dev]'
 	$(PIP) --force-reinstall --no-deps . ./docs/examples/axkit-narrow ./docs/examples/axkit-w4 ./docs/examples/axkit-ordinal ./docs/examples/axkit-kappa ./docs/examples/axkit-answers
+	$(PIP) --no-deps axe-playwright-python==0.1.8  # for its copy of axe-core alone
 	touch $(VENV)/.demo $@
 
 # A second environment over the first: only what the oldest transformers needs of its own stands in it.

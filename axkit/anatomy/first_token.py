@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from axkit.anatomy.modules import can_bind, hard_attention, largest, masked
+from axkit.anatomy.plain import Plain
 
 
 class FirstTokenCore(nn.Module):
@@ -32,7 +33,7 @@ class FirstTokenCore(nn.Module):
         self.config: Any = core.config
         self.scaling = core.scaling
         self.head_size, self.dropout_share = head_size, dropout
-        self.is_causal = False
+        self.is_causal, self.training = False, core.training
         self.axkit_topk = getattr(core, "axkit_topk", None)
         self.full = None
 
@@ -72,6 +73,11 @@ class FirstTokenCore(nn.Module):
         )
         context = context.reshape(full.shape[0], 1, -1)
         return (self.get_submodule(out)(context) if out else context), probabilities
+
+    def plain(self) -> Plain:
+        """Its twin without axkit, which computes keys and values."""
+        settings = {"projections": list(self._names), "head_size": self.head_size, "dropout": self.dropout_share}
+        return Plain("FirstToken", settings)
 
     def _can_fold(self) -> bool:
         """Plain linear layers that nobody watches; what is quantized, or adapted, computes in its own way."""
@@ -135,3 +141,7 @@ class KeepFirst:
         if isinstance(core, FirstTokenCore):
             core.full = layer.get_submodule(self.norm)(hidden) if self.norm else hidden
         return (hidden[:, :1], *rest), kwargs
+
+    def plain(self) -> Plain:
+        """Its twin without axkit."""
+        return Plain("KeepFirst", {"core": self.core, "norm": self.norm})

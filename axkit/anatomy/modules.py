@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from axkit.anatomy.plain import Plain
+
 HARD = "axkit_hard"
 _FEW_THREADS = 4  # where topk shares its rows among as many or more, it catches up
 
@@ -21,6 +23,10 @@ class Zero(nn.Module):
     def forward(self, hidden: Tensor, *_: Any, **__: Any) -> Tensor:
         """Return a 0-dimensional zero of the input's dtype and device."""
         return hidden.new_zeros(())
+
+    def plain(self) -> Plain:
+        """Its twin without axkit."""
+        return Plain("Zero")
 
 
 class PassOn(nn.Module):
@@ -34,7 +40,7 @@ class PassOn(nn.Module):
 
     def __init__(self, layer: nn.Module, attributes: Sequence[str], returns_tuple: bool) -> None:
         super().__init__()
-        self._returns_tuple = returns_tuple
+        self._returns_tuple, self._attributes = returns_tuple, list(attributes)
         for name in attributes:
             setattr(self, name, getattr(layer, name))
 
@@ -45,6 +51,10 @@ class PassOn(nn.Module):
 
 class NoLayer(PassOn):
     """Stands for a layer that was removed altogether, LayerNorms and all; arguments as of :class:`PassOn`."""
+
+    def plain(self) -> Plain:
+        """Its twin without axkit."""
+        return Plain("NoLayer", {"attributes": self._attributes, "returns_tuple": self._returns_tuple})
 
 
 class NoAttention(nn.Module):
@@ -63,6 +73,10 @@ class NoAttention(nn.Module):
     def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, None]:
         """(batch, tokens, hidden) -> a 0-dimensional zero, or the normalised input; and None."""
         return (self.get_submodule(self._norm)(hidden_states) if self._norm else hidden_states.new_zeros(())), None
+
+    def plain(self) -> Plain:
+        """Its twin without axkit."""
+        return Plain("NoCore", {"norm": self._norm})
 
 
 class NoHeads(nn.Module):
@@ -88,6 +102,10 @@ class NoHeads(nn.Module):
         if self._norm:
             added = self.get_submodule(self._norm)(hidden_states + added)
         return added, None
+
+    def plain(self) -> Plain:
+        """Its twin without axkit."""
+        return Plain("NoHeads", {"out": self._out, "norm": self._norm})
 
 
 STAND_INS: dict[str, type[nn.Module]] = {"zero": Zero, "no_attention": NoAttention, "identity": nn.Identity}
@@ -216,6 +234,10 @@ class HardDropout(nn.Module):
             lengths = (probabilities > 0).any(1).sum(-1).amin(-1)
             probabilities = largest(probabilities, k, lengths[:, None, None, None])
         return self.dropout(probabilities)  # type: ignore[no-any-return]
+
+    def plain(self) -> Plain:
+        """Its twin without axkit."""
+        return Plain("HardDropout", {"k": self.axkit_topk})
 
 
 def register_hard_attention() -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import nn
 
+from axkit.anatomy.plain import Plain
+
 
 class KeepPerHead:
     """Forward pre-hook of an attention core that has lost heads: of some inputs it takes those of the heads left.
@@ -33,6 +35,10 @@ class KeepPerHead:
             elif name in kwargs:
                 kwargs = {**kwargs, name: self._kept(kwargs[name])}
         return tuple(given), kwargs
+
+    def plain(self) -> Plain:
+        """Its twin without axkit."""
+        return Plain("KeepPerHead", {"places": self._places, "heads": self.heads})
 
     def _kept(self, value: Any) -> Any:
         return None if value is None else value[:, self.heads]

@@ -11,6 +11,7 @@ from typing import Any
 
 from axkit.anatomy.family import Family
 from axkit.checkpoint.foreign import what_it_is
+from axkit.contract.manifest import MODELING
 from axkit.ground.errors import CheckpointError
 from axkit.ground.files import read_object
 
@@ -58,12 +59,15 @@ _LEFT_OUT = (
     *("transformers_weights", "distributed_config", "fusion_config", "kernel_config", "use_kernels", "device_map"),
     *("tp_plan", "base_model_tp_plan", "base_model_pp_plan", "_name_or_path", "name_or_path", "_commit_hash"),
     *("output_attentions", "output_hidden_states", "return_dict", "use_return_dict", "torchscript"),
+    "auto_map",
     *("chunk_size_feed_forward", "gradient_checkpointing", "custom_pipelines", "reference_compile"),
 )
 
 
 def read_config(folder: Path) -> dict[str, Any]:
     """config.json of a checkpoint folder, checked by :func:`check_config`, without what could run or fetch code.
+
+    Of a folder of axkit's that is the ``auto_map`` by which transformers alone finds the modeling file in it.
 
     Raises:
         CheckpointError: missing, damaged, or of a model with code of its own.
@@ -85,7 +89,7 @@ def check_config(config: Mapping[str, Any], path: Path) -> None:
     Raises:
         CheckpointError: names the field, and what it should be.
     """
-    if config.get("auto_map"):
+    if config.get("auto_map") and not _is_own_map(config):
         raise CheckpointError(
             f"{path} names code of its own (auto_map), which axkit never runs; take a checkpoint of a stock "
             f"architecture"
@@ -127,6 +131,13 @@ def check_sizes(config: Mapping[str, Any], family: Family, path: Path) -> None:
                 f"{path}: {image} {config[image]!r:.40} and {patch} "
                 f"{config[patch]!r:.40} make no image of patches; restore the file or save the model again"
             )
+
+
+def _is_own_map(config: Mapping[str, Any]) -> bool:
+    """Whether axkit wrote it: it names classes of the modeling file alone. It is left out all the same."""
+    named, own = config["auto_map"], re.compile(re.escape(MODELING.removesuffix("py")) + r"Axkit\w{1,99}", re.ASCII)
+    listed = isinstance(named, dict) and all(isinstance(one, str) and own.fullmatch(one) for one in named.values())
+    return listed and str(config.get("model_type")).startswith(PREFIX)
 
 
 def is_own(config: Mapping[str, Any]) -> bool:

@@ -107,7 +107,8 @@ def _show_report(report: Report, target: Path) -> None:
     console.print(stages, figures)
     console.print(headline(report.summary), highlight=False)
     console.print(
-        f"{quantity(report.summary.spent.wall_s)} s. Written to {target} (report.md, report.json).", highlight=False
+        f"{quantity(report.summary.spent.wall_s)} s. Written to {target} (report.html, report.md, report.json).",
+        highlight=False,
     )
 
 

@@ -15,6 +15,7 @@ from axkit.tasks.about import About
 MANIFEST = "axkit.json"
 FORMAT = 1
 TORCH = "torch"  # the runtime of a folder that names none
+MODELING = "modeling_axkit.py"  # what transformers alone rebuilds a model by
 
 
 @dataclass(frozen=True)
@@ -55,5 +56,5 @@ class Manifest:
         }
 
     def bytes_of(self, folder: Path) -> int:
-        """Bytes on disk of what a deployment copies: the files that are hashed and the manifest; no report."""
-        return sum((folder / name).stat().st_size for name in (MANIFEST, *self.sha256))
+        """Bytes on disk of the model: the files that are hashed and the manifest; no report, and no code."""
+        return sum((folder / name).stat().st_size for name in (MANIFEST, *self.sha256) if name != MODELING)

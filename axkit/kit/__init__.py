@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from axkit.kit.mend import removal_costs as removal_costs
     from axkit.kit.packing import pack_nibbles as pack_nibbles
     from axkit.kit.packing import unpack_nibbles as unpack_nibbles
+    from axkit.kit.plain import Plain as Plain
     from axkit.kit.precision import convert as convert
     from axkit.kit.roles import SKIP_HELP as SKIP_HELP
     from axkit.kit.roles import SkipRole as SkipRole
@@ -73,6 +74,7 @@ _OFFERED = {
     ),
     "mend": ("cut_and_mend", "cut_to", "mend_model", "removal_costs"),
     "packing": ("pack_nibbles", "unpack_nibbles"),
+    "plain": ("Plain",),
     "precision": ("convert",),
     "inputs": (
         "Range",

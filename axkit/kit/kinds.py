@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from axkit.tasks.kinds.feed import Encoded as Encoded
     from axkit.tasks.kinds.feed import Feed as Feed
     from axkit.tasks.kinds.kind import Kind as Kind
+    from axkit.tasks.kinds.look import Look as Look
     from axkit.tasks.kinds.luck import Constant as Constant
     from axkit.tasks.kinds.luck import Luck as Luck
     from axkit.tasks.kinds.metric import Metric as Metric
@@ -37,6 +38,7 @@ _OFFERED = {
     "kinds.data": ("KindRows", "Shown"),
     "kinds.feed": ("Encoded", "Feed"),
     "kinds.kind": ("Kind",),
+    "kinds.look": ("Look",),
     "kinds.luck": ("Constant", "Luck"),
     "kinds.metric": ("Metric",),
     "kinds.multi_label.compute": ("MultiLabel",),

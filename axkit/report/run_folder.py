@@ -1,4 +1,4 @@
-"""Write a finished run: model, resolved recipe, report.json, report.md, journal; whole or not at all."""
+"""Write a finished run: model, resolved recipe, report.html, .json and .md, journal; whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from axkit.ground.atomic import draft_of
 from axkit.ground.device import gpu_names
+from axkit.report.page import PAGE, page_of
 from axkit.report.plot import frontier_svg
 from axkit.report.tables import frontier_name
 from axkit.report.text import report_text
@@ -73,6 +74,7 @@ def report_of(run: Run) -> Report:
         overrides=tuple(run.plan.source.overrides),
         machine=machine(),
         probe=_probe(run),
+        answers=run.answers,
     )
 
 
@@ -82,6 +84,7 @@ def _write_beside_model(run: Run, report: Report, folder: Path) -> None:
         "recipe.yaml": resolved_recipe(run, folder),
         REPORT: json.dumps(report.to_json(), indent=1, allow_nan=False),
         "report.md": report_text(report),
+        PAGE: page_of(report, run.about),
         "journal.jsonl": "".join(f"{line}\n" for line in journal_lines(run.stages)),
     }
     dense, metric = report.summary.searched.dense.score, report.summary.quality.metric_name

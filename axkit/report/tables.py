@@ -48,12 +48,18 @@ def summary_rows(summary: Summary) -> list[Row]:
 
 def metric_lines(quality: Quality) -> list[str]:
     """A table of all metrics of the task, and of each class where one tells them; empty where there is but one."""
+    rows = metric_rows(quality)
+    return ["", *table_lines(("test", "dense", "result", "change", "best constant"), rows)] if rows else []
+
+
+def metric_rows(quality: Quality) -> list[tuple[str, ...]]:
+    """(metric, dense, result, change, best constant) of all metrics, as text; empty where there is but one."""
     dense, result = quality.dense.metrics, quality.result.metrics
     names = [name for name in result if name in dense]
     if len(names) < 2:
         return []
     luck = quality.constant.metrics if quality.constant else {}
-    rows = [
+    return [
         (
             name,
             score(dense[name]),
@@ -63,7 +69,6 @@ def metric_lines(quality: Quality) -> list[str]:
         )
         for name in names
     ]
-    return ["", *table_lines(("test", "dense", "result", "change", "best constant"), rows)]
 
 
 def _latency(summary: Summary, which: str, dense_ms: float, result_ms: float) -> Row:
@@ -96,15 +101,21 @@ def stage_tables(stages: Sequence[StageRecord]) -> list[str]:
     for stage in stages:
         for name, rows in stage.told.tables.items():
             if rows:
-                keys = list(dict.fromkeys(key for row in rows for key in row))
+                keys = columns(rows)
                 lines += [f"## {stage.applied.name}: {name}", ""]
                 if name == FRONTIER:
                     lines += [f"![{FRONTIER}]({frontier_name(stage)})", ""]
-                lines += [*table_lines(keys, [_cells(row, keys) for row in rows]), ""]
+                lines += [*table_lines(keys, [cells(row, keys) for row in rows]), ""]
     return lines
 
 
-def _cells(row: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
+def columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The keys of a table's rows, each once, in order."""
+    return list(dict.fromkeys(key for row in rows for key in row))
+
+
+def cells(row: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
+    """A row of a table as text; empty where it lacks a key."""
     return [f"{row[key]:g}" if isinstance(row.get(key), float) else str(row.get(key, "")) for key in keys]
 
 

@@ -32,8 +32,8 @@ def report_text(report: Report) -> str:
         ),
         *_section("What is left", ["```", *what_is_left(stages[-1].structure), "```"]),
         *stage_tables(stages),
-        *_section("Data", [_data(summary.rows)]),
-        *_section("Machine", [_machine(report.machine, summary.spent)]),
+        *_section("Data", [data_line(summary.rows)]),
+        *_section("Machine", [machine_line(report.machine, summary.spent)]),
         *_section("Recipe", ["```yaml", report.recipe.rstrip(), "```", *_overrides(report.overrides)]),
     ]
     return "\n".join(lines)
@@ -43,7 +43,8 @@ def _section(title: str, lines: list[str]) -> list[str]:
     return [f"## {title}", "", *lines, ""]
 
 
-def _data(rows: RowCounts) -> str:
+def data_line(rows: RowCounts) -> str:
+    """How many rows there were, what was cut off them, which stand in two splits."""
     used = rows.used
     return (
         f"Rows: {used.train} train, {used.search} search, {used.test} test. Truncated: {rows.truncated.total}. "
@@ -59,7 +60,8 @@ def _doubles(rows: RowCounts) -> str:
     return f"Rows whose input also stands in another split: {', '.join(pairs)}."
 
 
-def _machine(machine: Machine, spent: RunSpent) -> str:
+def machine_line(machine: Machine, spent: RunSpent) -> str:
+    """What the figures were measured on, memory and seconds."""
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
     hardware = ", ".join(name for name in (machine.processor, machine.gpu) if name)
     return (

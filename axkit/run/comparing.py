@@ -51,7 +51,7 @@ class Tested:
     @classmethod
     def of(cls, body: Body, rows: Split, progress: Progress) -> Tested:
         """Ask it."""
-        return cls(body, rows, rows.evaluate(body, progress=progress))
+        return cls(body, rows, rows.evaluate(body, progress=progress, sure=True))
 
 
 def compare(dense: Tested, result: Tested, train_labels: Any, progress: Progress, target: Target = DEFAULT) -> Compared:

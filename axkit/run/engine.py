@@ -21,6 +21,8 @@ from axkit.run.control import Control, control_of, wanted
 from axkit.run.finished import FinishedStages
 from axkit.run.journal import Stage
 from axkit.run.loading import load
+from axkit.run.looked import Looked
+from axkit.run.looking import look_at
 from axkit.run.planning import Plan, plan
 from axkit.run.quality import ControlRecord
 from axkit.run.recipe import Recipe, Source
@@ -43,6 +45,7 @@ class Run:
         summary: the figures of the report; None in a process that stands by while another measures.
         about: goes into axkit.json: task, labels, token lengths.
         key: of everything that went in: versions, model, rows, seed, passes.
+        answers: of the dense model and the result to the test rows; None likewise.
     """
 
     plan: Plan
@@ -51,6 +54,7 @@ class Run:
     summary: Summary | None
     about: About
     key: str = ""
+    answers: Looked | None = None
 
     @property
     def tokenizer(self) -> Any:
@@ -150,7 +154,8 @@ def _run(made: Plan, job: _Job) -> Run:
     control = _control(walk, job, compared)
     summary = summary_of(walk, subject, compared, start, control) if compared else None
     job.finished.tidy()
-    return Run(made, subject, walk.stages, summary, walk.loaded.about, walk.keys[-1])
+    answers = look_at(made.task.spec.kind, made.rows.splits["test"], *compared.answers) if compared else None
+    return Run(made, subject, walk.stages, summary, walk.loaded.about, walk.keys[-1], answers)
 
 
 def _compared(walk: Walk, subject: Subject) -> Compared:

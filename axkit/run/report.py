@@ -10,6 +10,7 @@ from typing import Any
 
 from axkit.ground.errors import CheckpointError
 from axkit.ground.fields import Fields
+from axkit.run.looked import Looked
 from axkit.run.records import StageRecord
 from axkit.run.summary import Summary
 
@@ -106,6 +107,7 @@ class Report:
         overrides: applied to it in order, ``path=value``.
         machine: where it was measured.
         probe: an input with its logits.
+        answers: of the two models to the test rows; None in a report of before they were kept.
     """
 
     name: str
@@ -116,6 +118,7 @@ class Report:
     overrides: tuple[str, ...]
     machine: Machine
     probe: Probe
+    answers: Looked | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The content of report.json."""
@@ -129,6 +132,7 @@ class Report:
             "overrides": list(self.overrides),
             "machine": self.machine.to_json(),
             "probe": self.probe.to_json(),
+            **({} if self.answers is None else {"answers": self.answers.to_json()}),
         }
 
     @classmethod
@@ -149,6 +153,7 @@ class Report:
             overrides=data.texts("overrides"),
             machine=Machine.from_json(data.part("machine")),
             probe=Probe.from_json(data.part("probe")),
+            answers=Looked.from_json(data.part("answers")) if data.has("answers") else None,
         )
 
 

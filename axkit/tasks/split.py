@@ -57,6 +57,7 @@ class Evaluation:
         score: the task's metric, in points.
         metric: its name.
         scores: every metric that the task names, in points; where the split has parts, also of each part.
+        confidences: per row, how sure the model was, as ``Feed.sure`` has it; None where nobody asked.
     """
 
     losses: Any
@@ -65,6 +66,7 @@ class Evaluation:
     score: float
     metric: str
     scores: Mapping[str, float] = field(default_factory=dict)
+    confidences: Sequence[Any] | None = None
 
     @property
     def loss(self) -> float:
@@ -153,21 +155,25 @@ class Split:
         return min(values) if metric_of(self.kind.about, told).is_error else max(values)
 
     @torch.inference_mode()
-    def evaluate(self, model: Any, size: int = 64, progress: Progress | None = None) -> Evaluation:
-        """Ask a model, a body or a torch module, about all examples, in batches of ``size``."""
+    def evaluate(self, model: Any, size: int = 64, progress: Progress | None = None, sure: bool = False) -> Evaluation:
+        """Ask a model, a body or a torch module, about all examples, in batches of ``size``; how ``sure``, if asked."""
         losses = np.zeros(len(self))
         found: list[Any] = [None] * len(self)
+        shares: list[Any] = [None] * len(self)
         batches = (progress or Silent()).track(self.batches(size), "evaluating", -(-len(self) // size))
         with answering(model) as answer:
             for batch in batches:
                 logits = self.kind.logits(answer(batch.inputs)).cpu()
                 losses[batch.rows] = self.kind.losses(logits, batch.labels).double().numpy()
-                for row, prediction in zip(batch.rows, self.kind.predictions(logits, batch.labels), strict=True):
-                    found[row] = prediction
+                said = self.kind.predictions(logits, batch.labels)
+                known = self.kind.confidences(logits, batch.labels) if sure else [None] * len(said)
+                for row, prediction, share in zip(batch.rows, said, known, strict=True):
+                    found[row], shares[row] = prediction, share
         predictions = self.kind.feed.gather(found, self.encoded, self.spec)
         scores = self.scores(predictions)
         metric = self.spec.metric_name
-        return Evaluation(losses, predictions, self.golds, scores[metric], metric, scores)
+        told = self.kind.feed.sure(found, shares, self.encoded, self.spec) if sure else None
+        return Evaluation(losses, predictions, self.golds, scores[metric], metric, scores, told)
 
     @torch.inference_mode()
     def heard(

@@ -132,6 +132,7 @@ def test_a_base_model_opens_with_a_new_head(folder, architecture):
         ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, "quantized elsewhere"),
         ({"quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True}}, "quantized elsewhere"),
         ({"auto_map": {"AutoModel": "evil.Evil"}}, "code of its own"),
+        ({"auto_map": {"AutoModel": "modeling_axkit.AxkitBertModel"}}, "code of its own"),  # of a stock type
         ({"hidden_act": "nothing"}, "does not load"),
         ({"model_type": 5}, "names no model_type"),
         ({"use_cache": "no"}, "use_cache is the text"),

@@ -75,6 +75,33 @@ def test_a_damaged_manifest(pruned, key, value, match):
     assert "run the recipe again" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"AutoConfig": "evil.Evil"},
+        {"AutoConfig": "modeling_axkit.Evil"},
+        {"AutoConfig": "somebody/model--modeling_axkit.AxkitDistilBertConfig"},
+        {"AutoConfig": ["modeling_axkit.AxkitDistilBertConfig"]},
+        ["modeling_axkit.AxkitDistilBertConfig"],
+    ],
+)
+def test_a_map_to_other_code_than_ours(pruned, named):
+    rewrite(pruned, "config.json", lambda told: told | {"auto_map": named})
+    both_refuse(pruned, "code of its own")
+
+
+def test_the_modeling_file_is_not_run(pruned, tmp_path):
+    mark = tmp_path / "ran"
+    (pruned / "modeling_axkit.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
+    with pytest.raises(CheckpointError, match=r"modeling_axkit.py is not the file that axkit wrote"):
+        load_subject(pruned)
+    told = json.loads((pruned / "axkit.json").read_text())
+    told["sha256"]["modeling_axkit.py"] = hashlib.sha256((pruned / "modeling_axkit.py").read_bytes()).hexdigest()
+    (pruned / "axkit.json").write_text(json.dumps(told))
+    load_subject(pruned)
+    assert not mark.exists()
+
+
 def test_a_manifest_and_a_config_that_say_different_things(pruned):
     def more(told):
         told["structure"]["layers"][1]["heads"] = "0-3"

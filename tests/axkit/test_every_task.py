@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 from conftest import write_images
+from pages import faults
 
 from axkit.anatomy.family import family_of
 from axkit.finished import use as using
@@ -133,6 +134,13 @@ def test_a_kind_of_task_through_the_whole_house(workplace, kind):
     assert ASKED[kind][1](using.predict(workplace / "out", *ASKED[kind][0])), "asked, it answers in its kind"
     assert [stage["pass"] for stage in report["stages"]] == ["finetune", "hard_attention", "axformer_prune", "int8"]
     assert summary["bytes_result"] < summary["bytes_dense"]
+    assert faults((workplace / "out" / "report.html").read_text(encoding="utf-8")) == []
+    seen = report["answers"]
+    assert seen["rows"] == 50
+    assert len(seen["moved"]) == sum(seen["counts"])
+    shares = [share for one in run.answers.moved for share in (one.dense_confidence, one.result_confidence)]
+    assert all(share is None if kind == "regression" else 0 < share <= 1 for share in shares)
+    assert (run.answers.result.decisions >= 50) == (kind != "regression"), "each kind says how sure it is"
     assert "whose input also stands in another split" in text or "No row of one split also stands in another." in text
     assert run.stages[1].record.told.facts["search_loss_before_nats"] > 0
     if kind == "multi_label":

@@ -180,6 +180,14 @@ def test_a_carved_model_cannot_grow_back(family):
         subject.carve(dense)
 
 
+def test_a_core_for_one_token_is_in_the_mode_of_the_one_that_it_replaces():
+    subject = tiny_subject(family_of("bert"))
+    subject.carve(Structure(subject.structure.layers, 4, 24, first_token_only=True))
+    inputs = tiny_split(12).batch(range(4)).inputs
+    with torch.enable_grad():  # keys and values are computed, as in half precision: dropout would be seen
+        assert torch.equal(subject.module(**inputs).logits, subject.module(**inputs).logits)
+
+
 def test_first_token_only_is_refused_where_the_head_reads_more(family):
     model = (
         tiny_model(family, head="TokenClassification") if family.inputs == "tokens" else tiny_model(family).base_model

@@ -17,7 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_TIMED = ("report.json", "report.md", "journal.jsonl", "frontier")  # names that begin so hold what was timed
+_TIMED = (
+    "report.json",
+    "report.md",
+    "report.html",
+    "journal.jsonl",
+    "frontier",
+)  # names that begin so hold what was timed
 _OF_TIME = {"seconds", "ratio", "speedup", "speedup_ratio"}
 
 

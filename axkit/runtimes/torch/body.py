@@ -20,6 +20,7 @@ from axkit.runtimes.manifest import check_described
 from axkit.runtimes.torch import classes
 from axkit.runtimes.torch.loading import load_weights
 from axkit.runtimes.torch.module import ModuleBody
+from axkit.runtimes.torch.plain.write import save_config
 
 
 class TorchBody(ModuleBody):
@@ -35,7 +36,7 @@ class TorchBody(ModuleBody):
                 self.module.save_pretrained(folder)
             return [path for path in sorted(folder.iterdir()) if path.name not in before]
         config, weights = folder / "config.json", folder / "model.safetensors"
-        _save_config(self.module, manifest, folder)
+        code = save_config(self.module, manifest, folder)
         tensors = {name: tensor.detach().contiguous() for name, tensor in self.module.state_dict().items()}
         try:
             save_file(tensors, weights, metadata={"format": "pt"})
@@ -44,7 +45,7 @@ class TorchBody(ModuleBody):
             raise
         # safetensors writes for the owner alone; a deployment may run as another user
         weights.chmod(config.stat().st_mode)
-        return [config, weights]
+        return [config, weights, *code]
 
     @classmethod
     def load(cls, folder: Path, manifest: Manifest) -> Self:
@@ -75,15 +76,6 @@ def torch_subject(
     """
     known = family or family_of(str(module.config.model_type).removeprefix(classes.PREFIX))
     return Subject(TorchBody(module), reader, known, structure or dense_structure(module, known))
-
-
-def _save_config(module: Any, manifest: Manifest, folder: Path) -> None:
-    stock: Any = type(module)
-    made = classes.model_class(stock) if not stock.__name__.startswith("Axkit") else stock
-    fields = {k: v for k, v in module.config.to_dict().items() if k not in ("model_type", "axkit")}
-    config = made.config_class(**fields, axkit=classes.describe(manifest.structure, manifest.trail))
-    config.architectures = [made.__name__]
-    config.save_pretrained(folder)
 
 
 def _raise_if_full(error: Exception, folder: Path) -> None:

@@ -52,6 +52,7 @@ def model_class(stock: Any) -> Any:
     config = config_class(str(stock.config_class.model_type))
 
     def __init__(self: Any, config: Any, *args: Any, **kwargs: Any) -> None:
+        vars(config).pop("auto_map", None)  # for where axkit is not; saved again, no modeling file would go along
         stock.__init__(self, config, *args, **kwargs)
         rebuild(self, config.axkit)
 

@@ -71,6 +71,13 @@ class TaskKind(ABC):
         """
         return None
 
+    def confidences(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
+        """How sure the model is of what it says, per example: probabilities, 0..1; by default nobody knows (None).
+
+        What :meth:`Feed.sure` makes of them is for the report alone.
+        """
+        return [None] * len(logits)
+
     @abstractmethod
     def predictions(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
         """One prediction per example; the labels say no more than where there is something to predict."""

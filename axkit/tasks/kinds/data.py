@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from axkit.tasks.kinds.kind import half_of
+from axkit.tasks.kinds.look import Look
 from axkit.tasks.kinds.luck import Luck
 from axkit.tasks.labels.columns import LabelColumn
 from axkit.tasks.labels.head import Head
@@ -45,6 +46,7 @@ class KindRows(ABC):
         lists: a text is a list in itself.
         luck: what can be answered without looking.
         shown: how rows are shown.
+        look: how answers are looked at in a report; by default without knowing what is right.
     """
 
     label_type: ClassVar[type | None] = None
@@ -52,6 +54,7 @@ class KindRows(ABC):
     lists: ClassVar[bool] = False
     luck: ClassVar[Luck]
     shown: ClassVar[Shown]
+    look: ClassVar[Look] = Look()
 
     @abstractmethod
     def column(self, spec: TaskSpec) -> type[LabelColumn]:

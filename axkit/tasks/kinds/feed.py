@@ -83,6 +83,17 @@ class Feed:
         """The row of each example; by default each is one."""
         return range(len(encoded.lengths))
 
+    def sure(self, found: Sequence[Any], shares: Sequence[Any], encoded: Encoded, spec: TaskSpec) -> Sequence[Any]:
+        """How sure a model is of each row's answer: one value per row.
+
+        Args:
+            found: predictions of all examples, in order.
+            shares: what :meth:`TaskKind.confidences` gave for them; by default this is what is returned.
+            encoded: the split.
+            spec: of the task.
+        """
+        return shares
+
     def first(self, encoded: Encoded, examples: int) -> Encoded:
         """The part with the first examples of a split that has more of them; by default each is a row.
 

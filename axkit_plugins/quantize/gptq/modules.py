@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from axkit.kit import linear_at, pack_nibbles, replace_module, unpack_nibbles, weight_matrix
+from axkit.kit import Plain, linear_at, pack_nibbles, replace_module, unpack_nibbles, weight_matrix
 
 Codes = tuple[Tensor, Tensor]  # (rows, columns) int8 in -8..7; (rows, groups) float32 scales
 
@@ -45,6 +45,11 @@ class GroupLinear(nn.Module):
         """(..., in) -> (..., out)."""
         weight = expand((unpack_nibbles(self.weight, self.in_features), self.scale), self.group)
         return nn.functional.linear(x, weight.to(x.dtype), self.bias)
+
+    def plain(self) -> Plain:
+        """Its twin for transformers alone."""
+        sizes = {"rows": self.out_features, "columns": self.in_features, "group": self.group}
+        return Plain("GroupLinear", {**sizes, "bias": self.bias is not None}, "axkit_plugins.quantize.gptq.plain")
 
 
 def expand(codes: Codes, group: int) -> Tensor:

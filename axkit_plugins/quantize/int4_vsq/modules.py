@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from axkit.kit import pack_nibbles, unpack_nibbles
+from axkit.kit import Plain, pack_nibbles, unpack_nibbles
 from axkit_plugins.quantize.int4_vsq.numbers import Quantized, dequantize, pack_bits, unpack_bits
+
+_TWINS = "axkit_plugins.quantize.int4_vsq.plain"
 
 
 class _Packed(nn.Module):
@@ -42,6 +44,10 @@ class _Packed(nn.Module):
         """Some rows of the three buffers -> (those rows, columns) float32."""
         codes = unpack_nibbles(weight, self.columns)
         return dequantize(codes, unpack_bits(vector_scale, self.scale_bits, self.vectors), scale, self.vector)
+
+    def sizes(self) -> dict[str, int]:
+        """What a twin for transformers alone is made by."""
+        return {"rows": self.rows, "columns": self.columns, "vector": self.vector, "scale_bits": self.scale_bits}
 
 
 class VsqLinear(_Packed):
@@ -94,6 +100,11 @@ class VsqLinear(_Packed):
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_kept": None}
 
+    def plain(self) -> Plain:
+        """Its twin for transformers alone, which expands at each call."""
+        own = {"bias": self.bias is not None, "activation_bits": self.activation_bits}
+        return Plain("VsqLinear", {**self.sizes(), **own}, _TWINS)
+
     def extra_repr(self) -> str:
         """Sizes, for print(model)."""
         return f"in_features={self.in_features}, out_features={self.out_features}, int4, vectors of {self.vector}"
@@ -119,6 +130,10 @@ class VsqEmbedding(_Packed):
         flat = ids.reshape(-1)
         rows = self.expand(self.weight[flat], self.vector_scale[flat], self.scale[flat])
         return rows.view(*ids.shape, self.embedding_dim)
+
+    def plain(self) -> Plain:
+        """Its twin for transformers alone."""
+        return Plain("VsqEmbedding", self.sizes(), _TWINS)
 
 
 def fake_quantize(x: Tensor, vector: int, bits: int) -> Tensor:

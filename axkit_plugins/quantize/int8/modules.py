@@ -9,8 +9,9 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from axkit.kit import embedding_at, input_grid, linear_at, names_in, replace_module, to_int8, weight_matrix
+from axkit.kit import Plain, embedding_at, input_grid, linear_at, names_in, replace_module, to_int8, weight_matrix
 
+_TWINS = "axkit_plugins.quantize.int8.plain"
 _NO_KERNEL = "none"  # in the place of a packed weight
 
 
@@ -114,6 +115,12 @@ class Int8Linear(nn.Module):
         # the kernel's own layout is remade where it is needed
         return {**self.__dict__, "_packed": None, "_input": None}
 
+    def plain(self) -> Plain:
+        """Its twin for transformers alone."""
+        sizes = {"in_features": self.in_features, "out_features": self.out_features}
+        there = {"bias": self.bias is not None, "static": self.input_scale is not None}
+        return Plain("Int8Linear", {**sizes, **there}, _TWINS)
+
     def extra_repr(self) -> str:
         """Sizes, for print(model)."""
         return f"in_features={self.in_features}, out_features={self.out_features}, int8"
@@ -144,6 +151,10 @@ class Int8Embedding(nn.Module):
         """(...) int -> (..., embedding_dim) float32."""
         lookup = nn.functional.embedding
         return lookup(ids, self.weight) * lookup(ids, self.scale.unsqueeze(-1))
+
+    def plain(self) -> Plain:
+        """Its twin for transformers alone."""
+        return Plain("Int8Embedding", {"rows": self.num_embeddings, "columns": self.embedding_dim}, _TWINS)
 
 
 def restore(model: nn.Module, state: Mapping[str, object]) -> None:

@@ -59,6 +59,10 @@ class Classification(TaskKind):
         two = logits.float().topk(2, -1).values
         return two[..., 0] - two[..., 1]
 
+    def confidences(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
+        """The probability of that class."""
+        return logits.float().softmax(-1).amax(-1).tolist()
+
     def predictions(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
         """The class with the largest logit."""
         return logits.argmax(-1).tolist()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from axkit.ground.errors import DataError
+from axkit.tasks.kinds.classification.look import ClassLook
 from axkit.tasks.kinds.data import KindRows, Shown, counted, shortened
 from axkit.tasks.kinds.luck import Constant, Luck, named
 from axkit.tasks.labels.columns import LabelColumn
@@ -64,6 +65,7 @@ class ClassRows(KindRows):
     stratified = True
     luck = ClassLuck()
     shown = ShownClasses()
+    look = ClassLook()
 
     def column(self, spec: TaskSpec) -> type[LabelColumn]:
         """A class in each cell."""

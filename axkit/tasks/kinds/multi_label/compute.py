@@ -57,6 +57,10 @@ class MultiLabel(TaskKind):
         """Yes or no, of each label."""
         return torch.stack([logits, torch.zeros_like(logits)], -1)
 
+    def confidences(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
+        """Of each label, the probability of the yes or the no that is said."""
+        return logits.float().abs().sigmoid().tolist()
+
     def predictions(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
         """Every label whose probability exceeds one half."""
         return (logits > 0).long().tolist()

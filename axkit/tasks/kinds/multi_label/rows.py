@@ -10,6 +10,7 @@ import numpy as np
 from axkit.ground.errors import DataError
 from axkit.tasks.kinds.data import KindRows, Shown, counted, shortened
 from axkit.tasks.kinds.luck import Constant, Luck, named
+from axkit.tasks.kinds.multi_label.look import SetLook
 from axkit.tasks.labels.classes import Survey, cell_text, kind_of_text, whole_number
 from axkit.tasks.labels.columns import LabelColumn
 from axkit.tasks.source.origin import brief
@@ -184,6 +185,7 @@ class SetRows(KindRows):
     label_type = np.int64
     luck = SetLuck()
     shown = ShownSets()
+    look = SetLook()
 
     def column(self, spec: TaskSpec) -> type[LabelColumn]:
         """A set in each cell, or a column for each label."""

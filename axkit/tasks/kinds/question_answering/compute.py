@@ -109,6 +109,21 @@ class WindowFeed(Feed):
         """The question of each window."""
         return [window.row for window in encoded.notes]
 
+    def sure(self, found: Sequence[Any], shares: Sequence[Any], encoded: Encoded, spec: TaskSpec) -> Sequence[Any]:
+        """The probability, in its window, of the span that :meth:`gather` takes; of no answer where it takes none."""
+        best: list[tuple[float, float]] = [(-np.inf, 0.0)] * len(encoded.golds)
+        null: list[tuple[float, float]] = [(np.inf, 0.0)] * len(encoded.golds)
+        for logits, window in zip(found, encoded.notes, strict=True):
+            silent, row = share(logits, window.null, window.null), window.row
+            null[row] = min(null[row], (float(logits[window.null].sum()), silent))
+            score, where = best_span(logits, window, spec.max_answer_tokens)
+            best[row] = max(best[row], (score, share(logits, *where) if where else silent))
+        threshold = spec.no_answer_threshold
+        return [
+            no_share if threshold is not None and no_score - score > threshold else one
+            for (score, one), (no_score, no_share) in zip(best, null, strict=True)
+        ]
+
     def first(self, encoded: Encoded, examples: int) -> Encoded:
         """Windows of whole questions: the last one's are all there, so it may be some more than asked for."""
         row = encoded.notes[examples - 1].row

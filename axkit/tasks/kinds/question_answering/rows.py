@@ -11,6 +11,7 @@ import numpy as np
 from axkit.ground.errors import DataError
 from axkit.tasks.kinds.data import KindRows, Shown, shortened
 from axkit.tasks.kinds.luck import Constant, Luck, objects
+from axkit.tasks.kinds.question_answering.look import AnswerLook
 from axkit.tasks.labels.classes import kind_of_text
 from axkit.tasks.labels.columns import LabelColumn
 from axkit.tasks.labels.head import Head
@@ -118,6 +119,7 @@ class QuestionRows(KindRows):
 
     luck = AnswerLuck()
     shown = ShownAnswers()
+    look = AnswerLook()
 
     def column(self, spec: TaskSpec) -> type[LabelColumn]:
         """Answers in each cell."""

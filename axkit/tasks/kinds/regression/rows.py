@@ -12,6 +12,7 @@ import numpy as np
 from axkit.ground.errors import DataError
 from axkit.tasks.kinds.data import KindRows, Shown
 from axkit.tasks.kinds.luck import Constant, Luck
+from axkit.tasks.kinds.regression.look import ScoreLook
 from axkit.tasks.labels.columns import LabelColumn
 from axkit.tasks.labels.head import Head
 from axkit.tasks.labels.naming import Naming, outputs_in_words
@@ -88,6 +89,7 @@ class ScoreRows(KindRows):
     label_type = np.float64
     luck = ScoreLuck()
     shown = ShownScores()
+    look = ScoreLook()
 
     def column(self, spec: TaskSpec) -> type[LabelColumn]:
         """A score in each cell."""

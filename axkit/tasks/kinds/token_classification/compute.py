@@ -75,6 +75,16 @@ class WordFeed(Feed):
             rows.append(tuple(row))
         return objects(rows)
 
+    def sure(self, found: Sequence[Any], shares: Sequence[Any], encoded: Encoded, spec: TaskSpec) -> Sequence[Any]:
+        """A probability for every word; None for one that was cut off or has no piece."""
+        rows = []
+        for share, (words, _), gold in zip(shares, encoded.notes, encoded.golds, strict=True):
+            row: list[float | None] = [None] * len(gold)
+            for word, one in zip(words, share, strict=True):
+                row[word] = one
+            rows.append(row)
+        return rows
+
 
 class Tagged(Voice):
     """A tag for each word."""
@@ -122,6 +132,11 @@ class TokenClassification(TaskKind):
         tagged = labels != IGNORED
         apart = divergence(logits, wanted, temperature).where(tagged, 0.0)
         return apart.sum(1) / tagged.sum(1).clamp_min(1)
+
+    def confidences(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
+        """The probability of each of these tags."""
+        best = logits.float().softmax(-1).amax(-1)
+        return [row[label != IGNORED].tolist() for row, label in zip(best, labels, strict=True)]
 
     def predictions(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
         """The tags of each row's words that have a piece."""

@@ -9,6 +9,7 @@ from typing import Any
 from axkit.ground.errors import DataError
 from axkit.tasks.kinds.data import KindRows, Shown, counted, shortened
 from axkit.tasks.kinds.luck import Constant, Luck, objects
+from axkit.tasks.kinds.token_classification.look import TagLook
 from axkit.tasks.labels.classes import kind_of_text
 from axkit.tasks.labels.columns import LabelColumn, listed
 from axkit.tasks.labels.head import Head
@@ -96,6 +97,7 @@ class WordRows(KindRows):
     lists = True
     luck = TagLuck()
     shown = ShownTags()
+    look = TagLook()
 
     def column(self, spec: TaskSpec) -> type[LabelColumn]:
         """Tags in each cell."""

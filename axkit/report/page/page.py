@@ -1,0 +1,118 @@
+"""A report as one HTML file: what stands in it, put into the templates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from axkit.report.page.answers import Answers, answers_of
+from axkit.report.page.figures import Card, Grid, cards, compared
+from axkit.report.page.figures import metrics as metrics_of
+from axkit.report.page.stages import Stage, Tabled, stages_of, tables_of, time_parts
+from axkit.report.page.templates import Drawn, rendered
+from axkit.report.page.use import Line, ways_to_use
+from axkit.report.plots import road
+from axkit.report.text import data_line, machine_line
+from axkit.report.words import control_lines, gain_lines, headline, how_measured
+from axkit.run.records import StageRecord
+from axkit.run.report import Report
+from axkit.tasks.about import About
+
+PAGE = "report.html"
+
+
+@dataclass(frozen=True)
+class Page:
+    """What stands on the page, part by part.
+
+    Attributes:
+        name: of the recipe.
+        key: of what went in.
+        headline: sentences.
+        cards: (figure, what it is, more about it) to be seen first.
+        figures: the table of the final comparison.
+        how: how that was measured, sentences.
+        metrics: a table of all metrics; None where there is but one.
+        stages: the road.
+        drawn: plots by name; those that have nothing to show are not there.
+        tables: what passes told.
+        answers: of the two models; None in a report of before they were kept.
+        parts: (what, seconds) of the run.
+        data: a sentence.
+        machine: a sentence.
+        recipe: word for word.
+        overrides: that were applied to it.
+        ways: to use the result.
+    """
+
+    name: str
+    key: str
+    headline: tuple[str, ...]
+    cards: tuple[Card, ...]
+    figures: Grid
+    how: tuple[str, ...]
+    metrics: Grid | None
+    stages: tuple[Stage, ...]
+    drawn: Drawn
+    tables: tuple[Tabled, ...]
+    answers: Answers | None
+    parts: tuple[tuple[str, float], ...]
+    data: str
+    machine: str
+    recipe: str
+    overrides: tuple[str, ...]
+    ways: tuple[Line, ...]
+
+
+def page_of(report: Report, about: About) -> str:
+    """The whole page.
+
+    Args:
+        report: of a run.
+        about: what the run's folder says of its task.
+
+    Returns:
+        HTML in one piece. Texts of users are data: they come out as they are, and do nothing.
+    """
+    return rendered("report.html", page=_page(report, about))
+
+
+def _page(report: Report, about: About) -> Page:
+    summary, parts = report.summary, time_parts(report)
+    control = [line for line in control_lines(summary.control) if line]
+    return Page(
+        name=report.name,
+        key=report.key,
+        headline=tuple(headline(summary).split("\n")),
+        cards=cards(summary),
+        figures=compared(summary),
+        how=(how_measured(summary), *gain_lines(summary), *control),
+        metrics=metrics_of(summary.quality),
+        stages=stages_of(report.stages),
+        drawn=_drawn(report, parts),
+        tables=tables_of(report.stages),
+        answers=answers_of(report.answers) if report.answers else None,
+        parts=parts,
+        data=data_line(summary.rows),
+        machine=machine_line(report.machine, summary.spent),
+        recipe=report.recipe,
+        overrides=report.overrides,
+        ways=ways_to_use(report, about),
+    )
+
+
+def _drawn(report: Report, parts: tuple[tuple[str, float], ...]) -> Drawn:
+    """The plots of the run itself; nothing where matplotlib is not there."""
+    drawn, metric = Drawn(), report.summary.quality.metric_name
+    drawn.add("road", lambda: road.road_svg(report.stages, metric))
+    drawn.add("left", lambda: road.map_svg(report.stages[-1].structure))
+    drawn.add("time", lambda: road.time_svg(parts))
+    for stage in report.stages:
+        if len(stage.told.frontier) > 1:
+            drawn.add(f"frontier-{stage.applied.index}", partial(_frontier, stage, report))
+    return drawn
+
+
+def _frontier(stage: StageRecord, report: Report) -> str:
+    quality, dense = report.summary.quality, report.summary.searched.dense.score
+    return road.frontier_svg(stage.told.frontier, dense, quality.metric_name, f"frontier-{stage.applied.index}")

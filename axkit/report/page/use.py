@@ -1,0 +1,63 @@
+"""How to use a result: commands and lines of Python that work on its folder."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+
+from axkit.ground.errors import AxkitError
+from axkit.run.report import Report
+from axkit.tasks.about import About
+from axkit.tasks.kinds.kind import Kind, kind_of
+
+_SAMPLE = {"tokens": "A fine story, told well.", "pixels": "image.png"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A way to use the result.
+
+    Attributes:
+        what: it does.
+        code: to be typed.
+    """
+
+    what: str
+    code: str
+
+
+def kind_named(about: About) -> Kind | None:
+    """The kind of a folder's task; None where it says none, or it is not installed here."""
+    if about.kind is None:
+        return None
+    try:
+        return kind_of(about.kind)
+    except AxkitError:
+        return None
+
+
+def ways_to_use(report: Report, about: About) -> tuple[Line, ...]:
+    """On the folder that the report lies in."""
+    folder, kind = f"runs/{report.name}", kind_named(about)
+    texts = [_SAMPLE[kind.inputs if kind else "tokens"]]
+    if kind is not None and min(kind.takes) == 2:
+        texts = ["Who told it?", "A fine story, told well by Ann."]
+    asked = " ".join(shlex.quote(text) for text in texts)
+    return (
+        Line("Ask it", f"axkit predict {shlex.quote(folder)} {asked}"),
+        Line("Time it here", f"axkit bench {shlex.quote(folder)}"),
+        Line("Score it again", f"axkit eval {shlex.quote(folder)}"),
+        Line("In Python", python_lines(folder, kind)),
+    )
+
+
+def python_lines(folder: str, kind: Kind | None) -> str:
+    """Three lines that load the model with transformers."""
+    reader = "AutoImageProcessor" if kind is not None and kind.inputs == "pixels" else "AutoTokenizer"
+    place = json.dumps(folder)
+    return (
+        f"import axkit; from transformers import {reader}\n"
+        f"model = axkit.load({place})\n"
+        f"reader = {reader}.from_pretrained({place})"
+    )
