@@ -120,12 +120,12 @@ class Device:
         try:
             for module, where in zip(modules, before, strict=True):
                 if where != self:
-                    module.to(self.name)
+                    moved_all(module, self)
             yield
         finally:
             for module, where in zip(modules, before, strict=True):
                 if where != self:
-                    module.to(where.name)
+                    moved_all(module, where)
 
     def _multiplies_since(self, capability: tuple[int, int]) -> bool:
         import torch
@@ -197,9 +197,32 @@ def at_rest(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value.cpu() if hasattr(value, "cpu") else value for name, value in values.items()}
 
 
+def moved_all(module: Any, device: Device) -> Any:
+    """The same torch module, moved with all that it holds.
+
+    ``Module.to`` of a whole moves parameters and buffers. It calls no ``to`` that a part defines for what else it has,
+    and leaves behind what hangs on a parameter: bitsandbytes' modules have their scales there.
+    """
+    import torch
+
+    hanging = [
+        (name, key, value)
+        for name, parameter in module.named_parameters()
+        for key, value in vars(parameter).items()
+        if isinstance(value, torch.Tensor)
+    ]
+    module.to(device.name)
+    for name, key, value in hanging:
+        setattr(module.get_parameter(name), key, value.to(device.name))
+    for part in module.modules():
+        if type(part).to is not torch.nn.Module.to:
+            part.to(device.name)
+    return module
+
+
 def copied_to(device: Device, module: Any) -> Any:
     """A torch module on a device: itself where it is there, else a copy, so that whoever computes with it keeps it."""
-    return module if device_of(module) == device else copy.deepcopy(module).to(device.name)
+    return module if device_of(module) == device else moved_all(copy.deepcopy(module), device)
 
 
 def _cuda(index: str) -> Device:

@@ -13,7 +13,7 @@ from axkit.contract.passes import Pass
 from axkit.contract.reader import Reader, reads_alike
 from axkit.contract.result import Result
 from axkit.contract.traits import DIFFERENTIABLE, TEACHER_TOKENS, TORCH_MODULE
-from axkit.ground.device import CPU, device_of
+from axkit.ground.device import CPU, device_of, moved_all
 from axkit.ground.errors import PluginError, shown
 from axkit.ground.quiet import quiet
 from axkit.run.results import a_value
@@ -110,7 +110,7 @@ def settle(subject: Subject) -> None:
     """A torch module rests on the CPU in eval mode, whatever a pass left; other bodies have neither."""
     if subject.has_module:
         if device_of(subject.module) != CPU:
-            subject.module.to(CPU.name)
+            moved_all(subject.module, CPU)
         subject.module.eval()
 
 

@@ -3,11 +3,12 @@
 import pytest
 import torch
 from conftest import write_trained_model
+from torch import nn
 
 from axkit.contract.trail import TrailStep
 from axkit.finished.opened import device_for
 from axkit.ground import stopwatch
-from axkit.ground.device import CPU, Device, copied_to, device_of, enough_memory, exact_floats, moved
+from axkit.ground.device import CPU, Device, copied_to, device_of, enough_memory, exact_floats, moved, moved_all
 from axkit.ground.errors import DeviceError
 from axkit.ground.fields import Fields
 from axkit.ground.target import Target
@@ -201,3 +202,23 @@ def test_a_report_names_the_gpus(gpus):
     found = machine()
     assert found.gpu == "Tiny GPU, Tiny GPU"
     assert Machine.from_json(Fields(found.to_json(), "report.json")) == found
+
+
+class _Scaled(nn.Linear):
+    """As bitsandbytes has it: one scale hangs on the weight, the other only this class's own `to` would move."""
+
+    def __init__(self) -> None:
+        super().__init__(2, 2)
+        self.weight.scale = torch.ones(2)
+        self.state = [torch.ones(2)]
+
+    def to(self, *args, **kwargs):
+        self.state = [one.to(*args, **kwargs) for one in self.state]
+        return super().to(*args, **kwargs)
+
+
+def test_a_module_moves_with_what_module_to_leaves_behind():
+    whole = nn.Sequential(nn.Sequential(_Scaled()))
+    part = whole[0][0]
+    assert moved_all(whole, Device("meta")) is whole
+    assert {part.weight.device.type, part.weight.scale.device.type, part.state[0].device.type} == {"meta"}
