@@ -60,8 +60,8 @@ def test_a_search_decides_as_on_the_cpu(unlike_family, device, tmp_path, vote):
     config = AxformerPrune.Config(vote=vote, screening="none", groups=4)
     decided = {}
     for where in (Device(), device):
-        subject = tiny_subject(unlike_family, 1)
-        teacher = tiny_subject(unlike_family, 1)
+        subject = tiny_subject(unlike_family, 3)
+        teacher = tiny_subject(unlike_family, 3)
         tools = lend(tmp_path / where.kind, teacher=teacher, rows=200, family=unlike_family)
         AxformerPrune().apply(subject, config, dataclasses.replace(tools, device=where))
         lines = tools.journal.read()
@@ -144,7 +144,7 @@ def test_the_clock_is_within_a_tenth_of_the_whole_model(device, tmp_path, batch,
 
 def test_a_search_of_base_size_mixes_no_devices(device, tmp_path):
     subject, rows = _base(12), _rows(40)
-    config = AxformerPrune.Config(objective="budget", speedup=1.5, max_drop=100, criterion="divergence", mend_rows=64)
+    config = AxformerPrune.Config(groups=2, tolerance=0.1, mend=True, mend_rows=64)
     tools = dataclasses.replace(
         lend(tmp_path, teacher=subject.copy(), family=subject.family, search=rows),
         device=device,
