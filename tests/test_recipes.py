@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from axkit.anatomy.family import family_of
+from axkit.ground.quiet import quiet
 from axkit.run.planning import plan
 from axkit.run.recipe import load_source
+from axkit.testing import tiny_model, tiny_reader
+from axkit.testing.tiny import tiny_sentences
 from axkit_plugins.embedded import data
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").rglob("*.yaml"))
@@ -32,8 +37,20 @@ def test_there_are_recipes():
     assert RECIPES
 
 
+def unlabelled(folder):
+    """Settings that put a model with a head, and rows without labels, in the place of one's own."""
+    with quiet():
+        tiny_model(family_of("bert")).save_pretrained(folder / "model")
+    tiny_reader(family_of("bert")).save_pretrained(folder / "model")
+    for name in ("train", "test"):
+        rows = (json.dumps({"text": text}) for text in tiny_sentences(40))
+        (folder / f"{name}.jsonl").write_text("\n".join(rows))
+    files = [f"task.files.{name}={folder / name}.jsonl" for name in ("train", "test")]
+    return [f"model={folder / 'model'}", *files]
+
+
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
-def test_recipe_plans(path, ratings):
+def test_recipe_plans(path, ratings, tmp_path):
     settings: list[str] = []
     if path.parent.name == "hub":  # the same passes, on a model and data that need no network
         text = path.read_text()
@@ -42,6 +59,8 @@ def test_recipe_plans(path, ratings):
         settings = [f"model={model}", "task=embedded:movie-reviews"]
         if "keep: [0, 2, 4, 7, 9, 11]" in text:  # of twelve layers
             settings.append("passes.1.keep=[0, 2, 5]")
+    if "labels: none" in path.read_text():  # for a model and rows of one's own
+        settings = unlabelled(tmp_path)
     made = plan(load_source(path, settings))
     assert made.recipe.name.replace("-", "_") == path.stem, "a recipe is named as its file"
     assert made.rows.splits["train"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from axkit.axformer.bench.storage import foreseen
-from axkit.axformer.settings import NO_DIVERGENCE, HardAttentionConfig, chosen_on
+from axkit.axformer.settings import NO_DIVERGENCE, NO_LABELS, HardAttentionConfig, chosen_on
 from axkit.contract.passes import Pass, Workload
 from axkit.contract.result import Result
 from axkit.contract.tools import Tools
@@ -31,6 +31,10 @@ class HardAttention(Pass[HardAttentionConfig]):
         """The paper's rule asks for something better than the dense model."""
         if config.criterion == "divergence":
             raise NotApplicable(f"criterion divergence {NO_DIVERGENCE}")
+
+    def without_labels(self, config: HardAttentionConfig) -> str:
+        """The paper's rule asks for answers that are better than the dense model's."""
+        return f"{NO_LABELS}leave it out"
 
     def foresee_work(self, config: HardAttentionConfig, work: Workload) -> str:
         """What the cached hidden states will take."""

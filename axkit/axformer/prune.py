@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from axkit.axformer.bench.storage import foreseen
-from axkit.axformer.settings import BUDGET_ROWS, NO_DIVERGENCE, AxformerPruneConfig, chosen_on
+from axkit.axformer.settings import BUDGET_ROWS, NO_DIVERGENCE, NO_LABELS, AxformerPruneConfig, chosen_on
 from axkit.contract.passes import Pass, Workload
 from axkit.contract.result import Result
 from axkit.contract.tools import Tools
@@ -44,6 +44,10 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
             raise NotApplicable("objective budget has no target: give 'speedup' or 'size', or both")
         if config.objective == "accuracy" and targets:
             raise NotApplicable(f"'{targets[0]}' is for objective budget: add 'objective: budget', or take it out")
+
+    def without_labels(self, config: AxformerPruneConfig) -> str:
+        """The paper's rule asks for answers that are better than the dense model's."""
+        return f"{NO_LABELS}take 'objective: budget'" if config.objective == "accuracy" else ""
 
     def foresee_work(self, config: AxformerPruneConfig, work: Workload) -> str:
         """What the cached hidden states will take."""

@@ -11,6 +11,7 @@ from axkit.contract.passes import InnerStep, PassConfig
 BUDGET_ROWS = 512  # of the search split that a candidate of a budget search is looked at on; rounds are judged on all
 NO_DIVERGENCE = "is for objective budget: by the paper's rule nothing is nearer to the dense model than it is; use loss"
 FRESH = 5  # where a search has more rows than it takes, a fifth of them at least is kept to confirm on
+NO_LABELS = "asks for better answers than the dense model's, and those are the labels here; "
 Kept = Annotated[int, Field(ge=1, le=8192)] | Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -22,7 +23,7 @@ class SearchConfig(PassConfig):
         "loss",
         description="What must fall: the mean loss; the mean loss after the best temperature, so that confidence "
         "alone decides nothing; the error, 1 - metric / 100; or, for objective budget, how far the answers are from "
-        "the dense model's, which asks for no label.",
+        "the dense model's, which asks for no label. Where rows have none, both losses are that distance.",
     )
     guard: Literal["none", "confirm", "paired_test"] = Field(
         "none",

@@ -46,10 +46,11 @@ def show_plan(plan: Plan, console: Console) -> None:
 
 def _model_and_task(plan: Plan) -> Iterator[str]:
     recipe, rows, values = plan.recipe, plan.rows, count_parameters(plan.model_folder)
+    spec, metric = plan.task.spec, plan.task.spec.told(plan.task.spec.metric_name)
     sizes = ", ".join(f"{len(split)} {name}" for name, split in rows.splits.items())
     labels = f"; labels {shortened(', '.join(rows.label_names), 400)}" if rows.label_names else ""
     yield f"model  {recipe.model}: {plan.model_config['model_type']}, {quantity(values / 1e6, 2)} M parameters"
-    yield f"task   {plan.task.name}: {plan.task.spec.kind}, {plan.task.spec.metric_name}; {sizes}{labels}"
+    yield f"task   {plan.task.name}: {spec.kind}, {metric}; {sizes}{labels}"
     if plan.origin is not None and plan.origin.trail:
         yield f"made   by {', '.join(step.name for step in plan.origin.trail)}; what these ended stays ended"
     if recipe.target != DEFAULT:
@@ -61,6 +62,8 @@ def _rows(plan: Plan) -> Iterator[str]:
         yield f"row    {line}"
     for name, counts in shown_labels(plan.task.spec, plan.rows).items():
         yield f"{name:<6} {counts}"
+    if plan.task.spec.is_unlabelled:
+        yield "labels none: the dense model's own answers stand in their place, and every score is agreement with them"
     if plan.rows.naming:
         yield f"labels {plan.rows.naming}"
 

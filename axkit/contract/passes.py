@@ -119,6 +119,11 @@ class Pass(Described, ABC, Generic[C]):
         what the pass is."""
         return ()
 
+    def without_labels(self, config: C) -> str:  # an override is optional
+        """Why it has nothing to do where rows have no labels and the dense model's own answers stand in their place:
+        half a sentence behind its name, with the way out; empty where it works there, as most do."""
+        return ""
+
     def foresee(self, config: C) -> str:  # an override is optional
         """One sentence for the plan: what is known beforehand of how this will end here; touches no tensor."""
         return ""

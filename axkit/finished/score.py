@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from axkit.checkpoint.sources import read_config
-from axkit.finished.opened import device_for, open_finished
+from axkit.finished.opened import Opened, device_for, open_finished
 from axkit.ground.device import AUTO
 from axkit.ground.errors import CheckpointError, DataError
 from axkit.ground.fields import Fields
@@ -26,6 +26,7 @@ from axkit.tasks.samples import Samples
 from axkit.tasks.source.rows import load_rows
 from axkit.tasks.spec import SplitName, Task, resolve
 from axkit.tasks.split import Evaluation, Split
+from axkit.tasks.unlabelled import Answers
 
 REPORT = "report.json"
 _LARGEST = 64 * MEGABYTE  # the tables of a search stand in it
@@ -42,6 +43,8 @@ class Scored:
         answers_only: the answer that the model gives to all rows, in words; empty where it gives several.
         against: the other model's score, in points; None where there is no other.
         paired: the comparison with it; ``change`` is this model's points above the other's.
+        answers_of: the model whose answers stand in the place of labels, where rows have none: the metric is agreement
+            with it, and ``others`` has the mean divergence from them; empty where rows have labels.
     """
 
     metric: str
@@ -55,6 +58,7 @@ class Scored:
     answers_only: str = ""
     against: float | None = None
     paired: certainty.Paired | None = None
+    answers_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,8 @@ def evaluate(
         folder: a run folder, or any checkpoint with a head (then ``task`` must be given).
         task: another task than the folder's own; a registered name or a mapping.
         split: which one.
-        against: another model, which answers the same rows; the two are compared by a paired test.
+        against: another model, which answers the same rows; the two are compared by a paired test. Where rows have no
+            labels, the answers of the run's dense model stand in their place, or else this model's.
         device: where they are asked, as ``--device`` has it.
 
     Raises:
@@ -94,11 +99,15 @@ def evaluate(
     said_by = "--task" if task is not None else str(folder)
     resolved = resolve(chosen, lambda _: said_by)
     samples = about.samples or Samples() if task is None else Samples()
-    ours = _answers(folder, resolved, samples, split, device)
+    rows = _Rows(resolved, samples, split, device)
+    whose = (dense_of(folder) or against) if resolved.spec.is_unlabelled else None
+    if resolved.spec.is_unlabelled:
+        rows = replace(rows, answers=_stand_ins(folder, whose, rows))
+    ours = _answers(folder, rows)
     data, found = ours.split, ours.found
     low, high = certainty.confidence_interval(data, found)
     luck = certainty.best_constant(data)
-    theirs = _answers(Path(against), resolved, samples, split, device) if against else None
+    theirs = _answers(Path(against), rows) if against else None
     other = _in_order(theirs, ours, str(against)) if theirs else None
     return Scored(
         metric=found.metric,
@@ -106,12 +115,14 @@ def evaluate(
         low=low,
         high=high,
         rows=len(found.labels),
-        others={name: score for name, score in found.scores.items() if name != found.metric},
+        others={name: score for name, score in found.scores.items() if name != found.metric}
+        | ({"divergence": found.loss} if whose else {}),
         constant=luck.evaluation.score,
         constant_answer=luck.answer,
         answers_only=rows_of(data.spec.kind).luck.repeated(found.predictions, data.label_names),
         against=other.score if other else None,
         paired=certainty.paired(data, other, found) if other else None,
+        answers_of=str(whose or ""),
     )
 
 
@@ -143,20 +154,64 @@ def _loads(folder: Path) -> bool:
     return True
 
 
-def _answers(folder: Path, task: Task, samples: Samples, split: SplitName, device: str) -> _Answers:
-    opened = open_finished(folder)
-    config = read_config(folder)
-    kind = KINDS[task.spec.kind]
-    head = head_of(config, task.spec.kind, str(folder))
+@dataclass(frozen=True)
+class _Rows:
+    """What models are asked about.
+
+    Attributes:
+        task: whose rows.
+        samples: how many.
+        split: which.
+        device: where models are asked.
+        answers: of another model, with the names of its labels, in the place of labels that the rows lack.
+    """
+
+    task: Task
+    samples: Samples
+    split: SplitName
+    device: str
+    answers: tuple[Answers, tuple[str, ...]] | None = None
+
+
+def _stand_ins(folder: Path, whose: str | Path | None, rows: _Rows) -> tuple[Answers, tuple[str, ...]]:
+    """The answers of the model that stand in the place of labels, and the names of its labels."""
+    if whose is None:
+        raise DataError(
+            f"task '{rows.task.name}' has no labels, and the dense model of {folder}, whose answers stand in their "
+            f"place, is not at hand; name it with --against"
+        )
+    opened, data, names = _opened(Path(whose), rows)
+    with opened.on(device_for(opened.subject, rows.device)):
+        return Answers.of(opened.subject.body, data), names
+
+
+def _answers(folder: Path, rows: _Rows) -> _Answers:
+    opened, data, names = _opened(folder, rows)
+    with opened.on(device_for(opened.subject, rows.device)):
+        return _Answers(data, data.evaluate(opened.subject.body), names)
+
+
+def _opened(folder: Path, wanted: _Rows) -> tuple[Opened, Split, tuple[str, ...]]:
+    """A model, the rows as it reads them, and the names of its labels."""
+    opened, task = open_finished(folder), wanted.task
+    head = head_of(read_config(folder), task.spec.kind, str(folder))
     if head is None:
         held = opened.subject.body.config["architectures"][0]
         raise DataError(
             f"{folder} holds a {held}, task '{task.name}' is one of {task.spec.kind}; name a task that fits"
         )
-    rows = load_rows(task, samples, head)
-    data = Split(rows.splits[split], task.spec, kind, opened.reader, opened.limit)
-    with opened.on(device_for(opened.subject, device)):
-        return _Answers(data, data.evaluate(opened.subject.body), rows.label_names)
+    rows = load_rows(task, wanted.samples, head)
+    found, names = rows.splits[wanted.split], rows.label_names
+    if wanted.answers is not None:
+        answers, theirs = wanted.answers
+        if names != theirs:
+            raise DataError(
+                f"{folder} has the labels {', '.join(names)}, and those that stand in the place of labels are "
+                f"{', '.join(theirs)}, in this order; compare models of one task"
+            )
+        found = answers.as_labels(found)
+    data = Split(found, task.spec, KINDS[task.spec.kind], opened.reader, opened.limit)
+    return opened, data if wanted.answers is None else wanted.answers[0].asked_of(data), names
 
 
 def _in_order(theirs: _Answers, ours: _Answers, whose: str) -> Evaluation:

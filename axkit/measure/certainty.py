@@ -103,9 +103,9 @@ def drop_bound(split: Split, before: Evaluation, after: Evaluation, confidence: 
 
 def best_constant(split: Split) -> Luck:
     """What a model scores on these rows, at best, that gives all of them the same answer."""
-    metric = split.spec.metric_name
     constants = rows_of(split.spec.kind).luck.constants(split.golds, split.label_names)
     found = [(one, split.scores(one.predictions)) for one in constants]
+    metric = next(iter(found[0][1]))  # the first decides
     best, scores = max(found, key=lambda one: one[1][metric])
     evaluation = Evaluation(np.zeros(0), best.predictions, split.golds, scores[metric], metric, scores)
     return Luck(best.answer, evaluation, {name: split.best(name, [each[name] for _, each in found]) for name in scores})

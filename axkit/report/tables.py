@@ -33,6 +33,7 @@ def summary_rows(summary: Summary) -> list[Row]:
             score(quality.result.points),
             change_cell(summary),
         ),
+        *_divergence(quality),
         ("on disk, MB", quantity(sizes.dense / MIB, 1), quantity(sizes.result / MIB, 1), ratio(sizes.ratio)),
         ("values, millions", quantity(values.dense / 1e6, 2), quantity(values.result / 1e6, 2), ratio(values.ratio)),
         _latency(summary, "median", dense.latency_b1_ms_p50, result.latency_b1_ms_p50),
@@ -44,6 +45,14 @@ def summary_rows(summary: Summary) -> list[Row]:
             _speed(summary, "b32", summary.speeds.throughput_ratio),
         ),
     ]
+
+
+def _divergence(quality: Quality) -> list[Row]:
+    """How far the answers are from those that stand in the place of labels."""
+    if not quality.unlabelled:
+        return []
+    dense, result = (f"{one.loss_nats:.4f}" for one in (quality.dense, quality.result))
+    return [("test divergence from the dense model's answers, mean", dense, result, "")]
 
 
 def metric_lines(quality: Quality) -> list[str]:

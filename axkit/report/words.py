@@ -56,15 +56,16 @@ def gain_lines(summary: Summary) -> list[str]:
     loss_search = searched.dense.loss_nats - searched.result.loss_nats
     loss_test = quality.dense.loss_nats - quality.result.loss_nats
     marked = mark([judge(quality, summary.baseline)])
+    loss = "divergence" if quality.unlabelled else "loss"
     lines = [
-        f"On the search split, which decided: {change(search)} points, loss {change(-loss_search, 4)}. On the "
-        f"untouched test split: {change(test)} points{marked}, loss {change(-loss_test, 4)}."
+        f"On the search split, which decided: {change(search)} points, {loss} {change(-loss_search, 4)}. On the "
+        f"untouched test split: {change(test)} points{marked}, {loss} {change(-loss_test, 4)}."
     ]
     parted = [
         f"{name} gain {change(there, digits)} there, {change(here, digits)} here"
         for name, there, here, digits in (
             (quality.metric_name, search, test, 2),
-            ("loss", loss_search, loss_test, 4),
+            (loss, loss_search, loss_test, 4),
         )
         if there > 0 and here < there / 2
     ]
@@ -121,7 +122,8 @@ def _told_apart(quality: Quality) -> str:
 
 def _luck(quality: Quality) -> str:
     """What one scores without looking at a row."""
-    majority = f"rain's most frequent label scores {score(quality.majority)}."
+    label = "answer" if quality.unlabelled else "label"
+    majority = f"rain's most frequent {label} scores {score(quality.majority)}."
     if quality.constant is None:
         return f"T{majority}"
     constant = f"{score(quality.constant.points)} ({quality.constant.answer})"

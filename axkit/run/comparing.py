@@ -105,7 +105,7 @@ def quality(test: Split, before: Evaluation, after: Evaluation, majority: float)
         p=certainty.paired_p_value(test, luck.evaluation, after),
     )
     change = Change.of(certainty.paired(test, before, after, scores))
-    return Quality(before.metric, dense, result, change, constant, majority)
+    return Quality(before.metric, dense, result, change, constant, majority, test.spec.is_unlabelled)
 
 
 def beside_control(found: Evaluation, test: Split, compared: Compared) -> ControlFound:

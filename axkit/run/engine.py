@@ -143,6 +143,10 @@ class _Job:
         """A plan at its start: model, reader and rows are opened."""
         loaded = load(made, self.progress)
         bench = Workbench(made, loaded.readings, self.progress, self.processes, self.device)
+        if made.task.spec.is_unlabelled:
+            with bench.scoring(loaded.subject):
+                loaded = replace(loaded, readings=loaded.readings.answered(loaded.subject, self.progress))
+            bench.readings = loaded.readings
         return Walk.of(made, loaded, bench, self.finished, self.progress)
 
 
@@ -161,7 +165,7 @@ def _run(made: Plan, job: _Job) -> Run:
 def _compared(walk: Walk, subject: Subject) -> Compared:
     assert walk.dense is not None, "set before or by the leading passes"
     walk.progress.say("Measuring on the test split, which nothing has seen")
-    dense, labels = walk.dense.subject, walk.plan.rows.splits["train"].labels
+    dense, labels = walk.dense.subject, walk.loaded.readings.rows["train"].labels
     dense_test, test = (walk.loaded.readings.by(one.reader)["test"] for one in (dense, subject))
     with walk.bench.scoring(dense, subject):
         before = Tested.of(dense.body, dense_test, walk.progress)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from axkit.contract.traits import INITIAL_TRAITS, Trait
+from axkit.contract.traits import INITIAL_TRAITS, TEACHER_TOKENS, Trait
+from axkit.ground import fence
+from axkit.ground.errors import RecipeError
 from axkit.run.recipe import Source
 from axkit.run.steps import PlannedStep
+from axkit.tasks.kinds.data import rows_of
+from axkit.tasks.kinds.kind import kind_of
+from axkit.tasks.spec import Task
 
 
 def check_order(source: Source, steps: Sequence[PlannedStep], faults: list[str]) -> None:
@@ -39,6 +44,32 @@ def check_target(source: Source, steps: Sequence[PlannedStep], faults: list[str]
                 f"{source.place(('passes', step.index, 'pass'))}: what '{step.name}' makes runs on "
                 f"{' and '.join(sorted(served))} alone, and the target is {target.device}; {way_out}"
             )
+
+
+def check_unlabelled(source: Source, task: Task, steps: Sequence[PlannedStep]) -> None:
+    """Refuse what labels alone can teach or decide, where a task has none.
+
+    Raises:
+        RecipeError: with all faults.
+    """
+    faults = []
+    by_token = kind_of(task.spec.kind).windows or rows_of(task.spec.kind).lists
+    for step in steps:
+        with fence.answering(step.who, "failed in without_labels", step.is_ours):
+            told = step.runner.without_labels(step.config)
+        for one in (step, *step.inner.values()):
+            if one.trains_alone:
+                told = f"learns from labels, and task '{task.name}' has none; leave it out, and give a fine-tuned model"
+                told = told if one is step else f"runs '{one.name}', which {told}, or take distill"
+        if by_token and TEACHER_TOKENS in step.runner.ends:
+            told = (
+                f"cuts texts into other tokens, and without labels {task.spec.kind} is held against the dense model's "
+                f"answer to each token; leave it out"
+            )
+        if told:
+            faults.append(f"{source.place(('passes', step.index, 'pass'))}: '{step.name}' {told}")
+    if faults:
+        raise RecipeError(faults)
 
 
 def baseline_of(steps: Sequence[PlannedStep]) -> int:

@@ -22,7 +22,7 @@ from axkit.ground import fence
 from axkit.ground.errors import AxkitError, RecipeError
 from axkit.ground.plain.tree import Location
 from axkit.ground.wording import fault_sentence
-from axkit.run.order import baseline_of, check_order, check_target
+from axkit.run.order import baseline_of, check_order, check_target, check_unlabelled
 from axkit.run.origin import Origin, origin_of
 from axkit.run.recipe import Budget, Recipe, Source
 from axkit.run.steps import PlannedStep
@@ -128,6 +128,8 @@ def plan(recipe: Recipe | Source) -> Plan:
     if faults or task is None:
         raise RecipeError(faults)
     made = Plan(source, task, planned, baseline_of(planned))
+    if task.spec.is_unlabelled:
+        check_unlabelled(source, task, planned)
     _check_family(made)
     _check_head(made)
     return made
@@ -238,7 +240,7 @@ def _check_origin(plan: Plan, origin: Origin) -> None:
 
 def _check_head(plan: Plan) -> None:
     """A checkpoint that brings a head must bring the task's labels; one without needs a pass that trains."""
-    if plan.head is not None:
+    if plan.head is not None or plan.task.spec.is_unlabelled:
         _ = plan.rows.label_names  # reading them holds them against the head (tasks/naming.py)
         return
     if not any(step.runner.trains for step in plan.steps):

@@ -107,6 +107,8 @@ class Quality:
         change: the two side by side.
         constant: the best constant answer; None in a report of before it was known.
         majority: points of train's most frequent label.
+        unlabelled: the rows have no labels, and the dense model's answers stand in their place: the metric is an
+            agreement, a loss the mean divergence from these answers.
     """
 
     metric_name: str
@@ -115,6 +117,7 @@ class Quality:
     change: Change
     constant: Constant | None
     majority: float
+    unlabelled: bool = False
 
     @property
     def moved(self) -> float:
@@ -144,6 +147,7 @@ class Quality:
             "dense_answers_only": self.dense.answers_only,
             "result_answers_only": self.result.answers_only,
             "metric_majority": self.majority,
+            **({"labels": "none"} if self.unlabelled else {}),
         }
 
     @classmethod
@@ -160,6 +164,7 @@ class Quality:
             Change.from_json(data),
             Constant.from_json(data),
             data.take("metric_majority", float),
+            data.maybe("labels", str) == "none",
         )
 
 

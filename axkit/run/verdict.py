@@ -73,7 +73,12 @@ def sentences(summary: Summary) -> list[str]:
     """The quality of the result: what it scores, what explains it, what the rows can tell, whose gain it is."""
     quality, rows = summary.quality, summary.rows.used.test
     kind = judge(quality, summary.baseline)
-    told = [_scores(kind, quality), *_answers(kind, quality, rows), *_control(kind, quality, summary.control)]
+    told = [
+        _scores(kind, quality),
+        *_no_labels(quality),
+        *_answers(kind, quality, rows),
+        *_control(kind, quality, summary.control),
+    ]
     if kind in ("chance", "constant") and quality.change.resolution is not None:
         told.append(
             f"These {rows} test rows can tell differences from about {score(quality.change.resolution)} points on."
@@ -92,6 +97,11 @@ def scored_lines(found: Scored, split: str, other: str) -> list[str]:
     interval = f"95 % interval {score(found.low)} to {score(found.high)}, {found.rows} rows"
     lines = [f"{split} {found.metric} {score(found.score)} ({interval})"]
     lines += [f"{split} {name} {score(value)}" for name, value in found.others.items()]
+    if found.answers_of:
+        lines.append(
+            f"The rows have no labels: the answers of {found.answers_of} stand in their place, and how often either of "
+            f"the two is right is not known."
+        )
     lines.append(
         f"One and the same answer to every row scores {score(found.constant)} at best: {found.constant_answer}."
     )
@@ -144,6 +154,16 @@ def _scores(kind: Kind, quality: Quality) -> str:
     if kind == "chance":
         return f"{told}: {CHANCE} ({tested})."
     return f"{told}: {change(quality.moved)} points ({tested})."
+
+
+def _no_labels(quality: Quality) -> list[str]:
+    """What an agreement is, where no row has a label."""
+    if not quality.unlabelled:
+        return []
+    return [
+        f"The rows have no labels: the dense model's own answers stand in their place, and how often either of the two "
+        f"is right is not known. Mean divergence of the result's answers from these: {quality.result.loss_nats:.4f}."
+    ]
 
 
 def _constant(quality: Quality) -> str:

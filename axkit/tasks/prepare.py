@@ -84,7 +84,7 @@ def _fingerprint(rows: SplitRows, columns: Mapping[str, str], job: Job) -> str:
     from tokenizers import __version__ as tokenizers
     from transformers import __version__ as transformers
 
-    settings = job.spec.model_dump(exclude={"files", "hub", "hub_splits", "split"})
+    settings = job.spec.model_dump(exclude={"files", "hub", "hub_splits", "split", "labels"})
     versions = (VERSION, tokenizers, transformers)
     parts = [versions, settings, job.limit, job.label_names, rows.digest, dict(columns), reader_state(job.reader)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]

@@ -41,9 +41,13 @@ class RowSettings(_Settings):
         None, description="Column of the text, or two for a pair; of the words; question and context."
     )
     image: str | None = Field(None, description="image_classification: column of the image, a path or an image.")
-    label: str | list[str] = Field(
+    label: str | list[str] | None = Field(
+        None,
         description="Column of the label (integer or name), score, labels, tags or answers; multi_label also takes "
-        "several columns of 0 and 1."
+        "several columns of 0 and 1.",
+    )
+    labels: Literal["none"] | None = Field(
+        None, description="none: no column has labels; the dense model's own answers stand in their place."
     )
     id: str | None = Field(None, description="Column of a row's own name; no two rows of a split may share it.")
 
@@ -148,13 +152,23 @@ class TaskSpec(LengthSettings, LabelSettings, SourceSettings, RowSettings):
             raise ValueError(f"is one of {self.kind}, which takes '{needed}' and no '{other}'")
         if len(self.columns) not in kind.takes:
             raise ValueError(f"takes {' or '.join(('one', 'two')[n - 1] for n in kind.takes)} text columns")
-        if not isinstance(self.label, str) and not kind.several_columns:
+        self._check_labels()
+        if isinstance(self.label, list) and not kind.several_columns:
             raise ValueError("takes one label column; only multi_label takes several")
         self._check_reading()
         self._check_split()
         if self.label_sep is not None and not (kind.several_columns and self.label_sep):
             raise ValueError("has 'label_sep', which multi_label takes, and which is not empty")
         return self
+
+    def _check_labels(self) -> None:
+        """Refuse a task that says nothing of its labels, or two things."""
+        if self.label is None and self.labels is None:
+            raise ValueError("needs 'label', the column of the label; or 'labels: none', where no column has any")
+        if self.labels is not None:
+            for setting in ("label", "label_map", "label_sep"):
+                if getattr(self, setting) is not None:
+                    raise ValueError(f"has '{setting}' beside 'labels: none'; take one of the two out")
 
     def _check_metrics(self, kind: Kind) -> None:
         """Refuse metrics that there are not, or that do not fit the kind; the first must be one to decide on."""
@@ -205,7 +219,16 @@ class TaskSpec(LengthSettings, LabelSettings, SourceSettings, RowSettings):
     @property
     def label_columns(self) -> tuple[str, ...]:
         """The label column; several for a multi-label task whose labels have a column each."""
-        return (self.label,) if isinstance(self.label, str) else tuple(self.label)
+        return (self.label,) if isinstance(self.label, str) else tuple(self.label or ())
+
+    @property
+    def is_unlabelled(self) -> bool:
+        """Whether the dense model's answers stand in the place of labels."""
+        return self.labels == "none"
+
+    def told(self, metric: str) -> str:
+        """What a metric is called where it is told: held against another model's answers it is an agreement."""
+        return metric_of(kind_of(self.kind), metric).agreement if self.is_unlabelled else metric
 
     def renamed(self, label: str) -> str:
         """What a label of the data is called by the model."""

@@ -51,11 +51,12 @@ class Evaluation:
     """A model on a split.
 
     Attributes:
-        losses: per example, in the order of the split, float64.
+        losses: per example, in the order of the split, float64; of rows without labels the divergence from the dense
+            model's answers.
         predictions: per row.
         labels: per row.
         score: the task's metric, in points.
-        metric: its name.
+        metric: its name, as it is told (``TaskSpec.told``).
         scores: every metric that the task names, in points; where the split has parts, also of each part.
         confidences: per row, how sure the model was, as ``Feed.sure`` has it; None where nobody asked.
     """
@@ -146,13 +147,15 @@ class Split:
             for part, chosen in parts.items():
                 points = metric.points(predictions[chosen], self.golds[chosen], self.label_names, self.positive)
                 each = points if isinstance(points, Mapping) else {"": points}
-                found |= {f"{name}{f' of {one}' if one else ''}{part}": value for one, value in each.items()}
+                told = self.spec.told(name)
+                found |= {f"{told}{f' of {one}' if one else ''}{part}": value for one, value in each.items()}
         return found
 
     def best(self, name: str, values: Sequence[float]) -> float:
         """The best of some values of a metric, as :meth:`scores` names it: the least of an error, else the largest."""
-        told = next(one for one in sorted(self.spec.metric_names, key=len, reverse=True) if name.startswith(one))
-        return min(values) if metric_of(self.kind.about, told).is_error else max(values)
+        told = {self.spec.told(one): one for one in self.spec.metric_names}
+        metric = next(told[one] for one in sorted(told, key=len, reverse=True) if name.startswith(one))
+        return min(values) if metric_of(self.kind.about, metric).is_error else max(values)
 
     @torch.inference_mode()
     def evaluate(self, model: Any, size: int = 64, progress: Progress | None = None, sure: bool = False) -> Evaluation:
@@ -164,14 +167,14 @@ class Split:
         with answering(model) as answer:
             for batch in batches:
                 logits = self.kind.logits(answer(batch.inputs)).cpu()
-                losses[batch.rows] = self.kind.losses(logits, batch.labels).double().numpy()
+                losses[batch.rows] = _losses(self, logits, batch).double().numpy()
                 said = self.kind.predictions(logits, batch.labels)
                 known = self.kind.confidences(logits, batch.labels) if sure else [None] * len(said)
                 for row, prediction, share in zip(batch.rows, said, known, strict=True):
                     found[row], shares[row] = prediction, share
         predictions = self.kind.feed.gather(found, self.encoded, self.spec)
         scores = self.scores(predictions)
-        metric = self.spec.metric_name
+        metric = self.spec.told(self.spec.metric_name)
         told = self.kind.feed.sure(found, shares, self.encoded, self.spec) if sure else None
         return Evaluation(losses, predictions, self.golds, scores[metric], metric, scores, told)
 
@@ -197,3 +200,11 @@ class Split:
                 for row, one in zip(rows, said, strict=True):
                     found[row] = one
         return found
+
+
+def _losses(split: Split, logits: Tensor, batch: Batch) -> Tensor:
+    """Loss per example of a batch, (batch,): against labels, or where rows have none the distance from the answers."""
+    wanted = split.encoded.wanted
+    if wanted is None:
+        return split.kind.losses(logits, batch.labels)
+    return split.kind.soft_losses(logits.float(), wanted.like(logits, batch.rows), batch.labels, 1.0)

@@ -94,6 +94,9 @@ def _check_rows(half: KindRows, spec: TaskSpec, data: TaskRows) -> None:
             f"shown cannot tell labels of {train.labels.dtype} ({error}); mend it, or label_type"
         ) from error
     say(all(isinstance(one, str) and one for one in told), "shown must tell rows and labels as texts, none empty")
+    placeholder = half.unlabelled(train.texts[0], data.label_names)
+    alike = np.shape(placeholder) == np.shape(train.labels[0]) or half.label_type is None
+    say(alike, f"unlabelled() gives {placeholder!r}, and labels are as {train.labels[0]!r}; mend it")
     outputs = half.outputs(data.label_names)
     fits = not kind_of(spec.kind).names_outputs or outputs == len(data.label_names)
     say(fits, f"outputs() is {outputs}, and names_outputs says as many as labels, {len(data.label_names)}; mend one")

@@ -38,7 +38,8 @@ class Rows:
 
     def __init__(self, golds, kind="classification", metric=None, names=("0", "1")):
         self.metric = metric_of(kind_of(kind), metric or kind_of(kind).metrics[0].name)
-        self.spec = SimpleNamespace(kind=kind, metric_name=self.metric.name, metric_names=(self.metric.name,))
+        metric = self.metric.name
+        self.spec = SimpleNamespace(kind=kind, metric_name=metric, metric_names=(metric,), is_unlabelled=False)
         self.golds, self.label_names = golds, tuple(names)
 
     def score(self, predictions, golds):

@@ -13,6 +13,7 @@ from axkit.axformer.arrays import Floats, Rows
 from axkit.axformer.rule.stakes import SUM_MARGIN
 from axkit.ground.errors import NotApplicable
 from axkit.tasks.kinds.base import TaskKind
+from axkit.tasks.kinds.wanted import Wanted
 from axkit.tasks.split import Split
 
 _DEAR = 1.5  # times the value at the start of a round
@@ -200,16 +201,17 @@ class Divergence(Criterion):
 
     Args:
         split: the rows.
-        wanted: the dense model's logits, (rows, outputs).
+        wanted: the dense model's logits.
     """
 
-    def __init__(self, split: Split, wanted: Tensor) -> None:
+    def __init__(self, split: Split, wanted: Wanted) -> None:
         super().__init__(split)
         self._wanted = wanted
 
     def see(self, logits: Tensor, labels: Tensor, rows: Rows) -> Floats:
         """The divergence."""
-        apart = self.kind.soft_losses(logits.cpu().float(), self._wanted[rows], labels, 1.0)
+        logits = logits.cpu().float()
+        apart = self.kind.soft_losses(logits, self._wanted.like(logits, rows), labels, 1.0)
         return apart.double().numpy()[:, None]
 
     def losses(self, kept: Floats, rows: Any) -> Floats:

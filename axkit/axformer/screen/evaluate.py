@@ -7,7 +7,6 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from axkit.axformer.arrays import Floats
 from axkit.axformer.bench.hidden import Shelf
@@ -24,8 +23,8 @@ from axkit.axformer.screen.sheet import sheet_of
 from axkit.axformer.settings import SearchConfig
 from axkit.contract.subject import Subject
 from axkit.contract.tools import Tools
-from axkit.ground.errors import NotApplicable
-from axkit.kit.answers import row_logits
+from axkit.tasks.kinds.wanted import Wanted
+from axkit.tasks.unlabelled import Answers
 
 _SHARE = 0.5  # of a device's free memory, for hidden states; the rest is for what is computed from them
 _WORTH_SCREENING = 256  # rows, at least
@@ -76,23 +75,25 @@ def evaluator(
 def criterion_of(tools: Tools, config: SearchConfig) -> Criterion:
     """What candidates are judged by, on the search rows that are lent."""
     made = CRITERIA.get(config.criterion)
-    return Divergence(tools.search, dense_logits(tools)) if made is None else made(tools.search)
+    no_labels = tools.search.encoded.wanted is not None  # then a loss is the distance from the answers, too
+    if made is None or (no_labels and config.criterion != "metric"):
+        return Divergence(tools.search, dense_logits(tools))
+    return made(tools.search)
 
 
-def dense_logits(tools: Tools) -> Tensor:
-    """What the dense model says of each search row, (rows, outputs), float32, on the CPU.
+def dense_logits(tools: Tools) -> Wanted:
+    """What the dense model says of each search example.
 
     Raises:
-        NotApplicable: it says more than one thing of a row.
+        NotApplicable: it says it of each token, and an earlier pass cuts texts into others.
     """
+    known = tools.search.encoded.wanted
+    if known is not None:
+        return known
     assert tools.teacher is not None, "planned: the criterion needs the dense model"
-    split = tools.dense_rows.first(len(tools.search))
-    found = row_logits(tools.teacher.module, split, tools.device)
-    if found is None:
-        raise NotApplicable(
-            f"criterion divergence compares one answer per row, {split.spec.kind} has more; use calibrated_loss or loss"
-        )
-    return found
+    module, rows = tools.teacher.module, tools.dense_rows.first(len(tools.search))
+    with tools.device.holding(module):
+        return Answers.of(module, rows).for_examples(tools.search)
 
 
 def _shelf(tools: Tools, config: SearchConfig) -> Shelf:

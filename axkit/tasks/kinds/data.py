@@ -72,6 +72,15 @@ class KindRows(ABC):
         """
         return texts_of(spec, row, where)
 
+    def unlabelled(self, text: tuple[Any, ...], names: tuple[str, ...]) -> Any:
+        """What stands in ``SplitRows.labels`` of a row that has no label, until a model has answered it.
+
+        Args:
+            text: what :meth:`texts` made of the row.
+            names: of the model's outputs.
+        """
+        return 0
+
     def alike(self, text: tuple[Any, ...], where: str) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """(what two rows share that are doubles, what two rows share that must stay in one split), to be hashed."""
         return text, text

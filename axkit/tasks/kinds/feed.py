@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from axkit.ground.errors import CheckpointError, DataError
+from axkit.tasks.kinds.wanted import Wanted
 from axkit.tasks.prepare import Job, list_lengths, prepared
 from axkit.tasks.source.split_rows import SplitRows
 from axkit.tasks.spec import TaskSpec
@@ -28,6 +29,7 @@ class Encoded:
         golds: per row, what the metrics compare with.
         at_limit: examples that may have lost tokens to the limit.
         notes: per example, what :meth:`Feed.gather` needs to get back from examples to rows.
+        wanted: what the dense model says of each example, where its answers stand in the place of labels.
     """
 
     examples: Any
@@ -36,6 +38,7 @@ class Encoded:
     golds: Any
     at_limit: int
     notes: Sequence[Any] = ()
+    wanted: Wanted | None = None
 
 
 class Feed:
@@ -93,6 +96,13 @@ class Feed:
             spec: of the task.
         """
         return shares
+
+    def answers(self, found: Sequence[Any], encoded: Encoded, spec: TaskSpec) -> Any:
+        """Predictions of all examples, in order -> an array as ``SplitRows.labels`` has it, one per row.
+
+        What takes the place of labels where rows have none; by default what :meth:`gather` gives.
+        """
+        return self.gather(found, encoded, spec)
 
     def first(self, encoded: Encoded, examples: int) -> Encoded:
         """The part with the first examples of a split that has more of them; by default each is a row.

@@ -29,6 +29,7 @@ class Metric:
         per_class: it gives a number for each class, by name: told in tables, and nothing is decided on it.
         is_error: the lower the better, in the unit of the labels: told, and nothing is decided on it.
         package: whose it is, for messages; empty for what a kind of task brings.
+        is_share: it is the share of rows, or words, that are answered as the golds say.
     """
 
     name: str
@@ -39,6 +40,12 @@ class Metric:
     per_class: bool = False
     is_error: bool = False
     package: str = ""
+    is_share: bool = False
+
+    @property
+    def agreement(self) -> str:
+        """What it is called where the golds are another model's answers: nobody knows who of the two is right."""
+        return "agreement" if self.is_share else f"agreement_{self.name}"
 
     @property
     def decides(self) -> bool:

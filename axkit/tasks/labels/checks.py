@@ -61,11 +61,11 @@ def check_rows(task: Task, split: SplitName, rows: Sequence[Row], meaning: Meani
     named = (*spec.columns, *spec.label_columns, *((spec.id,) if spec.id else ()))
     kept: list[tuple[Any, ...]] | None = None if isinstance(rows, Table) and rows.on_disk else []
     labels, keys, draws, ids = _Labels(kind.label_type), array("Q"), array("d"), array("q")
-    column = label_column(task, split, rows, meaning)
+    column = None if spec.is_unlabelled else label_column(task, split, rows, meaning)
     for number, row in enumerate(narrowed(rows, named), 1):
         where = place_of(task, split, rows, number)
         text = kind.texts(spec, row, where)
-        labels.append(column.label(row, where, text))
+        labels.append(column.label(row, where, text) if column else kind.unlabelled(text, meaning.naming.names))
         same, together = kind.alike(text, where)
         keys.append(text_key(same, "sample"))
         draws.append(text_key(together, "split") / 2**64)

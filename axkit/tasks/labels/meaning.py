@@ -11,6 +11,7 @@ from axkit.tasks.labels.class_names import class_names
 from axkit.tasks.labels.classes import Survey, read_off, whole_number
 from axkit.tasks.labels.columns import LabelColumn, Meaning
 from axkit.tasks.labels.head import Head
+from axkit.tasks.labels.naming import Naming
 from axkit.tasks.source.table import Table
 from axkit.tasks.spec import Row, SplitName, Task
 
@@ -41,6 +42,8 @@ def decided(task: Task, train: Sequence[Row], head: Head | None = None) -> Meani
             that name no entities, where entities are to be scored.
     """
     spec, kind = task.spec, rows_of(task.spec.kind)
+    if spec.is_unlabelled:
+        return Meaning(_of_head(task, head))
     of_kind = kind.column(spec)
     if not of_kind.has_names:
         return Meaning(kind.naming(task, (), head, tuple))
@@ -62,6 +65,21 @@ def decided(task: Task, train: Sequence[Row], head: Head | None = None) -> Meani
     own = class_names(spec, train) if spec.label_names is None and found.are_numbers else None
     texts = {whole_number(text) or text for text in found.rows}
     return Meaning(kind.naming(task, texts, head, names_of_train, own), indicators)
+
+
+def _of_head(task: Task, head: Head | None) -> Naming:
+    """Without labels the outputs have the names that the head, or the task, gives them."""
+    kind = rows_of(task.spec.kind)
+    if head is None:
+        raise DataError(
+            f"task '{task.name}' has no labels, and the model no trained head whose answers could stand in their "
+            f"place; give a model that is fine-tuned for the task"
+        )
+    if task.spec.label_names is None and kind.column(task.spec).has_names:
+        kind.naming(task, head.names, head, tuple)  # whether they are names for this kind
+        places = tuple(range(len(head.names)))
+        return Naming(head.names, head.names, places, why="the model's names; the rows have no labels")
+    return kind.naming(task, (), head, tuple)
 
 
 def label_column(task: Task, split: SplitName, rows: Sequence[Row], meaning: Meaning) -> LabelColumn:

@@ -13,13 +13,15 @@ ROWS = 3  # that are shown
 def shown_rows(spec: TaskSpec, rows: TaskRows) -> list[str]:
     """A line for each of the first rows of train: its texts, shortened, and its label by name."""
     train, shown = rows.splits["train"], rows_of(spec.kind).shown
-    return [
-        f"{shown.text(train.texts[index])} -> {shown.label(train, train.labels[index])}"
-        for index in range(min(ROWS, len(train)))
-    ]
+    some = range(min(ROWS, len(train)))
+    if spec.is_unlabelled:
+        return [shown.text(train.texts[index]) for index in some]
+    return [f"{shown.text(train.texts[index])} -> {shown.label(train, train.labels[index])}" for index in some]
 
 
 def shown_labels(spec: TaskSpec, rows: TaskRows) -> dict[str, str]:
-    """Split -> how often each label stands there, or the range of its scores."""
+    """Split -> how often each label stands there, or the range of its scores; nothing where rows have no labels."""
+    if spec.is_unlabelled:
+        return {}
     shown = rows_of(spec.kind).shown
     return {name: shown.counted(split) for name, split in rows.splits.items()}

@@ -23,7 +23,7 @@ def read_delimited(source: Source) -> Iterator[dict[str, Any]]:
         DataError: a row of another width, a quote that never ends, a column that is not there or there twice.
     """
     width, chosen = 0, None
-    labels = _Labels(source) if source.spec.quoting is None else None
+    labels = _Labels(source) if source.spec.quoting is None and source.spec.label_columns else None
     names = source.header
     for number, fields in _fields(source):
         if chosen is None:

@@ -67,12 +67,16 @@ def _listed(value: str | list[str]) -> list[str]:
 def read_images(split: SplitName, path: str, spec: TaskSpec) -> Any:
     """Rows of images: of a folder with a folder for each label, or of a file whose paths start at its own folder.
 
+    Where rows have no labels, all images that a folder holds.
+
     Raises:
         DataError: no such place, no image in it, or one that stands beside the folders.
     """
     top = Path(path)
     if not top.is_dir():
         return read_file(split, path, spec)
+    if spec.is_unlabelled:
+        return [{"image": str(file)} for file in sorted(top.rglob("*")) if file.suffix.lower() in SUFFIXES]
     astray = sorted(file.name for file in top.iterdir() if file.suffix.lower() in SUFFIXES)
     if astray:
         raise DataError(f"{split} folder {path}: {astray[0]} stands in no folder of a label; move it into one")

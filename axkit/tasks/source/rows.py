@@ -96,7 +96,7 @@ def _loaded(task: Task, samples: Samples, head: Head | None) -> TaskRows:
     for name in (found for found in SPLITS if found in raw):
         found = checks.check_rows(task, name, raw[name], meaning)
         labels = naming.relabelled(found.labels)
-        if name == "train":
+        if name == "train" and not task.spec.is_unlabelled:
             rows_of(task.spec.kind).check(task, labels)
         made = SplitRows(found.texts, labels, naming.names, parts.get(name, ()), naming.positive)
         splits[name] = _Checked(made, found.keys, found.draws)

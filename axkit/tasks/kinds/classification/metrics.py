@@ -128,7 +128,7 @@ def by_name(values: Any, names: Names) -> dict[str, float]:
 
 
 METRICS = (
-    Metric("accuracy", accuracy, "share of rows that are right"),
+    Metric("accuracy", accuracy, "share of rows that are right", is_share=True),
     Metric("matthews", matthews, "Matthews correlation, of any number of classes"),
     Metric("f1", f1, "F1 of the class that the data calls 1", one_class=True),
     Metric("precision", precision, "precision of the class that the data calls 1", one_class=True),

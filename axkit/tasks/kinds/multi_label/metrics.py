@@ -55,7 +55,7 @@ def _of_each(what: str) -> Metric:
 METRICS = (
     _averaged("f1", "micro"),
     _averaged("f1", "macro"),
-    Metric("exact", exact, "share of rows all of whose labels are right"),
+    Metric("exact", exact, "share of rows all of whose labels are right", is_share=True),
     _averaged("f1", "weighted"),
     *(_averaged(what, average) for what in ("precision", "recall") for average in ("micro", "macro", "weighted")),
     *(_of_each(what) for what in ("f1", "precision", "recall")),

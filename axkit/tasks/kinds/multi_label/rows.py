@@ -191,6 +191,10 @@ class SetRows(KindRows):
         """A set in each cell, or a column for each label."""
         return LabelColumns if len(spec.label_columns) > 1 else LabelSet
 
+    def unlabelled(self, text: tuple[Any, ...], names: tuple[str, ...]) -> list[int]:
+        """No label."""
+        return [0] * len(names)
+
     def outputs(self, label_names: tuple[str, ...]) -> int:
         """One per label."""
         return len(label_names)

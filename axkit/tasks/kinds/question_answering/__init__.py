@@ -11,7 +11,7 @@ KIND = Kind(
     compute="axkit.tasks.kinds.question_answering.compute:QuestionAnswering",
     metrics=(
         Metric("f1", squad.f1, "words shared with the best of the gold answers, mean over questions"),
-        Metric("exact_match", squad.exact_match, "share of questions whose answer is a gold answer"),
+        Metric("exact_match", squad.exact_match, "share of questions whose answer is a gold answer", is_share=True),
     ),
     takes=(2,),
     names_outputs=False,

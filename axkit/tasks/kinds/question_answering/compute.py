@@ -90,20 +90,26 @@ class WindowFeed(Feed):
 
     def gather(self, found: Sequence[Any], encoded: Encoded, spec: TaskSpec) -> Any:
         """The best answer of each question over its windows; the empty text for "no answer" (as run_squad does)."""
-        best = [(-np.inf, "")] * len(encoded.golds)
+        return objects([text for text, _ in self._best(found, encoded, spec)])
+
+    def answers(self, found: Sequence[Any], encoded: Encoded, spec: TaskSpec) -> Any:
+        """The same with its first character; an empty tuple for "no answer"."""
+        return objects([((start, text),) if text else () for text, start in self._best(found, encoded, spec)])
+
+    def _best(self, found: Sequence[Any], encoded: Encoded, spec: TaskSpec) -> list[tuple[str, int]]:
+        """(text, first character) of each question's answer."""
+        best = [(-np.inf, "", 0)] * len(encoded.golds)
         null = np.full(len(encoded.golds), np.inf)
         for logits, window in zip(found, encoded.notes, strict=True):
             null[window.row] = min(null[window.row], float(logits[window.null].sum()))
             score, where = best_span(logits, window, spec.max_answer_tokens)
-            text = text_of(window, where)[0] if where else ""
-            best[window.row] = max(best[window.row], (score, text))
+            text, start = text_of(window, where) if where else ("", 0)
+            best[window.row] = max(best[window.row], (score, text, start))
         threshold = spec.no_answer_threshold
-        return objects(
-            [
-                "" if threshold is not None and null[row] - score > threshold else text
-                for row, (score, text) in enumerate(best)
-            ]
-        )
+        return [
+            ("", 0) if threshold is not None and null[row] - score > threshold else (text, start)
+            for row, (score, text, start) in enumerate(best)
+        ]
 
     def row_numbers(self, encoded: Encoded) -> Sequence[int]:
         """The question of each window."""

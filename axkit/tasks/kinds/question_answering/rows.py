@@ -129,6 +129,10 @@ class QuestionRows(KindRows):
         """Two: start and end."""
         return 2
 
+    def unlabelled(self, text: tuple[Any, ...], names: tuple[str, ...]) -> tuple[tuple[int, str], ...]:
+        """No answer."""
+        return ()
+
     def alike(self, text: tuple[Any, ...], where: str) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Questions on one context stay together: a model that has seen the context has seen the answers."""
         return text, text[1:]

@@ -86,7 +86,7 @@ def entities(tags: tuple[str, ...]) -> tuple[Entity, ...]:
 
 METRICS = (
     _micro("f1", "entity_f1"),
-    Metric("token_accuracy", token_accuracy, "share of words whose tag is right"),
+    Metric("token_accuracy", token_accuracy, "share of words whose tag is right", is_share=True),
     _micro("precision", "entity_precision"),
     _micro("recall", "entity_recall"),
     Metric("entity_f1_macro", entity_f1_macro, "f1 of whole entities, mean over their types"),

@@ -111,6 +111,10 @@ class WordRows(KindRows):
         """The words."""
         return words_of(spec, row, where)
 
+    def unlabelled(self, text: tuple[Any, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+        """Some tag for each word."""
+        return (names[0],) * len(text)
+
     def check(self, task: Task, train_labels: Any) -> None:
         """Sentences that are not all of one word."""
         if len(train_labels) >= _FEW and all(len(tags) == 1 for tags in train_labels):
