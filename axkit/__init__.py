@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from axkit.ground.cpu import expects_bfloat16 as expects_bfloat16
     from axkit.ground.cpu import has_bfloat16 as has_bfloat16
     from axkit.measure.speed import relative_speed as relative_speed
+    from axkit.report.card.push import push_to_hub as push_to_hub
     from axkit.run.engine import Run as Run
     from axkit.run.engine import apply as apply
     from axkit.run.planning import plan as plan
@@ -84,6 +85,7 @@ _LAZY = {
     "load_subject": "axkit.runtimes.folder",
     "open_subject": "axkit.runtimes.torch.opening",
     "plan": "axkit.run.planning",
+    "push_to_hub": "axkit.report.card.push",
     "relative_speed": "axkit.measure.speed",
     "split_by_hash": "axkit.tasks.source.rows",
     "torch_subject": "axkit.runtimes.torch.body",
@@ -140,6 +142,7 @@ __all__ = [
     "model_config",
     "open_subject",
     "plan",
+    "push_to_hub",
     "relative_speed",
     "split_by_hash",
     "torch_subject",

@@ -1,4 +1,4 @@
-"""Write a finished run: model, resolved recipe, report.html, .json and .md, journal; whole or not at all."""
+"""Write a finished run: model, recipe, report.html, .json and .md, card, journal; whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from axkit.ground.atomic import draft_of
 from axkit.ground.device import gpu_names
+from axkit.report.card import CARD, card_of
 from axkit.report.page import PAGE, page_of
 from axkit.report.plot import frontier_svg
 from axkit.report.tables import frontier_name
@@ -24,6 +25,7 @@ from axkit.run.journal import journal_lines
 from axkit.run.records import FRONTIER
 from axkit.run.report import REPORT, Machine, Probe, Report
 from axkit.runtimes.folder import save
+from axkit.runtimes.manifest import read_manifest
 from axkit.tasks.image_reader import ImageReader
 from axkit.tasks.kinds.known import KINDS
 
@@ -80,11 +82,14 @@ def report_of(run: Run) -> Report:
 
 def _write_beside_model(run: Run, report: Report, folder: Path) -> None:
     """All files of a run folder but those of the model."""
+    manifest = read_manifest(folder)
+    assert manifest is not None, "saved before"
     written = {
         "recipe.yaml": resolved_recipe(run, folder),
         REPORT: json.dumps(report.to_json(), indent=1, allow_nan=False),
         "report.md": report_text(report),
         PAGE: page_of(report, run.about),
+        CARD: card_of(report, manifest, run.plan.recipe.model),
         "journal.jsonl": "".join(f"{line}\n" for line in journal_lines(run.stages)),
     }
     dense, metric = report.summary.searched.dense.score, report.summary.quality.metric_name

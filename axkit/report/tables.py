@@ -13,6 +13,7 @@ from axkit.run.summary import Summary
 from axkit.run.verdict import change_cell, speed_cell
 
 MIB = 1e6
+MOST_ROWS = 10  # of a table in report.md
 Row = tuple[str, str, str, str]
 
 
@@ -114,7 +115,10 @@ def stage_tables(stages: Sequence[StageRecord]) -> list[str]:
                 lines += [f"## {stage.applied.name}: {name}", ""]
                 if name == FRONTIER:
                     lines += [f"![{FRONTIER}]({frontier_name(stage)})", ""]
-                lines += [*table_lines(keys, [cells(row, keys) for row in rows]), ""]
+                if len(rows) > MOST_ROWS:
+                    lines += [f"{len(rows)} rows: in report.html, folded, and in report.json.", ""]
+                else:
+                    lines += [*table_lines(keys, [cells(row, keys) for row in rows]), ""]
     return lines
 
 

@@ -170,6 +170,12 @@ class Looked:
     result: Side = field(default_factory=Side)
     numbers: tuple[tuple[float, ...], ...] = ()
 
+    @property
+    def changed(self) -> int:
+        """How many rows are answered otherwise."""
+        mended, broken, others = self.counts
+        return mended + broken + others
+
     def word(self, gain: float) -> str:
         """What became of an answer."""
         return self.words[0 if gain > 0 else 1 if gain < 0 else 2]

@@ -71,7 +71,7 @@ def test_the_main_job(run, workplace):
     folder = workplace / "runs" / "tiny"
     names = {p.name for p in folder.iterdir()}
     wanted = "model.safetensors config.json tokenizer.json axkit.json recipe.yaml journal.jsonl"
-    wanted += " report.html report.md report.json"
+    wanted += " README.md report.html report.md report.json"
     assert set(wanted.split()) <= names
     report = json.loads((folder / "report.json").read_text())
     summary = report["summary"]

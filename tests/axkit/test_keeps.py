@@ -49,7 +49,7 @@ def result(source, *, out="runs", fresh=False):
     """The files of a run folder that must be the same whenever it is made: all but those that hold timings."""
     folder = Path(out) / "made"
     write_run(apply(source, out, fresh=fresh), folder)
-    timed = ("report.json", "report.md", "report.html", "journal.jsonl")
+    timed = ("report.json", "report.md", "report.html", "README.md", "journal.jsonl")
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in timed}
 
 

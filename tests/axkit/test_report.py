@@ -89,3 +89,11 @@ def test_tables_and_plot():
     assert "| 1 | ffn/5 | 1.4 | 1.1 |  | 0.31 |" in text
     drawn = ElementTree.fromstring(frontier_svg(searched.told.frontier, 85.2, "accuracy"))
     assert len([one for one in drawn.iter() if one.tag.endswith("circle")]) == 2
+
+
+def test_a_long_table_is_left_to_the_page():
+    rows = [{"layer": f"l{at}", "moves_nats": 0.5} for at in range(11)]
+    text = "\n".join(stage_tables([stage(tables={"sensitivity": rows})]))
+    assert "11 rows: in report.html, folded, and in report.json." in text
+    assert "l3" not in text
+    assert "| l3 | 0.5 |" in "\n".join(stage_tables([stage(tables={"sensitivity": rows[:10]})]))

@@ -21,6 +21,7 @@ _TIMED = (
     "report.json",
     "report.md",
     "report.html",
+    "README.md",
     "journal.jsonl",
     "frontier",
 )  # names that begin so hold what was timed

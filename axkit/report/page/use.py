@@ -37,9 +37,14 @@ def kind_named(about: About) -> Kind | None:
         return None
 
 
+def placed(name: str) -> str:
+    """The folder that commands name, where a run of that name was written as it is by default."""
+    return f"runs/{name}"
+
+
 def ways_to_use(report: Report, about: About) -> tuple[Line, ...]:
     """On the folder that the report lies in."""
-    folder, kind = f"runs/{report.name}", kind_named(about)
+    folder, kind = placed(report.name), kind_named(about)
     texts = [_SAMPLE[kind.inputs if kind else "tokens"]]
     if kind is not None and min(kind.takes) == 2:
         texts = ["Who told it?", "A fine story, told well by Ann."]
