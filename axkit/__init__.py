@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from axkit.checkpoint.sources import ModelSource, model_config
-from axkit.contract.passes import InnerStep, Pass, PassConfig, Workload
+from axkit.contract.passes import InnerStep, Pass, PassConfig, SearchWork, Workload
 from axkit.contract.result import Result
 from axkit.contract.tools import Journal, Tools
 from axkit.contract.traits import (
@@ -122,6 +122,7 @@ __all__ = [
     "Result",
     "Row",
     "Run",
+    "SearchWork",
     "Split",
     "SplitName",
     "StorageError",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from axkit.axformer.bench.storage import foreseen
-from axkit.axformer.settings import NO_DIVERGENCE, NO_LABELS, HardAttentionConfig, chosen_on
-from axkit.contract.passes import Pass, Workload
+from axkit.axformer.bench.storage import foreseen, search_work
+from axkit.axformer.settings import NO_DIVERGENCE, NO_LABELS, HardAttentionConfig, chosen_on, split_up
+from axkit.contract.passes import Pass, SearchWork, Workload
 from axkit.contract.result import Result
 from axkit.contract.tools import Tools
 from axkit.contract.traits import FLOAT_WEIGHTS, SOFT_ATTENTION, TORCH_MODULE
@@ -39,6 +39,13 @@ class HardAttention(Pass[HardAttentionConfig]):
     def foresee_work(self, config: HardAttentionConfig, work: Workload) -> str:
         """What the cached hidden states will take."""
         return foreseen(config, work, chosen_on(work.rows["search"], config.search_rows), opens=False)
+
+    def foresee_search(self, config: HardAttentionConfig, work: Workload) -> SearchWork:
+        """Each K in each layer; what is above the layer is run, and rows that a K leaves alone are not."""
+        rows = split_up(work.rows["search"], config.search_rows)
+        candidates = work.layers * len(config.choices)
+        passes = len(config.choices) * (work.layers + 1) / 2
+        return search_work(config, work, rows, False, (candidates, candidates), (passes / 2, passes))
 
     def apply(self, subject: Subject, config: HardAttentionConfig, tools: Tools) -> Result:
         """Search, and leave the accepted layers hard."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from axkit.axformer.bench.storage import foreseen
-from axkit.axformer.settings import BUDGET_ROWS, NO_DIVERGENCE, NO_LABELS, AxformerPruneConfig, chosen_on
-from axkit.contract.passes import Pass, Workload
+from axkit.axformer.bench.storage import foreseen, search_work
+from axkit.axformer.settings import BUDGET_ROWS, NO_DIVERGENCE, NO_LABELS, AxformerPruneConfig, chosen_on, split_up
+from axkit.contract.passes import Pass, SearchWork, Workload
 from axkit.contract.result import Result
 from axkit.contract.tools import Tools
 from axkit.contract.traits import FLOAT_WEIGHTS, TORCH_MODULE
@@ -54,6 +54,21 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
         rows, by_rule = work.rows["search"], config.objective == "accuracy"
         looked_at = chosen_on(rows, config.search_rows) if by_rule else min(rows, BUDGET_ROWS)
         return foreseen(config, work, looked_at, opens=by_rule)
+
+    def foresee_search(self, config: AxformerPruneConfig, work: Workload) -> SearchWork:
+        """By the rule: the two blocks of each layer, and the parts of those that come near. A budget: who knows."""
+        layers, parts = work.layers, work.heads + min(config.groups, work.ffn_width)
+        if config.objective == "budget":
+            return search_work(config, work, (min(work.rows["search"], BUDGET_ROWS), 0), opens=False)
+        blocks = layers + 1.0  # whole passes: what is below a layer is not run again
+        return search_work(
+            config,
+            work,
+            split_up(work.rows["search"], config.search_rows),
+            opens=True,
+            candidates=(2 * layers, layers * (2 + parts)),
+            passes=(blocks / 2, blocks + parts * layers / 2),
+        )
 
     def apply(self, subject: Subject, config: AxformerPruneConfig, tools: Tools) -> Result:
         """Search and carve."""

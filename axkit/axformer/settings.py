@@ -63,6 +63,12 @@ def chosen_on(rows: int, most: int) -> int:
     return rows if rows <= most else min(most, rows - -(-rows // FRESH))
 
 
+def split_up(rows: int, most: int) -> tuple[int, int]:
+    """Rows to choose on, and rows to confirm on (see :func:`chosen_on`)."""
+    chosen = chosen_on(rows, most)
+    return chosen, min(rows - chosen, most)
+
+
 class HardAttentionConfig(SearchConfig):
     """Settings of ``hard_attention``; the defaults are the paper's."""
 

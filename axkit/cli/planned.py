@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 from rich.console import Console
 from rich.table import Table
@@ -16,22 +15,12 @@ from axkit.ground.figures import quantity
 from axkit.ground.target import DEFAULT
 from axkit.run.control import foreseen
 from axkit.run.planning import Plan
-from axkit.tasks.kinds.kind import kind_of
 from axkit.tasks.labels.shown import shortened, shown_labels, shown_rows
 
 
 def workload(plan: Plan) -> Workload | None:
     """How much there is to do; None where the model's config leaves its sizes to defaults."""
-    family, config, spec = plan.family, SimpleNamespace(**plan.model_config), plan.task.spec
-    try:
-        layers, hidden, width = (family.size(config, what) for what in ("layers", "hidden", "ffn_width"))
-        tokens = family.image_tokens(config) if family.inputs == "pixels" else spec.max_length
-    except (AttributeError, TypeError):
-        return None
-    limits = [plan.model_config.get(name) for name in ("max_position_embeddings", "n_positions")]
-    tokens = min([tokens, *(limit for limit in limits if isinstance(limit, int) and limit > 0)])
-    rows: dict[str, int] = {name: len(split) for name, split in plan.rows.splits.items()}
-    return Workload(rows, tokens, kind_of(spec.kind).windows, layers, hidden, width, plan.recipe.target)
+    return plan.given.workload()
 
 
 def show_plan(plan: Plan, console: Console) -> None:
@@ -88,6 +77,10 @@ def _notes_of_steps(plan: Plan) -> Iterator[str]:
     for step in plan.steps:
         for told in step.foresee(workload(plan)):
             yield f"note   {step.index} {step.name}: {told}"
+    for one in plan.forecasts():
+        yield f"note   {one.step} {one.name}: {one.told()}"
+        if one.warning():
+            yield f"warning {one.step} {one.name}: {one.warning()}"
     control = foreseen(plan)
     if control:
         yield f"note   {control}"

@@ -56,6 +56,7 @@ class Workload:
         hidden: values per token between layers.
         ffn_width: feed-forward neurons per layer.
         target: what the result is made for.
+        heads: per layer.
     """
 
     rows: Mapping[str, int]
@@ -65,6 +66,30 @@ class Workload:
     hidden: int
     ffn_width: int
     target: Target = DEFAULT
+    heads: int = 0
+
+
+@dataclass(frozen=True)
+class SearchWork:
+    """What a pass that searches foresees of its work.
+
+    Attributes:
+        rows: of the search split that candidates are looked at on.
+        fresh_rows: others, that they are confirmed on.
+        candidates: the fewest and the most; None where that depends on the model.
+        passes: of the whole model over ``rows`` that these cost, the fewest and the most; None likewise.
+        cache_bytes: of what is kept to spare work.
+        file_bytes: of that, what goes to files.
+        folder: where these go.
+    """
+
+    rows: int
+    fresh_rows: int
+    candidates: tuple[int, int] | None
+    passes: tuple[float, float] | None
+    cache_bytes: int
+    file_bytes: int
+    folder: str
 
 
 class Pass(Described, ABC, Generic[C]):
@@ -131,6 +156,10 @@ class Pass(Described, ABC, Generic[C]):
     def foresee_work(self, config: C, work: Workload) -> str:  # an override is optional
         """One more sentence for the plan, of what depends on rows and sizes: memory, disk; imports no torch."""
         return ""
+
+    def foresee_search(self, config: C, work: Workload) -> SearchWork | None:  # an override is optional
+        """How much a pass that searches will look at; None for any other. Imports no torch."""
+        return None
 
     @abstractmethod
     def apply(self, subject: Subject, config: C, tools: Tools) -> Result:

@@ -22,6 +22,7 @@ from axkit.ground import fence
 from axkit.ground.errors import AxkitError, RecipeError
 from axkit.ground.plain.tree import Location
 from axkit.ground.wording import fault_sentence
+from axkit.run.forecast import Forecast, Given, check_room, forecasts
 from axkit.run.order import baseline_of, check_order, check_target, check_unlabelled
 from axkit.run.origin import Origin, origin_of
 from axkit.run.recipe import Budget, Recipe, Source
@@ -95,9 +96,28 @@ class Plan:
         """Whether the model is a result of axkit with a head for the task, to be opened as it was left."""
         return self.origin is not None and self.head is not None
 
+    @property
+    def given(self) -> Given:
+        """What was read of model and rows."""
+        rows, target = self.rows, self.recipe.target
+        return Given(self.family, self.model_config, self.model_folder, self.task.spec, rows, target)
+
+    def forecasts(self, timed: bool = True) -> tuple[Forecast, ...]:
+        """What each search will take here: tokens, candidates, disk, hours.
+
+        Args:
+            timed: whether to measure how fast this machine multiplies, for the hours.
+        """
+        return forecasts(self.steps, self.given, timed)
+
     def read(self) -> None:
-        """Model folder and rows, now: what can be refused of them is refused before anything is written."""
+        """Model folder and rows, now: what can be refused of them is refused before anything is written.
+
+        Raises:
+            StorageError: the disk has no room for what a search will keep.
+        """
         _ = self.model_folder, self.rows
+        check_room(self.forecasts(timed=False))
 
 
 def plan(recipe: Recipe | Source) -> Plan:

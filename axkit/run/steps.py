@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from axkit.contract.passes import Pass, PassConfig, Workload
+from axkit.contract.passes import Pass, PassConfig, SearchWork, Workload
 from axkit.contract.traits import TEACHER_TOKENS, Trait
 from axkit.ground import fence
 from axkit.ground.errors import PluginError, shown
@@ -52,6 +52,11 @@ class PlannedStep:
         with fence.answering(self.who, "failed in foresee", self.is_ours):
             told = (self.runner.foresee(self.config), work and self.runner.foresee_work(self.config, work))
             return [str(sentence) for sentence in told if sentence]
+
+    def foresee_search(self, work: Workload) -> SearchWork | None:
+        """What the pass foresees of a search (``Pass.foresee_search``)."""
+        with fence.answering(self.who, "failed in foresee_search", self.is_ours):
+            return self.runner.foresee_search(self.config, work)
 
     @property
     def requires(self) -> frozenset[Trait]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from axkit.axformer.settings import SearchConfig
-from axkit.contract.passes import Workload
+from axkit.contract.passes import SearchWork, Workload
 from axkit.ground.errors import StorageError
 
 FOLDER = "AXKIT_TEMP"
@@ -105,6 +105,30 @@ def on_disk(inputs: Sequence[int], block: int, limit: float) -> int:
         else:
             disk += size
     return disk + (block if memory + block > limit / 2 else 0)  # what attention adds may have the rest of a half
+
+
+def search_work(
+    config: SearchConfig,
+    work: Workload,
+    rows: tuple[int, int],
+    opens: bool,
+    candidates: tuple[int, int] | None = None,
+    passes: tuple[float, float] | None = None,
+) -> SearchWork:
+    """What a search looks at, and keeps.
+
+    Args:
+        config: of the search.
+        work: of the plan.
+        rows: that it looks at, and that it confirms on (:func:`axkit.axformer.settings.split_up`).
+        opens: whether it opens blocks and tries their parts.
+        candidates: the fewest and the most.
+        passes: of the whole model that these cost; that over the model as it comes is added.
+    """
+    inputs, block = sizes(work, rows[0], opens)
+    whole = None if passes is None else (passes[0] + 1, passes[1] + 1)
+    in_files = on_disk(inputs, block, config.cache_gib * 2**30)
+    return SearchWork(*rows, candidates, whole, sum(inputs) + block, in_files, str(folder()))
 
 
 def foreseen(config: SearchConfig, work: Workload, rows: int, opens: bool) -> str:
