@@ -153,8 +153,16 @@ def hard_attention(
 
 
 def can_bind(k: int | float | None, tokens: int) -> TypeGuard[int | float]:
-    """Whether hard attention with this K may change anything in a batch of so many tokens."""
-    return k is not None and not (isinstance(k, int) and tokens <= k)
+    """Whether hard attention with this K may change anything in a batch of so many tokens.
+
+    While a call is recorded for batches of any length it may: a branch on the length would be frozen.
+    """
+    return k is not None and (is_recorded() or not (isinstance(k, int) and tokens <= k))
+
+
+def is_recorded() -> bool:
+    """Whether torch traces, exports or compiles this call."""
+    return torch.compiler.is_compiling() or bool(torch._C._get_tracing_state())
 
 
 def masked(scores: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -176,12 +184,30 @@ def largest(probabilities: Tensor, k: int | float, lengths: Tensor | None) -> Te
 
 def _largest_chosen(probabilities: Tensor, k: int | float, lengths: Tensor | None) -> Tensor:
     """As :func:`largest`, by ``topk``; (..., tokens)."""
+    if is_recorded():
+        return _largest_of_any_length(probabilities, k, lengths)
     most = k if isinstance(k, int) else math.ceil(k * probabilities.shape[-1])
     largest, where = probabilities.topk(most, -1, sorted=isinstance(k, float))
     if isinstance(k, float) and lengths is not None:
         rank = torch.arange(most, device=largest.device)
         largest = largest * (rank < torch.ceil(k * lengths))
     return torch.zeros_like(probabilities).scatter(-1, where, largest)
+
+
+def _largest_of_any_length(probabilities: Tensor, k: int | float, lengths: Tensor | None) -> Tensor:
+    """As :func:`largest`, right for any number of tokens once it is recorded, fewer than K among them; (..., tokens)."""
+    n = probabilities.shape[-1]
+    if isinstance(k, int):
+        padded = nn.functional.pad(probabilities, (0, k))  # K zeros more: then there are K to be had
+        largest, where = padded.topk(k, -1, sorted=False)
+        return torch.zeros_like(padded).scatter(-1, where, largest)[..., :n]
+    largest, where = probabilities.sort(-1, descending=True)
+    rank = torch.arange(n, device=largest.device)
+    tokens = torch.ones_like(probabilities, dtype=torch.float64).sum(-1, keepdim=True)
+    kept = rank < torch.ceil(k * tokens)
+    if lengths is not None:
+        kept = kept & (rank < torch.ceil(k * lengths))
+    return torch.zeros_like(probabilities).scatter(-1, where, largest * kept)
 
 
 def _sorts_faster(probabilities: Tensor) -> bool:
@@ -195,8 +221,7 @@ def _sorts_faster(probabilities: Tensor) -> bool:
         and probabilities.dtype in (torch.float32, torch.float64)
         and not (torch.is_grad_enabled() and probabilities.requires_grad)
         and torch.get_num_threads() < _FEW_THREADS
-        and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        and not is_recorded()
     )
 
 
@@ -228,7 +253,7 @@ class HardDropout(nn.Module):
     def forward(self, probabilities: Tensor) -> Tensor:
         """(batch, heads, queries, tokens) -> the same, with the K largest kept."""
         k = self.axkit_topk
-        if k is not None and k < probabilities.shape[-1]:
+        if k is not None and (is_recorded() or k < probabilities.shape[-1]):
             # the mask does not come here: a key that some head gives a share to is a real one; where all are masked
             # (a padded query) all have a share, so the query with the fewest tells the length
             lengths = (probabilities > 0).any(1).sum(-1).amin(-1)
