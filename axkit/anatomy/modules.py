@@ -195,7 +195,7 @@ def _largest_chosen(probabilities: Tensor, k: int | float, lengths: Tensor | Non
 
 
 def _largest_of_any_length(probabilities: Tensor, k: int | float, lengths: Tensor | None) -> Tensor:
-    """As :func:`largest`, right for any number of tokens once it is recorded, fewer than K among them; (..., tokens)."""
+    """As :func:`largest`; recorded, it is right for any number of tokens, fewer than K among them; (..., tokens)."""
     n = probabilities.shape[-1]
     if isinstance(k, int):
         padded = nn.functional.pad(probabilities, (0, k))  # K zeros more: then there are K to be had
