@@ -51,5 +51,8 @@ def _stale(project: Path, site: Path) -> list[Path]:
     info.mkdir(parents=True, exist_ok=True)
     lines = (line for group, points in groups.items() for line in (f"[{group}]", *map(" = ".join, points.items())))
     (info / "entry_points.txt").write_text("\n".join(lines), encoding="utf-8")
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {about['name']}\nVersion: {about['version']}\n")
+    extras = about.get("optional-dependencies", {})
+    needs = [f'Requires-Dist: {need}; extra == "{extra}"' for extra, wanted in extras.items() for need in wanted]
+    facts = ["Metadata-Version: 2.1", f"Name: {about['name']}", f"Version: {about['version']}", *needs, ""]
+    (info / "METADATA").write_text("\n".join(facts), encoding="utf-8")
     return [site] if project.parent == ROOT else [site, project.parent]

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import ClassVar
 
 from axkit.ground.errors import NotApplicable
+from axkit.ground.extras import way_to
 
 
 class Described:
@@ -33,7 +34,7 @@ class Described:
 
 def way_to_install(described: type[Described], distribution: str) -> str:
     """What brings a pass's optional packages."""
-    by_extra = f"pip install '{distribution.split()[0]}[{described.extra}]'" if described.extra else "install it"
+    by_extra = way_to(described.extra, distribution.split()[0]) if described.extra else "install it"
     return described.install or by_extra
 
 

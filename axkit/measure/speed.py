@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -235,6 +234,10 @@ def _seconds(device: Device, model: Any, inputs: Mapping[str, Any]) -> float:
 
 
 def peak_memory_bytes() -> int:
-    """The largest resident set this process has had."""
+    """The largest resident set this process has had; 0 on Windows, which does not tell it this way."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

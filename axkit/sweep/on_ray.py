@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from axkit.ground.errors import AxkitError, PluginError
+from axkit.ground.extras import way_to
 from axkit.ground.progress import Progress
 from axkit.sweep.plan import PlannedRun
 from axkit.sweep.run import Outcome, as_outcome, run_here
@@ -44,7 +45,7 @@ class OnRay:
 
     def __post_init__(self) -> None:
         if find_spec("ray") is None:
-            raise PluginError("a sweep on Ray needs ray, which is not installed: pip install 'axkit[ray]'")
+            raise PluginError(f"a sweep on Ray needs ray, which is not installed: {way_to('ray')}")
 
     def __call__(
         self, runs: Sequence[PlannedRun], progress: Progress, told: Callable[[Outcome], None]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from axkit.ground.errors import AxkitError, CheckpointError, DataError, NotApplicable
+from axkit.ground.extras import way_to
 from axkit.ground.files import read_object
 from axkit.tasks.spec import Row, TaskSpec
 
@@ -57,7 +58,7 @@ def decoded(data: bytes, where: str) -> Any:
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
-        raise NotApplicable("images need the package Pillow: pip install 'axkit[images]'") from None
+        raise NotApplicable(f"images need the package Pillow: {way_to('images')}") from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd tags of TIFF files that can be read

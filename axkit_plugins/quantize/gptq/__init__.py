@@ -40,9 +40,9 @@ class Gptq(Pass[GptqConfig]):
     extra = "optimum"
     packages = ("optimum", "gptqmodel")
     install = (
-        "pip install 'axkit[optimum]', then pip install --no-deps gptqmodel==7.7.0 pypcre logbar device-smi tokenicer "
-        "threadpoolctl defuser pillow torchao (gptqmodel asks for a newer torch than axkit's, and runs without); "
-        "int4_vsq needs neither"
+        "pip install 'optimum>=2.3,<3' requests, then pip install --no-deps gptqmodel==7.7.0 pypcre logbar device-smi "
+        "tokenicer threadpoolctl defuser pillow torchao (gptqmodel asks for a newer torch than axkit's, and runs "
+        "without); int4_vsq needs neither"
     )
     paper = "Frantar et al. 2022, GPTQ, arXiv 2210.17323"
 
