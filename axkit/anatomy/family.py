@@ -158,8 +158,11 @@ class Family(LayerForm, Inputs, Blocks):
             raise ValueError("roles needs query, key and value, or qkv in place of the three")
         if self.inputs == "pixels" and not (self.config.image_size and self.config.patch_size):
             raise ValueError("a family that reads pixels needs config.image_size and config.patch_size")
-        if self.first_token_heads and (self.fused_qkv or not self.config.attention_dropout):
+        by_itself = "attention_dropout" in self.roles
+        if self.first_token_heads and (self.fused_qkv or not (by_itself or self.config.attention_dropout)):
             raise ValueError("first_token_heads needs query, key and value apart, and config.attention_dropout")
+        if self.first_token_heads and self.per_head_inputs and not by_itself:
+            raise ValueError("first_token_heads beside per_head_inputs needs the role attention_dropout")
         return self
 
     @property

@@ -11,6 +11,12 @@ from torch import nn
 from axkit.anatomy.plain import Plain
 
 
+def inputs_of(core: nn.Module) -> list[str]:
+    """What an attention core's ``forward`` takes, in order; what stands in the place of one says what that took."""
+    said: list[str] | None = getattr(core, "inputs", None)
+    return list(inspect.signature(core.forward).parameters) if said is None else said
+
+
 class KeepPerHead:
     """Forward pre-hook of an attention core that has lost heads: of some inputs it takes those of the heads left.
 
@@ -23,7 +29,7 @@ class KeepPerHead:
     """
 
     def __init__(self, core: nn.Module, names: Sequence[str], heads: Sequence[int]) -> None:
-        order = list(inspect.signature(core.forward).parameters)
+        order = inputs_of(core)
         self._places = {name: order.index(name) for name in names}
         self.heads = list(heads)
 

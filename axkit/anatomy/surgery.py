@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from axkit.anatomy.family import Family, Role
-from axkit.anatomy.first_token import FirstTokenCore, KeepFirst
+from axkit.anatomy.first_token import FirstTokenAdded, FirstTokenCore, KeepFirst
 from axkit.anatomy.modules import (
     STAND_INS,
     HardDropout,
@@ -18,7 +18,7 @@ from axkit.anatomy.modules import (
     NoLayer,
     harden,
 )
-from axkit.anatomy.per_head import keep_per_head
+from axkit.anatomy.per_head import KeepPerHead, keep_per_head
 from axkit.anatomy.structure import LayerStructure, Structure
 from axkit.ground.errors import NotApplicable
 
@@ -201,10 +201,25 @@ def _first_token_only(layer: Layer, family: Family, config: Any, head_size: int)
         query, key, value, out = (_below(core, layer.path(role)) for role in ("query", "key", "value", "attention_out"))
         if query is None or key is None or value is None:
             raise NotApplicable("the family file puts the projections outside the attention core")
-        dropout = float(getattr(config, str(family.config.attention_dropout)))
-        layer.put(core, FirstTokenCore(layer.attention_core, (query, key, value, out), head_size, dropout))
+        layer.put(core, _one_token_core(layer, family, config, (query, key, value, out), head_size))
     norm = layer.path("attention_norm") if family.pre_norm else None
     layer.module.register_forward_pre_hook(KeepFirst(core, norm), with_kwargs=True)
+
+
+def _one_token_core(
+    layer: Layer, family: Family, config: Any, names: tuple[str, str, str, str | None], head_size: int
+) -> FirstTokenCore:
+    """What takes the place of a layer's core, with the heads that it keeps of its inputs."""
+    old = layer.attention_core
+    if "attention_dropout" not in family.roles:
+        return FirstTokenCore(old, names, head_size, float(getattr(config, str(family.config.attention_dropout))))
+    dropout = _below(layer.path("attention_core"), layer.path("attention_dropout"))
+    if dropout is None:
+        raise NotApplicable("the family file puts the dropout of attention outside the attention core")
+    new = FirstTokenAdded(old, names, head_size, family.per_head_inputs, dropout)
+    for hook in [one for one in old._forward_pre_hooks.values() if isinstance(one, KeepPerHead)]:
+        keep_per_head(new, family.per_head_inputs, hook.heads)
+    return new
 
 
 def _below(parent: str, path: str) -> str | None:

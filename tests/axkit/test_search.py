@@ -62,6 +62,10 @@ def test_both_phases_equal_the_oracle(family, seed, tmp_path):
     assert result.facts["search_loss_after_nats"] == pytest.approx(best, abs=1e-6)
 
 
+def test_a_bias_that_all_layers_share_and_one_token_equal_the_oracle(tmp_path):
+    test_both_phases_equal_the_oracle(family_of("mpnet"), 0, tmp_path)
+
+
 def test_what_was_found_is_what_the_model_has(family, tmp_path):
     """The loss that the search ended with is the loss of the carved model, evaluated afresh."""
     subject = tiny_subject(family, 1)

@@ -188,6 +188,27 @@ def test_a_core_for_one_token_is_in_the_mode_of_the_one_that_it_replaces():
         assert torch.equal(subject.module(**inputs).logits, subject.module(**inputs).logits)
 
 
+@pytest.mark.parametrize("grads", [False, True], ids=["folded", "computed"])
+@pytest.mark.parametrize("k", [None, 2, 0.4])
+@pytest.mark.parametrize("heads_first", [True, False])
+def test_one_token_keeps_its_row_of_a_position_bias_that_all_layers_share(heads_first, k, grads):
+    dense = tiny_subject(family_of("mpnet"))
+    n, batch = dense.structure, tiny_split(12).batch(range(12))
+    every = n.without_heads(1, [0]).without_heads(2, [1, 3]).without_neurons(2, range(5)).change(2, hard_k=k)
+    alone = Structure(every.layers, n.n_heads, n.ffn_width, first_token_only=True)
+    whole, one = dense.copy(), dense.copy()
+    whole.carve(every)
+    one.carve(every if heads_first else Structure(n.layers, n.n_heads, n.ffn_width, first_token_only=True))
+    one.carve(alone)
+    with torch.set_grad_enabled(grads):
+        expected, found = (each.module(**batch.inputs).logits for each in (whole, one))
+    assert (found - expected).abs().max() < 1e-5
+    assert (dense.module(**batch.inputs).logits - expected).abs().max() > 1e-2
+    with torch.no_grad():
+        one.module.base_model.encoder.relative_attention_bias.weight.zero_()
+    assert (one.module(**batch.inputs).logits - expected).abs().max() > 1e-2, "premise: the bias says something"
+
+
 def test_first_token_only_is_refused_where_the_head_reads_more(family):
     model = (
         tiny_model(family, head="TokenClassification") if family.inputs == "tokens" else tiny_model(family).base_model

@@ -26,7 +26,7 @@ from axkit_plugins.quantize.int4_vsq import Int4Vsq
 from axkit_plugins.quantize.int8 import Int8
 
 SCRIPT = Path(__file__).resolve().parents[1] / "without_axkit.py"
-FIRST = ("bert", "distilbert", "electra", "roberta", "vit")
+FIRST = ("bert", "distilbert", "electra", "mpnet", "roberta", "vit")
 
 
 def uneven(name):

@@ -217,7 +217,7 @@ class KeepFirst:
     def __call__(self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         hidden, *rest = args
         core = layer.get_submodule(self.core)
-        if isinstance(core, FirstToken):
+        if hasattr(core, "full"):
             core.full = layer.get_submodule(self.norm)(hidden) if self.norm else hidden
         return (hidden[:, :1], *rest), kwargs
 
