@@ -12,6 +12,7 @@ import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("AXKIT_INT8_KERNEL", "usual")  # no test goes by what a clock says
 
 import checkout
 import torch

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from axkit.kit.by_machine import Remembered as Remembered
     from axkit.kit.calibrate import BLOCKS as BLOCKS
     from axkit.kit.calibrate import Calibration as Calibration
     from axkit.kit.calibrate import Seen as Seen
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from axkit.kit.train.watching import Pairs as Pairs
 
 _OFFERED = {
+    "by_machine": ("Remembered",),
     "calibrate": ("BLOCKS", "Calibration", "Seen", "What", "part_width"),
     "compare": ("divergence", "divergence_key"),
     "eight_bits": ("input_grid", "to_int8"),

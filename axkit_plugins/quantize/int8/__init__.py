@@ -35,8 +35,8 @@ class Int8(Pass[Int8Config]):
         """Replace the modules in place."""
         from axkit.kit import weight_bytes
         from axkit_plugins.quantize.int8.model import quantize_model
-        from axkit_plugins.quantize.int8.modules import kernel
         from axkit_plugins.quantize.int8.precisions import float_and_half, which_is_faster
+        from axkit_plugins.quantize.int8.settled import in_words, kernel_rows, settle
 
         others = float_and_half(subject.module, tools) if config.beside_bfloat16 else None
         before = weight_bytes(subject.module)
@@ -50,10 +50,12 @@ class Int8(Pass[Int8Config]):
             "embeddings": float(len(replaced.embedding)),
             "left_in_float_layers": float(len(replaced.float)),
         }
-        note = _note(replaced, bool(kernel()))
+        settle(subject.module.eval(), tools.search, tools.target.batch)
+        kernels = kernel_rows(subject.module)
+        note = f"{_note(replaced, bool(kernels))} {in_words(kernels)}".strip()
         beside = others.beside(subject.module, after, config.sensitivity_rows) if others is not None else []
         note = f"{note} {which_is_faster(beside)}".strip()
-        tables = {"sensitivity": table, "precisions": [row.to_json() for row in beside]}
+        tables = {"sensitivity": table, "precisions": [row.to_json() for row in beside], "kernels": kernels}
         return Result(state=replaced.to_json(), facts=facts, note=note, tables=tables)
 
     def restore(self, subject: Subject, config: Int8Config, state: Mapping[str, object]) -> None:
@@ -67,7 +69,7 @@ def _note(replaced: Replaced, has_kernel: bool) -> str:
     if not replaced.linear and not replaced.embedding:
         return "Every layer stayed in float: nothing changed."
     notes = []
-    if not has_kernel:
+    if replaced.linear and not has_kernel:
         notes.append("This PyTorch has no int8 kernel for this processor: smaller, but computed in float32.")
     if replaced.float:
         notes.append(f"{len(replaced.float)} layers stay in float to hold max_drop, {replaced.float[0]} first.")

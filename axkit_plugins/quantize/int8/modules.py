@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Self
 
@@ -10,17 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from axkit.kit import Plain, embedding_at, input_grid, linear_at, names_in, replace_module, to_int8, weight_matrix
+from axkit_plugins.quantize.int8.choosing import Case, bucket, choose
+from axkit_plugins.quantize.int8.kernels import Kernel, Product, fitting
 
 _TWINS = "axkit_plugins.quantize.int8.plain"
-_NO_KERNEL = "none"  # in the place of a packed weight
-
-
-def kernel() -> str | None:
-    """The quantized engine of this PyTorch on this processor, or None."""
-    for engine in ("x86", "fbgemm", "onednn"):
-        if engine in torch.backends.quantized.supported_engines:
-            return engine
-    return None
 
 
 class Int8Linear(nn.Module):
@@ -50,7 +42,8 @@ class Int8Linear(nn.Module):
         self.register_buffer("bias", torch.zeros(out_features, device=device) if bias else None)
         self.register_buffer("input_scale", torch.ones((), device=device) if static else None)
         self.register_buffer("input_zero", torch.zeros((), dtype=torch.int32, device=device) if static else None)
-        self._packed: object = None
+        self._kernels: dict[int, Kernel | None] = {}  # by the bucket of their rows; none: computed in float32
+        self._ready: dict[str, Kernel] = {}  # by name; each holds the weights in a layout of its own
         self._input: tuple[float, int] | None = None  # the two as numbers
 
     @classmethod
@@ -69,18 +62,15 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out). On other devices, and without a kernel, the products are computed in float32."""
-        if self._packed is None:
-            self._packed = self._pack()
-        if self._packed is _NO_KERNEL or x.device.type != "cpu" or not x.numel():
+        if x.device.type != "cpu" or self.weight.device.type != "cpu" or not x.numel() or not self.weight.numel():
             return self._in_float(x)
-        # at batch 1 a product takes some 20 us: no cast that does nothing, and the overload by name
+        # at batch 1 a product takes some 20 us: no cast that does nothing
         given = x if x.dtype is torch.float32 else x.float()
-        y: Tensor
-        if self._input is not None:
-            fixed = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32.default
-            y = fixed(given, *self._input, self._packed)
-        else:
-            y = torch.ops.quantized.linear_dynamic.default(given, self._packed, False)
+        number = bucket(given.numel() // self.in_features)
+        kernel = self._kernels[number] if number in self._kernels else self._choose(given, number)
+        if kernel is None:
+            return self._in_float(x)
+        y = kernel(given)
         return y if given is x else y.to(x.dtype)
 
     def _in_float(self, x: Tensor) -> Tensor:
@@ -89,31 +79,45 @@ class Int8Linear(nn.Module):
             x = ((x / step).round().add(zero).clamp(0, 255) - zero) * step
         return nn.functional.linear(x, self.weight.to(x.dtype) * self.scale[:, None].to(x.dtype), self.bias)
 
-    def _pack(self) -> object:
-        """What the kernel takes, made at the first call, and the fixed input range as numbers."""
+    def _choose(self, x: Tensor, number: int) -> Kernel | None:
+        """The kernel for so many rows, from now on; the fixed input range becomes numbers."""
         if self.input_scale is not None and self.input_scale.device.type == "cpu":
             self._input = (float(self.input_scale), int(self.input_zero))  # type: ignore[arg-type]  # both or none
-        engine = kernel()
-        if engine is None or not self.weight.numel() or self.weight.device.type != "cpu":
-            return _NO_KERNEL
-        torch.backends.quantized.engine = engine
-        zeros = torch.zeros(self.out_features, dtype=torch.long)
-        with warnings.catch_warnings():  # the tensor type is deprecated, the kernels are not; decision 0004
-            warnings.filterwarnings("ignore", message=".*quantized tensor creation functions", category=UserWarning)
-            quantized = torch._make_per_channel_quantized_tensor(self.weight, self.scale.double(), zeros, 0)
-        return torch.ops.quantized.linear_prepack(quantized, self.bias)
+        product = Product(self.weight, self.scale, self.bias, self._input)
+        made = dict(self._ready)
+
+        def ready(name: str) -> Kernel:
+            if name not in made:
+                made[name] = fitting(name, product)
+            return made[name]
+
+        name = choose(Case.of(product, number), ready, x)
+        chosen = None if name is None else ready(name)
+        if name is not None and chosen is not None:
+            self._ready[name] = chosen  # the others go: each is the weights once more
+        self._kernels[number] = chosen
+        return chosen
+
+    def chosen(self) -> dict[int, str]:
+        """The kernels that were chosen so far: bucket of rows -> name."""
+        names = {id(kernel): name for name, kernel in self._ready.items()}
+        return {number: names[id(kernel)] for number, kernel in self._kernels.items() if kernel is not None}
+
+    def _forget(self) -> None:
+        self._kernels, self._ready = {}, {}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        self._packed = None  # on another device there may be no kernel, and back here there is
+        self._forget()  # on another device there may be no kernel, and back here there is
         return super()._apply(fn, recurse)  # type: ignore[no-any-return,no-untyped-call]
 
     def _load_from_state_dict(self, *args: object, **kwargs: object) -> None:
-        self._packed = self._input = None
+        self._forget()
+        self._input = None
         super()._load_from_state_dict(*args, **kwargs)
 
     def __getstate__(self) -> dict[str, object]:
         # the kernel's own layout is remade where it is needed
-        return {**self.__dict__, "_packed": None, "_input": None}
+        return {**self.__dict__, "_kernels": {}, "_ready": {}, "_input": None}
 
     def plain(self) -> Plain:
         """Its twin for transformers alone."""

@@ -1,0 +1,154 @@
+"""Kernels that compute a product of 8-bit integers exactly, and so differ in the rounding of floats alone.
+
+Each quantizes its inputs to 0..255 by the same rule, adds products of integers up, and scales the sums. A processor may
+add pairs of products up in 16 bits (x86 without VNNI: ``vpmaddubsw``), where a sum saturates; :func:`fitting` gives
+layers for which that could happen two products of halved weights instead, which are exact.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Kernel = Callable[[Tensor], Tensor]  # (..., in) float32 -> (..., out) float32, on the CPU
+Sums = Literal["exact", "saturate", "none"]
+
+SIXTEEN_BITS = 32767
+_LARGEST = 255  # of a quantized input
+_TOGETHER = 4  # inputs lie side by side by fours in the kernels' layouts; pairs of them are added up
+
+
+@dataclass(frozen=True)
+class Product:
+    """y = x W^T + b.
+
+    Attributes:
+        weight: (out, in) int8.
+        scale: (out,) float32.
+        bias: (out,) float32, or none.
+        grid: step and zero point of the inputs, which are fixed; None: each call's own.
+    """
+
+    weight: Tensor
+    scale: Tensor
+    bias: Tensor | None
+    grid: tuple[float, int] | None
+
+    @property
+    def could_saturate(self) -> bool:
+        """Whether two products of some inputs and these weights can be more than 16 bits hold."""
+        padded = torch.nn.functional.pad(self.weight.short(), (0, -self.weight.shape[1] % _TOGETHER))
+        ranked = padded.view(-1, _TOGETHER).sort(-1).values
+        most = int(ranked[..., -2:].clamp(min=0).sum(-1).max())
+        least = int(ranked[..., :2].clamp(max=0).sum(-1).min())
+        return _LARGEST * max(most, -least) > SIXTEEN_BITS
+
+
+Make = Callable[[Product], Kernel]
+
+
+def _fused(engine: str, product: Product) -> Kernel:
+    """A quantized engine of PyTorch, which quantizes the inputs itself."""
+    packed = _packed(engine, product)
+    if product.grid is None:
+        dynamic = torch.ops.quantized.linear_dynamic.default  # the overload by name: at batch 1 a product takes 20 us
+        return lambda x: dynamic(x, packed, False)
+    fixed, (step, zero) = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32.default, product.grid
+    return lambda x: fixed(x, step, zero, packed)
+
+
+def _packed(engine: str, product: Product) -> object:
+    before = torch.backends.quantized.engine
+    zeros = torch.zeros(len(product.scale), dtype=torch.long)
+    with warnings.catch_warnings():  # the tensor type is deprecated, the kernels are not; decision 0004
+        warnings.filterwarnings("ignore", message=".*quantized tensor creation functions", category=UserWarning)
+        quantized = torch._make_per_channel_quantized_tensor(product.weight, product.scale.double(), zeros, 0)
+    torch.backends.quantized.engine = engine
+    try:
+        return torch.ops.quantized.linear_prepack(quantized, product.bias)
+    finally:
+        torch.backends.quantized.engine = before
+
+
+def _pointwise(product: Product) -> Kernel:
+    """oneDNN's product of integers, as ``torch.compile`` calls it; other operators quantize the inputs."""
+    op = torch.ops.onednn.qlinear_pointwise.default
+    packed = torch.ops.onednn.qlinear_prepack(product.weight, None)
+    zeros = torch.zeros(len(product.scale), dtype=torch.int32)
+    scale, bias, grid = product.scale, product.bias, product.grid
+
+    def computed(x: Tensor) -> Tensor:
+        step, zero = grid or torch._choose_qparams_per_tensor(x)
+        q = torch.quantize_per_tensor(x, step, zero, torch.quint8).int_repr()
+        y: Tensor = op(q, step, zero, packed, scale, zeros, bias, 1.0, 0, torch.float32, "none", [], "")
+        return y
+
+    return computed
+
+
+KERNELS: dict[str, Make] = {
+    **{engine: partial(_fused, engine) for engine in ("x86", "fbgemm", "onednn", "qnnpack")},
+    "qlinear": _pointwise,
+}
+
+
+def halved(make: Make, product: Product) -> Kernel:
+    """The same sums as two products of weights up to 64, no pair of which can saturate: 255 * 2 * 64 < 32768."""
+    half = product.weight.div(2, rounding_mode="trunc")
+    one, other = make(replace(product, weight=half)), make(replace(product, weight=product.weight - half, bias=None))
+    return lambda x: one(x) + other(x)
+
+
+@cache
+def sums(name: str, fixed: bool) -> Sums:
+    """How a kernel adds up on this processor; ``none``: it is not there, or answers something else.
+
+    Args:
+        name: of the kernel.
+        fixed: for inputs whose grid is fixed.
+    """
+    rows, inputs, outputs = 20, 64, 32
+    x = torch.ones(rows, inputs)
+    x[:, 0] = 0.0
+    weight = torch.full((outputs, inputs), 127, dtype=torch.int8)
+    found = []  # stays so where torch has no such kernel
+    with suppress(RuntimeError, NotImplementedError, AttributeError, TypeError):
+        kernel = KERNELS[name](Product(weight, torch.ones(outputs), None, (1 / _LARGEST, 0) if fixed else None))
+        expected = 127.0 * (inputs - 1)
+        found = [float(kernel(some).sub(expected).abs().max()) for some in (x, x[:1])]
+    if not found:
+        return "none"
+    if max(found) < 1:
+        return "exact"
+    probe = Product(weight // 2, torch.ones(outputs), None, (1 / _LARGEST, 0) if fixed else None)
+    return "saturate" if float(KERNELS[name](probe)(x).sub(63.0 * (inputs - 1)).abs().max()) < 1 else "none"
+
+
+def names_here(fixed: bool) -> tuple[str, ...]:
+    """The kernels to choose from, the usual one first; they round each input to the same one of its 256 steps.
+
+    oneDNN's own engine rounds an input that lies between two of them to the other one now and then. It is taken where
+    there is nothing else, or where it is pinned.
+
+    Args:
+        fixed: for inputs whose grid is fixed.
+    """
+    engine = next((name for name in ("x86", "fbgemm") if sums(name, fixed) != "none"), None)
+    alike = (engine, "qlinear") if engine else ("qlinear", "qnnpack")
+    there = tuple(name for name in alike if name is not None and sums(name, fixed) != "none")
+    return there or tuple(name for name in ("onednn",) if sums(name, fixed) != "none")
+
+
+def fitting(name: str, product: Product) -> Kernel:
+    """A kernel for a product, exact on this processor."""
+    make = KERNELS[name]
+    if sums(name, product.grid is not None) == "saturate" and product.could_saturate:
+        return halved(make, product)
+    return make(product)
