@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from axkit.contract.subject import Subject as Subject
     from axkit.finished.many import Predictor as Predictor
     from axkit.finished.many import load as load
+    from axkit.goal.whole import compress as compress
     from axkit.ground.cpu import expects_bfloat16 as expects_bfloat16
     from axkit.ground.cpu import has_bfloat16 as has_bfloat16
     from axkit.measure.speed import relative_speed as relative_speed
@@ -78,6 +79,7 @@ _LAZY = {
     "Subject": "axkit.contract.subject",
     "TaskKind": "axkit.tasks.kinds.base",
     "apply": "axkit.run.engine",
+    "compress": "axkit.goal.whole",
     "expects_bfloat16": "axkit.ground.cpu",
     "family_of": "axkit.anatomy.family",
     "has_bfloat16": "axkit.ground.cpu",
@@ -135,6 +137,7 @@ __all__ = [
     "Trait",
     "Workload",
     "apply",
+    "compress",
     "expects_bfloat16",
     "family_of",
     "has_bfloat16",

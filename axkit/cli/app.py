@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from axkit.cli import bench, export, folder, lists, run, share
+from axkit.cli import bench, compress, export, folder, lists, run, share
 from axkit.cli.terminal import leave_the_pipe, show_everything, show_notes
 from axkit.ground.cpu import keep_primitives
 from axkit.ground.errors import AxkitError, Interrupted, RecipeError, as_storage_error, full_disk
@@ -23,7 +23,15 @@ def cli() -> None:
     """One recipe, one command: a transformer that is really smaller and faster."""
 
 
-for _command in (*run.COMMANDS, *folder.COMMANDS, *bench.COMMANDS, *export.COMMANDS, *share.COMMANDS, *lists.COMMANDS):
+for _command in (
+    *compress.COMMANDS,
+    *run.COMMANDS,
+    *folder.COMMANDS,
+    *bench.COMMANDS,
+    *export.COMMANDS,
+    *share.COMMANDS,
+    *lists.COMMANDS,
+):
     cli.add_command(_command)
 
 

@@ -14,6 +14,7 @@ from axkit.contract.passes import Workload
 from axkit.ground.figures import quantity
 from axkit.ground.target import DEFAULT
 from axkit.run.control import foreseen
+from axkit.run.noise import doubts
 from axkit.run.planning import Plan
 from axkit.tasks.labels.shown import shortened, shown_labels, shown_rows
 
@@ -62,6 +63,8 @@ def _notes_of_rows(plan: Plan) -> Iterator[str]:
         yield "note   the tokenizer pads on the left; axkit pads on the right, and saves it so"
     for (here, there), count in plan.rows.overlaps.items():
         yield f"note   {count} {there} rows also stand in {here}"
+    for doubt in doubts(plan):
+        yield f"note   {doubt}"
 
 
 def _steps(plan: Plan) -> Table:

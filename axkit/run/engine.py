@@ -86,20 +86,49 @@ def apply(
     Raises:
         AxkitError: bad input, or a folder that cannot be written, told before anything is read; finished stages stay.
     """
+    root = Path(stages) if stages else stages_of(runs, name_of(recipe))
+    if current().is_main:
+        check_writable(root / "stage")
+    made = recipe if isinstance(recipe, Plan) else plan(recipe)
+    with _job(made, root, bool(stages), progress, fresh, device) as job:
+        return _run(made, job)
+
+
+def walked(made: Plan, stages: str | Path, progress: Progress | None = None, device: str | Device = AUTO) -> Walk:
+    """Go through the stages of a plan, and ask the test split nothing: for whoever decides between recipes.
+
+    Args:
+        made: what is gone through.
+        stages: as with :func:`apply`.
+        progress: told what is going on.
+        device: as with :func:`apply`.
+
+    Raises:
+        AxkitError: as :func:`apply`.
+    """
+    if current().is_main:
+        check_writable(Path(stages) / "stage")
+    with _job(made, Path(stages), True, progress, False, device) as job:
+        walk = job.walk(made)
+        walk.go()
+        return walk
+
+
+@contextmanager
+def _job(
+    made: Plan, root: Path, shared: bool, progress: Progress | None, fresh: bool, device: str | Device
+) -> Iterator[_Job]:
+    """What is shared by the walks of a plan, with its turn held; rows are read, and what is not there is refused."""
     from axkit.ground.cpu import machine_key
 
     processes, told = current(), progress or Silent()
     where = device if isinstance(device, Device) else Device.of(device)
-    root = Path(stages) if stages else stages_of(runs, name_of(recipe))
-    if processes.is_main:
-        check_writable(root / "stage")
-    made = recipe if isinstance(recipe, Plan) else plan(recipe)
     made.recipe.target.here()  # before anything is read: what is not there cannot be timed
-    store = StageStore(root, bool(stages), machine_key(processes.count, where.title), told)
+    store = StageStore(root, shared, machine_key(processes.count, where.title), told)
     made.read()
     turn = store.in_turn() if processes.is_main else nullcontext()
     with turn, storing(root, full_only=True), exact_floats(where):
-        return _run(made, _Job(FinishedStages(store, processes, told, fresh), told, processes, where))
+        yield _Job(FinishedStages(store, processes, told, fresh), told, processes, where)
 
 
 @contextmanager

@@ -1,0 +1,211 @@
+"""Up the ladder: cheap recipes first, judged on the search split, until one has what is wanted. Imports no torch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from axkit.goal.outcome import Tried, choose
+from axkit.goal.rungs import Rung, Rungs
+from axkit.goal.settings import Goal
+from axkit.ground.figures import quantity, ratio
+
+MARGIN = 1.06  # beyond what is wanted: bits give a cut model less than they gave the whole one, and clocks waver
+AGAIN = 2  # more times that cuts of another depth are tried
+AHEAD = 1.05  # bfloat16 is tried beside int8 where it was so much faster
+FASTEST = 4.0  # that cuts are tried to where nobody says how fast; halved as long as that costs too much
+_STEP_COST = 4.0  # a step of training takes a row as long as so many answers of the model, teacher and all
+_EPOCHS = (3.0, 2.0, 1.0)  # of the last training; the most that there is time for
+
+Attempt = Callable[[Rung], Tried]
+
+
+@dataclass
+class Clock:
+    """How much time there is.
+
+    Attributes:
+        minutes: allowed.
+        seconds: a monotonic clock.
+        rows: of train.
+        rows_per_s: that the dense model answers; 0 until something was timed.
+    """
+
+    minutes: float
+    rows: int = 0
+    rows_per_s: float = 0.0
+    seconds: Callable[[], float] = time.monotonic
+    begun: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.begun = self.seconds()
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left; below 0 past the end."""
+        return 60 * self.minutes - (self.seconds() - self.begun)
+
+    def epoch_s(self) -> float:
+        """Seconds that an epoch of training is expected to take, at most."""
+        return _STEP_COST * self.rows / self.rows_per_s if self.rows_per_s else 0.0
+
+
+@dataclass
+class Ladder:
+    """What was tried so far, and what comes next.
+
+    Attributes:
+        rungs: the recipes there are.
+        attempt: runs one, without the test split.
+        clock: how much time there is.
+        bits: the precisions that this machine may take, the usual one first.
+        tried: in order.
+        left_out: what was not, and why.
+    """
+
+    rungs: Rungs
+    attempt: Attempt
+    clock: Clock
+    bits: tuple[str, ...]
+    tried: list[Tried] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    def climb(self) -> Tried | None:
+        """Try until something has what is wanted, or nothing is left to try.
+
+        Returns:
+            The best; None where nothing is within the drop.
+        """
+        best = self._fewer_bits()
+        if not self._done:
+            self._cut(best)
+        if not self._done and self.rungs.goal.has_target:
+            self._train(best)
+        return choose(self.tried, self.rungs.goal)
+
+    @property
+    def _done(self) -> bool:
+        return any(one.meets(self.rungs.goal) for one in self.tried)
+
+    def _try(self, rung: Rung) -> Tried:
+        found = self.attempt(rung)
+        self.tried.append(found)
+        return found
+
+    def _fewer_bits(self) -> Tried | None:
+        """The precision that serves best here: the fastest within the drop; the smallest where only size counts."""
+        goal = self.rungs.goal
+        if not self.bits:
+            return self._try(self.rungs.exported()) if goal.exports else None
+        first = self._try(self.rungs.stored(self.bits[0]))
+        timed = first.kinds_of_bits
+        for other in self.bits[1:]:
+            faster = timed.get(other, 0.0) >= AHEAD * timed.get(self.bits[0], 1.0)
+            if not self._done and (goal.size is None or goal.size <= 2) and (faster or not first.holds(goal)):
+                self._try(self.rungs.stored(other))
+        within = [one for one in self.tried if one.holds(goal) and (one.speedup > 1 or one.size > 1)]
+        if goal.speedup is None and goal.size is not None:
+            return max(within, key=lambda one: one.size, default=None)
+        return max(within, key=lambda one: one.speedup, default=None)
+
+    def _cut(self, best: Tried | None) -> None:
+        """Parts out, what is left mended: as far as is wanted, then nearer or further as it turns out."""
+        goal, how = self.rungs.goal, None if best is None else best.rung.bits
+        speedup, size = self._wanted(best)
+        for turn in range(1 + AGAIN):
+            if not self._time_for("more cuts", self._last_s):
+                return
+            found = self._try(self.rungs.mended(speedup, size, how))
+            if found.meets(goal) or turn == AGAIN:
+                return
+            if not found.holds(goal):
+                speedup, size = _halfway(speedup), _halfway(size)
+            elif goal.has_target and turn == 0:
+                speedup, size = _further(speedup, goal.speedup, found.speedup), _further(size, goal.size, found.size)
+            else:
+                return
+
+    def _wanted(self, best: Tried | None) -> tuple[float | None, float | None]:
+        """What cuts have to give, beside what the bits give already."""
+        goal = self.rungs.goal
+        if not goal.has_target:
+            return FASTEST, None
+        have = (1.0, 1.0) if best is None else (best.speedup, best.size)
+        speedup, size = (
+            None if wanted is None or there >= wanted * MARGIN else max(1.1, MARGIN * wanted / there)
+            for wanted, there in zip((goal.speedup, goal.size), have, strict=True)
+        )
+        return (speedup, size) if speedup or size else (1.1, None)
+
+    def _train(self, best: Tried | None) -> None:
+        """Cuts as deep as is wanted, and training behind them, where there is time for it."""
+        goal, how = self.rungs.goal, None if best is None else best.rung.bits
+        speedup, size = self._wanted(best)
+        deepest = [one for one in self.tried if "mended" in one.name and one.progress(goal) >= 1]
+        for _ in range(2):
+            epochs = self._epochs()
+            if epochs is None:
+                return
+            found = self._try(self.rungs.trained(speedup, size, how, epochs))
+            if found.meets(goal) or not found.holds(goal) or deepest:
+                return
+            speedup, size = _further(speedup, goal.speedup, found.speedup), _further(size, goal.size, found.size)
+
+    def _epochs(self) -> float | None:
+        """As many as there is time for; None where that is not one."""
+        fixed = self._last_s + self.clock.epoch_s()  # the cuts, and the half epochs between them
+        fits = [one for one in _EPOCHS if fixed + one * self.clock.epoch_s() <= self.clock.left_s]
+        if not fits:
+            needed = (fixed + _EPOCHS[-1] * self.clock.epoch_s() - self.clock.left_s) / 60 + self.rungs.goal.minutes
+            self.left_out.append(
+                f"training behind the cuts was not begun: it is expected to end within --minutes {quantity(needed)}"
+            )
+            return None
+        return fits[0]
+
+    def _time_for(self, what: str, seconds: float) -> bool:
+        if seconds <= self.clock.left_s:
+            return True
+        needed = (seconds - self.clock.left_s) / 60 + self.rungs.goal.minutes
+        self.left_out.append(f"{what} were not tried: they are expected to end within --minutes {quantity(needed)}")
+        return False
+
+    @property
+    def _last_s(self) -> float:
+        """Seconds that the dearest step took so far."""
+        return max((one.wall_s for one in self.tried), default=0.0)
+
+
+def _halfway(wanted: float | None) -> float | None:
+    return None if wanted is None else float(wanted**0.5) if wanted**0.5 >= 1.1 else 1.1
+
+
+def _further(asked: float | None, wanted: float | None, got: float) -> float | None:
+    """Deeper by what was missing, and a little."""
+    if asked is None or wanted is None or got >= wanted:
+        return asked
+    return asked * min(1.5, MARGIN * wanted / got)
+
+
+def ideas(tried: Sequence[Tried], goal: Goal, left_out: Sequence[str]) -> list[str]:
+    """What would help where the goal was not reached, in sentences."""
+    found = list(left_out)
+    reach = [one for one in tried if one.progress(goal) >= 1 and not one.holds(goal)]
+    if goal.has_target and reach:
+        least = min(reach, key=lambda one: one.drop)
+        found.append(
+            f"'{least.name}' gets there for {least.drop:.2f} points: --max-drop {least.drop + 0.05:.1f} takes it"
+        )
+    fastest = max(tried, key=lambda one: one.speedup, default=None)
+    if goal.speedup is not None and fastest is not None and fastest.speedup < goal.speedup:
+        found.append(
+            f"the fastest that was tried has {ratio(fastest.speedup)} the throughput: --speedup that, or more --minutes"
+        )
+    if goal.size is not None and all(one.size < goal.size for one in tried):
+        found.append(
+            "in a small model the vocabulary is most of the bytes: the pass vocab drops pieces that train lacks"
+        )
+    if goal.where == "cpu":
+        found.append("another runtime may be faster here: --for onnxruntime or openvino")
+    return found

@@ -1,0 +1,345 @@
+"""One goal, one command: what is seen of model and data, what is written, what is tried, what is said."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from command import refused
+from conftest import write_base_model, write_rows, write_trained_model
+
+import axkit
+from axkit.anatomy.family import family_of
+from axkit.axformer.settings import AxformerPruneConfig
+from axkit.goal import Goal
+from axkit.goal.columns import Told, columns_of
+from axkit.goal.ladder import Clock, Ladder, ideas
+from axkit.goal.look import Asked, Looked, look
+from axkit.goal.outcome import Tried, choose, frontier
+from axkit.goal.peek import Peeked, peek
+from axkit.goal.rungs import Rungs
+from axkit.goal.written import Draft, scalar
+from axkit.ground.errors import DataError, RecipeError
+from axkit.ground.plain.tree import parse
+from axkit.run.planning import plan
+from axkit.run.recipe import load_source, read_source
+from axkit.tasks.kinds.kind import kind_of
+from axkit.testing import tiny_model
+
+
+@pytest.fixture
+def brought(tmp_path, monkeypatch):
+    """A fine-tuned tiny model and one file of rows; the working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "hf"))
+    write_trained_model(tmp_path / "model")
+    write_rows(tmp_path / "all.jsonl", 200, 1)
+    return tmp_path
+
+
+PROSE = [
+    "a fine story, told well",
+    "this is far too long and dull",
+    "one more sentence of words",
+    "and yet another one",
+]
+
+
+@pytest.mark.parametrize(
+    ("columns", "kind", "names", "told", "expected"),
+    [
+        ({"review": PROSE, "sentiment": list("pnpn")}, "classification", (), Told(), (("review",), "sentiment")),
+        ({"id": list("1234"), "a": PROSE, "b": list("PNPN")}, "classification", ("p", "n"), Told(), (("a",), "b")),
+        ({"a": PROSE, "b": list("xyxy")}, "classification", (), Told(), (("a",), "b")),
+        (
+            {"premise": PROSE, "hypothesis": PROSE, "label": list("0101")},
+            "classification",
+            (),
+            Told(),
+            (("premise", "hypothesis"), "label"),
+        ),
+        (
+            {"sentence1": PROSE, "sentence2": PROSE, "score": ["1.0", "2.5"] * 2},
+            "regression",
+            (),
+            Told(),
+            (("sentence1", "sentence2"), "score"),
+        ),
+        (
+            {"tokens": [["a"]], "ner_tags": [["O"]], "id": ["1"]},
+            "token_classification",
+            (),
+            Told(),
+            (("tokens",), "ner_tags"),
+        ),
+        (
+            {"question": PROSE, "context": PROSE, "answers": [{}] * 4},
+            "question_answering",
+            (),
+            Told(),
+            (("question", "context"), "answers"),
+        ),
+        ({"a": PROSE, "b": PROSE, "c": list("0101")}, "classification", (), Told(("a", "b"), "c"), (("a", "b"), "c")),
+        ({"x": PROSE, "stars": list("1212"), "user": list("wxyz")}, "classification", (), Told(), (("x",), "stars")),
+    ],
+)
+def test_columns_are_seen(columns, kind, names, told, expected):
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    found = columns_of(Peeked(rows), kind_of(kind), told, names, "data x.csv")
+    assert (found.texts, found.label) == expected
+
+
+@pytest.mark.parametrize(
+    ("columns", "told", "said"),
+    [
+        (
+            {"a": PROSE, "b": PROSE, "c": list("0101")},
+            Told(),
+            "which column is the label? It has a, b, c: say so by --label",
+        ),
+        ({"a": PROSE, "b": PROSE, "label": list("0101")}, Told(), "which column is the text?"),
+        ({"label": list("0101"), "class": list("0101"), "text": PROSE}, Told(), "--label COLUMN"),
+        ({"text": PROSE, "label": list("0101")}, Told(("txt",)), "no column 'txt'; the columns are text, label"),
+    ],
+)
+def test_columns_that_cannot_be_seen_are_asked_for(columns, told, said):
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    with pytest.raises(DataError, match=said.replace("?", r"\?")):
+        columns_of(Peeked(rows), kind_of("classification"), told, (), "data x.csv")
+
+
+def test_the_first_rows_of_files(tmp_path):
+    (tmp_path / "a.csv").write_text('text;label\n"a; b";1\n', encoding="utf-8-sig")
+    found = peek(tmp_path / "a.csv")
+    assert (found.columns, dict(found.settings), found.rows[0]["text"]) == (["text", "label"], {"sep": ";"}, "a; b")
+    (tmp_path / "a.tsv").write_text('text\tlabel\nthe "x\t1\n')
+    assert peek(tmp_path / "a.tsv").rows[0]["text"] == 'the "x'
+    (tmp_path / "a.json").write_text('[{"text": "a", "label": 1}]')
+    assert peek(tmp_path / "a.json").columns == ["text", "label"]
+    (tmp_path / "s.json").write_text('{"data": [{"paragraphs": [{"qas": []}]}]}')
+    assert peek(tmp_path / "s.json").kind == "question_answering"
+    for name, text, said in (
+        ("b.jsonl", "{", "no .jsonl file"),
+        ("c.csv", "a,b\n", "no rows"),
+        ("d.xls", "x", "axkit reads"),
+    ):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(DataError, match=said):
+            peek(tmp_path / name)
+    with pytest.raises(DataError, match="does not exist"):
+        peek(tmp_path / "gone.csv")
+
+
+def test_the_kind_is_that_of_the_head(brought):
+    def kind(**changes):
+        path = brought / "model" / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+        return look("model", "all.jsonl", Asked())
+
+    found = kind()
+    assert (found.kind, found.has_head, found.task["text"], found.task["label"]) == (
+        "classification",
+        True,
+        "sentence",
+        "label",
+    )
+    assert found.task["max_length"] == 32
+    assert kind(problem_type="multi_label_classification").kind == "multi_label"
+    tiny_model(family_of("distilbert"), num_labels=1).save_pretrained("model")
+    assert kind(problem_type=None).kind == "regression"
+    write_base_model(brought / "base")
+    assert not look("base", "all.jsonl", Asked()).has_head
+    with pytest.raises(RecipeError, match="--kind names no kind"):
+        look("model", "all.jsonl", Asked(kind="classify"))
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["yes", "a: b", "1", "", "../a b/c.csv", "é", '"', "x\ny", 1e-4, 2.0, 3, None, True, ["a", "1"], {"a": 0.2}],
+)
+def test_written_values_are_read_back(value):
+    found, _ = parse(f"a: {scalar(value)}", "x")
+    assert found == {"a": value}
+
+
+LOOKED = Looked(
+    "model",
+    None,
+    "classification",
+    True,
+    {"kind": "classification", "files": "all.jsonl", "split": {"test": 0.2}, "text": "sentence", "label": "label"},
+)
+
+
+def test_every_rung_is_a_recipe_that_plans_with_a_word_on_each_pass(brought):
+    for goal in (Goal(speedup=3), Goal(size=6, labels="use", max_drop=0.5)):
+        rungs = Rungs(goal, LOOKED)
+        for rung in (
+            rungs.stored("int8"),
+            rungs.stored("bf16"),
+            rungs.mended(2.0, None, "int8"),
+            rungs.trained(2.5, 1.5, None, 2.0),
+        ):
+            text = Draft("x", LOOKED, goal, rung.passes).text(brought)
+            made = plan(read_source(text, "x.yaml", (), brought))
+            assert [step.name for step in made.steps] == [one.name for one in rung.passes]
+            assert made.baseline == 0, "the model as it came is the measure"
+            for step in made.steps:
+                line = text.splitlines().index(f"  - pass: {step.name}")
+                assert text.splitlines()[line - 1].startswith("  # ")
+                if isinstance(step.config, AxformerPruneConfig):
+                    assert step.config.mends
+    assert (
+        Rungs(Goal(), Looked("m", None, "classification", False, "glue/sst2")).stored("int8").passes[0].name
+        == "finetune"
+    )
+
+
+class Machine:
+    """A ladder's world: what a recipe comes to, by rule; a clock that each attempt moves on."""
+
+    def __init__(self, reach=9.0, price=0.3, learns=1.0, seconds=60.0):
+        self.reach, self.price, self.learns, self.seconds, self.now = reach, price, learns, seconds, 0.0
+
+    def attempt(self, rung):
+        self.now += self.seconds
+        cuts = {
+            key: value for one in rung.passes if one.name == "axformer_prune" for key, value in one.settings.items()
+        }
+        cut = min(cuts.get("speedup", 1.0), self.reach)
+        bits = {"int8": (1.6, 3.9), "bf16": (2.0, 2.0), None: (1.0, 1.0)}[rung.bits]
+        drop = self.price * (cut - 1) ** 2 - (self.learns if rung.trains else 0.0)
+        return Tried(
+            rung,
+            90 - drop,
+            max(0.0, drop),
+            cut * bits[0] * 0.98,
+            cuts.get("size", 1.0) * bits[1],
+            self.seconds,
+            (),
+            {"int8": 1.6, "bf16": 2.0},
+        )
+
+    def ladder(self, goal, bits=("int8",), rows=1000):
+        clock = Clock(goal.minutes, rows, 500.0, lambda: self.now)
+        return Ladder(Rungs(goal, LOOKED), self.attempt, clock, bits)
+
+
+def names(ladder):
+    return [one.name for one in ladder.tried]
+
+
+def test_what_is_cheap_comes_first_and_is_enough():
+    ladder = Machine().ladder(Goal(speedup=1.5))
+    assert ladder.climb().name == "int8"
+    assert names(ladder) == ["int8"]
+    assert Machine().ladder(Goal(size=3.5)).climb().name == "int8"
+
+
+def test_the_faster_precision_of_this_machine_is_taken():
+    ladder = Machine().ladder(Goal(speedup=1.9), ("int8", "bf16"))
+    assert ladder.climb().name == "bf16"
+    ladder = Machine().ladder(Goal(size=3.5), ("int8", "bf16"))
+    assert ladder.climb().name == "int8", "where size counts, the smaller one"
+
+
+def test_cuts_give_what_the_bits_do_not():
+    ladder = Machine().ladder(Goal(speedup=3))
+    chosen = ladder.climb()
+    assert names(ladder) == ["int8", "mended to 2.03x, int8"]
+    assert chosen.speedup >= 3
+    assert not chosen.rung.trains
+
+
+def test_cuts_that_fall_short_are_tried_deeper():
+    machine = Machine()
+    inner = machine.attempt
+
+    def slower(rung):
+        found = inner(rung)
+        return (
+            found
+            if found.name == "int8"
+            else Tried(rung, found.score, found.drop, found.speedup * 0.9, found.size, 1.0)
+        )
+
+    ladder = machine.ladder(Goal(speedup=3))
+    ladder.attempt = slower
+    chosen = ladder.climb()
+    assert len(ladder.tried) == 3
+    assert chosen.speedup >= 3
+
+
+def test_training_comes_where_mending_costs_too_much_and_a_nearer_stop_is_kept():
+    ladder = Machine(price=1.2).ladder(Goal(speedup=3))
+    chosen = ladder.climb()
+    assert chosen.rung.trains
+    assert chosen.drop <= 1
+    short = Machine(price=1.2).ladder(Goal(speedup=3, minutes=3.9))
+    best = short.climb()
+    assert not any(one.rung.trains for one in short.tried)
+    assert best.holds(short.rungs.goal), "the best so far is kept"
+    assert best.speedup > short.tried[0].speedup
+    told = ideas(short.tried, short.rungs.goal, short.left_out)
+    assert any("training behind the cuts was not begun" in line and "--minutes" in line for line in told)
+    assert any("--max-drop 1.3 takes it" in line for line in told)
+
+
+def test_without_a_target_it_goes_as_far_as_the_drop_allows():
+    ladder = Machine(price=0.5).ladder(Goal())
+    chosen = ladder.climb()
+    assert chosen.drop <= 1
+    assert chosen is max((one for one in ladder.tried if one.drop <= 1), key=lambda one: one.speedup)
+    assert not any(one.rung.trains for one in ladder.tried)
+
+
+def test_nothing_within_the_drop_is_no_choice():
+    rung = Rungs(Goal(), LOOKED).stored("int8")
+    assert choose([Tried(rung, 80, 5.0, 2, 4, 1)], Goal()) is None
+    tried = [Tried(rung, 80, drop, speed, 4, 1) for drop, speed in ((0.1, 2), (0.5, 1.5), (0.9, 3))]
+    assert [one.speedup for one in frontier(tried)] == [2, 3]
+
+
+def test_wishes_that_cannot_be_meant():
+    with pytest.raises(RecipeError) as caught:
+        Goal(speedup=0.5, max_drop=-1, where="gpu", minutes=0, labels="some").check()
+    assert len(caught.value.faults) == 5
+    assert "--speedup is 0.5; give a number above 1" in caught.value.faults[0]
+
+
+def test_the_command_from_a_model_and_a_file_to_a_run_that_goes_again(brought, run):
+    wanted = ("compress", "model", "all.jsonl", "--size", "1.3", "--max-drop", "50", "--name", "small")
+    code, out, err = run(*wanted, "--dry")
+    assert code == 0, err
+    assert not (brought / "runs" / "small").exists()
+    assert load_source("runs/small.yaml").recipe.model == "runs/../model".replace("runs/../", "")
+    code, out, err = run(*wanted)
+    assert code == 0, err
+    assert "Met, on test rows that no decision used" in out
+    assert "Trying int8; 30 minutes left" in err
+    report = json.loads((brought / "runs" / "small" / "report.json").read_text())
+    weights = (brought / "runs" / "small" / "model.safetensors").read_bytes()
+    assert report["summary"]["rows"] == {"train": 130, "search": 30, "test": 40}
+    code, _, err = run("apply", "runs/small.yaml", "--force")
+    assert code == 0, err
+    assert err.count("finished earlier, reused") == len(report["stages"])
+    assert (brought / "runs" / "small" / "model.safetensors").read_bytes() == weights
+    refused(run(*wanted), "exists already", "--force")
+    code, out, err = run(*wanted, "--force", "--json")
+    assert json.loads(out)["met"] is True
+
+
+def test_from_python_with_a_model_in_memory_and_rows(brought):
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    model = AutoModelForSequenceClassification.from_pretrained("model")
+    rows = [json.loads(line) for line in (brought / "all.jsonl").read_text().splitlines()]
+    found = axkit.compress(model, rows, tokenizer=AutoTokenizer.from_pretrained("model"), max_drop=50, minutes=0.001)
+    assert [one.name for one in found.tried] == ["int8"]
+    assert found.left_out
+    assert found.recipe.name == "model-rows.yaml"
+    assert (found.folder / "report.json").is_file()
+    with pytest.raises(RecipeError, match="needs its tokenizer"):
+        axkit.compress(model, rows, name="none")
+    with pytest.raises(DataError, match="no rows"):
+        axkit.compress("model", [], name="none")
