@@ -23,6 +23,7 @@ from axkit.contract.traits import (
     Trait,
 )
 from axkit.ground import telemetry as _telemetry
+from axkit.ground.cpu import before_torch as _before_torch
 from axkit.ground.errors import (
     AxkitError,
     CheckpointError,
@@ -156,6 +157,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _LAZY:
         raise AttributeError(f"module 'axkit' has no attribute '{name}'")
+    _before_torch()  # most of these bring it
     return getattr(import_module(_LAZY[name]), name)
 
 

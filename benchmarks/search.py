@@ -20,9 +20,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from axkit.ground.cpu import keep_primitives
+from axkit.ground.cpu import before_torch
 
-keep_primitives()  # as the command does, before torch is there
+before_torch()  # as the command does, before torch is there
 
 import torch
 

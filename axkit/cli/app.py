@@ -9,7 +9,7 @@ import click
 
 from axkit.cli import bench, compress, export, folder, lists, run, share
 from axkit.cli.terminal import leave_the_pipe, show_everything, show_notes
-from axkit.ground.cpu import keep_primitives
+from axkit.ground.cpu import before_torch
 from axkit.ground.errors import AxkitError, Interrupted, RecipeError, as_storage_error, full_disk
 from axkit.ground.signals import code_of, listening
 from axkit.ground.version import __version__
@@ -39,7 +39,7 @@ def main() -> None:
     """Entry point: what the user can mend is one sentence and exit code 2; a bug keeps its traceback."""
     show_everything()
     show_notes()
-    keep_primitives()  # here, because nothing has imported torch yet
+    before_torch()  # here, because nothing has imported torch yet
     try:
         with listening():
             cli.main(prog_name="axkit", standalone_mode=False)

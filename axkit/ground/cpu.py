@@ -6,15 +6,35 @@ import hashlib
 import json
 import os
 import platform
+import sys
 from pathlib import Path
 from typing import Any
+
+from axkit.ground.quota import fewer_threads
 
 _CPUINFO = Path("/proc/cpuinfo")
 _BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # x86, x86, Arm
 _KERNELS = ("avx", "amx", "fma", "f16c", "sse4", "asimd", "sve", "sme", "bf16", "i8mm")
 _PRIMITIVES = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+_WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")  # of OpenMP, GNU's and LLVM's
 _CAPS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # the newest instructions that oneDNN may use
 _OFF = "AXKIT_BFLOAT16"  # "0": nothing is computed in bfloat16 of axkit's own accord, whatever the processor can do
+
+
+def before_torch() -> None:
+    """Set what torch's libraries read when they are loaded; nothing, where that is over, or where somebody chose it.
+
+    Threads: no more than the container's quota. Waiting: threads that have nothing to do sleep instead of spinning.
+    Where another program has one of two cores, a thread that spins takes the time that the one it waits for would need.
+    """
+    if "torch" in sys.modules:
+        return
+    keep_primitives()
+    if not any(name in os.environ for name in _WAITING):
+        os.environ[_WAITING[0]] = "passive"
+    threads = fewer_threads()
+    if threads is not None:
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
 
 
 def keep_primitives() -> None:

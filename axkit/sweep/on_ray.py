@@ -14,6 +14,7 @@ from typing import Any
 from axkit.ground.errors import AxkitError, PluginError
 from axkit.ground.extras import way_to
 from axkit.ground.progress import Progress
+from axkit.ground.quota import usable
 from axkit.sweep.plan import PlannedRun
 from axkit.sweep.run import Outcome, as_outcome, run_here
 
@@ -131,7 +132,7 @@ def _connected(address: str | None, workers: int | None) -> Iterator[Any]:
         return
     _refuse_unreachable(address)
     here: dict[str, Any] = {
-        "num_cpus": max(workers or 2, os.cpu_count() or 1),
+        "num_cpus": max(workers or 2, usable()),
         "include_dashboard": False,
         "object_store_memory": _OBJECT_STORE_BYTES,
         "_node_ip_address": "127.0.0.1",

@@ -16,6 +16,7 @@ from axkit.axformer.bench.workbench import workbench
 from axkit.axformer.hard_attention import HardAttention
 from axkit.axformer.kernels.bound import BoundLinear
 from axkit.axformer.prune import AxformerPrune
+from axkit.ground import cpu
 from axkit.testing import lend, tiny_split, tiny_subject
 
 fused, stock_forward = nn.functional.scaled_dot_product_attention, nn.Linear.forward
@@ -88,6 +89,41 @@ def test_two_searches_in_two_threads_decide_as_each_alone(tmp_path, monkeypatch)
         together = list(pool.map(searched, jobs, lent[1]))
     assert together == alone
     assert any(line["screened"] for lines in alone for line in lines), "premise: both precisions were in use"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "waits"),
+    [({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active"), ({"GOMP_SPINCOUNT": "9"}, None)],
+)
+@pytest.mark.parametrize("way", ["from axkit.cli import app; app.main()", "import axkit; axkit.apply"])
+def test_threads_sleep_while_they_wait_unless_somebody_chose_otherwise(chosen, waits, way):
+    """Before torch is loaded: its OpenMP reads that once. By the command, and where Python comes in by axkit."""
+    code = f"""if True:
+        import os, sys
+        sys.argv = ["axkit", "--version"]
+        class Late:  # torch is asked for: what does its OpenMP find?
+            def find_spec(self, name, *_):
+                if name == "torch":
+                    print("torch", os.environ.get("OMP_WAIT_POLICY"), os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"])
+                    os._exit(0)
+        sys.meta_path.insert(0, Late())
+        import atexit
+        atexit.register(lambda: print("end", os.environ.get("OMP_WAIT_POLICY"), 0, flush=True))
+        {way}
+    """
+    clean = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
+    env = {key: value for key, value in os.environ.items() if key not in clean} | chosen | {"PYTHONUNBUFFERED": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    where, found, _ = done.stdout.splitlines()[-1].split()
+    assert where == ("torch" if "apply" in way else "end"), done.stderr
+    assert found == str(waits)
+
+
+def test_torch_that_is_there_already_is_left_alone(monkeypatch):
+    assert "torch" in sys.modules, "premise"
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    cpu.before_torch()
+    assert "OMP_WAIT_POLICY" not in os.environ
 
 
 @pytest.mark.parametrize("chosen", [None, "77"])

@@ -1,0 +1,101 @@
+"""How many processors this process may use: those it is bound to, and no more than its container's quota."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_GROUPS = Path("/sys/fs/cgroup")
+_OWN = Path("/proc/self/cgroup")
+_PARTS = ("cpu,cpuacct", "cpu")  # where version 1 has its files, below the mount
+
+
+def processors() -> int:
+    """Those that the scheduler gives this process."""
+    bound = getattr(os, "sched_getaffinity", None)  # not everywhere
+    return len(bound(0)) if bound is not None else os.cpu_count() or 1
+
+
+def quota(groups: Path = _GROUPS, own: Path = _OWN) -> float | None:
+    """Processors' worth of time that the control groups of this process allow; None where there is no limit.
+
+    Args:
+        groups: where control groups are mounted, version 2 or 1.
+        own: which ones this process is in.
+    """
+    found = [share for share in _shares(groups, own) if share is not None]
+    return min(found, default=None)
+
+
+def fewer_threads(groups: Path = _GROUPS, own: Path = _OWN) -> int | None:
+    """Threads to compute with where the quota has fewer processors than this process is bound to; else None.
+
+    A thread more than there is time for makes all others wait for it at every product; a quarter of a processor that is
+    lacking for one more is let pass.
+    """
+    limit = quota(groups, own)
+    if limit is None or limit >= processors():
+        return None
+    return max(1, int(limit + 0.25))
+
+
+def usable() -> int:
+    """Processors that this process may use, at least one."""
+    return fewer_threads() or processors()
+
+
+def _shares(groups: Path, own: Path) -> Iterator[float | None]:
+    """What each group from this process's own up to the outermost allows."""
+    for controllers, place in _places(own):
+        if not controllers:  # version 2
+            for folder in _up(groups, place):
+                yield _of_two(folder / "cpu.max")
+        elif "cpu" in controllers.split(","):
+            for part in _PARTS:
+                for folder in _up(groups / part, place):
+                    yield _of_one(folder)
+
+
+def _places(own: Path) -> list[tuple[str, str]]:
+    """(controllers, path of the group) of each hierarchy; none where the system has no such thing."""
+    try:
+        lines = own.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    parts = [line.split(":", 2) for line in lines]
+    return [(part[1], part[2]) for part in parts if len(part) == 3]
+
+
+def _up(mount: Path, place: str) -> Iterator[Path]:
+    """A group's folder and those around it; in a container some of them may not be seen, but the mount is."""
+    folder = mount / place.lstrip("/")
+    yield folder
+    while folder != mount and mount in folder.parents:
+        folder = folder.parent
+        yield folder
+
+
+def _of_two(file: Path) -> float | None:
+    """Of ``cpu.max``: "quota period", or "max period"."""
+    words = _words(file)
+    return _ratio(words[0], words[1]) if len(words) == 2 else None
+
+
+def _of_one(folder: Path) -> float | None:
+    quotas, periods = _words(folder / "cpu.cfs_quota_us"), _words(folder / "cpu.cfs_period_us")
+    return _ratio(quotas[0], periods[0]) if quotas and periods else None
+
+
+def _words(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8").split()
+    except OSError:
+        return []
+
+
+def _ratio(share: str, period: str) -> float | None:
+    """None for "max", for -1, and for what is no number."""
+    if not (share.isdecimal() and period.isdecimal() and int(period)):
+        return None
+    return int(share) / int(period) or None
