@@ -13,7 +13,7 @@ from axkit.contract.described import way_to_install
 from axkit.contract.passes import Pass, PassConfig
 from axkit.contract.registered import load_pass
 from axkit.ground import fence, registry
-from axkit.ground.errors import PluginError
+from axkit.ground.errors import PluginError, shown
 from axkit.run.shipped import purpose, shipped
 from axkit.tasks.kinds.kind import kind_of, metric_names, metric_of
 
@@ -22,11 +22,36 @@ def show_entries(group: str, console: Console) -> None:
     """A table of a group's names; nothing is imported. What is damaged is told on standard error."""
     table = Table("name", "from", "object")
     for entry in registry.entries(group).values():
-        origin = entry.distribution
-        if entry.rivals:
-            origin = f"COLLISION: {' and '.join((entry.distribution, *entry.rivals))}; uninstall one"
-        table.add_row(escape(entry.name), escape(origin), escape(entry.target))
+        table.add_row(escape(entry.name), escape(_origin(entry)), escape(entry.target))
     console.print(table)
+    _tell_faults(group)
+
+
+def show_passes(console: Console) -> None:
+    """A table of the passes and what each is for; one that cannot be imported is told beside its name."""
+    table = Table("name", "for", "from")
+    for entry in registry.entries(registry.PASSES).values():
+        table.add_row(escape(entry.name), escape(_purpose(entry)), escape(_origin(entry)))
+    console.print(table)
+    _tell_faults(registry.PASSES)
+
+
+def _purpose(entry: registry.Entry) -> str:
+    if entry.rivals:
+        return ""
+    try:
+        return str(load_pass(entry.name).pass_class.purpose)
+    except PluginError as error:
+        return f"cannot be used: {shown(error, 160)}"
+
+
+def _origin(entry: registry.Entry) -> str:
+    if entry.rivals:
+        return f"COLLISION: {' and '.join((entry.distribution, *entry.rivals))}; uninstall one"
+    return entry.distribution
+
+
+def _tell_faults(group: str) -> None:
     for fault in registry.faults(group):
         print(f"warning: {fault}", file=sys.stderr)
 

@@ -6,18 +6,18 @@ import click
 from rich.console import Console
 
 from axkit.cli import listing
-from axkit.ground.registry import FAMILIES, KINDS, MODELS, PASSES, RUNTIMES, TASKS
+from axkit.ground.registry import FAMILIES, KINDS, MODELS, RUNTIMES, TASKS
 from axkit.run.shipped import located
 
 
 @click.command("passes")
 @click.argument("name", required=False)
 def passes_command(name: str | None) -> None:
-    """List the passes, or tell all about one."""
+    """List the passes and what each is for, or tell all about one."""
     if name:
         listing.show_pass(name, Console())
     else:
-        listing.show_entries(PASSES, Console())
+        listing.show_passes(Console())
 
 
 @click.command("families")

@@ -20,6 +20,12 @@ def test_lists(run):
         assert name in out
 
 
+def test_passes_are_listed_by_what_they_are_for(run):
+    _, out, _ = run("passes")
+    assert "four times smaller" in out
+    assert "axkit_plugins" not in out, "no path of an object"
+
+
 def test_a_pass_tells_all(run):
     code, out, _ = run("passes", "axformer_prune")
     assert code == 0
