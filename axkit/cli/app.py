@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from axkit.cli import bench, compress, export, folder, lists, run, share
+from axkit.cli import bench, compress, export, folder, inspected, lists, run, share
 from axkit.cli.terminal import leave_the_pipe, show_everything, show_notes
 from axkit.ground.cpu import before_torch
 from axkit.ground.errors import AxkitError, Interrupted, RecipeError, as_storage_error, full_disk
@@ -30,6 +30,7 @@ for _command in (
     *bench.COMMANDS,
     *export.COMMANDS,
     *share.COMMANDS,
+    *inspected.COMMANDS,
     *lists.COMMANDS,
 ):
     cli.add_command(_command)
