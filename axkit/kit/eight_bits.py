@@ -5,13 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_MAX = 127  # symmetric: -127..127, so that zero is exact
 
+def to_int8(weight: Tensor, largest: int = 127) -> tuple[Tensor, Tensor]:
+    """(rows, columns) float -> (rows, columns) int8 and (rows,) float32 scales; weight ~ int8 * scale.
 
-def to_int8(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """(rows, columns) float -> (rows, columns) int8 and (rows,) float32 scales; weight ~ int8 * scale."""
-    scale = weight.detach().abs().amax(dim=1).float().clamp_min(torch.finfo(torch.float32).tiny) / _MAX
-    return (weight.detach().float() / scale[:, None]).round().clamp(-_MAX, _MAX).to(torch.int8), scale
+    Args:
+        weight: of any float dtype.
+        largest: integers are -largest..largest, symmetric, so that zero is exact; at most 127.
+    """
+    scale = weight.detach().abs().amax(dim=1).float().clamp_min(torch.finfo(torch.float32).tiny) / largest
+    return (weight.detach().float() / scale[:, None]).round().clamp(-largest, largest).to(torch.int8), scale
 
 
 def input_grid(input_range: tuple[float, float]) -> tuple[float, int]:

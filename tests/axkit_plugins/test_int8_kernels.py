@@ -10,8 +10,10 @@ import torch
 from torch import nn
 
 from axkit import NotApplicable
-from axkit.kit import Remembered, input_grid
-from axkit_plugins.quantize.int8 import choosing, kernels
+from axkit.anatomy.family import family_of
+from axkit.kit import Remembered, input_grid, linear_at, linear_names, replace_module
+from axkit.testing import lend, tiny_split, tiny_subject
+from axkit_plugins.quantize.int8 import Int8, audit, choosing, kernels
 from axkit_plugins.quantize.int8.choosing import CHOICE, Case, Measured, bucket, choose, fastest, measured
 from axkit_plugins.quantize.int8.kernels import KERNELS, Product, fitting, names_here, sums
 from axkit_plugins.quantize.int8.modules import Int8Linear
@@ -279,3 +281,53 @@ def test_measuring_is_real_and_leaves_torch_as_it_was(measuring):
 
 def linear_halves(linear):
     return Case.of(Product(linear.weight, linear.scale, linear.bias, None), 1).halved
+
+
+def saturated_by_hand(layer, inputs):
+    """Sums of two neighbouring products beyond 16 bits, one by one."""
+    step, zero = layer.grid or torch._choose_qparams_per_tensor(inputs)
+    q = torch.quantize_per_tensor(inputs, step, zero, torch.quint8).int_repr().int()
+    products = q[:, None, :] * layer.weight.int()
+    sums = products[..., 0::2] + products[..., 1::2]
+    return int((sums.gt(32767) | sums.lt(-32768)).sum()), sums.numel()
+
+
+@pytest.mark.parametrize("input_range", [None, (-1.0, 5.0)])
+def test_saturating_sums_are_counted_as_by_hand(tmp_path, input_range, monkeypatch):
+    monkeypatch.setattr(audit, "_AT_ONCE", 1000)  # several parts
+    subject, split = tiny_subject(family_of("bert")), tiny_split(12)
+    names = linear_names(subject)
+    for name in names:
+        replace_module(subject.module, name, Int8Linear.from_float(linear_at(subject.module, name), input_range))
+    seen = {name: [] for name in names}
+    for name in names:
+        hook = subject.module.get_submodule(name).register_forward_pre_hook
+        hook(lambda module, args, name=name: seen[name].append(args[0].detach().flatten(0, -2)))
+    found = audit.saturating(subject.module, names, split, 12)
+    expected = {}
+    for name in names:
+        over, of = zip(*(saturated_by_hand(subject.module.get_submodule(name), one) for one in seen[name]), strict=True)
+        if sum(over):
+            expected[name] = 1e6 * sum(over) / sum(of)
+    assert expected, "premise: some do, as random weights are large beside each other"
+    assert {one.layer: one.per_million for one in found} == pytest.approx(expected)
+    assert [one.per_million for one in found] == sorted(expected.values(), reverse=True)
+    assert audit.saturating(subject.module, names, split, 0) == []
+
+
+def test_a_reduced_range_saturates_nowhere_and_the_note_has_the_way_to_it(tmp_path):
+    def run(**settings):
+        subject = tiny_subject(family_of("bert"))
+        return subject, Int8().apply(subject, Int8.Config(**settings), lend(tmp_path, family=subject.family))
+
+    subject, result = run()
+    assert result.tables["saturation"]
+    assert "without VNNI" in result.note
+    assert "reduce_range: true" in result.note
+    subject, result = run(reduce_range=True)
+    assert result.tables["saturation"] == []
+    assert "VNNI" not in result.note
+    layers = [module for module in subject.module.modules() if isinstance(module, Int8Linear)]
+    assert {int(layer.weight.abs().max()) for layer in layers} == {63}
+    assert not any(Product(layer.weight, layer.scale, None, None).could_saturate for layer in layers)
+    assert run(saturation_rows=0)[1].tables["saturation"] == []

@@ -34,6 +34,7 @@ class Int8(Pass[Int8Config]):
     def apply(self, subject: Subject, config: Int8Config, tools: Tools) -> Result:
         """Replace the modules in place."""
         from axkit.kit import weight_bytes
+        from axkit_plugins.quantize.int8.audit import saturating, warning
         from axkit_plugins.quantize.int8.model import quantize_model
         from axkit_plugins.quantize.int8.precisions import float_and_half, which_is_faster
         from axkit_plugins.quantize.int8.settled import in_words, kernel_rows, settle
@@ -42,27 +43,36 @@ class Int8(Pass[Int8Config]):
         before = weight_bytes(subject.module)
         replaced, table = quantize_model(subject, config, tools)
         after = weight_bytes(subject.module)
-        facts = {
-            "weights_before_bytes": float(before),
-            "weights_after_bytes": float(after),
-            "linear_layers": float(len(replaced.linear)),
-            "static_layers": float(len(replaced.static)),
-            "embeddings": float(len(replaced.embedding)),
-            "left_in_float_layers": float(len(replaced.float)),
-        }
         settle(subject.module.eval(), tools.search, tools.target.batch)
         kernels = kernel_rows(subject.module)
-        note = f"{_note(replaced, bool(kernels))} {in_words(kernels)}".strip()
+        over = saturating(subject.module, replaced.linear, tools.train, config.saturation_rows)
+        said = (_note(replaced, bool(kernels)), in_words(kernels), warning(over, len(replaced.linear)))
         beside = others.beside(subject.module, after, config.sensitivity_rows) if others is not None else []
-        note = f"{note} {which_is_faster(beside)}".strip()
-        tables = {"sensitivity": table, "precisions": [row.to_json() for row in beside], "kernels": kernels}
-        return Result(state=replaced.to_json(), facts=facts, note=note, tables=tables)
+        note = " ".join(filter(None, (*said, which_is_faster(beside))))
+        tables = {
+            "sensitivity": table,
+            "precisions": [row.to_json() for row in beside],
+            "kernels": kernels,
+            "saturation": [one.to_json() for one in over],
+        }
+        return Result(state=replaced.to_json(), facts=_facts(replaced, before, after), note=note, tables=tables)
 
     def restore(self, subject: Subject, config: Int8Config, state: Mapping[str, object]) -> None:
         """Put empty int8 modules where the weights will come."""
         from axkit_plugins.quantize.int8.modules import restore
 
         restore(subject.module, state)
+
+
+def _facts(replaced: Replaced, before: int, after: int) -> dict[str, float]:
+    return {
+        "weights_before_bytes": float(before),
+        "weights_after_bytes": float(after),
+        "linear_layers": float(len(replaced.linear)),
+        "static_layers": float(len(replaced.static)),
+        "embeddings": float(len(replaced.embedding)),
+        "left_in_float_layers": float(len(replaced.float)),
+    }
 
 
 def _note(replaced: Replaced, has_kernel: bool) -> str:

@@ -21,7 +21,7 @@ Kernel = Callable[[Tensor], Tensor]  # (..., in) float32 -> (..., out) float32, 
 Sums = Literal["exact", "saturate", "none"]
 
 SIXTEEN_BITS = 32767
-_LARGEST = 255  # of a quantized input
+LARGEST = 255  # of a quantized input
 _TOGETHER = 4  # inputs lie side by side by fours in the kernels' layouts; pairs of them are added up
 
 
@@ -48,7 +48,7 @@ class Product:
         ranked = padded.view(-1, _TOGETHER).sort(-1).values
         most = int(ranked[..., -2:].clamp(min=0).sum(-1).max())
         least = int(ranked[..., :2].clamp(max=0).sum(-1).min())
-        return _LARGEST * max(most, -least) > SIXTEEN_BITS
+        return LARGEST * max(most, -least) > SIXTEEN_BITS
 
 
 Make = Callable[[Product], Kernel]
@@ -64,12 +64,25 @@ def _fused(engine: str, product: Product) -> Kernel:
     return lambda x: fixed(x, step, zero, packed)
 
 
+@cache
+def _heard_of_deprecation() -> None:
+    """torch says once per process that the tensor type is deprecated; the kernels are not (decision 0004)."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*quantized tensor creation functions", category=UserWarning)
+        torch.quantize_per_tensor(torch.zeros(1), 1.0, 0, torch.quint8)
+
+
+def steps_of(x: Tensor, step: float, zero: int) -> Tensor:
+    """Inputs as the numbers 0..255 of their steps, uint8, rounded as PyTorch's engines do."""
+    _heard_of_deprecation()
+    return torch.quantize_per_tensor(x, step, zero, torch.quint8).int_repr()
+
+
 def _packed(engine: str, product: Product) -> object:
+    _heard_of_deprecation()
     before = torch.backends.quantized.engine
     zeros = torch.zeros(len(product.scale), dtype=torch.long)
-    with warnings.catch_warnings():  # the tensor type is deprecated, the kernels are not; decision 0004
-        warnings.filterwarnings("ignore", message=".*quantized tensor creation functions", category=UserWarning)
-        quantized = torch._make_per_channel_quantized_tensor(product.weight, product.scale.double(), zeros, 0)
+    quantized = torch._make_per_channel_quantized_tensor(product.weight, product.scale.double(), zeros, 0)
     torch.backends.quantized.engine = engine
     try:
         return torch.ops.quantized.linear_prepack(quantized, product.bias)
@@ -86,8 +99,9 @@ def _pointwise(product: Product) -> Kernel:
 
     def computed(x: Tensor) -> Tensor:
         step, zero = grid or torch._choose_qparams_per_tensor(x)
-        q = torch.quantize_per_tensor(x, step, zero, torch.quint8).int_repr()
-        y: Tensor = op(q, step, zero, packed, scale, zeros, bias, 1.0, 0, torch.float32, "none", [], "")
+        y: Tensor = op(
+            steps_of(x, step, zero), step, zero, packed, scale, zeros, bias, 1.0, 0, torch.float32, "none", [], ""
+        )
         return y
 
     return computed
@@ -120,14 +134,14 @@ def sums(name: str, fixed: bool) -> Sums:
     weight = torch.full((outputs, inputs), 127, dtype=torch.int8)
     found = []  # stays so where torch has no such kernel
     with suppress(RuntimeError, NotImplementedError, AttributeError, TypeError):
-        kernel = KERNELS[name](Product(weight, torch.ones(outputs), None, (1 / _LARGEST, 0) if fixed else None))
+        kernel = KERNELS[name](Product(weight, torch.ones(outputs), None, (1 / LARGEST, 0) if fixed else None))
         expected = 127.0 * (inputs - 1)
         found = [float(kernel(some).sub(expected).abs().max()) for some in (x, x[:1])]
     if not found:
         return "none"
     if max(found) < 1:
         return "exact"
-    probe = Product(weight // 2, torch.ones(outputs), None, (1 / _LARGEST, 0) if fixed else None)
+    probe = Product(weight // 2, torch.ones(outputs), None, (1 / LARGEST, 0) if fixed else None)
     return "saturate" if float(KERNELS[name](probe)(x).sub(63.0 * (inputs - 1)).abs().max()) < 1 else "none"
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from axkit import Subject, Tools
     from axkit_plugins.quantize.int8.settings import Int8Config
 
+REDUCED = 63  # 255 * 2 * 63 < 32768
 Table = list[dict[str, str | float]]
 New = Int8Linear | Int8Embedding
 
@@ -58,7 +59,10 @@ def quantize_model(subject: Subject, config: Int8Config, tools: Tools) -> tuple[
     linear = linear_names(subject, config.skip)
     embeddings = embedding_names(subject) if config.embeddings else []
     ranges = _ranges(subject, linear, config, tools)
-    new: dict[str, New] = {name: Int8Linear.from_float(linear_at(model, name), ranges.get(name)) for name in linear}
+    largest = REDUCED if config.reduce_range else 127
+    new: dict[str, New] = {
+        name: Int8Linear.from_float(linear_at(model, name), ranges.get(name), largest) for name in linear
+    }
     new |= {name: Int8Embedding.from_float(embedding_at(model, name)) for name in embeddings}
     table = _sensitivity(model, new, config.sensitivity_rows, tools)
     worst_first = sorted(table, key=lambda name: -table[name])

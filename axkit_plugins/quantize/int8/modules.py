@@ -47,15 +47,23 @@ class Int8Linear(nn.Module):
         self._input: tuple[float, int] | None = None  # the two as numbers
 
     @classmethod
-    def from_float(cls, linear: nn.Linear, input_range: tuple[float, float] | None = None) -> Int8Linear:
-        """Quantize a linear layer or a Conv1D, for inputs of a fixed range (low, high) where one is given."""
+    def from_float(
+        cls, linear: nn.Linear, input_range: tuple[float, float] | None = None, largest: int = 127
+    ) -> Int8Linear:
+        """Quantize a linear layer or a Conv1D.
+
+        Args:
+            linear: what is rounded.
+            input_range: (low, high) of the inputs where it is fixed.
+            largest: of the weights' integers, 1 to 127; with 63 no sum of two products leaves 16 bits.
+        """
         weight = weight_matrix(linear)
         made = cls(weight.shape[1], weight.shape[0], linear.bias is not None, static=input_range is not None)
         if input_range is not None:
             step, zero = input_grid(input_range)
             made.input_scale = torch.tensor(step).to(weight.device)
             made.input_zero = torch.tensor(zero, dtype=torch.int32).to(weight.device)
-        made.weight, made.scale = to_int8(weight.contiguous())
+        made.weight, made.scale = to_int8(weight.contiguous(), largest)
         if linear.bias is not None:
             made.bias = linear.bias.detach().float().clone()
         return made
@@ -81,8 +89,7 @@ class Int8Linear(nn.Module):
 
     def _choose(self, x: Tensor, number: int) -> Kernel | None:
         """The kernel for so many rows, from now on; the fixed input range becomes numbers."""
-        if self.input_scale is not None and self.input_scale.device.type == "cpu":
-            self._input = (float(self.input_scale), int(self.input_zero))  # type: ignore[arg-type]  # both or none
+        self._input = self.grid
         product = Product(self.weight, self.scale, self.bias, self._input)
         made = dict(self._ready)
 
@@ -97,6 +104,13 @@ class Int8Linear(nn.Module):
             self._ready[name] = chosen  # the others go: each is the weights once more
         self._kernels[number] = chosen
         return chosen
+
+    @property
+    def grid(self) -> tuple[float, int] | None:
+        """Step and zero point of the inputs, where they are fixed."""
+        if self.input_scale is None or self.input_zero is None or self.input_scale.device.type != "cpu":
+            return None
+        return float(self.input_scale), int(self.input_zero)
 
     def chosen(self) -> dict[int, str]:
         """The kernels that were chosen so far: bucket of rows -> name."""

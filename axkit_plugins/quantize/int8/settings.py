@@ -28,6 +28,13 @@ class Int8Config(PassConfig):
     beside_bfloat16: bool = Field(
         True, description="Time a bfloat16 copy too, where the processor has bfloat16: int8 must be worth its loss."
     )
+    reduce_range: bool = Field(
+        False,
+        description="Weights in 7 bits: on x86 processors without VNNI no sum saturates, whatever runs the model.",
+    )
+    saturation_rows: int = Field(
+        32, ge=0, description="Training rows on which sums are counted that would saturate there; 0: not counted."
+    )
     max_drop: float | None = Field(
         None, ge=0, description="Points on search; the most sensitive layers stay in float until no more is lost."
     )
