@@ -1,0 +1,1 @@
+"""``axkit new-plugin``: an installable package with a test that passes, to start from."""
