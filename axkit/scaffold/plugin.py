@@ -16,7 +16,7 @@ from axkit.ground.registry import FAMILIES, KINDS, PASSES, RUNTIMES, TASKS, entr
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
-GROUPS: Mapping[str, str] = {"pass": PASSES, "task": TASKS, "kind": KINDS, "family": FAMILIES, "runtime": RUNTIMES}
+GROUPS: dict[str, str] = {"pass": PASSES, "task": TASKS, "kind": KINDS, "family": FAMILIES, "runtime": RUNTIMES}
 
 
 @dataclass(frozen=True)
