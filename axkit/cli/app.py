@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from axkit.cli import bench, compress, export, folder, inspected, lists, new, run, share
+from axkit.cli import bench, compared, compress, export, folder, inspected, lists, new, run, share
 from axkit.cli.terminal import leave_the_pipe, show_everything, show_notes
 from axkit.ground.cpu import before_torch
 from axkit.ground.errors import AxkitError, Interrupted, RecipeError, as_storage_error, full_disk
@@ -23,7 +23,7 @@ def cli() -> None:
     """One recipe, one command: a transformer that is really smaller and faster."""
 
 
-for _room in (compress, run, folder, bench, export, share, inspected, lists, new):
+for _room in (compress, run, folder, bench, export, share, inspected, compared, lists, new):
     for _command in _room.COMMANDS:
         cli.add_command(_command)
 

@@ -153,7 +153,7 @@ def sweep_command(
     click.echo("Checking every combination, its model and its data", err=True)
     settings = (*settings, *((f"model={json.dumps(model)}",) if model else ()))
     outcomes = sweep(Wanted(recipes, tasks, seeds, settings, out, device), runner, Shown(), force)
-    click.echo(f"Written to {Path(out)} (sweep.md, sweep.json, a plot per task).")
+    click.echo(f"Written to {Path(out)} (sweep.html, sweep.md, sweep.json, a plot per task).")
     fault = failure(outcomes)
     if fault:
         click.echo(f"error: {fault}", err=True)

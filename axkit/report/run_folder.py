@@ -16,13 +16,13 @@ from axkit.ground.atomic import draft_of
 from axkit.ground.device import gpu_names
 from axkit.report.card import CARD, card_of
 from axkit.report.page import PAGE, page_of
-from axkit.report.plot import frontier_svg
+from axkit.report.plots.canvas import alone, can_draw
+from axkit.report.plots.road import frontier_svg
 from axkit.report.tables import frontier_name
 from axkit.report.text import report_text
 from axkit.run.anchored import seen_from
 from axkit.run.engine import Run
 from axkit.run.journal import journal_lines
-from axkit.run.records import FRONTIER
 from axkit.run.report import REPORT, Machine, Probe, Report
 from axkit.runtimes.folder import save
 from axkit.runtimes.manifest import read_manifest
@@ -94,8 +94,9 @@ def _write_beside_model(run: Run, report: Report, folder: Path) -> None:
     }
     dense, metric = report.summary.searched.dense.score, report.summary.quality.metric_name
     for stage in report.stages:
-        if stage.told.tables.get(FRONTIER):
-            written[frontier_name(stage)] = frontier_svg(stage.told.frontier, dense, metric)
+        if stage.told.frontier and can_draw():
+            name = frontier_name(stage)
+            written[name] = alone(frontier_svg(stage.told.frontier, dense, metric, name.removesuffix(".svg")))
     for name, text in written.items():
         (folder / name).write_text(text, encoding="utf-8")
 

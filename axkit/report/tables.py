@@ -7,6 +7,7 @@ from typing import Any
 
 from axkit.ground.figures import change, quantity, ratio, score
 from axkit.measure.figures import Batch
+from axkit.report.plots.canvas import can_draw
 from axkit.run.quality import Quality
 from axkit.run.records import FRONTIER, StageRecord
 from axkit.run.summary import Summary
@@ -113,7 +114,7 @@ def stage_tables(stages: Sequence[StageRecord]) -> list[str]:
             if rows:
                 keys = columns(rows)
                 lines += [f"## {stage.applied.name}: {name}", ""]
-                if name == FRONTIER:
+                if name == FRONTIER and stage.told.frontier and can_draw():
                     lines += [f"![{FRONTIER}]({frontier_name(stage)})", ""]
                 if len(rows) > MOST_ROWS:
                     lines += [f"{len(rows)} rows: in report.html, folded, and in report.json.", ""]

@@ -63,12 +63,16 @@ def _doubles(rows: RowCounts) -> str:
 def machine_line(machine: Machine, spent: RunSpent) -> str:
     """What the figures were measured on, memory and seconds."""
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
-    hardware = ", ".join(name for name in (machine.processor, machine.gpu) if name)
     return (
-        f"{hardware}, {_threads(machine, spent)}, {machine.cpu_capability}; {machine.system}, "
+        f"{hardware(machine)}, {_threads(machine, spent)}, {machine.cpu_capability}; {machine.system}, "
         f"Python {machine.python}; {packages}. "
         f"Peak memory {spent.peak_memory_bytes / 2**30:.2f} GiB, {quantity(spent.wall_s)} s."
     )
+
+
+def hardware(machine: Machine) -> str:
+    """Processor and GPUs."""
+    return ", ".join(name for name in (machine.processor, machine.gpu) if name)
 
 
 def _threads(machine: Machine, spent: RunSpent) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from axkit.ground.figures import change, quantity, ratio, score
+from axkit.report.plots.canvas import can_draw
 from axkit.report.tables import MIB, table_lines
 from axkit.run.report import Machine
 from axkit.run.verdict import change_cell, mark, speed_cell
 from axkit.sweep.run import Outcome
 from axkit.sweep.table import Figure, Row, dominated_by, figures_of, reference
 
-_HEAD = ("recipe", "n", "{metric} dense", "result", "change", "bytes", "MB", "throughput b32", "latency b1")
-_RUN_HEAD = ("recipe", "task", "seed", "dense", "result", "change", "bytes", "throughput b32", "latency b1", "state")
+HEAD = ("recipe", "n", "{metric} dense", "result", "change", "bytes", "MB", "throughput b32", "latency b1")
+RUN_HEAD = ("recipe", "task", "seed", "dense", "result", "change", "bytes", "throughput b32", "latency b1", "state")
 
 _MARKED = (
     " A change that chance would explain (paired test of each run, 5 %) is marked, and so is one up to what one and "
@@ -31,7 +32,7 @@ def sweep_text(outcomes: Sequence[Outcome], rows: Sequence[Row], machines: Seque
     for task in dict.fromkeys(row.task for row in rows):
         lines += _task_lines([row for row in rows if row.task == task])
     failed = [outcome for outcome in outcomes if outcome.report is None]
-    lines += ["## Runs", "", *table_lines(_RUN_HEAD, [_run_cells(outcome) for outcome in outcomes]), ""]
+    lines += ["## Runs", "", *table_lines(RUN_HEAD, [_linked(outcome) for outcome in outcomes]), ""]
     if failed:
         lines += ["Not finished:", "", *(f"- {one.run.name}: {one.error}" for one in failed), ""]
     lines += ["## Machine", ""]
@@ -60,12 +61,13 @@ def _task_lines(rows: Sequence[Row]) -> list[str]:
     task, done = rows[0].task, [row for row in rows if row.n]
     metric = next((row.metric_name for row in done), "metric")
     lines = [f"## {task}", ""]
-    lines += table_lines([cell.format(metric=metric) for cell in _HEAD], [_cells(row) for row in rows])
+    lines += table_lines([cell.format(metric=metric) for cell in HEAD], [row_cells(row) for row in rows])
     note = "Test split, which no decision used; ratios are to the run's own dense model, timed in turn with it."
     spread = " Means over n seeds (lowest to highest)." if any(row.n > 1 for row in done) else ""
     lines += ["", note + spread + _MARKED]
     if done:
-        lines += ["", f"![frontier]({plot_name(task)})", "", *frontier_lines(done)]
+        drawn = [f"![frontier]({plot_name(task)})", ""] if can_draw() else []
+        lines += ["", *drawn, *frontier_lines(done)]
     return [*lines, ""]
 
 
@@ -86,7 +88,8 @@ def frontier_lines(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _cells(row: Row) -> list[str]:
+def row_cells(row: Row) -> list[str]:
+    """A recipe on a task; see ``HEAD``."""
     figures = row.figures
     if figures is None:
         return [row.recipe, f"0 of {row.runs}", *[""] * 7]
@@ -108,7 +111,8 @@ def _spread(figure: Figure, form: Callable[[float], str]) -> str:
     return mean if low == high else f"{mean} ({low} to {high})"
 
 
-def _run_cells(outcome: Outcome) -> list[str]:
+def run_cells(outcome: Outcome) -> list[str]:
+    """A run; see ``RUN_HEAD``."""
     run = outcome.run
     state = outcome.state + (f", started {outcome.attempts} times" if outcome.attempts > 1 else "")
     if outcome.report is None:
@@ -116,7 +120,7 @@ def _run_cells(outcome: Outcome) -> list[str]:
     summary = outcome.report.summary
     one, rounds = figures_of(summary), summary.speeds.rounds
     return [
-        f"[{run.recipe}]({run.recipe}/{run.task}/{run.seed}/report.md)",
+        run.recipe,
         run.task,
         str(run.seed),
         score(one.metric_dense),
@@ -127,3 +131,10 @@ def _run_cells(outcome: Outcome) -> list[str]:
         speed_cell(rounds, "b1", one.latency_b1_ratio),
         state,
     ]
+
+
+def _linked(outcome: Outcome) -> list[str]:
+    """The same, with the way to its own report."""
+    run, (name, *cells) = outcome.run, run_cells(outcome)
+    way = f"{run.recipe}/{run.task}/{run.seed}/report.md"
+    return [name if outcome.report is None else f"[{name}]({way})", *cells]

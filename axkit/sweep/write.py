@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from axkit.ground.files import replacing
-from axkit.report.plot import Point, comparison_svg
+from axkit.report.page.comparison import Group, comparison_page
+from axkit.report.page.figures import Grid
+from axkit.report.page.templates import Drawn
+from axkit.report.plots.canvas import alone, can_draw
+from axkit.report.plots.comparison import Point, comparison_svg
 from axkit.run.report import Machine
 from axkit.sweep.run import Outcome
 from axkit.sweep.table import Row, dominated_by, finished, reference, rows_of
-from axkit.sweep.text import plot_name, sweep_text
+from axkit.sweep.text import HEAD, RUN_HEAD, frontier_lines, machine_text, plot_name, row_cells, run_cells, sweep_text
 
 FORMAT = 1
 
 
 def write_sweep(outcomes: Sequence[Outcome], out: Path) -> dict[str, Any]:
-    """Write ``sweep.json``, ``sweep.md`` and ``frontier-<task>.svg``.
+    """Write ``sweep.json``, ``sweep.html``, ``sweep.md`` and ``frontier-<task>.svg``.
 
     Args:
         outcomes: of the runs that have ended.
@@ -39,9 +44,10 @@ def write_sweep(outcomes: Sequence[Outcome], out: Path) -> dict[str, Any]:
         "machines": [machine.to_json() for machine in machines],
     }
     _write(out / "sweep.json", json.dumps(found, indent=1, allow_nan=False))
-    for task in dict.fromkeys(row.task for row in rows if row.n):
-        _write(out / plot_name(task), _plot([row for row in rows if row.task == task and row.n]))
+    for task in dict.fromkeys(row.task for row in rows if row.n and can_draw()):
+        _write(out / plot_name(task), alone(_plot([row for row in rows if row.task == task and row.n], "frontier")))
     _write(out / "sweep.md", sweep_text(outcomes, rows, machines))
+    _write(out / "sweep.html", _page(outcomes, rows, machines))
     return found
 
 
@@ -70,7 +76,28 @@ def _run(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _plot(rows: Sequence[Row]) -> str:
+def _page(outcomes: Sequence[Outcome], rows: Sequence[Row], machines: Sequence[Machine]) -> str:
+    tasks = dict.fromkeys(row.task for row in rows)
+    groups = [_group(number, task, [row for row in rows if row.task == task]) for number, task in enumerate(tasks)]
+    failed = tuple(f"{one.run.name}: {one.error}" for one in outcomes if one.report is None)
+    runs = Grid("Each run", RUN_HEAD, tuple(run_cells(outcome) for outcome in outcomes))
+    return comparison_page("Sweep", groups, [Group("Runs", runs, notes=failed)], list(map(machine_text, machines)))
+
+
+def _group(number: int, task: str, rows: Sequence[Row]) -> Group:
+    done, drawn = [row for row in rows if row.n], Drawn()
+    if done:
+        drawn.add("plot", partial(_plot, done, f"plot-{number}"))
+    metric = next((row.metric_name for row in done), "metric")
+    grid = Grid(f"Test {metric}, means over seeds", (HEAD[0], *_named(metric)), tuple(map(row_cells, rows)))
+    return Group(task, grid, drawn, tuple(frontier_lines(done)) if done else ())
+
+
+def _named(metric: str) -> tuple[str, ...]:
+    return tuple(cell.format(metric=metric) for cell in HEAD[1:])
+
+
+def _plot(rows: Sequence[Row], name: str) -> str:
     points = [
         Point(
             label=one.row.recipe,
@@ -82,7 +109,8 @@ def _plot(rows: Sequence[Row]) -> str:
         for one in finished(rows)
     ]
     first = reference(rows)
-    return comparison_svg(points, first.row.metric_name, first.row.model, first.figures.metric_dense.mean)
+    dense = first.figures.metric_dense.mean
+    return comparison_svg(points, first.row.metric_name, first.row.model, dense, name)
 
 
 def _write(path: Path, text: str) -> None:

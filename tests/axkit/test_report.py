@@ -6,7 +6,8 @@ from records import stage, summary
 
 from axkit.anatomy.structure import Structure
 from axkit.report.left import what_is_left
-from axkit.report.plot import frontier_svg
+from axkit.report.plots.canvas import DARK, LIGHT, alone
+from axkit.report.plots.road import frontier_svg
 from axkit.report.tables import stage_rows, stage_tables
 from axkit.report.words import gain_lines
 from axkit.run.remarks import Before, nothing_gained
@@ -87,8 +88,12 @@ def test_tables_and_plot():
     text = "\n".join(stage_tables([searched]))
     assert "![frontier](frontier-2.svg)" in text
     assert "| 1 | ffn/5 | 1.4 | 1.1 |  | 0.31 |" in text
-    drawn = ElementTree.fromstring(frontier_svg(searched.told.frontier, 85.2, "accuracy"))
-    assert len([one for one in drawn.iter() if one.tag.endswith("circle")]) == 2
+    svg = alone(frontier_svg(searched.told.frontier, 85.2, "accuracy", "frontier-2"))
+    words = [one.text for one in ElementTree.fromstring(svg).iter() if one.text]
+    assert "From 1.10x at 85.00 points to 1.38x at 84.60. The dense model scores 85.20." in words
+    assert {"dense 85.20", "search accuracy, points"} <= set(words)
+    assert all(colour in svg for colour in (LIGHT["ink"], DARK["ink"])), "a file of its own brings both"
+    assert "#01010" not in svg, "no colour that stands for a role is left"
 
 
 def test_a_long_table_is_left_to_the_page():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Heard
+from pages import faults
 
 from axkit.cli import app as cli
 from axkit.ground import registry
@@ -78,7 +79,12 @@ def test_stages_are_made_once_and_finished_runs_kept(recipes, monkeypatch):
     for one in found["runs"]:
         assert (OUT / one["folder"] / "model.safetensors").is_file()
     drawn = ElementTree.fromstring((OUT / "frontier-other.svg").read_text())
-    assert len([one for one in drawn.iter() if one.tag.endswith("circle")]) == 2
+    words = [one.text or "" for one in drawn.iter()]
+    assert [sum(one.startswith(start) for one in words) for start in ("1  a: ", "2  b: ", "dense ")] == [1, 1, 1]
+    page = (OUT / "sweep.html").read_text()
+    assert faults(page) == []
+    assert "<svg" in page
+    assert "On the frontier" in page
     text = (OUT / "sweep.md").read_text()
     for part in ("On the frontier", "| [a](a/other/1/report.md) | other | 1 |", "torch 2"):
         assert part in text
