@@ -135,20 +135,32 @@ class Projection:
         missed = self.moments.square - 2 * float((solution * cross).sum()) + float((solution * (gram @ solution)).sum())
         return max(0.0, missed) / max(1, self.moments.tokens)
 
-    def order(self, group: int = 1) -> tuple[list[int], list[float]]:
+    def order(self, group: int = 1, worth: Tensor | None = None) -> tuple[list[int], list[float]]:
         """Greedy removal: which group of inputs goes first, second, ..., and what each adds to the squared error.
 
         Args:
             group: inputs of a group, side by side: 1 for neurons, the head size for heads.
+            worth: (outputs, outputs), symmetric, not negative: an error e of the outputs counts e^T worth e, in place
+                of its square. It changes the order, and not the weights that serve best: each output has its own.
 
         Returns:
             Indices of the groups in the order of removal, and the increase of the squared error, mean over tokens.
         """
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(self.gram))
         weight = (inverse @ self.cross)[: self.inputs].T.contiguous()
+        if worth is not None:
+            weight = _root(worth).T @ weight
         inverse = inverse[: self.inputs, : self.inputs].contiguous()
         gone, costs = _columns(inverse, weight) if group == 1 else _groups(inverse, weight, group)
         return gone, [cost / max(1, self.moments.tokens) for cost in costs]
+
+
+def _root(worth: Tensor) -> Tensor:
+    """Its lower Cholesky factor; what it leaves open counts a little."""
+    damped = worth.double().clone()
+    damped.diagonal().add_(DAMPING * float(damped.diagonal().mean()) + 1e-30)
+    factor: Tensor = torch.linalg.cholesky(damped)
+    return factor
 
 
 def _groups(inverse: Tensor, weight: Tensor, size: int) -> tuple[list[int], list[float]]:

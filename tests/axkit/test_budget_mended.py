@@ -111,7 +111,7 @@ def test_a_family_that_cannot_lose_heads_is_searched_for_blocks(tmp_path, monkey
     family = family_of("bert").model_copy(update={"limits": {"heads": "its heads are one"}})
     subject = tiny_subject(family, 1)
     tools = lend(tmp_path, teacher=tiny_subject(family, 1).module, rows=40)
-    config = AxformerPrune.Config(objective="budget", max_drop=100.0, criterion="calibrated_loss", size=1.5)
+    config = AxformerPrune.Config(objective="budget", max_drop=100.0, criterion="divergence", size=2.5)
     AxformerPrune().apply(subject, config, tools)
     assert {len(layer.heads) for layer in subject.structure.layers} <= {0, subject.structure.n_heads}
     assert any(len(layer.neurons) < subject.structure.ffn_width for layer in subject.structure.layers)

@@ -110,14 +110,21 @@ class Clock:
 
     def set_right(self) -> None:
         """Time the whole model as it is now, and predict from there: sums of layers drift from what was measured."""
-        name = f"{self._name}.{self._readings}"  # a reading that noise spoiled must not be taken for good
-        self._readings += 1
-        self._layer, whole = self._ledger.ratios([f"layer {name}", f"whole {name}"], self._wholes)
+        self._layer, whole = self._read(self._bench.subject.module)
         self._rest = whole - self._layers(self._bench.subject.structure)
 
-    def _wholes(self) -> tuple[float, float]:
-        """Time of the dense model's first layer, and of the carved model, as shares of the dense model's."""
-        ours = copied_to(self._timer.device, self._bench.subject.module), (), self._beside.inputs
+    def timed(self, module: nn.Module) -> float:
+        """Time of a whole model on the rows of the one that is carved, as a share of the dense model's; taken now."""
+        return self._read(module)[1]
+
+    def _read(self, module: nn.Module) -> list[float]:
+        """Time of the dense model's first layer, and of a model, as shares of the dense model's."""
+        name = f"{self._name}.{self._readings}"  # a reading that noise spoiled must not be taken for good
+        self._readings += 1
+        return self._ledger.ratios([f"layer {name}", f"whole {name}"], lambda: self._wholes(module))
+
+    def _wholes(self, module: nn.Module) -> tuple[float, float]:
+        ours = copied_to(self._timer.device, module), (), self._beside.inputs
         dense_s, layer_s, whole_s = self._timer.least(self._beside.dense, self._beside.reference, ours)
         return layer_s / dense_s, whole_s / dense_s
 

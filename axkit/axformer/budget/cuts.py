@@ -55,6 +55,14 @@ class Cuts:
             if weakest and count < len(there) and what not in self.whole_only:
                 yield Cut(_named(what, layer, weakest, len(there) - count), _without(layer, what, weakest, now))
 
+    def level(self, layer: int, what: What, gone: int, now: Structure) -> Cut:
+        """A block that loses the first of its order, which are all there; whole, where they are all that is there."""
+        there = parts(now.layers[layer], what)
+        if gone >= len(there):
+            return Cut(f"{what}/{layer}", self._without_block(layer, what, now))
+        first = self.orders[layer, what][:gone]
+        return Cut(_named(what, layer, first, len(there) - gone), _without(layer, what, first, now))
+
     def _without_block(self, layer: int, what: What, now: Structure) -> Structure:
         if self.whole == "mean" and what not in self.whole_only:
             return _without(layer, what, parts(now.layers[layer], what), now)

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+
+from torch import Tensor
 
 from axkit.anatomy.structure import LayerStructure, Structure
 from axkit.anatomy.surgery import Layer
@@ -31,29 +34,34 @@ class Repairs:
         problems: (layer, block) -> its problem.
         present: the structure that they are of.
         orders: (layer, block) -> heads or neurons by their index in the dense model, the first to go first.
+        errors: (layer, block) -> what the block misses when so many of them are gone, from none to all, (parts + 1,).
         widths: inputs of the output projection that a head, or a neuron, has.
     """
 
     problems: Mapping[Block, Projection]
     present: Structure
     orders: Mapping[Block, Sequence[int]]
+    errors: Mapping[Block, Sequence[float]]
     widths: Mapping[What, int]
 
     @classmethod
-    def look(cls, subject: Subject, calibration: Calibration) -> Repairs:
+    def look(cls, subject: Subject, calibration: Calibration, worths: Mapping[Block, Tensor] | None = None) -> Repairs:
         """One pass over the rows, and the order of each block.
 
         Args:
             subject: left as it is.
             calibration: rows of train.
+            worths: (layer, block) -> what an error of its output counts; its square without.
         """
         widths = {what: part_width(subject, what) for what in BLOCKS}
         problems = {block: found for block, (found, _) in own_problems(subject, calibration).items()}
-        orders = {}
+        orders, errors = {}, {}
         for (layer, what), found in problems.items():
             there = parts(subject.structure.layers[layer], what)
-            orders[layer, what] = [there[position] for position in found.order(widths[what])[0]]
-        return cls(problems, subject.structure, orders, widths)
+            gone, costs = found.order(widths[what], None if worths is None else worths[layer, what])
+            orders[layer, what] = [there[position] for position in gone]
+            errors[layer, what] = [0.0, *accumulate(costs)]
+        return cls(problems, subject.structure, orders, errors, widths)
 
     def repair(self, layer: Layer, now: LayerStructure, then: LayerStructure) -> None:
         """Refit the blocks of a layer that was just carved from ``now`` to ``then``, in place.

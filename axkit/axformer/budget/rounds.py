@@ -6,23 +6,30 @@ they cost is the criterion on the search split, and the model may be trained bet
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+from torch import nn
+
+from axkit.anatomy.structure import Structure
 from axkit.axformer.budget.clock import started
 from axkit.axformer.budget.cuts import PARTS, Cuts, in_order
 from axkit.axformer.budget.importance import importance
 from axkit.axformer.budget.ledger import Ledger
 from axkit.axformer.budget.lines import Point, Took
 from axkit.axformer.budget.repairs import Block, Repairs
+from axkit.axformer.budget.survey import Survey
+from axkit.axformer.budget.table import Table
 from axkit.axformer.budget.walk import Goals, Walk
+from axkit.axformer.budget.worth import worths
 from axkit.axformer.screen.evaluate import Evaluator, evaluator
 from axkit.axformer.settings import BUDGET_ROWS, AxformerPruneConfig
 from axkit.contract.subject import Subject
 from axkit.contract.tools import Tools
 from axkit.ground.figures import ratio, score, times
-from axkit.kit.calibrate import Calibration
+from axkit.kit.calibrate import Calibration, What
 from axkit.kit.mend import cut_to
 from axkit.kit.sizes import weight_bytes
 from axkit.measure import certainty
@@ -131,36 +138,56 @@ class BudgetSearch:
         part = replace(self.tools, search=self.tools.search.first(BUDGET_ROWS))
         rows = evaluator(self.subject, part, self.config, rehearse=False)
         clock = started(rows.bench, part, self.ledger, f"{number}")
-        cuts = self._cuts(rows)
         goals = Goals(None if speedup is None else 1 / speedup, None if size is None else self._dense_bytes / size)
 
         def took(element: str, loss: float, speedup: float, left: int) -> None:
             self._took(number, element, loss, speedup, self._dense_bytes / left)
 
-        reached = Walk(rows, clock, self.ledger, cuts, goals, number, took).run()
-        first_only = self.subject.structure.first_token_only
-        then = replace(rows.bench.subject.structure, first_token_only=first_only)
         if self.config.mends:
-            with self.tools.device.holding(self.subject.module):
-                cut_to(self.subject, then, self._calibration)
-        else:
-            self.subject.carve(then)
+            return self._mended(Survey(rows, clock, self.ledger, *self._repairs(rows), number), goals, took)
+        reached = Walk(rows, clock, self.ledger, self._bare(rows), goals, number, took).run()
+        self.subject.carve(self._as_it_computes(rows.bench.subject.structure))
         return reached
 
-    def _cuts(self, rows: Evaluator) -> Cuts:
-        """What may go of each layer, and in which order: by brain surgeon, mended; else by first order, bare."""
-        limits = self.subject.family.limits
-        whole_only = frozenset(what for what, part in PARTS.items() if part in limits)
-        if self.config.mends:
-            with self.tools.device.holding(self.subject.module):
-                found = Repairs.look(self.subject, self._calibration)
-            rows.bench.repair = found.repair
-            return Cuts(found.orders, "mean", whole_only)
+    def _mended(self, survey: Survey, goals: Goals, took: Callable[[str, float, float, int], None]) -> bool:
+        """Choose of the round's table, cut, and refit every block on what the mended ones below it give."""
+
+        def carved(structure: Structure) -> nn.Module:
+            copy = self.subject.copy()
+            copy.carve(self._as_it_computes(structure))
+            module: nn.Module = copy.module
+            return module
+
+        found = Table(survey, goals, carved, took).run()
+        with self.tools.device.holding(self.subject.module):
+            cut_to(self.subject, self._as_it_computes(found.structure), self._calibration)
+        return found.reached
+
+    def _as_it_computes(self, structure: Structure) -> Structure:
+        """The bench computes its last layer for the first token where it can; the subject where it is to."""
+        return replace(structure, first_token_only=self.subject.structure.first_token_only)
+
+    def _repairs(self, rows: Evaluator) -> tuple[Cuts, Repairs]:
+        """What may go of each layer, by optimal brain surgeon and by what the answers feel, mended."""
+        with self.tools.device.holding(self.subject.module):
+            worth = worths(self.subject, self._calibration, self.tools.train.kind)
+            found = Repairs.look(self.subject, self._calibration, worth)
+        rows.bench.repair = found.repair
+        return Cuts(found.orders, "mean", self._whole_only), found
+
+    def _bare(self, rows: Evaluator) -> Cuts:
+        """What may go of each layer by first order, with nothing refitted."""
         heads, neurons = importance(rows.bench.subject, rows.bench.split, rows.bench.head_size)
         scores: dict[Block, Any] = {(i, "attention"): s for i, s in heads.items()}
         scores |= {(i, "ffn"): s for i, s in neurons.items()}
         orders = {block: in_order(self.subject, *block, found) for block, found in scores.items()}
-        return Cuts(orders, "zero", whole_only)
+        return Cuts(orders, "zero", self._whole_only)
+
+    @property
+    def _whole_only(self) -> frozenset[What]:
+        """Blocks whose parts cannot go one by one in this family."""
+        limits = self.subject.family.limits
+        return frozenset(what for what, part in PARTS.items() if part in limits)
 
     @cached_property
     def _calibration(self) -> Calibration:

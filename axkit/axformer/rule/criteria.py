@@ -29,10 +29,12 @@ class Criterion(ABC):
     Class attributes:
         by_row: True where a row's loss does not depend on the other rows.
         adds_up: True where what some rows have says how the value of all will be.
+        by_label: True where a candidate may come out better than the dense model, by luck too.
     """
 
     by_row: ClassVar[bool] = True
     adds_up: ClassVar[bool] = True
+    by_label: ClassVar[bool] = True
 
     def __init__(self, split: Split) -> None:
         self.split, self.kind = split, split.kind
@@ -203,6 +205,8 @@ class Divergence(Criterion):
         split: the rows.
         wanted: the dense model's logits.
     """
+
+    by_label: ClassVar[bool] = False
 
     def __init__(self, split: Split, wanted: Wanted) -> None:
         super().__init__(split)

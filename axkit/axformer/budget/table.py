@@ -1,0 +1,127 @@
+"""One round of the search with a budget, over mended blocks: of a table of levels, the cheapest that reach the goals.
+
+Where :mod:`axkit.axformer.budget.walk` takes one cut after the other, this looks at each block alone and decides once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from axkit.anatomy.structure import Structure
+from axkit.axformer.budget.levels import Level, Menu, chosen
+from axkit.axformer.budget.survey import Survey
+from axkit.axformer.budget.walk import Goals
+from axkit.kit.sizes import weight_bytes
+
+_READINGS = 6  # of the whole model, until what was expected is what is measured
+_SLACK = 0.01  # of the goal, that a measured time may be below it
+_HALVINGS = 12
+_Needs = tuple[float, float]  # shares of the dense model's time, and bytes, that have to go
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a round has come to.
+
+    Attributes:
+        structure: what is left.
+        reached: False where nothing is left to remove before the goals are reached.
+    """
+
+    structure: Structure
+    reached: bool
+
+
+class Table:
+    """Decides a round.
+
+    Args:
+        survey: of the model as the round begins.
+        goals: of the round.
+        carved: a copy of that model, cut to a structure, to be timed.
+        took: told what is removed: element, criterion, throughput and bytes after it, as they are expected.
+    """
+
+    def __init__(
+        self,
+        survey: Survey,
+        goals: Goals,
+        carved: Callable[[Structure], nn.Module],
+        took: Callable[[str, float, float, int], None],
+    ) -> None:
+        self.survey, self.goals, self._carved, self._took = survey, goals, carved, took
+        self.bytes = weight_bytes(survey.rows.bench.subject.module)
+        self.share = survey.clock.share(survey.now)
+        self.value = survey.rows.passes.value(survey.rows.now)
+
+    def run(self) -> Chosen:
+        """Choose; time the whole model, and choose again, until the goal of time is reached."""
+        menus = self.survey.menus()
+        needs = (
+            0.0 if self.goals.share is None else self.share - self.goals.share,
+            0.0 if self.goals.bytes is None else self.bytes - self.goals.bytes,
+        )
+        levels = chosen(menus, needs)
+        if levels is None:
+            return Chosen(self._told(menus, [menu.levels[-1] for menu in menus]), False)
+        allowed = self.survey.rows.passes.criterion.dear(self.value) - self.value
+        if _cost(levels) > allowed:  # before more is lost, train and judge
+            return Chosen(self._told(menus, _within(menus, needs, allowed)), True)
+        if self.goals.share is not None and needs[0] > 0:
+            levels = self._timed(menus, levels, needs, self.goals.share)
+        return Chosen(self._told(menus, levels), True)
+
+    def _timed(self, menus: Sequence[Menu], levels: list[Level], needs: _Needs, goal: float) -> list[Level]:
+        """What was expected of the sum of its layers is held against the clock, and more, or less, is asked for."""
+        fast: list[list[Level]] = []
+        for _ in range(_READINGS):
+            late = self.survey.clock.timed(self._carved(self._structure(menus, levels))) - goal
+            if late <= 0:
+                fast.append(levels)
+            if -_SLACK * goal <= late <= 0:
+                break
+            needs = (needs[0] + late + _SLACK / 2 * goal, needs[1])
+            more = chosen(menus, needs)
+            if more is None:
+                break
+            levels = more
+        return min(fast, key=_cost, default=levels)
+
+    def _structure(self, menus: Sequence[Menu], levels: Sequence[Level]) -> Structure:
+        now = self.survey.now
+        for menu, level in zip(menus, levels, strict=True):
+            if level.gone:
+                now = self.survey.cut(menu.block, level.gone, now).structure
+        return now
+
+    def _told(self, menus: Sequence[Menu], levels: Sequence[Level]) -> Structure:
+        """Every block that loses something is told, in the order of the model."""
+        now, value, share, left = self.survey.now, self.value, self.share, float(self.bytes)
+        for menu, level in zip(menus, levels, strict=True):
+            if level.gone:
+                cut = self.survey.cut(menu.block, level.gone, now)
+                now, value = cut.structure, value + level.cost
+                share, left = share - level.saved[0], left - level.saved[1]
+                self._took(cut.element, value, 1 / max(share, 1e-9), round(left))
+        return now
+
+
+def _cost(levels: Sequence[Level]) -> float:
+    return sum(level.cost for level in levels)
+
+
+def _within(menus: Sequence[Menu], needs: _Needs, allowed: float) -> list[Level]:
+    """The levels that go as far on the way as the criterion may grow; something goes in any case."""
+    low, high = 0.0, 1.0
+    best: list[Level] | None = None
+    for _ in range(_HALVINGS):
+        share = (low + high) / 2
+        levels = chosen(menus, (needs[0] * share, needs[1] * share))
+        if levels is not None and _cost(levels) <= allowed and any(level.gone for level in levels):
+            low, best = share, levels
+        else:
+            high = share
+    return best if best is not None else chosen(menus, (needs[0] * high, needs[1] * high)) or []
