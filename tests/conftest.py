@@ -1,4 +1,5 @@
 """Shared fixtures: tiny models, tiny data in files, no network."""
+# ruff: noqa: E402
 
 from __future__ import annotations
 
@@ -15,6 +16,9 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("AXKIT_INT8_KERNEL", "usual")  # no test goes by what a clock says
 
 import checkout
+
+checkout.register()  # before anything of axkit looks for what is installed
+
 import torch
 from command import axkit
 
@@ -30,7 +34,6 @@ UNLIKE = ("bert", "gpt2", "modernbert")  # each projection apart; Conv1D, fused;
 # the same data under another name, or with what the tests of surgery and saving see: not every test needs them
 ALIKE = ("camembert", "electra", "mpnet", "xlm-roberta")
 
-checkout.register()
 torch.set_num_threads(1)  # tiny matrices: a second thread only waits
 
 

@@ -8,8 +8,12 @@ import click
 @click.command("export")
 @click.argument("folder")
 @click.option("--out", required=True, metavar="FOLDER", help="Folder to write.")
-@click.option("--runtime", default="onnxruntime", show_default=True, help="Where the model is to answer.")
-@click.option("--precision", default="stored", show_default=True, help="Of the weights: stored, float32, int8.")
+@click.option(
+    "--runtime", default="onnxruntime", show_default=True, help="Where it is to answer: onnxruntime, openvino."
+)
+@click.option(
+    "--precision", default="stored", show_default=True, help="Of the weights: stored, float32, bfloat16, int8."
+)
 @click.option("--padded", is_flag=True, help="Compute padding like tokens; else it is left out.")
 @click.option("--force", is_flag=True, help="Replace what is at --out.")
 def export_command(folder: str, out: str, runtime: str, precision: str, padded: bool, force: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -23,15 +24,18 @@ if TYPE_CHECKING:
     from axkit import Family, Subject, Tools
 
 
+_WIDE = "Products are computed in bfloat16 where the processor has it, else in float32."
+
+
 class ExportConfig(PassConfig):
     """Settings of ``export``."""
 
-    runtime: Literal["onnxruntime"] = Field("onnxruntime", description="Where the model is to answer.")
-    precision: Literal["stored", "float32", "int8"] = Field(
+    runtime: Literal["onnxruntime", "openvino"] = Field("onnxruntime", description="Where the model is to answer.")
+    precision: Literal["stored", "float32", "bfloat16", "int8"] = Field(
         "stored",
         description=(
-            "Of the weights: each as it is stored (integers of int8 and int4_vsq stay what they are), all as float32, "
-            "or what is in float in 8 bits, as the pass int8 would round it."
+            "Of the weights: each as it is stored (integers of int8 and int4_vsq stay what they are), all in float32, "
+            "all in bfloat16 (openvino), or what is in float in 8 bits, as the pass int8 would round it."
         ),
     )
     packed: bool = Field(
@@ -52,18 +56,33 @@ class Export(Pass[ExportConfig]):
     packages = ("onnx", "onnxruntime")
 
     def check(self, family: Family, config: ExportConfig) -> None:
-        """Families whose embeddings and heads are known here."""
+        """Families whose embeddings and heads are known here, a runtime that is installed, and what it computes."""
         if family.model_type not in FORMS:
             raise NotApplicable(
                 f"it builds graphs of {', '.join(FORMS)}, and '{family.model_type}' is none of them; leave the pass out"
             )
+        if config.runtime == "openvino" and find_spec("openvino") is None:
+            raise NotApplicable(
+                "runtime 'openvino' needs openvino, which is not installed: pip install 'axkit[openvino]'"
+            )
+        if config.runtime == "onnxruntime" and config.precision == "bfloat16":
+            raise NotApplicable(
+                "onnxruntime multiplies no bfloat16 on processors; take runtime openvino, or another precision"
+            )
 
     def apply(self, subject: Subject, config: ExportConfig, tools: Tools) -> Result:
         """Put the graph where the model was."""
+        from axkit_plugins.runtimes.body import About
         from axkit_plugins.runtimes.network.read import read_network
         from axkit_plugins.runtimes.onnx.body import OnnxBody
         from axkit_plugins.runtimes.onnx.build import build
+        from axkit_plugins.runtimes.openvino.body import OpenVinoBody
 
-        model = build(read_network(subject, config.precision), config.packed)
-        subject.body = OnnxBody(dict(subject.body.config), model)
-        return Result(facts={"graph_bytes": float(len(model))})
+        widens = config.runtime == "openvino"
+        network = read_network(subject, config.precision)
+        built = build(network, config.packed, widens)
+        wide = widens and network.has_few_bits
+        about = About(config.runtime, "bfloat16" if wide else "float32", built.values)
+        made = OpenVinoBody if widens else OnnxBody
+        subject.body = made(dict(subject.body.config), built.model, about)
+        return Result(facts={"graph_bytes": float(len(built.model))}, note=_WIDE if wide else "")

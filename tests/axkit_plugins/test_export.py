@@ -20,6 +20,7 @@ from axkit_plugins.runtimes.network.forms import FORMS
 
 K = 6
 SHAPES = ((1, 1), (2, K - 1), (3, K), (2, K + 1), (4, 40), (32, 128))  # n < K, n = K, n just above, far above
+RUNTIMES = ("onnxruntime", "openvino")
 HEADS = ("SequenceClassification", "TokenClassification", "QuestionAnswering")
 
 
@@ -29,11 +30,11 @@ def subject_of(name, head="SequenceClassification", **settings):
     return torch_subject(tiny_model(family, head=head, **settings), family)
 
 
-def cut(subject):
-    """Some of everything that a pass can take away."""
+def cut(subject, last=0.4):
+    """Some of everything that a pass can take away; the last layer keeps so much of its attention."""
     left = subject.structure.keep_heads(0, [0, 2]).change(0, hard_k=K)
     if len(left.layers) > 1:
-        left = left.keep_neurons(0, range(5)).without_attention(1).keep_heads(2, [1, 2, 3]).change(2, hard_k=0.4)
+        left = left.keep_neurons(0, range(5)).without_attention(1).keep_heads(2, [1, 2, 3]).change(2, hard_k=last)
     subject.carve(left)
     return subject
 
@@ -85,6 +86,15 @@ def test_every_family_at_every_length(name, packed):
     assert gap(cut(subject), exported(subject, packed=packed)) < 1e-4
 
 
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize(("name", "head"), [("bert", HEADS[0]), ("roberta", HEADS[1]), ("distilbert", HEADS[2])])
+def test_openvino_reads_the_same_graph(name, head, packed):
+    subject = cut(subject_of(name, head), last=K)  # among many small ones the last kept is a matter of rounding
+    assert gap(subject, exported(subject, runtime="openvino", packed=packed)) < 1e-4
+    subject.carve(subject.structure.change(0, hard_k=0.4))
+    assert gap(subject, exported(subject, runtime="openvino", packed=packed), shapes=SHAPES[:-1]) < 1e-4
+
+
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("name", ["bert", "distilbert", "roberta"])
 def test_every_head(name, head):
@@ -92,10 +102,11 @@ def test_every_head(name, head):
     assert gap(subject, exported(subject)) < 1e-4
 
 
+@pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("name", ["bert", "distilbert"])
-def test_blocks_without_width_are_their_biases(name):
+def test_blocks_without_width_are_their_biases(name, runtime):
     subject = cut_to_biases(subject_of(name))
-    assert gap(subject, exported(subject)) < 1e-5
+    assert gap(subject, exported(subject, runtime=runtime)) < 1e-5
 
 
 def test_one_token_alone_in_the_last_layer_is_exact():
@@ -154,12 +165,38 @@ def test_int8_of_a_classifier_is_close_and_four_times_smaller():
     assert gap(in_eight_bits(subject), eight, shapes=[(1, 20)]) < 0.2 * scale
 
 
+def test_openvino_keeps_the_bytes_and_widens_them():
+    subject = in_eight_bits(subject_of("bert", vocab_size=512))
+    other = exported(subject, runtime="openvino")
+    assert other.body.about.computes == "bfloat16"
+    assert len(other.body.model) < 0.8 * len(exported(subject, precision="float32").body.model)
+    other.body.about = dataclasses.replace(other.body.about, computes="float32")  # as on a processor without bfloat16
+    assert gap(exported(subject, precision="float32"), other, shapes=[(4, 20)]) < 1e-4
+
+
+def test_openvino_computes_in_bfloat16_where_asked():
+    subject = subject_of("bert", vocab_size=512)
+    other = exported(subject, runtime="openvino", precision="bfloat16")
+    assert other.body.about.computes == "bfloat16"
+    assert len(other.body.model) < 0.8 * len(exported(subject).body.model)
+    rounded = subject.copy()
+    for module in rounded.module.modules():
+        if isinstance(module, nn.Linear | nn.Embedding):
+            module.weight.data = module.weight.data.bfloat16().float()
+    other.body.about = dataclasses.replace(other.body.about, computes="float32")
+    assert gap(rounded, other, shapes=[(4, 20)]) < 1e-4
+    with pytest.raises(NotApplicable, match="take runtime openvino"):
+        Export().check(subject.family, Export.Config(precision="bfloat16"))
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("vector", [16, 24, 32])
-def test_four_bits_are_kept(tmp_path, vector):
+def test_four_bits_are_kept(tmp_path, vector, runtime):
     """24: a vector that no operator of onnxruntime has."""
     subject = cut(tiny_subject(family_of("bert")))
     Int4Vsq().apply(subject, Int4Vsq.Config(vector=vector), lend(tmp_path))
-    other = exported(subject)
+    other = exported(subject, runtime=runtime)
+    other.body.about = dataclasses.replace(other.body.about, computes="float32")
     assert gap(subject, other, shapes=[(1, 5), (4, 40)]) < 1e-4
     if vector == 16:
         assert len(other.body.model) < len(exported(subject, precision="float32").body.model)
@@ -177,15 +214,16 @@ def test_sixteen_bits_are_stored_and_widened(dtype):
     assert len(other.body.model) < 0.8 * len(exported(subject).body.model)
 
 
-def test_the_body_keeps_the_contract():
-    subject = exported(cut(tiny_subject(family_of("bert"))))
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_body_keeps_the_contract(runtime):
+    subject = exported(cut(tiny_subject(family_of("bert"))), runtime=runtime)
     check_runtime(subject, [batch.inputs for batch in tiny_split(24).batches(8)])
     assert subject.body.values() > 2000
 
 
-@pytest.mark.parametrize("name", ["bert", "albert"])
-def test_the_pass_keeps_its_contract(name):
-    assert check_pass(Export, name).body.runtime == "onnxruntime"
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_pass_keeps_its_contract(runtime):
+    assert check_pass(Export, "distilbert", runtime=runtime).body.runtime == runtime
 
 
 def test_what_has_no_graph_is_one_sentence():

@@ -35,7 +35,7 @@ ALONE = """\
 import sys
 class Nothing:
     def find_spec(self, name, *_):
-        if name.partition(".")[0] in ("torch", "transformers", "axkit", "axkit_plugins", "onnx", "safetensors"):
+        if name.partition(".")[0] in ("torch", "transformers", "datasets", "axkit", "axkit_plugins", "onnx"):
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Nothing())
 sys.path.insert(0, sys.argv[1])
@@ -143,6 +143,18 @@ def test_a_damaged_graph_is_a_sentence(place, run):
     assert code == 2
     assert said.startswith("error: ")
     assert "does not load in the runtime 'onnxruntime'" in said
+
+
+def test_a_folder_of_openvino_answers_alone(place, run):
+    code, said, _ = run("export", "model", "--out", "there", "--runtime", "openvino")
+    assert code == 0
+    assert "answers with openvino" in said
+    one, other = (run("predict", name, "the play is dull")[1] for name in ("model", "there"))
+    assert one == other
+    assert alone(place / "there", "the play is dull") == one.splitlines()
+    about = place / "there" / "export.json"
+    about.write_text(about.read_text().replace("openvino", "onnxruntime"))
+    assert "export.json is not the file that axkit wrote" in run("predict", "there", "good")[2]
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from axkit_plugins.runtimes.network.matrix import Array, Linear, Matrix
+from axkit_plugins.runtimes.network.matrix import Array, Floats, Linear, Matrix
 
 Index = Literal["ids", "positions", "types"]
 
@@ -151,3 +152,19 @@ class Network:
     activation: str
     head: Head
     hidden: int
+
+    @property
+    def has_few_bits(self) -> bool:
+        """Whether the words, or any linear layer, are stored in fewer than 32 bits."""
+        return any(_few(one.rows) for one in self.embeddings.tables) or any(map(_few, self._weights()))
+
+    def _weights(self) -> Iterator[Matrix]:
+        for layer in self.layers:
+            if isinstance(layer.attention, Attention):
+                yield layer.attention.query.weight
+            if isinstance(layer.ffn, FeedForward):
+                yield layer.ffn.inner.weight
+
+
+def _few(matrix: Matrix) -> bool:
+    return not isinstance(matrix, Floats) or bool(matrix.half)

@@ -26,7 +26,7 @@ from axkit_plugins.runtimes.network.network import (
     Table,
 )
 
-Precision = Literal["stored", "float32", "int8"]
+Precision = Literal["stored", "float32", "bfloat16", "int8"]
 _HALF = {torch.float16: "float16", torch.bfloat16: "bfloat16"}
 
 
@@ -35,8 +35,8 @@ def read_network(subject: Subject, precision: Precision) -> Network:
 
     Args:
         subject: of a transformers model of a family in :data:`FORMS`.
-        precision: of the weights: as they are stored, or all expanded to float32, or what is in float rounded to 8
-            bits, as the pass ``int8`` does it.
+        precision: of the weights: as they are stored, or all expanded to float32 or rounded to bfloat16, or what is
+            in float rounded to 8 bits, as the pass ``int8`` does it.
 
     Raises:
         NotApplicable: it has something of which no graph is built.
@@ -138,6 +138,8 @@ class _Reading:
     def _as_wanted(self, matrix: Matrix) -> Matrix:
         if self.precision == "float32":
             return Floats(matrix.expanded())
+        if self.precision == "bfloat16":
+            return Floats(torch.from_numpy(matrix.expanded()).bfloat16().float().numpy(), "bfloat16")
         if self.precision == "int8" and isinstance(matrix, Floats):
             return to_bytes(matrix)
         return matrix

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 
 from axkit_plugins.runtimes.network.network import Attention, Constant, Embeddings, FeedForward, LayerParts, Network
 from axkit_plugins.runtimes.onnx.attention import Tokens, attend, attend_first, gathered, mark_tokens, spread
 from axkit_plugins.runtimes.onnx.graph import Graph
 from axkit_plugins.runtimes.onnx.products import activate, linear, norm, table
 
-VALUES = "axkit_values"  # in the model's metadata: how many numbers it stores
 IDS, MASK, TYPES = "input_ids", "attention_mask", "token_type_ids"
 
 
-def build(network: Network, packed: bool, told: Mapping[str, str] | None = None) -> bytes:
-    """The model, serialized; inputs (batch, tokens) int64, padded on the right, outputs float32.
+@dataclass(frozen=True)
+class Built:
+    """A graph.
+
+    Attributes:
+        model: serialized.
+        values: numbers that it stores.
+    """
+
+    model: bytes
+    values: int
+
+
+def build(network: Network, packed: bool, widens: bool = False) -> Built:
+    """The model; inputs (batch, tokens) int64, padded on the right, outputs float32.
 
     Args:
         network: what it computes.
         packed: embeddings, linear layers and norms are computed on real tokens alone; else at all places.
-        told: goes along as metadata.
+        widens: as of :class:`Graph`.
     """
-    graph = Graph()
+    graph = Graph(widens)
     tokens = mark_tokens(graph, IDS, MASK, packed)
     x = _embedded(graph, network.embeddings, tokens)
     for index, layer in enumerate(network.layers):
@@ -32,7 +44,7 @@ def build(network: Network, packed: bool, told: Mapping[str, str] | None = None)
     for index, (step, then) in enumerate(network.head.steps):
         x = activate(graph, linear(graph, x, step, f"head_{index}"), then)
     outputs = _outputs(graph, network, x, tokens)
-    return graph.model(network.inputs, outputs, {**(told or {}), VALUES: str(graph.values())})
+    return Built(graph.model(network.inputs, outputs), graph.values())
 
 
 def _embedded(graph: Graph, embeddings: Embeddings, tokens: Tokens) -> str:

@@ -17,9 +17,15 @@ _SMALL = 64  # values; larger constants are told apart by the array that they co
 
 
 class Graph:
-    """Nodes and constants of one model; values are spoken of by their names."""
+    """Nodes and constants of one model; values are spoken of by their names.
 
-    def __init__(self) -> None:
+    Args:
+        widens: weights of few bits are widened to floats when the graph is loaded, and only standard operators are
+            used; else they are multiplied as the integers that they are.
+    """
+
+    def __init__(self, widens: bool = False) -> None:
+        self.widens = widens
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}
         self._known: dict[object, tuple[Any, object]] = {}
@@ -50,8 +56,9 @@ class Graph:
         return self.once(("constant", key), lambda: self._put(numpy_helper.from_array(array), name), array)
 
     def rename(self, value: str, name: str) -> None:
-        """Give a value that nothing reads yet the name of an output."""
-        self.nodes.append(helper.make_node("Identity", [value], [name], name))
+        """Give a value that nothing reads yet the name of an output; an Identity would leave it two names."""
+        for node in self.nodes:
+            node.output[:] = [name if one == value else one for one in node.output]
 
     def raw(self, kind: int, shape: Sequence[int], data: bytes, name: str = "") -> str:
         """An initializer of a type that numpy has not."""
@@ -73,15 +80,12 @@ class Graph:
         """-1 is whatever is left, 0 what was there."""
         return str(self.add("Reshape", value, self.whole(*shape)))
 
-    def model(
-        self, inputs: Sequence[str], outputs: Mapping[str, Sequence[str | int]], told: Mapping[str, str]
-    ) -> bytes:
+    def model(self, inputs: Sequence[str], outputs: Mapping[str, Sequence[str | int]]) -> bytes:
         """The whole, serialized.
 
         Args:
             inputs: names; (batch, tokens) int64 each.
             outputs: name -> dimensions, of float32.
-            told: goes along as metadata.
         """
         given = [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens"]) for name in inputs]
         made = [helper.make_tensor_value_info(name, TensorProto.FLOAT, list(dims)) for name, dims in outputs.items()]
@@ -89,7 +93,6 @@ class Graph:
         used = {node.domain for node in self.nodes}
         sets = [helper.make_opsetid("", OPSET), *([helper.make_opsetid(MICROSOFT, 1)] if MICROSOFT in used else [])]
         model = helper.make_model(graph, opset_imports=sets, ir_version=IR, producer_name="axkit")
-        helper.set_model_props(model, dict(told))
         onnx.checker.check_model(model)
         return bytes(model.SerializeToString())
 

@@ -15,6 +15,8 @@ _BLOCK = 16  # the smallest that 4-bit operators of onnxruntime know
 
 def linear(graph: Graph, x: str, layer: Linear, name: str) -> str:
     """(tokens, inputs) -> (tokens, outputs)."""
+    if graph.widens and not isinstance(layer.weight, Floats):
+        return _widened(graph, x, layer, name)
     if isinstance(layer.weight, Bytes):
         return _in_bytes(graph, x, layer.weight, layer.bias, name)
     if isinstance(layer.weight, Nibbles):
@@ -22,6 +24,21 @@ def linear(graph: Graph, x: str, layer: Linear, name: str) -> str:
     weight = graph.once(("columns", id(layer)), lambda: floats(graph, _turned(layer.weight), name), layer)
     bias = () if layer.bias is None else (graph.constant(layer.bias, f"{name}.bias"),)
     return str(graph.add("Gemm", x, weight, *bias))
+
+
+def _widened(graph: Graph, x: str, layer: Linear, name: str) -> str:
+    """Floats of few bits; what reads the graph may keep the bits and widen them as it multiplies."""
+    weight = layer.weight
+    assert not isinstance(weight, Floats)
+    if isinstance(weight, Bytes):
+        codes = graph.once(("codes", id(weight)), lambda: _columns(graph, weight, name), weight)
+        scale = graph.constant(weight.scale[None, :], f"{name}.scale")
+        wide = graph.add("Mul", graph.add("Cast", codes, to=TensorProto.FLOAT), scale)
+    else:
+        rows = graph.constant(np.arange(len(weight.codes)))
+        wide = graph.add("Transpose", _nibble_rows(graph, weight, rows, name), perm=[1, 0])
+    product = graph.add("MatMul", x, wide)
+    return str(product if layer.bias is None else graph.add("Add", product, graph.constant(layer.bias, f"{name}.bias")))
 
 
 def floats(graph: Graph, matrix: Floats, name: str) -> str:
@@ -94,10 +111,10 @@ def _nibble_rows(graph: Graph, rows: Nibbles, where: str, name: str) -> str:
     """Only the rows that are looked up are unpacked: low and high halves side by side, then scaled."""
     vectors, (_, columns) = rows.scale.shape[1], rows.codes.shape
     packed = graph.add("Gather", graph.constant(_packed(rows, vectors), name), where)
-    low = graph.add("BitwiseAnd", packed, graph.constant(np.array(15, np.uint8)))
-    high = graph.add("BitShift", packed, graph.constant(np.array(4, np.uint8)), direction="RIGHT")
-    both = [str(graph.add("Unsqueeze", half, graph.whole(-1))) for half in (low, high)]
-    codes = graph.add("Cast", graph.add("Concat", *both, axis=-1), to=TensorProto.FLOAT)
+    whole = graph.add("Cast", packed, to=TensorProto.FLOAT)  # bit by bit OpenVINO 2026.4 gets it wrong
+    high = graph.add("Floor", graph.add("Mul", whole, graph.number(1 / 16)))
+    low = graph.add("Sub", whole, graph.add("Mul", high, graph.number(16.0)))
+    codes = graph.add("Concat", *(graph.add("Unsqueeze", half, graph.whole(-1)) for half in (low, high)), axis=-1)
     codes = graph.reshape(graph.add("Sub", codes, graph.number(8.0)), -1, vectors, rows.vector)
     scale = graph.add("Gather", graph.constant(rows.scale[:, :, None], f"{name}.scale"), where)
     whole = graph.reshape(graph.add("Mul", codes, scale), -1, vectors * rows.vector)

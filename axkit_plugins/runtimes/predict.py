@@ -1,30 +1,53 @@
-"""Ask the model in this folder: python predict.py TEXT [SECOND TEXT]. Needs numpy, onnxruntime and tokenizers alone."""
+"""Ask the model in this folder: python predict.py TEXT [SECOND TEXT]. Needs tokenizers, and the runtime that
+export.json names."""
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from tokenizers import Tokenizer
 
 HERE = Path(__file__).resolve().parent
-CONFIG = json.loads((HERE / "config.json").read_text(encoding="utf-8"))
-SAID = json.loads((HERE / "tokenizer_config.json").read_text(encoding="utf-8"))
+CONFIG, SAID, EXPORT = (
+    json.loads((HERE / name).read_text(encoding="utf-8"))
+    for name in ("config.json", "tokenizer_config.json", "export.json")
+)
 TOKENIZER = Tokenizer.from_file(str(HERE / "tokenizer.json"))
 TOKENIZER.enable_truncation(min(int(SAID.get("model_max_length", 512)), 512))
 TOKENIZER.enable_padding(pad_id=CONFIG.get("pad_token_id") or 0)
-SESSION = onnxruntime.InferenceSession(str(HERE / "model.onnx"), providers=["CPUExecutionProvider"])
+
+
+def opened() -> tuple[list[str], Callable[[dict[str, Any]], dict[str, Any]]]:
+    """Names of the inputs, and what makes outputs of them."""
+    path = str(HERE / "model.onnx")
+    if EXPORT["runtime"] == "openvino":
+        import openvino
+
+        core = openvino.Core()
+        wide = EXPORT["computes"] == "bfloat16" and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        model = core.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "bf16" if wide else "f32"})
+        names = [one.get_any_name() for one in model.inputs]
+        return names, lambda given: {one.get_any_name(): value for one, value in model(given).items()}
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    outputs = [one.name for one in session.get_outputs()]
+    return [one.name for one in session.get_inputs()], lambda given: dict(
+        zip(outputs, session.run(None, given), strict=True)
+    )
+
+
+NAMES, RUN = opened()
 
 
 def answers(texts: list[Any]) -> tuple[list[Any], dict[str, Any]]:
     """What the tokenizer makes of some texts or pairs, and the model's outputs by name, a row for each."""
     encoded = TOKENIZER.encode_batch(texts)
     columns = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
-    names = [one.name for one in SESSION.get_inputs()]
-    inputs = {name: np.array([getattr(one, columns[name]) for one in encoded], np.int64) for name in names}
-    return encoded, dict(zip([one.name for one in SESSION.get_outputs()], SESSION.run(None, inputs), strict=True))
+    return encoded, RUN({name: np.array([getattr(one, columns[name]) for one in encoded], np.int64) for name in NAMES})
 
 
 def softmax(x: Any) -> Any:

@@ -1,0 +1,135 @@
+"""A graph that answers: what bodies of graph runtimes share; each says how it opens one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from axkit import CheckpointError, Manifest
+from axkit_plugins.runtimes.network.matrix import Array
+
+MODEL, EXPORT, PREDICT = "model.onnx", "export.json", "predict.py"
+Computes = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class About:
+    """What ``export.json`` says of a graph: for a person, for ``predict.py``, and to be loaded by.
+
+    Attributes:
+        runtime: that it was built for.
+        computes: the precision of products, where the processor has it.
+        values: numbers that it stores: weights, scales, tables.
+    """
+
+    runtime: str
+    computes: Computes
+    values: int
+
+    @classmethod
+    def read(cls, path: Path) -> About:
+        """The inverse of what :meth:`GraphBody.save` writes.
+
+        Raises:
+            CheckpointError: it is no such file.
+        """
+        found = json.loads(path.read_text(encoding="utf-8"))
+        made = cls(**found) if isinstance(found, dict) and found.keys() == {"runtime", "computes", "values"} else None
+        if made is None or made.computes not in ("float32", "bfloat16") or type(made.values) is not int:
+            raise CheckpointError(f"{path} is damaged; copy the whole folder again")
+        return made
+
+
+@dataclass(frozen=True)
+class Session:
+    """An opened graph.
+
+    Attributes:
+        inputs: names of what it reads, (batch, tokens) int64 each.
+        run: arrays by name -> outputs by name; they are the caller's.
+    """
+
+    inputs: tuple[str, ...]
+    run: Callable[[Mapping[str, Array]], Mapping[str, Array]]
+
+
+@dataclass(eq=False)
+class GraphBody:
+    """A graph; implements :class:`axkit.Body`.
+
+    Attributes:
+        config: of the model that it was built of.
+        model: ONNX, serialized.
+        about: it.
+        session: what computes it, opened when it is first asked and where PyTorch has another number of threads since.
+        threads: of the session.
+    """
+
+    runtime: ClassVar[str]
+
+    config: Mapping[str, Any]
+    model: bytes = field(repr=False)
+    about: About
+    session: Session | None = field(default=None, repr=False)
+    threads: int = 0
+
+    def open(self, threads: int) -> Session:
+        """A session on the CPU, of as many threads as PyTorch takes, so that both are timed alike."""
+        raise NotImplementedError
+
+    def answer(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The graph's outputs by name."""
+        session, ids = self._opened(), inputs["input_ids"]
+        given = {"attention_mask": torch.ones_like(ids), "token_type_ids": torch.zeros_like(ids)} | dict(inputs)
+        found = session.run({name: np.ascontiguousarray(given[name].numpy(), np.int64) for name in session.inputs})
+        return {name: torch.from_numpy(value) for name, value in found.items()}
+
+    def wait(self) -> None:
+        """An answer is there when it is given."""
+
+    def values(self) -> int:
+        """Numbers stored: weights, scales, tables."""
+        return self.about.values
+
+    def copy(self) -> Self:
+        """The graph is never changed: both may hold the same one."""
+        return replace(self, session=None)
+
+    def save(self, folder: Path, manifest: Manifest) -> list[Path]:
+        """The graph, what is said of it, and a script that asks it without axkit."""
+        (folder / MODEL).write_bytes(self.model)
+        (folder / EXPORT).write_text(json.dumps(asdict(self.about), indent=1), encoding="utf-8")
+        shutil.copyfile(Path(__file__).with_name(PREDICT), folder / PREDICT)
+        return [folder / MODEL, folder / EXPORT, folder / PREDICT]
+
+    @classmethod
+    def load(cls, folder: Path, manifest: Manifest) -> Self:
+        """Opens it, so that a graph that the installed runtime does not take is told now.
+
+        Raises:
+            CheckpointError: ``export.json`` says something else.
+        """
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        about = About.read(folder / EXPORT)
+        if about.runtime != cls.runtime:
+            raise CheckpointError(
+                f"{folder / EXPORT} is of the runtime '{about.runtime}', the folder of '{cls.runtime}'; copy the whole "
+                f"folder again"
+            )
+        made = cls(config, (folder / MODEL).read_bytes(), about)
+        made._opened()
+        return made
+
+    def _opened(self) -> Session:
+        threads = torch.get_num_threads()
+        if self.session is None or self.threads != threads:
+            self.session, self.threads = self.open(threads), threads
+        return self.session

@@ -1,0 +1,1 @@
+"""OpenVINO: the graph of onnxruntime, with weights widened when it is loaded, and products in bfloat16."""
