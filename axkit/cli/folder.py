@@ -1,4 +1,4 @@
-"""``axkit eval`` and ``predict``: what one does with a finished folder. Imports no torch until it does."""
+"""``axkit eval``, ``predict`` and ``verify``: what one does with a finished folder. Imports no torch until it does."""
 
 from __future__ import annotations
 
@@ -46,6 +46,26 @@ def predict_command(folder: str, text: str, pair: str | None, device: str) -> No
         click.echo(line)
 
 
+@click.command("verify")
+@click.argument("folder")
+@click.option("--trust-code", is_flag=True, help="Run its modeling file even if it is not what this axkit writes.")
+def verify_command(folder: str, trust_code: bool) -> None:
+    """Hold a folder to what was noted when it was written: its files, and every way to load it.
+
+    Each way is tried in a process of its own: by axkit in the folder's runtime, and by transformers alone where the
+    folder claims that.
+    """
+    from axkit.finished.verify import verify
+    from axkit.ground.errors import CheckpointError
+
+    faults = []
+    for one in verify(folder, trust_code):
+        click.echo(f"{one.door:<13} FAULT" if one.fault else f"{one.door:<13} ok    {one.said}")
+        faults += [one.fault] if one.fault else []
+    if faults:
+        raise CheckpointError(faults[0])
+
+
 def said(found: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> list[str]:
     """What a model said (``axkit.finished.use.predict``), in lines: the likeliest label first, or word by word."""
     if not isinstance(found, Mapping):
@@ -61,4 +81,4 @@ def _cell(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
-COMMANDS = (eval_command, predict_command)
+COMMANDS = (eval_command, predict_command, verify_command)

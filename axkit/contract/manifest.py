@@ -16,6 +16,7 @@ MANIFEST = "axkit.json"
 FORMAT = 1
 TORCH = "torch"  # the runtime of a folder that names none
 MODELING = "modeling_axkit.py"  # what transformers alone rebuilds a model by
+GOLDEN = "golden.safetensors"  # batches and what was answered, for whoever verifies the folder
 
 
 @dataclass(frozen=True)
@@ -56,5 +57,6 @@ class Manifest:
         }
 
     def bytes_of(self, folder: Path) -> int:
-        """Bytes on disk of the model: the files that are hashed and the manifest; no report, and no code."""
-        return sum((folder / name).stat().st_size for name in (MANIFEST, *self.sha256) if name != MODELING)
+        """Bytes on disk of the model: the hashed files and the manifest; no report, no code, no golden batches."""
+        names = {MANIFEST, *self.sha256} - {MODELING, GOLDEN}
+        return sum((folder / name).stat().st_size for name in names)

@@ -70,7 +70,7 @@ def export(folder: str | Path, out: str | Path, replace: bool = False, **setting
     subject = open_finished(folder).subject
     note = _apply(found, settings, subject, folder)
     with atomic_folder(out) as draft:
-        size = save(subject, subject.reader, draft, about_of(folder))
+        size = save(subject, subject.reader, draft, about_of(folder), golden=True)
     return Exported(out, subject.body.runtime, size, note)
 
 

@@ -56,7 +56,7 @@ def write_run_beside(run: Run, target: Path, replace: bool = False) -> tuple[Rep
         What report.json has, and the folder.
     """
     with draft_of(target) as draft:
-        save(run.subject, run.subject.reader, draft.folder, run.about)
+        save(run.subject, run.subject.reader, draft.folder, run.about, golden=True)
         report = report_of(run)  # behind it: a tokenizer that the probe has asked to pad is saved with that
         _write_beside_model(run, report, draft.folder)
         if replace:

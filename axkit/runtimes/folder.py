@@ -13,13 +13,14 @@ from axkit.checkpoint.sources import check_folder, read_config
 from axkit.contract.manifest import MANIFEST, TORCH, Manifest
 from axkit.contract.subject import Subject
 from axkit.ground.hashes import read_hash
+from axkit.runtimes.golden import write_golden
 from axkit.runtimes.known import load_body, save_body
 from axkit.runtimes.manifest import check_described, check_hashes, read_manifest
 from axkit.runtimes.torch.body import TorchBody, load_module
 from axkit.tasks.about import About
 
 
-def save(subject: Subject, tokenizer: Any, folder: Path, about: About | None = None) -> int:
+def save(subject: Subject, tokenizer: Any, folder: Path, about: About | None = None, golden: bool = False) -> int:
     """Write a model into an existing folder (see :func:`axkit.ground.atomic.atomic_folder`).
 
     Args:
@@ -27,9 +28,10 @@ def save(subject: Subject, tokenizer: Any, folder: Path, about: About | None = N
         tokenizer: goes along; the image reader of a model that reads pixels.
         folder: must exist.
         about: the task that it was made for.
+        golden: write batches and the model's answers beside it, by which ``axkit verify`` goes.
 
     Returns:
-        Bytes of the model: all files of the folder, the manifest among them.
+        Bytes of the model: all files of the folder but code and golden batches, the manifest among them.
 
     Raises:
         PluginError: a body of another runtime breaks its contract.
@@ -37,6 +39,8 @@ def save(subject: Subject, tokenizer: Any, folder: Path, about: About | None = N
     manifest = Manifest(subject.structure, subject.trail, about or About(), subject.body.runtime)
     save_body(subject.body, folder, manifest)
     tokenizer.save_pretrained(folder)
+    if golden:
+        write_golden(subject, tokenizer, folder)
     files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name != MANIFEST]
     manifest = replace(manifest, sha256={path.name: read_hash(path) for path in files})
     (folder / MANIFEST).write_text(json.dumps(manifest.to_json(), indent=1, allow_nan=False), encoding="utf-8")

@@ -17,12 +17,12 @@ from axkit.contract.body import MEMBERS, Body
 from axkit.contract.manifest import Manifest
 from axkit.contract.subject import Subject
 from axkit.ground.errors import AxkitError
+from axkit.ground.pickles import is_pickle
 from axkit.runtimes.torch.view import fence
 from axkit.testing.looks import say
 from axkit.testing.tiny import tiny_split
 
 ALONE = 1e-4  # of answers: a row by itself and in a batch; kernels sum in another order there
-_PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".joblib")
 Answers = list[dict[str, Tensor]]
 
 
@@ -113,7 +113,7 @@ def _check_saved(body: Body, folder: Path, manifest: Manifest) -> list[Path]:
     for path in listed:
         inside = path.parent.resolve() == folder and path.is_file() and not path.is_symlink()
         say(inside, f"save lists {path}, which is no file in the folder; write there")
-        say(not _is_pickle(path), f"save writes {path.name}, a pickle, which can run code; write safetensors or JSON")
+        say(not is_pickle(path), f"save writes {path.name}, a pickle, which can run code; write safetensors or JSON")
     new = _tree(folder.parent) - around - {path.relative_to(folder.parent).as_posix() for path in listed}
     say(not new, f"save writes '{min(new, default='')}' and does not list it, so that nobody hashes or counts it")
     strewn = _tree(Path.cwd()) - here
@@ -186,10 +186,3 @@ def _tree(folder: Path) -> set[str]:
         if len(found) > 10_000:
             folders.clear()
     return found
-
-
-def _is_pickle(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(4096)
-    is_zip = head.startswith(b"PK") and b"data.pkl" in head  # torch.save
-    return path.suffix in _PICKLES or is_zip or head[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")

@@ -22,29 +22,53 @@ def save_config(module: Any, manifest: Manifest, folder: Path) -> list[Path]:
     There is none where a pass has put in a module that says no twin (:class:`axkit.kit.Plain`): such a folder loads
     with axkit alone.
     """
-    own: Any = type(module)
-    made = own if own.__name__.startswith("Axkit") else classes.model_class(own)
-    stock = made.__mro__[1]
-    ours = ("model_type", "axkit", "auto_map")
-    fields: dict[str, Any] = {name: value for name, value in module.config.to_dict().items() if name not in ours}
+    made = _own_class(module)
+    fields, found = _fields(module), _changes(module)
     described = classes.describe(manifest.structure, manifest.trail)
-    family = family_of(str(stock.config_class.model_type))
-    found = changes(module, stock, stock.config_class(**fields), family)
-    head = next((head for head in classes.HEADS if made.__name__.endswith(f"For{head}")), None)
     code = []
-    if found is not None and head is not None:
+    if found is not None:
         described["modules"] = [change.to_json() for change in found]
-        names = {"AutoConfig": made.config_class.__name__, f"AutoModelFor{head}": made.__name__}
+        names = {"AutoConfig": made.config_class.__name__, f"AutoModelFor{_head(made)}": made.__name__}
         fields["auto_map"] = {auto: f"{MODELING.removesuffix('.py')}.{name}" for auto, name in names.items()}
         code.append(folder / MODELING)
-        code[0].write_text(_modeling_text(found), encoding="utf-8")
+        code[0].write_text(_text(found), encoding="utf-8")
     config = made.config_class(**fields, axkit=described)
     config.architectures = [made.__name__]
     config.save_pretrained(folder)
     return code
 
 
-def _modeling_text(found: list[Change]) -> str:
+def modeling_text(module: Any) -> str | None:
+    """The modeling file that this axkit would write for a model; None where it would write none."""
+    found = _changes(module)
+    return None if found is None else _text(found)
+
+
+def _own_class(module: Any) -> Any:
+    own: Any = type(module)
+    return own if own.__name__.startswith("Axkit") else classes.model_class(own)
+
+
+def _fields(module: Any) -> dict[str, Any]:
+    """Of the stock config."""
+    ours = ("model_type", "axkit", "auto_map")
+    return {name: value for name, value in module.config.to_dict().items() if name not in ours}
+
+
+def _head(made: Any) -> str | None:
+    return next((head for head in classes.HEADS if made.__name__.endswith(f"For{head}")), None)
+
+
+def _changes(module: Any) -> list[Change] | None:
+    made = _own_class(module)
+    stock = made.__mro__[1]
+    if _head(made) is None:
+        return None
+    family = family_of(str(stock.config_class.model_type))
+    return changes(module, stock, stock.config_class(**_fields(module)), family)
+
+
+def _text(found: list[Change]) -> str:
     """Our modeling file, and behind it the classes that passes bring along."""
     sources = sorted({change.source for change in found if change.source})
     texts = [inspect.getsource(import_module(source)).replace(_FUTURE, "", 1) for source in sources]

@@ -1,0 +1,216 @@
+"""Verify a finished folder: each way into it, in a process of its own, gives what was noted when it was written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from axkit.checkpoint.config import NAME, PREFIX
+from axkit.checkpoint.weights import read_headers
+from axkit.contract.manifest import MODELING, TORCH
+from axkit.ground.errors import CheckpointError
+from axkit.ground.files import read_object
+from axkit.ground.pickles import is_pickle
+from axkit.runtimes.manifest import check_hashes, read_manifest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Answers = dict[str, "Tensor"]  # "batch/output" -> (rows, ...)
+WORDS = "ids"  # of _WORDS, where words are read
+_WORDS = "A fine story, told well; far too long, na\u00efve and dull?"
+_CLOSE, _ROUNDED = (
+    1e-4,
+    5e-2,
+)  # of the largest logit: in float32; where values are rounded, as processors differ in that
+_CODE = "verify with the axkit that wrote it, or give --trust-code if you trust whoever did"
+_AXKIT = Path(__file__).resolve().parents[1]
+_SCRIPTS = {
+    "axkit": ("-m", "axkit.finished.door"),
+    "transformers": (str(_AXKIT / "runtimes" / "torch" / "plain" / "ask.py"),),
+}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found at one door, or of the files.
+
+    Attributes:
+        door: its name.
+        said: what was looked at, and how close it came.
+        fault: a sentence with the way out; empty where all is well.
+    """
+
+    door: str
+    said: str
+    fault: str = ""
+
+
+def verify(folder: str | Path, trust_code: bool = False) -> Iterator[Checked]:
+    """The files, and where they are whole, each door that the folder claims.
+
+    A folder that axkit wrote before there were golden batches, or somebody else's, is asked new ones: then its other
+    doors are held to axkit's own.
+
+    Args:
+        folder: a run folder, an exported one, or any checkpoint with a head.
+        trust_code: run the folder's modeling file even if it is not the one that this axkit writes.
+
+    Raises:
+        CheckpointError: it is no checkpoint.
+    """
+    folder = Path(folder)
+    files = _files(folder)
+    yield files
+    if files.fault:
+        return
+    manifest = read_manifest(folder)
+    runtime = manifest.runtime if manifest else TORCH
+    with tempfile.TemporaryDirectory(prefix="axkit-verify-") as made:
+        visit = _prepared(folder, Path(made), runtime)
+        found = visit.asked_by("axkit")
+        yield visit.judged("axkit", runtime, found)
+        config = read_object(folder / NAME)
+        own = str(config.get("model_type")).startswith(PREFIX)
+        if isinstance(found, str) or runtime != TORCH or (own and not config.get("auto_map")):
+            return
+        if own and not trust_code and not _is_our_code(folder):
+            yield Checked(
+                "transformers", "", f"{folder / MODELING} is not what this axkit writes, and was not run; {_CODE}"
+            )
+            return
+        alone = visit.asked_by("transformers")
+        visit = replace(visit, expected={**found, **(visit.expected or {})})  # words are split as axkit splits them
+        yield visit.judged("transformers", "trust_remote_code=True" if own else "a stock class", alone)
+
+
+def _is_our_code(folder: Path) -> bool:
+    """Whether the modeling file is, to the letter, the one that this axkit writes for the model."""
+    from axkit.runtimes.folder import load
+    from axkit.runtimes.torch.plain.write import modeling_text
+
+    return (folder / MODELING).read_text(encoding="utf-8") == modeling_text(load(folder))
+
+
+def _files(folder: Path) -> Checked:
+    pickles = [path for path in sorted(folder.rglob("*")) if path.is_file() and is_pickle(path)]
+    if pickles:
+        return Checked("files", "", f"{pickles[0]} is a pickle, which can run code when it is opened; take it away")
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return Checked("files", "no pickle; there is no axkit.json to compare hashes with")
+    try:
+        check_hashes(folder, manifest)
+    except CheckpointError as error:
+        return Checked("files", "", str(error))
+    return Checked("files", f"the {len(manifest.sha256)} that axkit wrote, by their hashes; no pickle")
+
+
+@dataclass(frozen=True)
+class _Visit:
+    """Batches for every door.
+
+    Attributes:
+        folder: that is verified.
+        place: a folder for what doors are asked and answer.
+        expected: what they should answer; None: nobody noted it.
+        bound: of the difference, as a share of the largest logit.
+    """
+
+    folder: Path
+    place: Path
+    expected: Answers | None
+    bound: float
+
+    def asked_by(self, door: str) -> Answers | str:
+        """The answers, by "batch/output"; or why there are none."""
+        from safetensors.torch import load_file
+
+        answers = self.place / f"{door}.safetensors"
+        given = (str(self.folder.absolute()), str(self.place / "asked.safetensors"), str(answers))
+        command = [sys.executable, "-P", *_SCRIPTS[door], *given]
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=self._surroundings(), stdin=subprocess.DEVNULL, check=False
+        )
+        if done.returncode or not answers.is_file():
+            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+            return f"{lines[-1]:.300}" if lines else f"its process ended with {done.returncode}"
+        said: Answers = load_file(answers)
+        return said
+
+    def _surroundings(self) -> dict[str, str]:
+        """Without the hub, and with a place of its own for code that transformers copies."""
+        paths = [str(_AXKIT.parent), *filter(None, sys.path)]
+        own = {"HF_MODULES_CACHE": str(self.place / "modules"), "PYTHONPATH": os.pathsep.join(paths)}
+        return {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", **own}
+
+    def judged(self, door: str, how: str, found: Answers | str) -> Checked:
+        """One door's answers, held to what is expected."""
+        if isinstance(found, str):
+            return Checked(door, "", f"{self.folder} does not answer by {door} ({found})")
+        expected = self.expected
+        if expected is None:
+            return Checked(door, f"{how}: answers; no golden batch was written with it")
+        lost = expected.keys() ^ found.keys() - ({WORDS} - expected.keys())
+        if lost:
+            return Checked(door, "", f"{self.folder} has '{min(lost)}' by one door and not by {door}; write it again")
+        if WORDS in expected and not _same_ids(expected[WORDS], found[WORDS]):
+            return Checked(door, "", f"{self.folder} splits words otherwise by {door}; save its tokenizer again")
+        worst, where = _largest_gap(expected, found)
+        if not worst <= self.bound:
+            return Checked(
+                door,
+                "",
+                f"{self.folder} answers otherwise by {door} than it should: logits of the batch '{where}' are off by "
+                f"{worst:.1g} of the largest ({self.bound:g} is allowed); write the folder again",
+            )
+        batches = len({name.rpartition("/")[0] for name in expected.keys() - {WORDS}})
+        return Checked(door, f"{how}: {batches} batches, logits to {worst:.1g} of the largest ({self.bound:g} allowed)")
+
+
+def _prepared(folder: Path, place: Path, runtime: str) -> _Visit:
+    """With the golden batches of a folder, or new ones.
+
+    Raises:
+        CheckpointError: neither can be had.
+    """
+    from safetensors.torch import save_file
+
+    from axkit.finished.opened import open_finished
+    from axkit.runtimes.golden import golden_inputs, read_golden
+
+    golden = read_golden(folder)
+    if golden is not None:
+        inputs = golden.inputs
+        expected = {f"{case}/{name}": value for case, one in golden.answers.items() for name, value in one.items()}
+    else:
+        opened = open_finished(folder)
+        inputs, expected = golden_inputs(opened.subject, opened.reader), None
+    tensors = {f"{case}/{name}": value.contiguous() for case, one in inputs.items() for name, value in one.items()}
+    reads_words = not any("pixel_values" in one for one in inputs.values())
+    save_file(tensors, place / "asked.safetensors", {"words": _WORDS} if reads_words else None)
+    exact = runtime == TORCH and {str(one["dtype"]) for one in read_headers(folder).values()} <= {"F32", "I64"}
+    return _Visit(folder, place, expected, _CLOSE if exact else _ROUNDED)
+
+
+def _same_ids(some: Tensor, others: Tensor) -> bool:
+    return some.tolist() == others.tolist()
+
+
+def _largest_gap(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> tuple[float, str]:
+    """The largest difference of logits, as a share of the batch's largest logit (of 1 at least), and where it is."""
+    worst, where = 0.0, ""
+    for name in sorted(expected.keys() - {WORDS}):
+        wanted, given = expected[name].float(), found[name].float()
+        if wanted.shape != given.shape:
+            return float("inf"), name.rpartition("/")[0]
+        gap = float((wanted - given).abs().max()) / max(1.0, float(wanted.abs().max()))
+        if not gap <= worst:
+            worst, where = gap, name.rpartition("/")[0]
+    return worst, where
