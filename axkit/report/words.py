@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from axkit.ground.figures import change, quantity, score, times
+from axkit.ground.figures import change, quantity, ratio, score, times
 from axkit.run.quality import ControlFound, ControlRecord, Quality
+from axkit.run.recommend import Option, Recommendation
 from axkit.run.summary import Speeds, Summary
 from axkit.run.verdict import judge, mark, sentences, speed_is_sure
 
@@ -72,6 +73,35 @@ def gain_lines(summary: Summary) -> list[str]:
     if parted:
         lines.append(f"It fits the search split: less than half of the gain survives ({'; '.join(parted)}).")
     return lines
+
+
+def recommend_lines(found: Recommendation | None, processor: str) -> list[str]:
+    """What was the fastest on this machine, of all that was timed; empty where there was nothing to choose from.
+
+    Args:
+        found: in the run.
+        processor: its name.
+    """
+    if found is None:
+        return []
+    lines = [
+        f"On {processor}: for latency {_option(found.latency)} ({ratio(found.latency.latency_times or 0)} as quick as "
+        f"dense on one input), for throughput {_option(found.throughput)} "
+        f"({ratio(found.throughput.throughput_times)} dense in batches)."
+    ]
+    timed = [
+        f"{_option(one)} {ratio(one.throughput_times)}"
+        + (f" and {ratio(one.latency_times)}" if one.latency_times is not None else "")
+        for one in found.options
+    ]
+    lines.append(f"Timed, in batches and on one input: {'; '.join(timed)}.")
+    if not (found.latency.is_result and found.throughput.is_result):
+        lines.append("What is not the result has not been scored: make it a stage, and its score is measured.")
+    return lines
+
+
+def _option(one: Option) -> str:
+    return f"{one.precision} in {one.runtime}{' (the result)' if one.is_result else ''}"
 
 
 def control_lines(control: ControlRecord | None) -> list[str]:

@@ -11,6 +11,7 @@ from axkit.ground.fields import Fields, present
 from axkit.measure.figures import Speed
 
 FRONTIER = "frontier"  # the name of a table with speedup and metric_search, drawn as well
+PRECISIONS = "precisions"  # of one with stored_as and times_float32: what `recommend` chooses from
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,23 @@ class FrontierPoint:
 
 
 @dataclass(frozen=True)
+class StoredAs:
+    """A model as it is stored in one way, timed beside others (a row of a pass's table ``precisions``).
+
+    Attributes:
+        stored_as: float32, bfloat16, int8.
+        times: its throughput in batches as a multiple of the float32 model's.
+        times_b1: how many times as quick as that it is on one input; None where it was not timed.
+        weights_bytes: of its weights; None where they were not counted.
+    """
+
+    stored_as: str
+    times: float
+    times_b1: float | None
+    weights_bytes: float | None
+
+
+@dataclass(frozen=True)
 class Told:
     """What a pass says of itself (``axkit.Result``).
 
@@ -77,6 +95,15 @@ class Told:
             FrontierPoint(float(row["speedup"]), float(row["metric_search"]))
             for row in self.tables.get(FRONTIER, ())
             if "metric_search" in row
+        ]
+
+    @property
+    def precisions(self) -> list[StoredAs]:
+        """The ways to store the model that a pass timed beside each other; the last is how it left it."""
+        rows = (row for row in self.tables.get(PRECISIONS, ()) if {"stored_as", "times_float32"} <= row.keys())
+        return [
+            StoredAs(row["stored_as"], row["times_float32"], row.get("times_float32_b1"), row.get("weights_bytes"))
+            for row in rows
         ]
 
     @property
@@ -137,6 +164,11 @@ class StageSpeed:
             return cls(own, None)
         quotient = own.throughput_b32_per_s / dense.throughput_b32_per_s
         return cls(own, Beside(dense.latency_b1_ms_p50, dense.throughput_b32_per_s, quotient))
+
+    @property
+    def latency_times(self) -> float | None:
+        """How many times as quick as the dense model it is on one input; None as long as there is none."""
+        return self.beside.latency_b1_ms_p50 / self.own.latency_b1_ms_p50 if self.beside else None
 
     def to_json(self) -> dict[str, float]:
         """Plain JSON."""

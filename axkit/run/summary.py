@@ -8,6 +8,7 @@ from typing import Any
 from axkit.ground.fields import Fields
 from axkit.measure.figures import Host, Rounds, Speed
 from axkit.run.quality import ControlRecord, Quality
+from axkit.run.recommend import Recommendation
 from axkit.run.records import Standing
 from axkit.run.row_counts import RowCounts
 from axkit.run.spent import RunSpent
@@ -180,6 +181,7 @@ class Summary:
         rows: that it went by.
         label_names: in the order of the model's outputs.
         control: the same training without the cuts; None in a report of before there were controls.
+        recommend: what to serve on this machine; None where there is nothing to choose from, or of before.
     """
 
     quality: Quality
@@ -192,6 +194,7 @@ class Summary:
     rows: RowCounts
     label_names: tuple[str, ...] = ()
     control: ControlRecord | None = None
+    recommend: Recommendation | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As report.json has it."""
@@ -206,6 +209,7 @@ class Summary:
             **self.rows.to_json(),
             "label_names": list(self.label_names),
             **({} if self.control is None else {"control": self.control.to_json()}),
+            **({} if self.recommend is None else {"recommend": self.recommend.to_json()}),
         }
 
     @classmethod
@@ -226,4 +230,5 @@ class Summary:
             rows=RowCounts.from_json(data),
             label_names=data.texts("label_names"),
             control=ControlRecord.from_json(data.part("control")) if data.has("control") else None,
+            recommend=Recommendation.from_json(data.part("recommend")) if data.has("recommend") else None,
         )

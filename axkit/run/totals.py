@@ -9,6 +9,7 @@ from axkit.ground.target import DEFAULT
 from axkit.measure import speed as measure
 from axkit.run.comparing import Compared
 from axkit.run.quality import ControlRecord
+from axkit.run.recommend import Recommendation
 from axkit.run.row_counts import PerSplit, RowCounts
 from axkit.run.spent import RunSpent, Where
 from axkit.run.summary import Baseline, Both, Searched, Summary
@@ -42,6 +43,11 @@ def summary_of(walk: Walk, subject: Subject, compared: Compared, start: float, c
         rows=_rows(walk, subject),
         label_names=tuple(walk.plan.rows.label_names),
         control=control,
+        recommend=Recommendation.of(
+            [stage.record for stage in walk.stages[walk.plan.baseline :]],
+            compared.speeds.throughput_ratio,
+            compared.speeds.latency_ratio,
+        ),
     )
 
 

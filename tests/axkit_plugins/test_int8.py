@@ -145,7 +145,8 @@ def test_a_bfloat16_copy_is_measured_beside_it(plain_family, tmp_path, monkeypat
     assert [row["stored_as"] for row in rows] == ["float32", "bfloat16", "int8"]
     assert rows[0]["times_float32"] == 1
     assert rows[0]["moves_nats"] == 0
-    assert all(row["times_float32"] > 0 for row in rows)
+    assert all(row["times_float32"] > 0 < row["times_float32_b1"] for row in rows)
+    assert rows[0]["times_float32_b1"] == 1
     assert rows[1]["weights_bytes"] == rows[0]["weights_bytes"] / 2
     assert rows[2]["weights_bytes"] == result.facts["weights_after_bytes"]
     assert 0 < rows[1]["moves_nats"] < rows[2]["moves_nats"]

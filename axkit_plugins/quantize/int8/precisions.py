@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from axkit import Split, Tools
 
 AS_FAST = 1.03  # two timings of one model differ by that much
+_SINGLES = 8  # inputs that are timed one at a time
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Stored:
 
     Attributes:
         stored_as: float32, bfloat16 or int8.
-        times_float32: its speed as a multiple of the float32 model's.
+        times_float32: its throughput in batches as a multiple of the float32 model's.
+        times_float32_b1: how many times as quick as that it is on one input; None where it was not timed.
         weights_bytes: of its weights.
         moved: (what it is called, how far its output is from the float32 model's); None where it was not looked at.
     """
@@ -34,10 +36,11 @@ class Stored:
     times_float32: float
     weights_bytes: float
     moved: tuple[str, float] | None = None
+    times_float32_b1: float | None = None
 
     def to_json(self) -> dict[str, str | float]:
         """A row of a table in the report."""
-        row = {key: value for key, value in asdict(self).items() if key != "moved"}
+        row = {key: value for key, value in asdict(self).items() if key != "moved" and value is not None}
         return row | dict([self.moved] if self.moved is not None else [])
 
 
@@ -65,10 +68,11 @@ class Others:
         """
         made = []
         for name, one in (("float32", self.whole), ("bfloat16", self.half), ("int8", model.eval())):
-            speed = 1.0 if one is self.whole else relative_speed(one, self.whole, self.search)
+            batch = 1.0 if one is self.whole else relative_speed(one, self.whole, self.search)
+            single = 1.0 if one is self.whole else relative_speed(one, self.whole, self.search.first(_SINGLES), rows=1)
             size = weights_bytes if one is model else weight_bytes(one)
             moved = (divergence_key(self.search.kind), self._moved(one, rows)) if rows else None
-            made.append(Stored(name, speed, float(size), moved))
+            made.append(Stored(name, batch, float(size), moved, single))
         return made
 
     def _moved(self, model: nn.Module, rows: int) -> float:
