@@ -15,6 +15,7 @@ from axkit.run.records import Standing
 from axkit.run.remarks import Before, line, noted
 from axkit.run.stages import Workbench
 from axkit.run.steps import PlannedStep
+from axkit.run.time_left import left_of
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ class Walk:
             )
             written = journal.read()
         record = noted(record, self._previous(), step.runner.trains)
-        self.progress.say(f"   {line(record)}")
+        left = left_of(self.plan.steps[step.index + 1 :], self.plan.given.workload(), record)
+        self.progress.say(f"   {line(record)}{f' ({left.told()})' if left else ''}")
         self.stages.append(Stage(record, written))
         if step.index + 1 == self.plan.baseline:
             self._measured_against(after, record.search, record.bytes, folder.name)
