@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from axkit.checkpoint.sources import ModelSource, model_config
-from axkit.contract.passes import InnerStep, Pass, PassConfig, SearchWork, Workload
+from axkit.contract.passes import Gain, InnerStep, Pass, PassConfig, SearchWork, Workload
 from axkit.contract.result import Result
 from axkit.contract.tools import Journal, Tools
 from axkit.contract.traits import (
@@ -109,6 +109,7 @@ __all__ = [
     "DataError",
     "Evaluation",
     "Family",
+    "Gain",
     "InnerStep",
     "Journal",
     "Layer",

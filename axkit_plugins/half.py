@@ -11,6 +11,7 @@ from axkit import (
     FLOAT_WEIGHTS,
     FULL_PRECISION,
     TORCH_MODULE,
+    Gain,
     NotApplicable,
     Pass,
     PassConfig,
@@ -54,6 +55,10 @@ class _Half(Pass[C]):
     def lacks(self, tools: Tools) -> str:
         """What the target has not, in words; empty where it is there."""
         raise NotImplementedError
+
+    def foresee_gain(self, config: C) -> Gain:
+        """Half the bytes; how fast 16 bits are here, the run measures."""
+        return Gain((1.0, None), (1.0, 2.0))
 
     def apply(self, subject: Subject, config: C, tools: Tools) -> Result:
         """Convert in place."""

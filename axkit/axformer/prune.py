@@ -9,7 +9,7 @@ import numpy as np
 
 from axkit.axformer.bench.storage import foreseen, search_work
 from axkit.axformer.settings import BUDGET_ROWS, NO_DIVERGENCE, NO_LABELS, AxformerPruneConfig, chosen_on, split_up
-from axkit.contract.passes import Pass, SearchWork, Workload
+from axkit.contract.passes import Gain, Pass, SearchWork, Workload
 from axkit.contract.result import Result
 from axkit.contract.tools import Tools
 from axkit.contract.traits import FLOAT_WEIGHTS, TORCH_MODULE
@@ -54,6 +54,13 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
         rows, by_rule = work.rows["search"], config.objective == "accuracy"
         looked_at = chosen_on(rows, config.search_rows) if by_rule else min(rows, BUDGET_ROWS)
         return foreseen(config, work, looked_at, opens=by_rule)
+
+    def foresee_gain(self, config: AxformerPruneConfig) -> Gain | None:
+        """A budget ends at its targets, or before; what the rule removes only the run can tell."""
+        if config.objective != "budget":
+            return None
+        speedup, size = config.speedup or 1.0, config.size or 1.0
+        return Gain((1.0, speedup if config.speedup else None), (1.0, max(speedup, size)))
 
     def foresee_search(self, config: AxformerPruneConfig, work: Workload) -> SearchWork:
         """By the rule: the two blocks of each layer, and the parts of those that come near. A budget: who knows."""

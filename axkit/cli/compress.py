@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from axkit.cli.options import DEVICE
+from axkit.cli.options import DEVICE, JSON
 from axkit.ground.errors import Interrupted
 from axkit.ground.signals import code_of
 
@@ -32,7 +32,7 @@ from axkit.ground.signals import code_of
 @click.option("--name", help="Of both.  [default: of model and data]")
 @click.option("--dry", is_flag=True, help="Write the recipe, and stop.")
 @click.option("--force", is_flag=True, help="Replace a run folder of the same name.")
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@JSON
 @DEVICE
 def compress_command(model: str, data: str, out: str, as_json: bool, **wanted: Any) -> None:
     """Make MODEL smaller and faster by the rows of DATA: look at both, write a recipe, try, run and judge it.

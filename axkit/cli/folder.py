@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from axkit.cli.options import DEVICE
+from axkit.cli.options import DEVICE, JSON
 from axkit.run import verdict
 
 
@@ -17,13 +18,18 @@ from axkit.run import verdict
 @click.option("--task", help="Another task than the folder's own: a name, or a YAML file with one.")
 @click.option("--split", type=click.Choice(["train", "search", "test"]), default="test", show_default=True)
 @click.option("--against", metavar="FOLDER", help="Compare with another model.  [default: the run's dense model]")
+@JSON
 @DEVICE
-def eval_command(folder: str, task: str | None, split: Any, against: str | None, device: str) -> None:
+def eval_command(folder: str, task: str | None, split: Any, against: str | None, as_json: bool, device: str) -> None:
     """Score a saved model, and compare it with another on the same rows."""
     from axkit.finished.score import dense_of, evaluate
 
     other = Path(against) if against else dense_of(Path(folder))
-    for line in verdict.scored_lines(evaluate(folder, task, split, other, device), split, str(other)):
+    found = evaluate(folder, task, split, other, device)
+    if as_json:
+        click.echo(json.dumps(found.to_json(), indent=1))
+        return
+    for line in verdict.scored_lines(found, split, str(other)):
         click.echo(line)
     if other is None:
         click.echo("Its dense model is not at hand: compare with one by --against FOLDER.")
@@ -33,8 +39,9 @@ def eval_command(folder: str, task: str | None, split: Any, against: str | None,
 @click.argument("folder")
 @click.argument("text")
 @click.argument("pair", required=False)
+@JSON
 @DEVICE
-def predict_command(folder: str, text: str, pair: str | None, device: str) -> None:
+def predict_command(folder: str, text: str, pair: str | None, as_json: bool, device: str) -> None:
     """Ask a saved model: about a text, a pair of texts, words to be tagged, a QUESTION and its CONTEXT, or an image.
 
     TEXT is the path of an image for a model that reads images.
@@ -42,7 +49,7 @@ def predict_command(folder: str, text: str, pair: str | None, device: str) -> No
     from axkit.finished.use import predict
 
     found = predict(folder, text, pair, lambda line: click.echo(f"note: {line}", err=True), device)
-    for line in said(found):
+    for line in [json.dumps(found, ensure_ascii=False)] if as_json else said(found):
         click.echo(line)
 
 

@@ -14,7 +14,7 @@ from axkit.contract.passes import Workload
 from axkit.ground.figures import quantity
 from axkit.ground.target import DEFAULT
 from axkit.run.control import foreseen
-from axkit.run.noise import doubts
+from axkit.run.plan_record import PlanRecord, foretold, notes_of_rows
 from axkit.run.planning import Plan
 from axkit.tasks.labels.shown import shortened, shown_labels, shown_rows
 
@@ -30,7 +30,7 @@ def show_plan(plan: Plan, console: Console) -> None:
         console.print(line, highlight=False, markup=False)
     console.print(_steps(plan))
     dense = f"the model after pass {plan.baseline - 1}" if plan.baseline else "the model as it comes"
-    for line in (*_notes_of_steps(plan), f"Measured against {dense}. Nothing was trained."):
+    for line in (*_notes_of_steps(plan, PlanRecord.of(plan)), f"Measured against {dense}. Nothing was trained."):
         console.print(line, highlight=False, markup=False)
 
 
@@ -61,26 +61,26 @@ def _rows(plan: Plan) -> Iterator[str]:
 def _notes_of_rows(plan: Plan) -> Iterator[str]:
     if _pads_left(plan.model_folder):
         yield "note   the tokenizer pads on the left; axkit pads on the right, and saves it so"
-    for (here, there), count in plan.rows.overlaps.items():
-        yield f"note   {count} {there} rows also stand in {here}"
-    for doubt in doubts(plan):
-        yield f"note   {doubt}"
+    for note in notes_of_rows(plan):
+        yield f"note   {note}"
 
 
 def _steps(plan: Plan) -> Table:
     table = Table("", "pass", "settings", "budget", "ends")
     for step in plan.steps:
-        settings = "\n".join(f"{key}: {value}" for key, value in step.config.model_dump().items())
+        changed = step.config.model_dump(exclude_defaults=True)
+        settings = "\n".join(f"{key}: {value}" for key, value in changed.items()) or "all as by default"
         budget = f"at most {step.budget.max_drop:g} points" if step.budget else ""
         table.add_row(str(step.index), step.name, settings, budget, ", ".join(sorted(step.runner.ends)))
     return table
 
 
-def _notes_of_steps(plan: Plan) -> Iterator[str]:
-    for step in plan.steps:
-        for told in step.foresee(workload(plan)):
-            yield f"note   {step.index} {step.name}: {told}"
-    for one in plan.forecasts():
+def _notes_of_steps(plan: Plan, record: PlanRecord) -> Iterator[str]:
+    if record.expected():
+        yield f"gain   {record.expected()}"
+    for step, told in foretold(plan):
+        yield f"note   {step.index} {step.name}: {told}"
+    for one in record.forecasts:
         yield f"note   {one.step} {one.name}: {one.told()}"
         if one.warning():
             yield f"warning {one.step} {one.name}: {one.warning()}"

@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from axkit.cli.options import DEVICE, OVERRIDES, source_of, with_overrides
+from axkit.cli.options import DEVICE, JSON, OVERRIDES, source_of, with_overrides
 from axkit.cli.planned import show_plan
 from axkit.ground import processes
 from axkit.ground.device import Device
@@ -19,6 +19,7 @@ from axkit.ground.errors import Interrupted, RecipeError
 from axkit.ground.figures import quantity
 from axkit.ground.signals import code_of
 from axkit.ground.writable import check_writable
+from axkit.run.plan_record import PlanRecord
 from axkit.run.planning import Plan, plan
 from axkit.run.report import Report
 
@@ -29,6 +30,7 @@ from axkit.run.report import Report
 @click.option("--out", default="runs", show_default=True, help="Folder that gets the run folder NAME.")
 @click.option("--force", is_flag=True, help="Replace a run folder of the same name.")
 @click.option("--fresh", is_flag=True, help="Do not go on from stages that were finished earlier.")
+@JSON
 @DEVICE
 def apply_command(
     recipe: str,
@@ -38,6 +40,7 @@ def apply_command(
     out: str,
     force: bool,
     fresh: bool,
+    as_json: bool,
     device: str,
 ) -> None:
     """Run a recipe and write the run folder."""
@@ -56,7 +59,10 @@ def apply_command(
     found = _applied(made, target, fresh, force, where, Path(out))
     if found is not None:
         report, place = found
-        _show_report(report, place)
+        if as_json:
+            click.echo(json.dumps({"folder": str(place), **report.to_json()}, indent=1))
+        else:
+            _show_report(report, place)
         if place != target:
             click.echo(f"{target} appeared while this was running, and is left as it is", err=True)
 
@@ -115,9 +121,14 @@ def _show_report(report: Report, target: Path) -> None:
 @click.command("plan")
 @click.argument("recipe")
 @with_overrides
-def plan_command(recipe: str, settings: tuple[str, ...], model: str | None, task: str | None) -> None:
+@JSON
+def plan_command(recipe: str, settings: tuple[str, ...], model: str | None, task: str | None, as_json: bool) -> None:
     """Show what a recipe would do, without doing it."""
-    show_plan(plan(source_of(recipe, settings, model, task)), Console())
+    made = plan(source_of(recipe, settings, model, task))
+    if as_json:
+        click.echo(json.dumps(PlanRecord.of(made).to_json(), indent=1))
+    else:
+        show_plan(made, Console())
 
 
 @click.command("sweep")
@@ -132,6 +143,7 @@ def plan_command(recipe: str, settings: tuple[str, ...], model: str | None, task
 @click.option("--address", help="Of a Ray cluster: auto, ray://...; without, a Ray is started here.")
 @click.option("--workers", type=click.IntRange(1), help="Runs at a time on Ray.")
 @click.option("--retries", type=click.IntRange(0), help="Of a run whose process was killed, on Ray.  [default: 2]")
+@JSON
 @DEVICE
 def sweep_command(
     recipes: tuple[str, ...],
@@ -142,6 +154,7 @@ def sweep_command(
     out: str,
     force: bool,
     on: str,
+    as_json: bool,
     device: str,
     **of_ray: Any,
 ) -> None:
@@ -153,7 +166,10 @@ def sweep_command(
     click.echo("Checking every combination, its model and its data", err=True)
     settings = (*settings, *((f"model={json.dumps(model)}",) if model else ()))
     outcomes = sweep(Wanted(recipes, tasks, seeds, settings, out, device), runner, Shown(), force)
-    click.echo(f"Written to {Path(out)} (sweep.html, sweep.md, sweep.json, a plot per task).")
+    if as_json:
+        click.echo((Path(out) / "sweep.json").read_text(encoding="utf-8"))
+    else:
+        click.echo(f"Written to {Path(out)} (sweep.html, sweep.md, sweep.json, a plot per task).")
     fault = failure(outcomes)
     if fault:
         click.echo(f"error: {fault}", err=True)

@@ -92,6 +92,19 @@ class SearchWork:
     folder: str
 
 
+@dataclass(frozen=True)
+class Gain:
+    """What a pass may come to, each as a multiple of the model before it: from at least, to at most.
+
+    Attributes:
+        speed: throughput in batches; None at most where only the run can tell, as with the kernels of a processor.
+        size: bytes before / bytes behind it.
+    """
+
+    speed: tuple[float, float | None] = (1.0, 1.0)
+    size: tuple[float, float | None] = (1.0, 1.0)
+
+
 class Pass(Described, ABC, Generic[C]):
     """One step of a recipe. Subclass it, set ``Config``, write ``apply``, add one entry point.
 
@@ -160,6 +173,11 @@ class Pass(Described, ABC, Generic[C]):
     def foresee_search(self, config: C, work: Workload) -> SearchWork | None:  # an override is optional
         """How much a pass that searches will look at; None for any other. Imports no torch."""
         return None
+
+    def foresee_gain(self, config: C) -> Gain | None:  # an override is optional
+        """How much faster and smaller it may make a model, for the plan; None where nothing can be said. Touches no
+        tensor."""
+        return Gain() if self.trains else None
 
     @abstractmethod
     def apply(self, subject: Subject, config: C, tools: Tools) -> Result:

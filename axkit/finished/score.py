@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,10 @@ class Scored:
     against: float | None = None
     paired: certainty.Paired | None = None
     answers_of: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {**asdict(self), "paired": None if self.paired is None else self.paired.to_json()}
 
 
 @dataclass(frozen=True)

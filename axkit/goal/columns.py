@@ -34,12 +34,12 @@ class Columns:
 
     Attributes:
         texts: one column or two; the image's.
-        label: the column of the label.
+        label: the column of the label; None where nobody asks for one.
         id: of a row's own name, if any.
     """
 
     texts: tuple[str, ...]
-    label: str
+    label: str | None
     id: str | None = None
 
 
@@ -49,6 +49,7 @@ class Told:
 
     texts: tuple[str, ...] = ()
     label: str | None = None
+    unlabelled: bool = False  # the labels, if there are any, are not asked for
 
 
 def columns_of(peeked: Peeked, kind: Kind, told: Told, names: Sequence[str], where: str) -> Columns:
@@ -70,18 +71,22 @@ def columns_of(peeked: Peeked, kind: Kind, told: Told, names: Sequence[str], whe
             raise DataError(f"{where} has no column '{name}'; the columns are {some_of(there)}")
     if kind.windows:
         return _of_questions(peeked, told, where)
-    label = told.label or _label(peeked, kind, told, names, where)
-    texts = told.texts or _texts(peeked, kind, label, where)
+    label = told.label
+    if told.unlabelled:
+        named = [name for name in there if _plain(name) in (*_LABELS, *_TAGS) and name not in told.texts]
+        return Columns(told.texts or _texts(peeked, kind, named, where), None)
+    label = label or _label(peeked, kind, told, names, where)
+    texts = told.texts or _texts(peeked, kind, [label], where)
     return Columns(texts, label)
 
 
 def _of_questions(peeked: Peeked, told: Told, where: str) -> Columns:
     wanted, label = told.texts or ("question", "context"), told.label or "answers"
-    for name in (*wanted, label):
+    for name in wanted if told.unlabelled else (*wanted, label):
         if name not in peeked.columns:
             way = "--text QUESTION --text CONTEXT --label ANSWERS"
             raise _unclear(where, "question, the context, or that of the answers", peeked, way)
-    return Columns(wanted, label, "id" if "id" in peeked.columns else None)
+    return Columns(wanted, None if told.unlabelled else label, "id" if "id" in peeked.columns else None)
 
 
 def _label(peeked: Peeked, kind: Kind, told: Told, names: Sequence[str], where: str) -> str:
@@ -101,8 +106,8 @@ def _label(peeked: Peeked, kind: Kind, told: Told, names: Sequence[str], where: 
     raise _unclear(where, "label", peeked, "--label COLUMN")
 
 
-def _texts(peeked: Peeked, kind: Kind, label: str, where: str) -> tuple[str, ...]:
-    left = [name for name in peeked.columns if name != label]
+def _texts(peeked: Peeked, kind: Kind, labels: Sequence[str], where: str) -> tuple[str, ...]:
+    left = [name for name in peeked.columns if name not in labels]
     plain = {_plain(name): name for name in left}
     if kind.inputs == "pixels":
         return ("image",) if "image" in left else _only(left, where, "image", peeked)

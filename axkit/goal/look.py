@@ -58,14 +58,13 @@ class Looked:
     why: Mapping[str, str] = field(default_factory=dict)
 
 
-def look(model: str, data: str, asked: Asked, labels: str = "use") -> Looked:
+def look(model: str, data: str, asked: Asked) -> Looked:
     """Look at a model and at data.
 
     Args:
         model: a folder, a registered model or a hub id.
         data: a file, a folder of images, a YAML file with a task, or the name of a task.
         asked: what is known of them.
-        labels: ``use`` or ``none``.
 
     Raises:
         AxkitError: one of the two cannot be had, or what it is cannot be seen: with the option that says it.
@@ -83,9 +82,8 @@ def look(model: str, data: str, asked: Asked, labels: str = "use") -> Looked:
     task, why = _task(data, peeked, kind, columns, asked)
     if kind.inputs == "tokens":
         task["max_length"], why["max_length"] = _length(folder, config, peeked, columns)
-    if labels == "none":
-        task["labels"], why["labels"] = "none", "the model's own answers stand for them"
-        del task["label"]
+    if asked.columns.unlabelled and head is None:
+        raise RecipeError(f"model '{model}' has no head whose answers could stand for labels; take --labels use")
     said = _architecture(config)
     why["kind"] = f"by the model's head, {said}" if head is not None else f"{said} has no head for it yet"
     return Looked(model, folder, kind.name, head is not None, task, why)
@@ -169,7 +167,10 @@ def _task(
     else:
         task["text"] = columns.texts[0] if len(columns.texts) == 1 else list(columns.texts)
         why["text"] = "what the model reads"
-    task["label"] = columns.label
+    if columns.label is None:
+        task["labels"], why["labels"] = "none", "the model's own answers stand for them"
+    else:
+        task["label"] = columns.label
     task.update(peeked.settings)
     if columns.id is not None:
         task["id"] = columns.id

@@ -116,7 +116,7 @@ class Rungs:
     def _cut(self, speedup: float | None, size: float | None, most: float, extra: dict[str, Any]) -> PassLine:
         settings: dict[str, Any] = {
             "objective": "budget",
-            "criterion": "divergence" if self.goal.labels == "none" else "calibrated_loss",
+            "criterion": "divergence",
         }
         if speedup is not None:
             settings["speedup"] = round(speedup, 3)
@@ -126,9 +126,7 @@ class Rungs:
         why = {
             "": "Blocks, heads and neurons go by measured time bought per loss; what stays is refitted by least "
             "squares on training rows, so that it takes over what went.",
-            "criterion": "how far the answers are from the model's own"
-            if self.goal.labels == "none"
-            else "the loss, whatever the confidence",
+            "criterion": "how far the answers are from the model's own",
             "speedup": "of the cuts alone, in float32",
             "size": "of the cuts alone, in float32",
             "max_drop": f"points that may be looked at; what is taken costs {self.goal.max_drop:g} at most, all in all",

@@ -88,13 +88,12 @@ def compress(
     if target.exists() and not force and not dry:
         raise RecipeError(f"{target} exists already; add --force to replace it, or choose another --out or --name")
     check_writable(target)
-    columns = Told((text,) if isinstance(text, str) else tuple(text), label)
+    columns = Told((text,) if isinstance(text, str) else tuple(text), label, labels == "none")
     brought = job.out / ".brought" / called
     looked = look(
         model_path(model, tokenizer, brought / "model"),
         data_path(data, brought / "rows.jsonl"),
         Asked(columns, kind, metric),
-        labels,
     )
     draft = Draft(called, looked, goal, ())
     return job.dry(draft) if dry else job.run(draft, force)

@@ -24,7 +24,7 @@ from axkit.run.loading import load
 from axkit.run.looked import Looked
 from axkit.run.looking import look_at
 from axkit.run.planning import Plan, plan
-from axkit.run.quality import ControlRecord
+from axkit.run.quality import ControlFound, ControlRecord
 from axkit.run.recipe import Recipe, Source
 from axkit.run.stages import Workbench
 from axkit.run.store import StageStore
@@ -184,8 +184,8 @@ def _run(made: Plan, job: _Job) -> Run:
     walk = job.walk(made)
     subject = walk.go()
     compared = _compared(walk, subject) if job.processes.is_main else None
-    control = _control(walk, job, compared)
-    summary = summary_of(walk, subject, compared, start, control) if compared else None
+    control, came = _control(walk, job, compared), _as_it_came(walk, compared)
+    summary = summary_of(walk, subject, compared, start, control, came) if compared else None
     job.finished.tidy()
     answers = look_at(made.task.spec.kind, made.rows.splits["test"], *compared.answers) if compared else None
     return Run(made, subject, walk.stages, summary, walk.loaded.about, walk.keys[-1], answers)
@@ -200,6 +200,16 @@ def _compared(walk: Walk, subject: Subject) -> Compared:
         before = Tested.of(dense.body, dense_test, walk.progress)
         after = Tested.of(subject.body, test, walk.progress)
     return compare(before, after, labels, walk.progress, walk.plan.recipe.target)
+
+
+def _as_it_came(walk: Walk, compared: Compared | None) -> ControlFound | None:
+    """A model that was ready for the task, and that the recipe trains first: how it did before that."""
+    if compared is None or not walk.plan.baseline or walk.plan.head is None:
+        return None
+    subject = walk.loaded.subject
+    test = walk.loaded.readings.by(subject.reader)["test"]
+    with walk.bench.scoring(subject):
+        return beside_control(test.evaluate(subject.body, progress=walk.progress), test, compared)
 
 
 def _control(walk: Walk, job: _Job, compared: Compared | None) -> ControlRecord:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from axkit.contract.passes import Pass, PassConfig, SearchWork, Workload
+from axkit.contract.passes import Gain, Pass, PassConfig, SearchWork, Workload
 from axkit.contract.traits import TEACHER_TOKENS, Trait
 from axkit.ground import fence
 from axkit.ground.errors import PluginError, shown
@@ -57,6 +57,11 @@ class PlannedStep:
         """What the pass foresees of a search (``Pass.foresee_search``)."""
         with fence.answering(self.who, "failed in foresee_search", self.is_ours):
             return self.runner.foresee_search(self.config, work)
+
+    def foresee_gain(self) -> Gain | None:
+        """How much faster and smaller the pass may make a model (``Pass.foresee_gain``)."""
+        with fence.answering(self.who, "failed in foresee_gain", self.is_ours):
+            return self.runner.foresee_gain(self.config)
 
     @property
     def requires(self) -> frozenset[Trait]:

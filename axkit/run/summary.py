@@ -7,7 +7,7 @@ from typing import Any
 
 from axkit.ground.fields import Fields
 from axkit.measure.figures import Host, Rounds, Speed
-from axkit.run.quality import ControlRecord, Quality
+from axkit.run.quality import ControlFound, ControlRecord, Quality
 from axkit.run.recommend import Recommendation
 from axkit.run.records import Standing
 from axkit.run.row_counts import RowCounts
@@ -182,6 +182,7 @@ class Summary:
         label_names: in the order of the model's outputs.
         control: the same training without the cuts; None in a report of before there were controls.
         recommend: what to serve on this machine; None where there is nothing to choose from, or of before.
+        came: the model as it came, where it was ready for the task and the recipe trained it first; else None.
     """
 
     quality: Quality
@@ -195,6 +196,7 @@ class Summary:
     label_names: tuple[str, ...] = ()
     control: ControlRecord | None = None
     recommend: Recommendation | None = None
+    came: ControlFound | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As report.json has it."""
@@ -210,6 +212,7 @@ class Summary:
             "label_names": list(self.label_names),
             **({} if self.control is None else {"control": self.control.to_json()}),
             **({} if self.recommend is None else {"recommend": self.recommend.to_json()}),
+            **({} if self.came is None else {"as_it_came": self.came.to_json()}),
         }
 
     @classmethod
@@ -231,4 +234,5 @@ class Summary:
             label_names=data.texts("label_names"),
             control=ControlRecord.from_json(data.part("control")) if data.has("control") else None,
             recommend=Recommendation.from_json(data.part("recommend")) if data.has("recommend") else None,
+            came=ControlFound.from_json(data.part("as_it_came")) if data.has("as_it_came") else None,
         )

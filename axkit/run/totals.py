@@ -8,7 +8,7 @@ from axkit.contract.subject import Subject
 from axkit.ground.target import DEFAULT
 from axkit.measure import speed as measure
 from axkit.run.comparing import Compared
-from axkit.run.quality import ControlRecord
+from axkit.run.quality import ControlFound, ControlRecord
 from axkit.run.recommend import Recommendation
 from axkit.run.row_counts import PerSplit, RowCounts
 from axkit.run.spent import RunSpent, Where
@@ -16,7 +16,14 @@ from axkit.run.summary import Baseline, Both, Searched, Summary
 from axkit.run.walk import Walk
 
 
-def summary_of(walk: Walk, subject: Subject, compared: Compared, start: float, control: ControlRecord) -> Summary:
+def summary_of(
+    walk: Walk,
+    subject: Subject,
+    compared: Compared,
+    start: float,
+    control: ControlRecord,
+    came: ControlFound | None = None,
+) -> Summary:
     """The figures of the report.
 
     Args:
@@ -25,6 +32,7 @@ def summary_of(walk: Walk, subject: Subject, compared: Compared, start: float, c
         compared: the result beside the dense model.
         start: of the run, by ``time.perf_counter``.
         control: what is said of it.
+        came: the model as it came, where it was ready and the recipe trained it first.
     """
     assert walk.dense is not None, "set before or by the leading passes"
     dense, last = walk.dense, walk.stages[-1].record
@@ -48,6 +56,7 @@ def summary_of(walk: Walk, subject: Subject, compared: Compared, start: float, c
             compared.speeds.throughput_ratio,
             compared.speeds.latency_ratio,
         ),
+        came=came,
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from axkit.ground.figures import change, p_value, ratio, score
 from axkit.measure.figures import LEVEL, Batch, Interval, Rounds
-from axkit.run.quality import ControlRecord, Quality
+from axkit.run.quality import ControlFound, ControlRecord, Quality
 from axkit.run.summary import Baseline, Summary
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def sentences(summary: Summary) -> list[str]:
         *_no_labels(quality),
         *_answers(kind, quality, rows),
         *_control(kind, quality, summary.control),
+        *_came(summary.came),
     ]
     if kind in ("chance", "constant") and quality.change.resolution is not None:
         told.append(
@@ -192,6 +193,19 @@ def _answers(kind: Kind, quality: Quality, rows: int) -> list[str]:
         said = _constant(quality)
         told.append(f"{said[0].upper()}{said[1:]}; the result {_beside_constant(quality)}.")
     return told
+
+
+def _came(found: ControlFound | None) -> list[str]:
+    """A ready model that the recipe trained first: what it scored before, which is what its owner knows."""
+    if found is None:
+        return []
+    ours = found.result_above
+    kind = _of_pair(ours.change, ours.interval, ours.p)
+    words = {"chance": f": {CHANCE}", "same": ": no difference"}
+    return [
+        f"As it came, before the recipe trained it, the model scores {score(found.score)}; against that the result is "
+        f"{change(ours.change)} ({_paired(ours.interval, ours.p)}){words.get(kind, '')}."
+    ]
 
 
 def _control(kind: Kind, quality: Quality, control: ControlRecord | None) -> list[str]:

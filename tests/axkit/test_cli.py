@@ -154,3 +154,40 @@ def test_help_lists_every_command():
     out = CliRunner().invoke(cli.cli, ["--help"]).output
     for name in ("apply", "plan", "sweep", "passes", "families", "tasks", "models", "eval", "bench", "predict"):
         assert name in out
+
+
+def test_figures_as_json(run, workplace):
+    """Every command that prints figures prints them as JSON too, and nothing beside them."""
+    code, out, err = run("plan", "recipe.yaml", "--json")
+    assert code == 0, err
+    planned = json.loads(out)
+    assert planned["rows"] == {"train": 139, "search": 21, "test": 60}
+    assert [one["changed"] for one in planned["passes"]][1:3] == [{"k": 5}, {}]
+    assert planned["passes"][2]["settings"]["vote"] == 0.5
+    assert planned["measured_against"] == 0
+    code, out, err = run(
+        "apply", "recipe.yaml", "--json", "--set", "passes=[{pass: finetune, epochs: 1}, {pass: int8}]"
+    )
+    assert code == 0, err
+    report = json.loads(out)
+    assert report["summary"]["bytes_result"] > 0
+    code, out, err = run("eval", report["folder"], "--json")
+    assert code == 0, err
+    assert json.loads(out)["score"] == report["summary"]["metric_result"]
+    code, out, _ = run("predict", report["folder"], "the film was good", "--json")
+    assert sum(json.loads(out).values()) == 1 or abs(sum(json.loads(out).values()) - 1) < 1e-6
+    quick = ("--set", "passes=[{pass: finetune, epochs: 0.1}]", "--json", "--out", "sweep")
+    code, out, err = run("sweep", "recipe.yaml", *quick)
+    assert code == 0, err
+    assert [one["recipe"] for one in json.loads(out)["runs"]] == ["tiny"]
+
+
+def test_a_plan_tells_what_may_come_of_it(run, workplace):
+    passes = "passes=[{pass: finetune}, {pass: axformer_prune, objective: budget, speedup: 1.8}, {pass: bf16}]"
+    code, out, err = run("plan", "recipe.yaml", "--set", passes)
+    assert code == 0, err
+    assert "gain   expected 1 times or more the throughput, 1 to 3.6 times smaller" in out
+    assert "all as by default" in out
+    code, out, _ = run("plan", "recipe.yaml", "--set", passes.replace(", {pass: bf16}", ", {pass: hard_attention}"))
+    assert "expected 1 to 1.8 times the throughput, 1 to 1.8 times smaller" in out
+    assert "not foreseen: hard_attention" in out

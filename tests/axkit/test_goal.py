@@ -24,7 +24,7 @@ from axkit.ground.plain.tree import parse
 from axkit.run.planning import plan
 from axkit.run.recipe import load_source, read_source
 from axkit.tasks.kinds.kind import kind_of
-from axkit.testing import tiny_model
+from axkit.testing import tiny_model, tiny_tokenizer
 
 
 @pytest.fixture
@@ -335,7 +335,8 @@ def test_from_python_with_a_model_in_memory_and_rows(brought):
     model = AutoModelForSequenceClassification.from_pretrained("model")
     rows = [json.loads(line) for line in (brought / "all.jsonl").read_text().splitlines()]
     found = axkit.compress(model, rows, tokenizer=AutoTokenizer.from_pretrained("model"), max_drop=50, minutes=0.001)
-    assert [one.name for one in found.tried] == ["int8"]
+    assert found.tried[0].name == "int8"
+    assert not any("mended" in one.name for one in found.tried), "there was no time for it"
     assert found.left_out
     assert found.recipe.name == "model-rows.yaml"
     assert (found.folder / "report.json").is_file()
@@ -343,3 +344,77 @@ def test_from_python_with_a_model_in_memory_and_rows(brought):
         axkit.compress(model, rows, name="none")
     with pytest.raises(DataError, match="no rows"):
         axkit.compress("model", [], name="none")
+
+
+def test_without_labels_the_models_own_answers_stand_for_them(brought):
+    columns = Told(unlabelled=True)
+    found = look("model", "all.jsonl", Asked(columns))
+    assert (found.task["labels"], found.task["text"], "label" in found.task) == ("none", "sentence", False)
+    goal = Goal(speedup=3, labels="none")
+    rungs = Rungs(goal, found)
+    for rung in (rungs.stored("int8"), rungs.mended(2.0, None, "int8"), rungs.trained(2.5, 1.5, None, 2.0)):
+        made = plan(read_source(Draft("x", found, goal, rung.passes).text(brought), "x.yaml", (), brought))
+        assert made.rows.splits["test"]
+    write_base_model(brought / "base")
+    with pytest.raises(RecipeError, match="no head whose answers"):
+        look("base", "all.jsonl", Asked(columns))
+
+
+TASKS = {
+    "trec": ("SequenceClassification", {"id2label": {0: "DESC", 1: "NUM"}, "label2id": {"DESC": 0, "NUM": 1}}),
+    "wnut": ("TokenClassification", {"id2label": {0: "O", 1: "B-person"}, "label2id": {"O": 0, "B-person": 1}}),
+    "stsb": ("SequenceClassification", {"num_labels": 1}),
+}
+
+
+def rows_of_task(name, count):
+    words = "how far is it from here to there and what was that".split()
+    for index in range(count):
+        some = [words[(index * 7 + at * 3) % len(words)] for at in range(4)] + [str(index)]
+        if name == "trec":
+            yield {"question": " ".join(some), "type": "num" if index % 2 else "desc", "lang": "en"}
+        elif name == "wnut":
+            yield {"tokens": some, "ner_tags": ["B-person" if index % 3 == 0 else "O"] + ["O"] * 4}
+        else:
+            yield {"sentence1": " ".join(some), "sentence2": " ".join(some[::-1]), "score": f"{index % 6}.{index % 10}"}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_other_kinds_of_task_need_no_word_either(brought, name):
+    head, settings = TASKS[name]
+    tiny_model(family_of("bert"), head=head, **settings).save_pretrained("other")
+    tiny_tokenizer().save_pretrained("other")
+    text = "".join(json.dumps(row) + "\n" for row in rows_of_task(name, 80))
+    (brought / "rows.jsonl").write_text(text)
+    found = axkit.compress("other", "rows.jsonl", size=1.2, max_drop=100)
+    kinds = {"trec": "classification", "wnut": "token_classification", "stsb": "regression"}
+    assert found.report.summary.rows.used.total == 80
+    assert load_source(found.recipe).recipe.task["kind"] == kinds[name]
+    assert found.met
+
+
+RECIPE = """\
+axkit: 1
+name: learns-first
+model: model
+task: {kind: classification, files: all.jsonl, split: {test: 0.3}, text: sentence, label: label}
+passes:
+"""
+
+
+def test_a_ready_model_that_is_trained_first_is_told_as_it_came(brought):
+    from axkit.finished.score import evaluate
+    from axkit.ground.fields import Fields
+    from axkit.run.summary import Summary
+    from axkit.run.verdict import sentences
+
+    source = read_source(RECIPE + "  - {pass: finetune, epochs: 6, learning_rate: 3e-3}\n  - {pass: int8}\n", "r.yaml")
+    run = axkit.apply(source)
+    came = run.summary.came
+    assert came.score == evaluate("model", source.recipe.task).score
+    assert came.score != run.summary.quality.dense.points, "premise: the training changed answers"
+    assert came.result_above.change == run.summary.quality.result.points - came.score
+    assert Summary.from_json(Fields(run.summary.to_json())).came == came
+    (told,) = [line for line in sentences(run.summary) if line.startswith("As it came")]
+    assert f"the model scores {came.score:.2f}" in told
+    assert axkit.apply(read_source(RECIPE + "  - {pass: int8}\n", "r.yaml")).summary.came is None
