@@ -106,6 +106,24 @@ def test_what_cannot_go_one_by_one_goes_whole():
     assert not cuts[0].structure.layers[0].attention
 
 
+@pytest.mark.parametrize("name", ["vit", "mpnet"])
+def test_images_and_a_bias_that_all_layers_share_are_walked_over_mended(name, tmp_path, monkeypatch):
+    """Other families reach their targets, mended, in test_budget.py."""
+    monkeypatch.setattr(stopwatch, "taken", priced)
+    family = family_of(name)
+    subject, dense = tiny_subject(family, 1), tiny_subject(family, 1)
+    tools = lend(tmp_path, teacher=dense.module, rows=40, family=family)
+    config = AxformerPrune.Config(objective="budget", max_drop=100.0, criterion="divergence", size=1.3)
+    result = AxformerPrune().apply(subject, config, tools)
+    bare = dense.copy()
+    bare.carve(subject.structure)
+    batch = tools.search.batch(range(20))
+    with torch.inference_mode():
+        wanted, mended, cut = (one.module(**batch.inputs).logits for one in (dense, subject, bare))
+    assert result.tables["frontier"][-1]["size"] >= 1.3
+    assert (mended - wanted).square().mean() < (cut - wanted).square().mean(), "nearer than the same cut, bare"
+
+
 def test_a_family_that_cannot_lose_heads_is_searched_for_blocks(tmp_path, monkeypatch):
     monkeypatch.setattr(stopwatch, "taken", priced)
     family = family_of("bert").model_copy(update={"limits": {"heads": "its heads are one"}})
