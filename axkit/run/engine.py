@@ -22,7 +22,7 @@ from axkit.run.finished import FinishedStages
 from axkit.run.journal import Stage
 from axkit.run.loading import load
 from axkit.run.looked import Looked
-from axkit.run.looking import look_at
+from axkit.run.looking import look_at, without_right
 from axkit.run.planning import Plan, plan
 from axkit.run.quality import ControlFound, ControlRecord
 from axkit.run.recipe import Recipe, Source
@@ -188,6 +188,8 @@ def _run(made: Plan, job: _Job) -> Run:
     summary = summary_of(walk, subject, compared, start, control, came) if compared else None
     job.finished.tidy()
     answers = look_at(made.task.spec.kind, made.rows.splits["test"], *compared.answers) if compared else None
+    if answers is not None and made.task.spec.is_unlabelled:
+        answers = without_right(answers)
     return Run(made, subject, walk.stages, summary, walk.loaded.about, walk.keys[-1], answers)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,26 +30,36 @@ def look_at(kind: str, rows: SplitRows, dense: Evaluation, result: Evaluation) -
         result: the result's.
     """
     with owned(kind):
-        look = rows_of(kind).look
-        gains = look.gains(dense.predictions, result.predictions, dense.labels)
-        changed = look.differ(dense.predictions, result.predictions)
-        counts = tuple(int((changed & of).sum()) for of in (gains > 0, gains < 0, gains == 0))
-        order = np.flatnonzero(changed)[np.argsort(gains[changed], kind="stable")]
-        picked = order if len(order) <= MOST else np.concatenate([order[: MOST // 2], order[-MOST // 2 :]])
-        before, after = (look.classes(one.predictions, one.labels, rows.label_names) for one in (dense, result))
-        names = _names(before, after)
-        return Looked(
-            unit=look.unit,
-            words=look.moves,
-            counts=(counts[0], counts[1], counts[2]),
-            rows=len(gains),
-            moved=tuple(_moved(look, rows, picked.tolist(), (dense, result), gains)),
-            classes=names,
-            there=tuple(_there(before, name) for name in names),
-            dense=_side(look, before, names, dense),
-            result=_side(look, after, names, result),
-            numbers=_numbers(dense, result) if look.numbers else (),
-        )
+        return _looked_at(kind, rows, dense, result)
+
+
+def without_right(looked: Looked) -> Looked:
+    """The same where rows have no labels: another answer than the dense model's is neither right nor wrong."""
+    dense, result = (replace(one, bins=()) for one in (looked.dense, looked.result))
+    return replace(looked, words=("another answer",) * 3, dense=dense, result=result)
+
+
+def _looked_at(kind: str, rows: SplitRows, dense: Evaluation, result: Evaluation) -> Looked:
+    look = rows_of(kind).look
+    gains = look.gains(dense.predictions, result.predictions, dense.labels)
+    changed = look.differ(dense.predictions, result.predictions)
+    counts = tuple(int((changed & of).sum()) for of in (gains > 0, gains < 0, gains == 0))
+    order = np.flatnonzero(changed)[np.argsort(gains[changed], kind="stable")]
+    picked = order if len(order) <= MOST else np.concatenate([order[: MOST // 2], order[-MOST // 2 :]])
+    before, after = (look.classes(one.predictions, one.labels, rows.label_names) for one in (dense, result))
+    names = _names(before, after)
+    return Looked(
+        unit=look.unit,
+        words=look.moves,
+        counts=(counts[0], counts[1], counts[2]),
+        rows=len(gains),
+        moved=tuple(_moved(look, rows, picked.tolist(), (dense, result), gains)),
+        classes=names,
+        there=tuple(_there(before, name) for name in names),
+        dense=_side(look, before, names, dense),
+        result=_side(look, after, names, result),
+        numbers=_numbers(dense, result) if look.numbers else (),
+    )
 
 
 def _moved(look: Look, rows: SplitRows, picked: list[int], both: tuple[Evaluation, Evaluation], gains: Any) -> Any:
