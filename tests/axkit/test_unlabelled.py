@@ -114,6 +114,8 @@ def test_a_kind_without_labels_is_cut_and_held_against_the_dense_models_answers(
     assert quality.dense.loss_nats == searched.dense.loss_nats == pytest.approx(0, abs=1e-6)
     assert quality.result.loss_nats > 1e-6
     assert quality.result.points < 100 - 1e-9 or kind in ("classification", "image_classification", "multi_label")
+    assert set(run.answers.words) == {"another answer"}, "neither right nor wrong"
+    assert all(not side.bins for side in (run.answers.dense, run.answers.result)), "no calibration"
     told = set(quality.result.metrics)
     assert all(one.startswith("agreement") for one in told)
     assert "The rows have no labels" in text
