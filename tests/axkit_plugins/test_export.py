@@ -27,6 +27,7 @@ HEADS = ("SequenceClassification", "TokenClassification", "QuestionAnswering")
 def subject_of(name, head="SequenceClassification", **settings):
     family = family_of(name)
     settings = {"num_labels": 2 if head == "QuestionAnswering" else 3, "max_position_embeddings": 140} | settings
+    settings |= {"n_positions": 140} if name == "gpt2" else {}
     return torch_subject(tiny_model(family, head=head, **settings), family)
 
 
@@ -87,23 +88,26 @@ def test_every_family_at_every_length(name, packed):
 
 
 @pytest.mark.parametrize("packed", [True, False])
-@pytest.mark.parametrize(("name", "head"), [("bert", HEADS[0]), ("roberta", HEADS[1]), ("distilbert", HEADS[2])])
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [("bert", 0), ("roberta", 1), ("distilbert", 2), ("mpnet", 0), ("gpt2", 0), ("modernbert", 2)],
+)
 def test_openvino_reads_the_same_graph(name, head, packed):
-    subject = cut(subject_of(name, head), last=K)  # among many small ones the last kept is a matter of rounding
+    subject = cut(subject_of(name, HEADS[head]), last=K)  # among many small ones the last kept is a matter of rounding
     assert gap(subject, exported(subject, runtime="openvino", packed=packed)) < 1e-4
     subject.carve(subject.structure.change(0, hard_k=0.4))
     assert gap(subject, exported(subject, runtime="openvino", packed=packed), shapes=SHAPES[:-1]) < 1e-4
 
 
 @pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("name", ["bert", "distilbert", "roberta"])
+@pytest.mark.parametrize("name", ["bert", "distilbert", "mpnet", "gpt2", "modernbert"])
 def test_every_head(name, head):
     subject = cut(subject_of(name, head))
     assert gap(subject, exported(subject)) < 1e-4
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-@pytest.mark.parametrize("name", ["bert", "distilbert"])
+@pytest.mark.parametrize("name", ["bert", "modernbert"])
 def test_blocks_without_width_are_their_biases(name, runtime):
     subject = cut_to_biases(subject_of(name))
     assert gap(subject, exported(subject, runtime=runtime)) < 1e-5
@@ -115,6 +119,28 @@ def test_one_token_alone_in_the_last_layer_is_exact():
     subject.carve(dataclasses.replace(subject.structure, first_token_only=True))
     assert gap(subject, every) < 1e-4
     assert gap(subject, exported(subject)) < 1e-4
+
+
+def test_a_head_may_read_the_mean_of_all_tokens():
+    subject = cut(subject_of("modernbert", classifier_pooling="mean"))
+    assert gap(subject, exported(subject)) < 1e-4
+    assert gap(subject, exported(subject, packed=False)) < 1e-4
+
+
+def test_a_head_reads_the_last_token_that_is_no_padding():
+    """A text that ends in what is padded with: transformers looks at the token before."""
+    subject = subject_of("gpt2")
+    other, inputs = exported(subject), inputs_of(3, 12, 0)
+    inputs["input_ids"][0, -2:] = 0
+    apart = subject.body.answer(inputs)["logits"] - other.body.answer(inputs)["logits"]
+    assert apart.abs().max() < 1e-4
+
+
+def test_rotations_that_depend_on_the_length_are_refused():
+    subject = subject_of("modernbert")
+    subject.module.base_model.rotary_emb.rope_type["full_attention"] = "dynamic"
+    with pytest.raises(NotApplicable, match="rotations are of the type 'dynamic'"):
+        exported(subject)
 
 
 def test_hard_attention_binds_in_what_is_compared():
@@ -227,8 +253,8 @@ def test_the_pass_keeps_its_contract(runtime):
 
 
 def test_what_has_no_graph_is_one_sentence():
-    with pytest.raises(NotApplicable, match="'gpt2' is none of them"):
-        Export().check(family_of("gpt2"), Export.Config())
+    with pytest.raises(NotApplicable, match="'vit' is none of them"):
+        Export().check(family_of("vit"), Export.Config())
     subject = subject_of("bert", hidden_act="relu6")
     with pytest.raises(NotApplicable, match="activation 'relu6'"):
         exported(subject)

@@ -179,9 +179,9 @@ def test_the_script_knows_other_heads(place, run, head, texts, expected):
 
 
 def test_a_family_without_a_graph_is_refused_in_the_plan(place, run):
-    write_trained_model(place / "model", "gpt2")
+    write_trained_model(place / "model", "deberta-v2")
     code, _, said = run("plan", "recipe.yaml")
     assert code == 2
-    assert "'gpt2' is none of them" in said
-    with pytest.raises(NotApplicable, match="'gpt2' is none of them"):
+    assert "'deberta-v2' is none of them" in said
+    with pytest.raises(NotApplicable, match="'deberta-v2' is none of them"):
         export("model", "there")

@@ -161,3 +161,16 @@ def stacked(parts: Sequence[Linear]) -> Linear | None:
     weight: Matrix = stack([one.weight for one in parts])
     bias = None if all(one.bias is None for one in parts) else np.concatenate([one.offset for one in parts])
     return Linear(weight, bias)
+
+
+def apart(layer: Linear, count: int) -> tuple[Linear, ...]:
+    """The inverse of :func:`stacked`, for layers of as many outputs each."""
+    rows = rows_of(layer.weight) // count
+    return tuple(_between(layer, slice(i * rows, (i + 1) * rows)) for i in range(count))
+
+
+def _between(layer: Linear, rows: slice) -> Linear:
+    weight, bias = layer.weight, None if layer.bias is None else layer.bias[rows]
+    if isinstance(weight, Floats):
+        return Linear(replace(weight, values=weight.values[rows]), bias)
+    return Linear(replace(weight, codes=weight.codes[rows], scale=weight.scale[rows]), bias)

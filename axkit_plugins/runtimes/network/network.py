@@ -9,6 +9,7 @@ from typing import Literal
 from axkit_plugins.runtimes.network.matrix import Array, Floats, Linear, Matrix
 
 Index = Literal["ids", "positions", "types"]
+Reads = Literal["first", "last", "mean", "each"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,24 +28,43 @@ class Norm:
 
 
 @dataclass(frozen=True, eq=False)
+class Rotary:
+    """Queries and keys are turned by their position (Su et al. 2021, RoFormer, arXiv 2104.09864).
+
+    Attributes:
+        frequencies: (head size / 2,), radians per position.
+        scaling: of cosines and sines.
+    """
+
+    frequencies: Array
+    scaling: float
+
+
+@dataclass(frozen=True, eq=False)
 class Attention:
     """An attention block that has heads left.
 
     Attributes:
-        query: of this layer's input; its outputs are scaled by ``head size ** -0.5`` already.
+        query: of this layer's input; its outputs are scaled already, by ``head size ** -0.5`` as a rule.
         key: of it, likewise.
         value: of it, likewise.
         out: of the context.
-        heads: that are left.
-        hard_k: the K largest probabilities are kept (a float: that share of a row's tokens); None: all.
+        heads: that are left, by their index in the dense model.
+        hard_k: the K largest probabilities are kept (a float: that share of the keys that a query has); None: all.
+        causal: a token sees itself and those before it.
+        window: how many tokens it sees to each side; None: all.
+        rotary: how queries and keys are turned; None: they are not.
     """
 
     query: Linear
     key: Linear
     value: Linear
     out: Linear
-    heads: int
+    heads: tuple[int, ...]
     hard_k: int | float | None
+    causal: bool = False
+    window: int | None = None
+    rotary: Rotary | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,10 +74,12 @@ class FeedForward:
     Attributes:
         inner: into the neurons.
         outer: out of them.
+        gated: ``inner`` has two outputs for each neuron, all values and then all gates.
     """
 
     inner: Linear
     outer: Linear
+    gated: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,14 +100,15 @@ class LayerParts:
     Attributes:
         attention: None where the block was removed.
         ffn: likewise.
-        attention_norm: of the block, whether it is there or not.
+        attention_norm: behind the block, whether it is there or not; before it in a pre-norm network, where it goes
+            with the block. None where the architecture has none.
         ffn_norm: likewise.
     """
 
     attention: Attention | Constant | None
     ffn: FeedForward | Constant | None
-    attention_norm: Norm
-    ffn_norm: Norm
+    attention_norm: Norm | None
+    ffn_norm: Norm | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,15 +130,30 @@ class Embeddings:
 
     Attributes:
         tables: their rows are added.
-        norm: of the sum.
+        norm: of the sum; None where there is none.
         project: of what is normalised, to the hidden size; None where it has that.
         padding: the id that positions are counted from, by the tokens that are not it; None: from 0.
     """
 
     tables: tuple[Table, ...]
-    norm: Norm
+    norm: Norm | None
     project: Linear | None
     padding: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One linear layer of a head.
+
+    Attributes:
+        linear: it.
+        activation: that its outputs go through; "" for none.
+        norm: behind that, or None.
+    """
+
+    linear: Linear
+    activation: str
+    norm: Norm | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,13 +161,15 @@ class Head:
     """What comes after the layers.
 
     Attributes:
-        steps: linear layers, each with the name of what its outputs go through ("" for nothing).
-        first_only: it reads the first token alone.
+        steps: in order.
+        reads: the first token, the last that is no padding, the mean of all, or each by itself.
+        padding: the id that the last token is not; None: it is the last of all.
         outputs: names; of two, one column of the last layer's outputs each.
     """
 
-    steps: tuple[tuple[Linear, str], ...]
-    first_only: bool
+    steps: tuple[Step, ...]
+    reads: Reads
+    padding: int | None
     outputs: tuple[str, ...]
 
 
@@ -143,7 +183,10 @@ class Network:
         layers: those that are there, in order.
         activation: of the neurons, by transformers' name.
         head: after the layers.
-        hidden: values per token.
+        pre_norm: norms stand before their blocks, inside the residual branch.
+        norm: behind the last layer; None where there is none.
+        distances: added to scores by how far a key is behind its query, (2 * most + 1, heads of the dense model), the
+            query itself in the middle; None: nothing is.
     """
 
     inputs: tuple[str, ...]
@@ -151,7 +194,9 @@ class Network:
     layers: tuple[LayerParts, ...]
     activation: str
     head: Head
-    hidden: int
+    pre_norm: bool = False
+    norm: Norm | None = None
+    distances: Array | None = None
 
     @property
     def has_few_bits(self) -> bool:

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from axkit_plugins.runtimes.network.network import Attention, Constant, Embeddings, FeedForward, LayerParts, Network
-from axkit_plugins.runtimes.onnx.attention import Tokens, attend, attend_first, gathered, mark_tokens, spread
+from axkit_plugins.runtimes.network.network import Attention, Embeddings, FeedForward, Head, LayerParts, Network, Norm
+from axkit_plugins.runtimes.onnx.attention import (
+    Tokens,
+    attend,
+    attend_first,
+    gathered,
+    mark_tokens,
+    places_of,
+    scores_of,
+    spread,
+)
 from axkit_plugins.runtimes.onnx.graph import Graph
 from axkit_plugins.runtimes.onnx.products import activate, linear, norm, table
 
@@ -36,15 +45,46 @@ def build(network: Network, packed: bool, widens: bool = False) -> Built:
     graph = Graph(widens)
     tokens = mark_tokens(graph, IDS, MASK, packed)
     x = _embedded(graph, network.embeddings, tokens)
+    alone = _read(graph, network.head, tokens)
     for index, layer in enumerate(network.layers):
-        last = network.head.first_only and index == len(network.layers) - 1
-        x = _layer(graph, network, layer, x, tokens, f"layer_{index}", last)
-    if network.head.first_only and not network.layers:
-        x = str(graph.add("Gather", x, tokens.first))
-    for index, (step, then) in enumerate(network.head.steps):
-        x = activate(graph, linear(graph, x, step, f"head_{index}"), then)
+        last = index == len(network.layers) - 1
+        x = _Layer(graph, network, layer, tokens, f"layer_{index}").build(x, alone if last else None)
+    if alone is not None and not network.layers:
+        x = str(graph.add("Gather", x, alone))
+    if network.norm is not None:
+        x = norm(graph, x, network.norm, "norm")
+    if network.head.reads == "mean":
+        x = _mean(graph, x, tokens)
+    for index, step in enumerate(network.head.steps):
+        x = activate(graph, linear(graph, x, step.linear, f"head_{index}"), step.activation)
+        x = x if step.norm is None else norm(graph, x, step.norm, f"head_{index}.norm")
     outputs = _outputs(graph, network, x, tokens)
     return Built(graph.model(network.inputs, outputs), graph.values())
+
+
+def _read(graph: Graph, head: Head, tokens: Tokens) -> str | None:
+    """The tokens that the head reads, one of each row, (batch,) among those computed; None: more than one."""
+    if head.reads == "first":
+        return tokens.first
+    if head.reads != "last":
+        return None
+    places = graph.once("places", lambda: places_of(graph, tokens))
+    if head.padding is not None:  # the last that is not it, as transformers looks for it
+        other = graph.add("Not", graph.add("Equal", IDS, graph.one(head.padding)))
+        places = graph.add("Mul", graph.add("Cast", other, to=7), places)
+        last = graph.add("ReduceMax", places, graph.whole(1), keepdims=0)
+    else:
+        last = graph.add("Sub", tokens.length, graph.one(1))
+    return str(graph.add("Add", tokens.first, last))
+
+
+def _mean(graph: Graph, x: str, tokens: Tokens) -> str:
+    """Of a row's tokens: (computed, hidden) -> (batch, hidden)."""
+    shape = graph.add("Concat", tokens.shape, graph.whole(-1), axis=0)
+    states = graph.add("Reshape", spread(graph, x, tokens), shape)
+    mask = graph.add("Unsqueeze", graph.add("Cast", tokens.mask, to=1), graph.whole(2))
+    total = graph.add("ReduceSum", graph.add("Mul", states, mask), graph.whole(1), keepdims=0)
+    return str(graph.add("Div", total, graph.add("ReduceSum", mask, graph.whole(1), keepdims=0)))
 
 
 def _embedded(graph: Graph, embeddings: Embeddings, tokens: Tokens) -> str:
@@ -57,7 +97,7 @@ def _embedded(graph: Graph, embeddings: Embeddings, tokens: Tokens) -> str:
             where = gathered(graph, graph.reshape(places[one.index], -1), tokens)
         found = table(graph, one.rows, where, f"embedding_{one.index}")
         total = str(graph.add("Add", total, found)) if total else found
-    x = norm(graph, total, embeddings.norm, "embedding_norm")
+    x = total if embeddings.norm is None else norm(graph, total, embeddings.norm, "embedding_norm")
     return x if embeddings.project is None else linear(graph, x, embeddings.project, "embedding_project")
 
 
@@ -74,38 +114,70 @@ def _positions(graph: Graph, padding: int | None, tokens: Tokens) -> str:
     return gathered(graph, graph.reshape(graph.add("Add", counted, graph.one(padding)), -1), tokens)
 
 
-def _layer(graph: Graph, network: Network, layer: LayerParts, x: str, tokens: Tokens, name: str, last: bool) -> str:
-    """A post-norm layer; the last is computed for the first token alone where the head reads no other."""
-    residual = str(graph.add("Gather", x, tokens.first)) if last else x
-    block, added = layer.attention, ""
-    if isinstance(block, Constant):
-        added = graph.constant(block.values, f"{name}.attention")
-    elif isinstance(block, Attention) and last:
-        added = attend_first(graph, x, residual, block, tokens, name)
-    elif isinstance(block, Attention):
-        added = attend(graph, x, block, tokens, name)
-    x = str(graph.add("Add", added, residual)) if added else residual
-    x = norm(graph, x, layer.attention_norm, f"{name}.attention_norm")
-    added = _neurons(graph, network, layer.ffn, x, name)
-    x = str(graph.add("Add", added, x)) if added else x
-    return norm(graph, x, layer.ffn_norm, f"{name}.ffn_norm")
+@dataclass(frozen=True)
+class _Layer:
+    """One layer being built."""
 
+    graph: Graph
+    network: Network
+    parts: LayerParts
+    tokens: Tokens
+    name: str
 
-def _neurons(graph: Graph, network: Network, block: FeedForward | Constant | None, x: str, name: str) -> str:
-    """What the feed-forward block adds; "" where there is none."""
-    if block is None:
-        return ""
-    if isinstance(block, Constant):
-        return graph.constant(block.values, f"{name}.ffn")
-    inner = activate(graph, linear(graph, x, block.inner, f"{name}.inner"), network.activation)
-    return linear(graph, inner, block.outer, f"{name}.outer")
+    def build(self, x: str, alone: str | None) -> str:
+        """(computed, hidden) -> the same; (batch, hidden) where one token of each row is all that is read behind it."""
+        norms = (self.parts.attention_norm, self.parts.ffn_norm)
+        names = (f"{self.name}.attention_norm", f"{self.name}.ffn_norm")
+        read = self._before(x, norms[0], names[0], self.parts.attention)
+        left = x if alone is None else str(self.graph.add("Gather", x, alone))
+        x = self._joined(left, self._attended(read, alone), norms[0], names[0])
+        read = self._before(x, norms[1], names[1], self.parts.ffn)
+        return self._joined(x, self._neurons(read), norms[1], names[1])
+
+    def _before(self, x: str, of: Norm | None, name: str, block: object) -> str:
+        """What a block reads: in a pre-norm network its norm."""
+        wanted = self.network.pre_norm and of is not None and isinstance(block, Attention | FeedForward)
+        return norm(self.graph, x, of, name) if wanted and of is not None else x
+
+    def _joined(self, x: str, added: str, of: Norm | None, name: str) -> str:
+        """The residual sum, and in a post-norm network its norm."""
+        x = str(self.graph.add("Add", added, x)) if added else x
+        return x if self.network.pre_norm or of is None else norm(self.graph, x, of, name)
+
+    def _attended(self, x: str, alone: str | None) -> str:
+        """What the attention block adds; "" where there is none."""
+        graph, block = self.graph, self.parts.attention
+        if not isinstance(block, Attention):
+            return "" if block is None else graph.constant(block.values, f"{self.name}.attention")
+        every = block.rotary is None and block.window is None and not block.causal
+        if alone is not None and every and self.network.head.reads == "first":
+            first = str(graph.add("Gather", x, alone))
+            context = attend_first(graph, x, first, block, self.tokens, self.network, self.name)
+        else:
+            scores = scores_of(graph, self.network, block, self.tokens)
+            context = attend(graph, x, block, self.tokens, scores, self.name)
+            context = context if alone is None else str(graph.add("Gather", context, alone))
+        return linear(graph, context, block.out, f"{self.name}.out")
+
+    def _neurons(self, x: str) -> str:
+        """What the feed-forward block adds; "" where there is none."""
+        graph, block = self.graph, self.parts.ffn
+        if not isinstance(block, FeedForward):
+            return "" if block is None else graph.constant(block.values, f"{self.name}.ffn")
+        inner = linear(graph, x, block.inner, f"{self.name}.inner")
+        if block.gated:
+            value, gate = graph.add("Split", inner, outputs=2, axis=1, num_outputs=2)
+            inner = str(graph.add("Mul", activate(graph, value, self.network.activation), gate))
+        else:
+            inner = activate(graph, inner, self.network.activation)
+        return linear(graph, inner, block.outer, f"{self.name}.outer")
 
 
 def _outputs(graph: Graph, network: Network, x: str, tokens: Tokens) -> dict[str, list[str | int]]:
     """Name the outputs: (batch, outputs), (batch, tokens, outputs), or (batch, tokens) each."""
     names = network.head.outputs
-    width = len(network.head.steps[-1][0].offset)
-    if network.head.first_only:
+    width = len(network.head.steps[-1].linear.offset)
+    if network.head.reads != "each":
         graph.rename(x, names[0])
         return {names[0]: ["batch", width]}
     shape = graph.add("Concat", tokens.shape, graph.whole(width), axis=0)
