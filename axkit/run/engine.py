@@ -190,14 +190,14 @@ def _run(made: Plan, job: _Job) -> Run:
     answers = look_at(made.task.spec.kind, made.rows.splits["test"], *compared.answers) if compared else None
     if answers is not None and made.task.spec.is_unlabelled:
         answers = without_right(answers)
-    return Run(made, subject, walk.stages, summary, walk.loaded.about, walk.keys[-1], answers)
+    return Run(made, subject, walk.stages, summary, walk.about, walk.keys[-1], answers)
 
 
 def _compared(walk: Walk, subject: Subject) -> Compared:
-    assert walk.dense is not None, "set before or by the leading passes"
+    dense, labels = walk.bench.dense, walk.readings.rows["train"].labels
+    assert dense is not None, "set before or by the leading passes"
     walk.progress.say("Measuring on the test split, which nothing has seen")
-    dense, labels = walk.dense.subject, walk.loaded.readings.rows["train"].labels
-    dense_test, test = (walk.loaded.readings.by(one.reader)["test"] for one in (dense, subject))
+    dense_test, test = (walk.readings.by(one.reader)["test"] for one in (dense, subject))
     with walk.bench.scoring(dense, subject):
         before = Tested.of(dense.body, dense_test, walk.progress)
         after = Tested.of(subject.body, test, walk.progress)
@@ -208,8 +208,8 @@ def _as_it_came(walk: Walk, compared: Compared | None) -> ControlFound | None:
     """A model that was ready for the task, and that the recipe trains first: how it did before that."""
     if compared is None or not walk.plan.baseline or walk.plan.head is None:
         return None
-    subject = walk.loaded.subject
-    test = walk.loaded.readings.by(subject.reader)["test"]
+    again = load(walk.plan, walk.progress)  # nobody has kept it
+    subject, test = again.subject, again.readings.by(again.subject.reader)["test"]
     with walk.bench.scoring(subject):
         return beside_control(test.evaluate(subject.body, progress=walk.progress), test, compared)
 
@@ -223,6 +223,7 @@ def _control(walk: Walk, job: _Job, compared: Compared | None) -> ControlRecord:
     if not job.processes.largest(int(asked.plan is not None)):  # the process that measured decides for all
         return asked.record()
     job.progress.say("Control: the same training without the cuts")
+    walk.let_go()
     start = time.perf_counter()
     other = job.walk(found.plan)
     try:
@@ -231,7 +232,7 @@ def _control(walk: Walk, job: _Job, compared: Compared | None) -> ControlRecord:
         return Control(why=f"the training does not apply without the cuts ({error})").record()
     if compared is None:
         return Control().record()
-    rows = other.loaded.readings.by(subject.reader)["test"]
+    rows = other.readings.by(subject.reader)["test"]
     with walk.bench.scoring(subject):
         answers = rows.evaluate(subject.body)
     figures = beside_control(answers, rows, compared)

@@ -13,6 +13,7 @@ from axkit.ground.progress import Progress
 from axkit.run.keys import of_any_machine, stage_name
 from axkit.run.records import StageRecord
 from axkit.run.stage_file import read_stage
+from axkit.run.start import Start
 from axkit.run.store import StageStore
 from axkit.runtimes.torch.opening import open_reader
 from axkit.tasks.about import About
@@ -58,14 +59,14 @@ class FinishedStages:
             yield
 
     def found_or_made(
-        self, folder: Path, said: str, before: Subject, about: About, make: Make
+        self, folder: Path, said: str, before: Start, about: About, make: Make
     ) -> tuple[Subject, StageRecord]:
         """A stage as it is on disk, whether it was finished earlier or just now: then it makes no difference which.
 
         Args:
             folder: of the stage, whose turn is held.
             said: what it is called.
-            before: the subject that it starts from.
+            before: what it starts from.
             about: of the run, for the manifest.
             make: does the work.
         """

@@ -27,6 +27,7 @@ from axkit.run.planning import Plan
 from axkit.run.readings import Readings
 from axkit.run.records import Applied, Spent, StageRecord, StageSpeed, Standing, Told
 from axkit.run.remarks import undone
+from axkit.run.start import Start
 from axkit.run.steps import PlannedStep
 from axkit.run.surroundings import Surroundings
 
@@ -79,14 +80,14 @@ class Workbench:
             yield
 
     def make(
-        self, step: PlannedStep, subject: Subject, before: Standing | None, journal: Journal, scratch: Path
+        self, step: PlannedStep, start: Start, before: Standing | None, journal: Journal, scratch: Path
     ) -> tuple[Subject, StageRecord]:
         """Apply a pass to a copy.
 
         Args:
             step: the pass.
-            subject: left as it is.
-            before: how it does, where that is known.
+            start: the subject that it starts from.
+            before: how that does, where it is known.
             journal: of the stage.
             scratch: of the stage (``Tools.scratch``).
 
@@ -96,19 +97,21 @@ class Workbench:
         import torch
 
         config = step.config.model_dump(mode="json")
-        start = time.perf_counter()
+        began = time.perf_counter()
+        if step.budget is not None and before is None:
+            with start.lent() as subject:
+                before = self.on_search(subject)
         torch.manual_seed(self.plan.recipe.seed + step.index)
-        worked = subject.copy()
+        worked = start.copied(undoes=step.budget is not None)
         result = self._held(step, worked, self._lend(step, worked.reader, journal, scratch))
-        seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - began
         worked.passed(TrailStep(step.name, step.distribution, config, result.state, result.facts))
-        if step.budget is not None:
-            before = before or self.on_search(subject)
         after = self.on_search(worked)
         told, over = Told(result.note, result.facts, result.tables), False
         if step.budget is not None and before is not None and before.score - after.score > step.budget.max_drop:
             told, over = undone(told, before.score - after.score, step.budget.max_drop), True
-            worked, after = subject, before
+            del worked  # before the one that it came from is there again
+            worked, after = start.again(), before
         record = StageRecord(
             applied=Applied(step.index, step.name, step.distribution, config),
             told=told,
@@ -118,7 +121,7 @@ class Workbench:
             speed=self._speed(worked),
             spent=Spent(seconds, measure.peak_memory_bytes(), self.device.peak_bytes() or None),
             undone=over,
-            new_tokenizer=worked.reader is not subject.reader,
+            new_tokenizer=worked.reader is not start.reader,
         )
         return worked, record
 

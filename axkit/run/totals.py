@@ -61,7 +61,7 @@ def summary_of(
 
 
 def _rows(walk: Walk, subject: Subject) -> RowCounts:
-    splits, rows = walk.loaded.readings.by(subject.reader), walk.plan.rows
+    splits, rows = walk.readings.by(subject.reader), walk.plan.rows
     return RowCounts(
         used=PerSplit(**{name: len(split) for name, split in splits.items()}),
         truncated=PerSplit(**{name: split.at_limit for name, split in splits.items()}),

@@ -166,6 +166,7 @@ def train_model(
         trainer.add_callback(kept)
         steps = _run(trainer, config, tools, len(rows))
         kept.finish(steps)
+        vars(trainer).clear()  # it refers to itself: model and optimizer would live until the collector comes
     for parameter in model.parameters():
         parameter.requires_grad_(True)
     model.to("cpu").eval()
