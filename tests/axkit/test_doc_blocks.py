@@ -2,6 +2,7 @@
 
 import csv
 import inspect
+import json
 import random
 import re
 import shutil
@@ -123,6 +124,20 @@ def _bound(*given, **named):
     made = SimpleNamespace(met=True, folder="runs/NAME", report=read_report(Path("runs/NAME")))
     assert all(hasattr(Compressed, name) or name in Compressed.__dataclass_fields__ for name in vars(made))
     return made
+
+
+def test_the_notebook_runs(place, monkeypatch):
+    """Cell by cell, with the folder's model and rows; it is kept without outputs."""
+    monkeypatch.chdir(place)
+    cells = json.loads((ROOT / "docs" / "examples" / "axkit_from_python.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert len(code) > 6
+    names = {"__name__": "notebook"}
+    for cell in code:
+        assert not cell["outputs"]
+        exec(compile("".join(cell["source"]), cell["id"], "exec"), names)
+    assert names["summary"].bytes.ratio > 1.5
+    assert len(list(names["model"].predict_many(["a film"]))) == 1
 
 
 def _as_file(path, text):
