@@ -85,8 +85,9 @@ class Walk:
         return self.now
 
     def let_go(self) -> None:
-        """Of the dense model, once it is measured."""
+        """Of the dense model, once it is measured, and of what was made of it."""
         self.bench.dense = None
+        self.bench.memo.clear()
 
     def _stage(self, step: PlannedStep, before: Standing | None) -> Standing:
         finished, folder = self.finished, self.finished.folder(step.index, step.name, self.keys[step.index + 1])

@@ -23,6 +23,7 @@ from axkit.axformer.screen.sheet import sheet_of
 from axkit.axformer.settings import SearchConfig
 from axkit.contract.subject import Subject
 from axkit.contract.tools import Tools
+from axkit.kit.remembered import remembered
 from axkit.tasks.kinds.wanted import Wanted
 from axkit.tasks.unlabelled import Answers
 
@@ -91,9 +92,15 @@ def dense_logits(tools: Tools) -> Wanted:
     if known is not None:
         return known
     assert tools.teacher is not None, "planned: the criterion needs the dense model"
-    module, rows = tools.teacher.module, tools.dense_rows.first(len(tools.search))
-    with tools.device.holding(module):
-        return Answers.of(module, rows).for_examples(tools.search)
+    module, rows, few = tools.teacher.module, tools.dense_rows, len(tools.search)
+
+    def asked() -> Answers:
+        with tools.device.holding(module):
+            return Answers.of(module, rows.first(few))
+
+    # each round of a walk looks at the same rows, and so may passes after it
+    answers = remembered(tools.memo, "dense answers", (module, rows), (few,), asked)
+    return answers.for_examples(tools.search)
 
 
 def _shelf(tools: Tools, config: SearchConfig) -> Shelf:

@@ -15,6 +15,7 @@ from axkit.contract.subject import Subject
 from axkit.ground.device import Device
 from axkit.ground.errors import NotApplicable
 from axkit.kit.answers import row_logits
+from axkit.kit.remembered import remembered
 from axkit.kit.train import loop
 from axkit.kit.train.layer_map import layer_map
 from axkit.kit.train.watching import Pairs, Seen
@@ -45,8 +46,7 @@ def distill_model(subject: Subject, config: DistillationConfig, tools: Tools) ->
     columns = {}
     kind = tools.train.kind
     if pairs is None and config.soft:
-        with tools.device.autocast():  # once instead of once an epoch; where it gives none, batch by batch
-            answers = row_logits(teacher.module, tools.train, tools.device, tools.progress, "asking the teacher")
+        answers = _answers(teacher, config, tools)
         if answers is not None:
             columns[TEACHER] = answers
     make = partial(Distiller, teacher=teacher.module, config=config, kind=kind, pairs=pairs)
@@ -55,6 +55,18 @@ def distill_model(subject: Subject, config: DistillationConfig, tools: Tools) ->
     if pairs is not None:
         facts |= {"compared_layers": float(len(pairs.hidden.keys() | pairs.heads.keys()))}
     return facts
+
+
+def _answers(teacher: Subject, config: DistillationConfig, tools: Tools) -> Tensor | None:
+    """What the teacher says of each row, once instead of once an epoch; None: it has to be asked batch by batch."""
+
+    def asked() -> Tensor | None:
+        with tools.device.autocast():
+            return row_logits(teacher.module, tools.train, tools.device, tools.progress, "asking the teacher")
+
+    if config.teacher != "dense":  # opened for this pass alone
+        return asked()
+    return remembered(tools.memo, "teacher's logits", (teacher.module, tools.train), (tools.device.half,), asked)
 
 
 def _teacher(name: str, student: Subject, tools: Tools) -> Subject:
