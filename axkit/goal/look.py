@@ -73,7 +73,7 @@ def look(model: str, data: str, asked: Asked) -> Looked:
     folder = sources.local_folder(model)
     config = sources.read_config(folder)
     if names_task_file(data) or data in registry.entries(registry.TASKS):
-        return _of_task(model, folder, config, data)
+        return _of_task(model, folder, config, data, asked.columns.unlabelled)
     peeked = peek(Path(data))
     kind = _kind(model, config, peeked, asked)
     head = head_of(config, kind.name, f"model '{model}'")
@@ -89,12 +89,17 @@ def look(model: str, data: str, asked: Asked) -> Looked:
     return Looked(model, folder, kind.name, head is not None, task, why)
 
 
-def _of_task(model: str, folder: Path, config: Mapping[str, Any], data: str) -> Looked:
+def _of_task(model: str, folder: Path, config: Mapping[str, Any], data: str, unlabelled: bool) -> Looked:
     """A task that is described already."""
     from axkit.tasks.spec import resolve
 
     task = read_task_file(data).tree if names_task_file(data) else data
-    kind = resolve(data, lambda _: data).spec.kind
+    spec = resolve(data, lambda _: data).spec
+    if unlabelled and not spec.is_unlabelled:
+        raise RecipeError(
+            f"task {data} has labels; leave --labels none out, or say 'labels: none' in a task of your own"
+        )
+    kind = spec.kind
     return Looked(model, folder, kind, head_of(config, kind, f"model '{model}'") is not None, task)
 
 

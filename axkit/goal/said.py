@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from axkit.goal.ladder import ideas
 from axkit.goal.outcome import NEAR, Compressed, frontier
-from axkit.ground.figures import change, ratio, score
+from axkit.ground.figures import change, ratio
 from axkit.measure.noise import rows_needed
 from axkit.run.summary import Summary
 from axkit.run.verdict import speed_is_sure
@@ -43,12 +43,12 @@ def _drop(found: Compressed, summary: Summary) -> str:
     """The points lost, and whether the rows can show that it is no more than allowed (non-inferiority)."""
     quality, most, rows = summary.quality, found.goal.max_drop, summary.rows.used.test
     lost = -quality.moved
-    text = f"drop {_word(lost <= most + 1e-9)}: {score(lost)} points of at most {most:g}"
+    text = f"drop {_word(lost <= most + 1e-9)}: {change(quality.moved)} points, at most {most:g} may go"
     interval = quality.change.interval
     if interval is None:
         return text
     worst = -interval.low
-    text += f" (95 % interval {score(-interval.high)} to {score(worst)}, {rows} rows)"
+    text += f" (95 % interval {change(interval.low)} to {change(interval.high)}, {rows} rows)"
     if lost > most or worst <= most:
         return text + ("; the rows show it" if worst <= most else "")
     needed = rows_needed(rows, worst - lost, most - lost)

@@ -76,7 +76,9 @@ class Goal:
             *([] if self.speedup is None else [f"{quantity(self.speedup, 2)} times the throughput"]),
             *([] if self.size is None else [f"{quantity(self.size, 2)} times smaller"]),
         ]
-        return f"{' and '.join(wanted) or 'as fast as may be'} for at most {self.max_drop:g} points, for {self.where}"
+        return (
+            f"{' and '.join(wanted) or 'as fast as may be'} for a drop of at most {self.max_drop:g}, for {self.where}"
+        )
 
     def options(self) -> str:
         """As the command line has them."""

@@ -53,6 +53,6 @@ def told(points: float, rows: int, split: str) -> str:
     if points <= 0 or points >= least:
         return ""
     return (
-        f"{points:g} points are less than {rows} {split} rows can tell, some {least:.1f} where two models answer "
-        f"{100 * FLIPS:g} % of the rows apart; about {rows_for(points):,} rows would"
+        f"a drop of {points:g} is less than {rows} {split} rows can tell, some {least:.1f} points where two models "
+        f"answer {100 * FLIPS:g} % of the rows apart; about {rows_for(points):,} rows would"
     )

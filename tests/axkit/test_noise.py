@@ -44,5 +44,5 @@ def test_a_plan_tells(workplace, run):
     assert "60 test rows" in found[1]
     code, out, _ = run("plan", "recipe.yaml", "--set", "passes.3.budget.max_drop=0.5")
     assert code == 0
-    assert "note   0.5 points are less than 60 test rows can tell" in out
+    assert "note   a drop of 0.5 is less than 60 test rows can tell" in out
     assert not doubts(plan(load_source("recipe.yaml")))
