@@ -16,7 +16,8 @@ from axkit.ground.hashes import read_hash
 from axkit.runtimes.golden import write_golden
 from axkit.runtimes.known import load_body, save_body
 from axkit.runtimes.manifest import check_described, check_hashes, read_manifest
-from axkit.runtimes.torch.body import TorchBody, load_module
+from axkit.runtimes.torch.body import TorchBody
+from axkit.runtimes.torch.loading import load_module
 from axkit.tasks.about import About
 
 

@@ -24,6 +24,7 @@ from axkit.ground.errors import NotApplicable
 from axkit.kit.train.marks import dice_as_found, left_as_found
 from axkit.kit.train.resume import going_on
 from axkit.runtimes.folder import load_subject
+from axkit.runtimes.manifest import read_manifest
 from axkit.runtimes.torch.body import torch_subject
 
 if TYPE_CHECKING:
@@ -192,7 +193,8 @@ def _pretrained(subject: Subject, folder: Path) -> Subject:
     """What a recipe started from, without a head; a result of axkit as that left it."""
     from transformers import AutoModel
 
-    if is_own(read_config(folder)):
+    manifest = read_manifest(folder)
+    if is_own(read_config(folder)) or (manifest is not None and not manifest.structure.is_dense):
         return load_subject(folder)
     fresh = AutoModel.from_pretrained(str(folder), local_files_only=True, use_safetensors=True)
     now = subject.structure

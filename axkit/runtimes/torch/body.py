@@ -18,9 +18,10 @@ from axkit.ground.errors import CheckpointError
 from axkit.ground.quiet import quiet
 from axkit.runtimes.manifest import check_described
 from axkit.runtimes.torch import classes
-from axkit.runtimes.torch.loading import load_weights
+from axkit.runtimes.torch.loading import load_module
 from axkit.runtimes.torch.module import ModuleBody
 from axkit.runtimes.torch.plain.write import save_config
+from axkit.runtimes.torch.stock import is_held_by_stock, save_as_stock, with_gaps
 
 
 class TorchBody(ModuleBody):
@@ -35,6 +36,10 @@ class TorchBody(ModuleBody):
             with quiet():
                 self.module.save_pretrained(folder)
             return [path for path in sorted(folder.iterdir()) if path.name not in before]
+        if all(step.state is None for step in manifest.trail):
+            stock = save_as_stock(self.module, manifest.structure, _family(self.module.config.model_type), folder)
+            if stock is not None:
+                return stock
         config, weights = folder / "config.json", folder / "model.safetensors"
         code = save_config(self.module, manifest, folder)
         tensors = {name: tensor.detach().contiguous() for name, tensor in self.module.state_dict().items()}
@@ -55,9 +60,12 @@ class TorchBody(ModuleBody):
             CheckpointError: weights are missing, left over, of another shape, or no numbers; or manifest and config
                 say different things.
         """
-        config = read_config(folder)
-        _refuse_two_stories(folder, config, manifest.structure)
-        return cls(load_module(folder, config))
+        config, left = read_config(folder), manifest.structure
+        _refuse_two_stories(folder, config, left)
+        module = load_module(folder, config)
+        if config.get("axkit") is None and not left.is_dense:
+            module = with_gaps(module, left, _family(config["model_type"]))
+        return cls(module)
 
 
 def torch_subject(
@@ -74,8 +82,12 @@ def torch_subject(
     Raises:
         NotApplicable: no family is registered for it.
     """
-    known = family or family_of(str(module.config.model_type).removeprefix(classes.PREFIX))
+    known = family or _family(module.config.model_type)
     return Subject(TorchBody(module), reader, known, structure or dense_structure(module, known))
+
+
+def _family(model_type: Any) -> Family:
+    return family_of(str(model_type).removeprefix(classes.PREFIX))
 
 
 def _raise_if_full(error: Exception, folder: Path) -> None:
@@ -85,39 +97,14 @@ def _raise_if_full(error: Exception, folder: Path) -> None:
 
 
 def _refuse_two_stories(folder: Path, config: Mapping[str, Any], structure: Structure) -> None:
-    """The manifest's structure must be the one that the config rebuilds; none there is a dense model."""
+    """The manifest's structure must be the one that the config rebuilds; none there is what a stock class can hold."""
     inside = config.get("axkit")
-    told = None if inside is None else check_described(inside, folder / "config.json")[0]
-    if (told is None and not structure.is_dense) or (told is not None and told != structure):
+    if inside is None:
+        agree = structure.is_dense or is_held_by_stock(config, structure, _family(config["model_type"]))
+    else:
+        agree = check_described(inside, folder / "config.json")[0] == structure
+    if not agree:
         raise CheckpointError(
             f"{folder}/{MANIFEST} and config.json say different things of what is left of the model; copy the whole "
             f"folder again"
         )
-
-
-def load_module(folder: Path, config: Mapping[str, Any]) -> Any:
-    """The transformers model of a folder, in eval mode; every weight comes from the files.
-
-    Raises:
-        CheckpointError: weights are missing, left over, of another shape, or no numbers.
-    """
-    names = config.get("architectures") or ["?"]
-    module = load_weights(_class_of(names[0], config, folder).from_pretrained, folder, config)
-    if getattr(module, "hf_quantizer", None) is not None:
-        # transformers 5.23 cannot undo how it loaded quantized weights, and without this would not save them again
-        module.__dict__.pop("_weight_conversions", None)
-    return module
-
-
-def _class_of(name: str, config: Mapping[str, Any], folder: Path) -> Any:
-    """The class that a config names: one of ours, or a model of transformers that is of the config's type."""
-    import transformers
-
-    found = getattr(classes, name, None) if name.startswith("Axkit") else getattr(transformers, name, None)
-    is_model = isinstance(found, type) and issubclass(found, transformers.PreTrainedModel)
-    if found is None or not is_model or getattr(found.config_class, "model_type", None) != config["model_type"]:
-        raise CheckpointError(
-            f"{folder}/config.json names the architecture {name}, which is none of {config['model_type']}; give "
-            f"another checkpoint"
-        )
-    return found

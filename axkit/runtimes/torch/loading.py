@@ -13,6 +13,7 @@ from axkit.checkpoint.weights import INDEX, SINGLE, weight_files, weight_map
 from axkit.ground.errors import CheckpointError
 from axkit.ground.quiet import quiet, quiet_quantizers
 from axkit.runtimes.manifest import check_described
+from axkit.runtimes.torch import classes
 from axkit.runtimes.torch.view import fence, view
 
 _COUNTED = (".position_ids", ".token_type_ids")  # once saved, though they only count: some releases ignore them so
@@ -60,6 +61,34 @@ def load_weights(
     with fence(folder, "loads, and answers nothing", "restore config.json, or save the model again"):
         _ask(module.eval())
     return module
+
+
+def load_module(folder: Path, config: Mapping[str, Any]) -> Any:
+    """The transformers model of a folder, in eval mode; every weight comes from the files.
+
+    Raises:
+        CheckpointError: weights are missing, left over, of another shape, or no numbers.
+    """
+    names = config.get("architectures") or ["?"]
+    module = load_weights(_class_of(names[0], config, folder).from_pretrained, folder, config)
+    if getattr(module, "hf_quantizer", None) is not None:
+        # transformers 5.23 cannot undo how it loaded quantized weights, and without this would not save them again
+        module.__dict__.pop("_weight_conversions", None)
+    return module
+
+
+def _class_of(name: str, config: Mapping[str, Any], folder: Path) -> Any:
+    """The class that a config names: one of ours, or a model of transformers that is of the config's type."""
+    import transformers
+
+    found = getattr(classes, name, None) if name.startswith("Axkit") else getattr(transformers, name, None)
+    is_model = isinstance(found, type) and issubclass(found, transformers.PreTrainedModel)
+    if found is None or not is_model or getattr(found.config_class, "model_type", None) != config["model_type"]:
+        raise CheckpointError(
+            f"{folder}/config.json names the architecture {name}, which is none of {config['model_type']}; give "
+            f"another checkpoint"
+        )
+    return found
 
 
 def _ask(module: Any) -> None:
