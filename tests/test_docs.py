@@ -20,6 +20,27 @@ def test_a_generated_page_is_fresh(name):
     assert made.PAGE.read_text(encoding="utf-8") == made.page(), f"run: python docs/{name}.py"
 
 
+def load(name):
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", DOCS / f"{name}.py")
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+def test_every_command_and_every_option_has_a_heading_and_says_what_it_does():
+    made = load("cli")
+    headings = [line for line in made.page().splitlines() if line.startswith("#")]
+    assert len(headings) == len(set(headings))
+    for name, command in made.cli.commands.items():
+        assert f"## axkit {name}" in headings
+        assert command.help, name
+        for option in command.params:
+            if option.param_type_name == "option":
+                (heading,) = [line for line in headings if line.endswith(f"{{ #{command.name}-{option.name} }}")]
+                assert all(f"`{one}`" in heading for one in option.opts)
+                assert option.help, f"{name} {option.name}"
+
+
 def test_the_page_of_recipes_names_each():
     page = (DOCS / "recipes.md").read_text(encoding="utf-8")
     assert not [path.stem for path in (DOCS.parent / "recipes").glob("*.yaml") if f"`{path.stem}`" not in page]

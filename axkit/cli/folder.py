@@ -16,7 +16,13 @@ from axkit.run import verdict
 @click.command("eval")
 @click.argument("folder")
 @click.option("--task", help="Another task than the folder's own: a name, or a YAML file with one.")
-@click.option("--split", type=click.Choice(["train", "search", "test"]), default="test", show_default=True)
+@click.option(
+    "--split",
+    type=click.Choice(["train", "search", "test"]),
+    default="test",
+    show_default=True,
+    help="Rows to score on.",
+)
 @click.option("--against", metavar="FOLDER", help="Compare with another model.  [default: the run's dense model]")
 @JSON
 @DEVICE
