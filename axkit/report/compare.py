@@ -17,7 +17,7 @@ from axkit.report.page.templates import Drawn
 from axkit.report.plots.comparison import Point, comparison_svg
 from axkit.report.text import hardware
 from axkit.run.report import REPORT, Report, read_report
-from axkit.run.verdict import change_cell, speed_cell
+from axkit.run.verdict import OF_ITS_OWN, change_cell, speed_cell
 from axkit.runtimes.manifest import read_manifest
 
 HEAD = ("run", "dense", "result", "change", "MB", "smaller", "throughput", "one input", "made in, s", "passes")
@@ -145,6 +145,8 @@ def _notes(runs: Sequence[Placed]) -> Iterator[str]:
     """What stands in the way of comparing them."""
     front = [one.name for one in runs if not any(_leads(other, one) for other in runs)]
     yield f"Led by none in score, throughput and bytes together: {', '.join(front)}."
+    if any(one.report.summary.quality.unlabelled for one in runs):
+        yield OF_ITS_OWN
     if len({round(one.report.summary.quality.dense.points, 6) for one in runs}) > 1:
         yield "Their dense models are not the same: every ratio and every change is to the run's own."
     if len({one.report.summary.rows.used.test for one in runs}) > 1:

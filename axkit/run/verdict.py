@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 Kind = Literal["gain", "loss", "same", "chance", "constant", "untrained", "itself"]
 CHANCE = "no difference that chance would not explain"
+OF_ITS_OWN = (
+    "The rows have no labels: a score is agreement with the run's own dense model, and how often either is right is "
+    "not known."
+)
 _TRAINED = Baseline()
 _MARKS: dict[Kind, str] = {"chance": "chance", "constant": "constant", "untrained": "dense untrained"}
 
@@ -34,6 +38,8 @@ def judge(quality: Quality, baseline: Baseline = _TRAINED) -> Kind:
     """
     if baseline.is_result:
         return "itself"
+    if quality.unlabelled:  # the dense model agrees with itself: there is nothing to gain, and no chance in it
+        return "loss" if quality.moved < 0 else "same"
     if quality.moved > 0 and baseline.is_untrained:
         return "untrained"
     if quality.moved > 0 and not _above_constant(quality):
@@ -109,7 +115,7 @@ def scored_lines(found: Scored, split: str, other: str) -> list[str]:
     if found.answers_only:
         lines.append(f"The model gives all {found.rows} rows the same answer: {found.answers_only}.")
     pair = found.paired
-    if pair is None or found.against is None:
+    if pair is None or found.against is None or found.answers_of == other:  # it agrees with itself
         return lines
     kind = _of_pair(pair.change, pair.interval, pair.p)
     told = {"chance": CHANCE, "same": "no difference"}.get(kind, f"{change(pair.change)} points")
@@ -145,6 +151,12 @@ def _scores(kind: Kind, quality: Quality) -> str:
     told = f"Test {name} {score(dense)} -> {score(result)}"
     if kind == "itself":
         return f"Test {name} {score(result)}. The recipe only trains: the result is the dense model."
+    if quality.unlabelled:
+        interval = quality.result.interval
+        return (
+            f"Test {name} with the dense model {score(result)} (95 % interval {score(interval.low)} to "
+            f"{score(interval.high)})."
+        )
     tested = _paired(quality.change.interval, quality.change.p)
     if kind == "untrained":
         return f"{told}. The dense model was never trained for the task: that is no gain."

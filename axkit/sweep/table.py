@@ -78,6 +78,7 @@ class Row:
         figures: over its finished runs; None where none did.
         speedup: throughput of the result as a multiple of the task's reference (see :func:`rows_of`).
         verdicts: of the finished runs, each by itself (see ``axkit.run.verdict``).
+        unlabelled: the task's rows have no labels.
     """
 
     task: str
@@ -89,11 +90,13 @@ class Row:
     figures: Figures[Figure] | None
     speedup: float = 0.0
     verdicts: tuple[Kind, ...] = ()
+    unlabelled: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """As plain values; without ``unlabelled`` where rows have labels."""
         figures = {name: figure.to_json() for name, figure in vars(self.figures).items()} if self.figures else {}
-        return {**vars(self), "figures": figures}
+        told = {name: value for name, value in vars(self).items() if name != "unlabelled" or value}
+        return {**told, "figures": figures}
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,9 @@ def _row(task: str, recipe: str, group: Sequence[Outcome]) -> Row:
     figures = over_seeds([figures_of(summary) for summary in summaries])
     metric = summaries[0].quality.metric_name if summaries else ""
     verdicts = tuple(judge(summary.quality, summary.baseline) for summary in summaries)
-    return Row(task, recipe, group[0].run.model, metric, len(summaries), len(group), figures, verdicts=verdicts)
+    unlabelled = any(summary.quality.unlabelled for summary in summaries)
+    model, runs = group[0].run.model, len(group)
+    return Row(task, recipe, model, metric, len(summaries), runs, figures, 0.0, verdicts, unlabelled)
 
 
 def _with_speedup(row: Row, rivals: Sequence[Row]) -> Row:

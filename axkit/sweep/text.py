@@ -8,7 +8,7 @@ from axkit.ground.figures import change, quantity, ratio, score
 from axkit.report.plots.canvas import can_draw
 from axkit.report.tables import MIB, table_lines
 from axkit.run.report import Machine
-from axkit.run.verdict import change_cell, mark, speed_cell
+from axkit.run.verdict import OF_ITS_OWN, change_cell, mark, speed_cell
 from axkit.sweep.run import Outcome
 from axkit.sweep.table import Figure, Row, dominated_by, figures_of, reference
 
@@ -64,7 +64,7 @@ def _task_lines(rows: Sequence[Row]) -> list[str]:
     lines += table_lines([cell.format(metric=metric) for cell in HEAD], [row_cells(row) for row in rows])
     note = "Test split, which no decision used; ratios are to the run's own dense model, timed in turn with it."
     spread = " Means over n seeds (lowest to highest)." if any(row.n > 1 for row in done) else ""
-    lines += ["", note + spread + _MARKED]
+    lines += ["", note + spread + _MARKED, *(["", OF_ITS_OWN] if any(row.unlabelled for row in done) else [])]
     if done:
         drawn = [f"![frontier]({plot_name(task)})", ""] if can_draw() else []
         lines += ["", *drawn, *frontier_lines(done)]

@@ -49,6 +49,13 @@ def test_runs_side_by_side(folders, run):
     assert "not the same" not in out
 
 
+def test_what_agreement_is_stands_beside_runs_without_labels(workplace, run):
+    told = "a score is agreement with the run's own dense model"
+    unlabelled = run_folder("runs", "alike", metric_name="agreement", metric_dense=100.0, labels="none")
+    assert told in grouped(placed([str(unlabelled)]))[0].notes[1]
+    assert all(told not in note for note in grouped(placed([str(run_folder("runs", "right"))]))[0].notes)
+
+
 def test_all_runs_below_a_folder_but_those_that_are_hidden(folders, workplace, run):
     run_folder("runs/.stages", "hidden")
     found = placed(["runs"])

@@ -51,6 +51,17 @@ def test_the_frontier_is_of_means():
     assert "different models" not in text
 
 
+def test_a_sweep_over_rows_without_labels_says_what_its_scores_are():
+    right, one = outcome("fast", 1, 87.0, 300.0, 50), outcome("alike", 1, 97.0, 300.0, 50)
+    quality = replace(one.report.summary.quality, metric_name="agreement", unlabelled=True)
+    alike = replace(one, report=replace(one.report, summary=replace(one.report.summary, quality=quality)))
+    told = "a score is agreement with the run's own dense model"
+    assert told in sweep_text([alike], rows_of([alike]), [])
+    assert told not in sweep_text([right], rows_of([right]), [])
+    assert rows_of([alike])[0].to_json()["unlabelled"]
+    assert "unlabelled" not in rows_of([right])[0].to_json()
+
+
 def test_a_change_that_chance_explains_is_marked_in_every_table(tmp_path):
     outcomes = [outcome("luck", seed, 91.0, 300.0, 50, p=p) for seed, p in ((1, 0.5), (2, 0.01), (3, 0.2))]
     (row,) = rows_of(outcomes)

@@ -119,6 +119,8 @@ def test_a_kind_without_labels_is_cut_and_held_against_the_dense_models_answers(
     told = set(quality.result.metrics)
     assert all(one.startswith("agreement") for one in told)
     assert "The rows have no labels" in text
+    assert f"Test {CASES[kind][-1]} with the dense model {quality.result.points:.2f} (95 % interval" in text
+    assert "chance would explain" not in text
     assert "accuracy" not in text.partition("## Recipe")[0]
     assert figures_of(report.summary).metric_dense == pytest.approx(100)
     scored = using.evaluate(tmp_path / "runs" / "out")
