@@ -63,8 +63,9 @@ def ours(model, family, split, tokenizer, args):
         lent = {"train": split, "search": split, "reader": tokenizer, "progress": Shown()}
         tools = [lend(Path(scratch), journal=journal, **lent) for journal in journals]
         start = time.perf_counter()
-        first = HardAttention().apply(subject, HardAttention.Config(k=args.k, vote=args.vote), tools[0])
-        second = AxformerPrune().apply(subject, AxformerPrune.Config(vote=args.vote), tools[1])
+        every = {"vote": args.vote, "search_rows": len(split)}  # as the loop: all rows decide
+        first = HardAttention().apply(subject, HardAttention.Config(k=args.k, **every), tools[0])
+        second = AxformerPrune().apply(subject, AxformerPrune.Config(**every), tools[1])
         seconds = time.perf_counter() - start
         lines = [line for journal in journals for line in journal.read()]
     decisions = [(line["element"], line["accepted"]) for line in lines]

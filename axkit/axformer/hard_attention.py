@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from axkit.axformer.bench.storage import foreseen, search_work
-from axkit.axformer.settings import NO_DIVERGENCE, NO_LABELS, HardAttentionConfig, chosen_on, split_up
+from axkit.axformer.settings import NO_LABELS, HardAttentionConfig, chosen_on, split_up
 from axkit.contract.passes import Pass, SearchWork, Workload
 from axkit.contract.result import Result
 from axkit.contract.tools import Tools
 from axkit.contract.traits import FLOAT_WEIGHTS, SOFT_ATTENTION, TORCH_MODULE
-from axkit.ground.errors import NotApplicable
 
 if TYPE_CHECKING:
-    from axkit.anatomy.family import Family
     from axkit.contract.subject import Subject
 
 
@@ -26,11 +24,6 @@ class HardAttention(Pass[HardAttentionConfig]):
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, SOFT_ATTENTION})
     ends = frozenset({SOFT_ATTENTION})
     paper = "Nagarajan et al. 2022, AxFormer, arXiv 2010.03688, selective hard attention"
-
-    def check(self, family: Family, config: HardAttentionConfig) -> None:
-        """The paper's rule asks for something better than the dense model."""
-        if config.criterion == "divergence":
-            raise NotApplicable(f"criterion divergence {NO_DIVERGENCE}")
 
     def without_labels(self, config: HardAttentionConfig) -> str:
         """The paper's rule asks for answers that are better than the dense model's."""

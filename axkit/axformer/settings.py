@@ -72,6 +72,12 @@ def split_up(rows: int, most: int) -> tuple[int, int]:
 class HardAttentionConfig(SearchConfig):
     """Settings of ``hard_attention``; the defaults are the paper's."""
 
+    # divergence is for a budget: by the paper's rule nothing is nearer to the dense model than it is
+    criterion: Literal["loss", "calibrated_loss", "metric"] = Field(
+        "loss",
+        description="What must fall: the mean loss; the mean loss after the best temperature, so that confidence "
+        "alone decides nothing; or the error, 1 - metric / 100.",
+    )
     k: Kept | Annotated[list[Kept], Field(min_length=1, max_length=16)] = Field(
         30,
         description="Probabilities kept per head and query: a number, a share of the tokens (0..1), or a list of "

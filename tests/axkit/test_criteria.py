@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from oracle import search as oracle_search
+from pydantic import ValidationError
 
 from axkit.anatomy.family import family_of
 from axkit.axformer.bench.hidden import HiddenStates, Shelf
@@ -315,3 +316,10 @@ def test_a_batch_cut_from_padded_rows_is_the_split_s_own(name, side, tmp_path):
         assert all(torch.equal(ours.inputs[key], its.inputs[key]) for key in its.inputs)
         assert torch.equal(ours.labels, its.labels)
         assert ours.rows.tolist() == its.rows.tolist() == rows
+
+
+def test_hard_attention_is_not_offered_what_only_a_budget_can_go_by():
+    with pytest.raises(ValidationError, match="'loss', 'calibrated_loss' or 'metric'"):
+        HardAttention.Config(criterion="divergence")
+    assert AxformerPrune.Config(objective="budget", size=2.0, criterion="divergence").criterion == "divergence"
+    assert list(HardAttention.Config.model_fields)[:2] == list(AxformerPrune.Config.model_fields)[:2]
