@@ -87,9 +87,14 @@ class GraphBody:
 
     def answer(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The graph's outputs by name."""
-        session, ids = self._opened(), inputs["input_ids"]
-        given = {"attention_mask": torch.ones_like(ids), "token_type_ids": torch.zeros_like(ids)} | dict(inputs)
-        found = session.run({name: np.ascontiguousarray(given[name].numpy(), np.int64) for name in session.inputs})
+        session, given = self._opened(), dict(inputs)
+        if "input_ids" in inputs:
+            ids = inputs["input_ids"]
+            given = {"attention_mask": torch.ones_like(ids), "token_type_ids": torch.zeros_like(ids)} | given
+        arrays = {name: np.ascontiguousarray(given[name].numpy()) for name in session.inputs}
+        found = session.run(
+            {name: one if one.dtype.kind == "f" else one.astype(np.int64) for name, one in arrays.items()}
+        )
         return {name: torch.from_numpy(value) for name, value in found.items()}
 
     def wait(self) -> None:
@@ -104,11 +109,13 @@ class GraphBody:
         return replace(self, session=None)
 
     def save(self, folder: Path, manifest: Manifest) -> list[Path]:
-        """The graph, what is said of it, and a script that asks it without axkit."""
+        """The graph, what is said of it, and for texts a script that asks it without axkit."""
         (folder / MODEL).write_bytes(self.model)
         (folder / EXPORT).write_text(json.dumps(asdict(self.about), indent=1), encoding="utf-8")
-        shutil.copyfile(Path(__file__).with_name(PREDICT), folder / PREDICT)
-        return [folder / MODEL, folder / EXPORT, folder / PREDICT]
+        written = [folder / MODEL, folder / EXPORT]
+        if "pixel_values" not in self._opened().inputs:
+            written.append(Path(shutil.copyfile(Path(__file__).with_name(PREDICT), folder / PREDICT)))
+        return written
 
     @classmethod
     def load(cls, folder: Path, manifest: Manifest) -> Self:

@@ -80,7 +80,7 @@ def gap(one, other, shapes=SHAPES):
 
 
 @pytest.mark.parametrize("packed", [True, False])
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", sorted(set(FORMS) - {"vit"}))
 def test_every_family_at_every_length(name, packed):
     subject = subject_of(name)
     assert gap(subject, exported(subject, packed=packed)) < 1e-4
@@ -119,6 +119,19 @@ def test_one_token_alone_in_the_last_layer_is_exact():
     subject.carve(dataclasses.replace(subject.structure, first_token_only=True))
     assert gap(subject, every) < 1e-4
     assert gap(subject, exported(subject)) < 1e-4
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_images(runtime):
+    subject = tiny_subject(family_of("vit"))
+    left = subject.structure.keep_heads(0, [0, 2]).change(0, hard_k=4).without_attention(1).keep_neurons(2, range(5))
+    for structure in (subject.structure, left, dataclasses.replace(left, first_token_only=True)):
+        subject.carve(structure)
+        other = exported(subject, runtime=runtime)
+        for batch in tiny_split(9, family=subject.family).batches(4):
+            apart = subject.body.answer(batch.inputs)["logits"] - other.body.answer(batch.inputs)["logits"]
+            assert apart.abs().max() < 1e-4
+    check_runtime(other, [batch.inputs for batch in tiny_split(9, family=subject.family).batches(4)])
 
 
 def test_a_head_may_read_the_mean_of_all_tokens():
@@ -253,8 +266,8 @@ def test_the_pass_keeps_its_contract(runtime):
 
 
 def test_what_has_no_graph_is_one_sentence():
-    with pytest.raises(NotApplicable, match="'vit' is none of them"):
-        Export().check(family_of("vit"), Export.Config())
+    with pytest.raises(NotApplicable, match="'deberta-v2' is none of them"):
+        Export().check(family_of("deberta-v2"), Export.Config())
     subject = subject_of("bert", hidden_act="relu6")
     with pytest.raises(NotApplicable, match="activation 'relu6'"):
         exported(subject)

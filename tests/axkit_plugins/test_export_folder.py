@@ -9,13 +9,13 @@ import sys
 
 import pytest
 import torch
-from conftest import write_rows, write_trained_model
+from conftest import write_images, write_rows, write_trained_model
 
 import axkit
 from axkit.finished.export import export
 from axkit.ground.errors import NotApplicable, RecipeError, StorageError
 from axkit.ground.quiet import quiet
-from axkit.testing import tiny_model, tiny_tokenizer
+from axkit.testing import tiny_model, tiny_reader, tiny_tokenizer
 
 RECIPE = """\
 axkit: 1
@@ -179,6 +179,18 @@ def test_the_script_knows_other_heads(place, run, head, texts, expected):
         assert [line.split("\t")[:2] for line in lines] == [line.split("\t")[:2] for line in said]
     else:
         assert said[0].startswith(lines[0])
+
+
+def test_images_are_asked_about_by_axkit(place, run):
+    family = axkit.family_of("vit")
+    with quiet():
+        tiny_model(family, id2label={0: "dark", 1: "light"}).save_pretrained(place / "other")
+    tiny_reader(family).save_pretrained(place / "other")
+    images = sorted(write_images(place / "images", 2).rglob("*.png"))
+    assert run("export", "other", "--out", "there")[0] == 0
+    assert not (place / "there" / "predict.py").exists()
+    for image in images:
+        assert run("predict", "there", str(image))[1] == run("predict", "other", str(image))[1] != ""
 
 
 def test_a_family_without_a_graph_is_refused_in_the_plan(place, run):

@@ -83,6 +83,7 @@ FORMS = {
     ),
     "mpnet": Form((Part("classifier.dense", "tanh"), _OUT), types=""),
     "roberta": _ROBERTA,
+    "vit": Form((_LAST,), types="", word="", positions="", norm="", last_norm="layernorm"),
     "xlm-roberta": _ROBERTA,
 }
 """Families whose graph is built: ``model_type`` -> form."""

@@ -13,7 +13,7 @@ from transformers.pytorch_utils import Conv1D
 from axkit import NotApplicable
 from axkit.kit import weight_matrix
 from axkit_plugins.runtimes.network.matrix import Array, Bytes, Floats, Matrix, Nibbles
-from axkit_plugins.runtimes.network.network import Norm, Rotary
+from axkit_plugins.runtimes.network.network import Norm, Patches, Rotary
 
 _HALF = {torch.float16: "float16", torch.bfloat16: "bfloat16"}
 
@@ -77,6 +77,13 @@ def norm_of(module: Any) -> Norm | None:
         return None
     bias = getattr(module, "bias", None)
     return Norm(array_of(module.weight), None if bias is None else array_of(bias), float(module.eps))
+
+
+def patches_of(embeddings: Any) -> Patches:
+    """What a ViT reads an image with."""
+    convolution = embeddings.patch_embeddings.projection
+    first, positions = (array_of(one[0]) for one in (embeddings.cls_token, embeddings.position_embeddings))
+    return Patches(array_of(convolution.weight), array_of(convolution.bias), first[0], positions)
 
 
 def rotary_of(base: Any, layer: Any) -> Rotary | None:

@@ -142,6 +142,23 @@ class Embeddings:
 
 
 @dataclass(frozen=True, eq=False)
+class Patches:
+    """From an image to what enters the first layer: a class token, and a token for each patch.
+
+    Attributes:
+        weight: (hidden, channels, height, width) of a patch.
+        bias: (hidden,).
+        first: the class token, (hidden,).
+        positions: added to each token, (tokens, hidden).
+    """
+
+    weight: Array
+    bias: Array
+    first: Array
+    positions: Array
+
+
+@dataclass(frozen=True, eq=False)
 class Step:
     """One linear layer of a head.
 
@@ -178,7 +195,7 @@ class Network:
     """A whole model.
 
     Attributes:
-        inputs: names of what it reads, (batch, tokens) int64 each.
+        inputs: names of what it reads, (batch, tokens) int64 each; of images one, (batch, channels, height, width).
         embeddings: before the layers.
         layers: those that are there, in order.
         activation: of the neurons, by transformers' name.
@@ -190,7 +207,7 @@ class Network:
     """
 
     inputs: tuple[str, ...]
-    embeddings: Embeddings
+    embeddings: Embeddings | Patches
     layers: tuple[LayerParts, ...]
     activation: str
     head: Head
@@ -201,9 +218,11 @@ class Network:
     @property
     def has_few_bits(self) -> bool:
         """Whether the words, or any linear layer, are stored in fewer than 32 bits."""
-        return any(_few(one.rows) for one in self.embeddings.tables) or any(map(_few, self._weights()))
+        return any(map(_few, self._weights()))
 
     def _weights(self) -> Iterator[Matrix]:
+        if isinstance(self.embeddings, Embeddings):
+            yield from (one.rows for one in self.embeddings.tables)
         for layer in self.layers:
             if isinstance(layer.attention, Attention):
                 yield layer.attention.query.weight

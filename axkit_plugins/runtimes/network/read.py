@@ -10,7 +10,7 @@ import torch
 from axkit import Layer, NotApplicable, Subject
 from axkit_plugins.runtimes.network.forms import ACTIVATIONS, FORMS, OF_CONFIG, OF_EACH_TOKEN, Form, Part
 from axkit_plugins.runtimes.network.matrix import Floats, Linear, Matrix, apart, to_bytes
-from axkit_plugins.runtimes.network.modules import array_of, distances_of, norm_of, rotary_of, stored
+from axkit_plugins.runtimes.network.modules import array_of, distances_of, norm_of, patches_of, rotary_of, stored
 from axkit_plugins.runtimes.network.network import (
     Attention,
     Constant,
@@ -53,13 +53,14 @@ class _Reading:
     def network(self) -> Network:
         """All of it."""
         config, family = self.model.config, self.subject.family
+        reads_text = family.inputs == "tokens"
         inputs = ["input_ids", "attention_mask", *(["token_type_ids"] if self._reads_types() else [])]
         layers = tuple(self._layers())
         if family.shared_layers:
             layers = layers * int(getattr(config, family.config.layers))
         return Network(
-            tuple(inputs),
-            self._embeddings(),
+            tuple(inputs) if reads_text else ("pixel_values",),
+            self._embeddings() if reads_text else patches_of(self.model.base_model.embeddings),
             layers,
             self._activation(f"{OF_CONFIG}{self.form.activation}"),
             self._head(),
@@ -162,7 +163,7 @@ class _Reading:
             if name.endswith(f"For{end}"):
                 path = path if _has(self.model, path) else "classifier"  # ModernBERT's has this name in every head
                 return Head(self._steps((*self.form.of_each, Part(path))), "each", None, outputs)
-        if not name.endswith("ForSequenceClassification"):
+        if not name.endswith(("ForSequenceClassification", "ForImageClassification")):
             raise NotApplicable(f"graphs are not built of the head of a {name}; keep it in PyTorch")
         words: dict[str, Reads] = {"first": "first", "cls": "first", "last": "last", "mean": "mean"}
         padding = getattr(self.model.config, "pad_token_id", None)

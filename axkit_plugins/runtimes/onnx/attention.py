@@ -65,6 +65,15 @@ def mark_tokens(graph: Graph, ids: str, mask: str, packed: bool) -> Tokens:
     return Tokens(shape, rows, length, added, mask, kept, place, first)
 
 
+def mark_patches(graph: Graph, pixels: str, count: int) -> Tokens:
+    """Of images: each has as many tokens, and none is padding."""
+    rows, length = graph.add("Gather", graph.add("Shape", pixels), graph.whole(0)), graph.whole(count)
+    shape = graph.add("Concat", rows, length, axis=0)
+    row = graph.add("Range", graph.one(0), graph.add("Squeeze", rows, graph.whole(0)), graph.one(1))
+    added = graph.constant(np.zeros((1, 1, 1, count), np.float32))
+    return Tokens(shape, rows, length, added, "", None, None, str(graph.add("Mul", row, length)))
+
+
 def spread(graph: Graph, x: str, tokens: Tokens) -> str:
     """Computed tokens -> all places: (computed, width) -> (batch * tokens, width); any values at padding."""
     return x if tokens.place is None else str(graph.add("Gather", x, tokens.place))

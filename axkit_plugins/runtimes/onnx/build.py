@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from axkit_plugins.runtimes.network.network import Attention, Embeddings, FeedForward, Head, LayerParts, Network, Norm
+from axkit_plugins.runtimes.network.network import (
+    Attention,
+    Embeddings,
+    FeedForward,
+    Head,
+    LayerParts,
+    Network,
+    Norm,
+    Patches,
+)
 from axkit_plugins.runtimes.onnx.attention import (
     Tokens,
     attend,
     attend_first,
     gathered,
+    mark_patches,
     mark_tokens,
     places_of,
     scores_of,
@@ -18,7 +28,7 @@ from axkit_plugins.runtimes.onnx.attention import (
 from axkit_plugins.runtimes.onnx.graph import Graph
 from axkit_plugins.runtimes.onnx.products import activate, linear, norm, table
 
-IDS, MASK, TYPES = "input_ids", "attention_mask", "token_type_ids"
+IDS, MASK, TYPES, PIXELS = "input_ids", "attention_mask", "token_type_ids", "pixel_values"
 
 
 @dataclass(frozen=True)
@@ -43,8 +53,12 @@ def build(network: Network, packed: bool, widens: bool = False) -> Built:
         widens: as of :class:`Graph`.
     """
     graph = Graph(widens)
-    tokens = mark_tokens(graph, IDS, MASK, packed)
-    x = _embedded(graph, network.embeddings, tokens)
+    if isinstance(network.embeddings, Patches):
+        tokens = mark_patches(graph, PIXELS, len(network.embeddings.positions))
+        x = _patched(graph, network.embeddings, tokens)
+    else:
+        tokens = mark_tokens(graph, IDS, MASK, packed)
+        x = _embedded(graph, network.embeddings, tokens)
     alone = _read(graph, network.head, tokens)
     for index, layer in enumerate(network.layers):
         last = index == len(network.layers) - 1
@@ -59,7 +73,14 @@ def build(network: Network, packed: bool, widens: bool = False) -> Built:
         x = activate(graph, linear(graph, x, step.linear, f"head_{index}"), step.activation)
         x = x if step.norm is None else norm(graph, x, step.norm, f"head_{index}.norm")
     outputs = _outputs(graph, network, x, tokens)
-    return Built(graph.model(network.inputs, outputs), graph.values())
+    return Built(graph.model(_inputs(network), outputs), graph.values())
+
+
+def _inputs(network: Network) -> dict[str, list[str | int]]:
+    """Names and dimensions."""
+    if not isinstance(network.embeddings, Patches):
+        return {name: ["batch", "tokens"] for name in network.inputs}
+    return {PIXELS: ["batch", network.embeddings.weight.shape[1], "height", "width"]}
 
 
 def _read(graph: Graph, head: Head, tokens: Tokens) -> str | None:
@@ -99,6 +120,18 @@ def _embedded(graph: Graph, embeddings: Embeddings, tokens: Tokens) -> str:
         total = str(graph.add("Add", total, found)) if total else found
     x = total if embeddings.norm is None else norm(graph, total, embeddings.norm, "embedding_norm")
     return x if embeddings.project is None else linear(graph, x, embeddings.project, "embedding_project")
+
+
+def _patched(graph: Graph, patches: Patches, tokens: Tokens) -> str:
+    """(batch * tokens, hidden)."""
+    weight, bias = graph.constant(patches.weight, "patches"), graph.constant(patches.bias, "patches.bias")
+    found = graph.add("Conv", PIXELS, weight, bias, strides=list(patches.weight.shape[2:]))
+    hidden = len(patches.first)
+    rows = graph.add("Transpose", graph.reshape(found, 0, hidden, -1), perm=[0, 2, 1])
+    shape = graph.add("Concat", tokens.rows, graph.whole(1, hidden), axis=0)
+    first = graph.add("Expand", graph.constant(patches.first[None, None], "first"), shape)
+    whole = graph.add("Concat", first, rows, axis=1)
+    return graph.reshape(graph.add("Add", whole, graph.constant(patches.positions, "positions")), -1, hidden)
 
 
 def _positions(graph: Graph, padding: int | None, tokens: Tokens) -> str:

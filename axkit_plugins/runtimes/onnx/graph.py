@@ -80,14 +80,15 @@ class Graph:
         """-1 is whatever is left, 0 what was there."""
         return str(self.add("Reshape", value, self.whole(*shape)))
 
-    def model(self, inputs: Sequence[str], outputs: Mapping[str, Sequence[str | int]]) -> bytes:
+    def model(self, inputs: Mapping[str, Sequence[str | int]], outputs: Mapping[str, Sequence[str | int]]) -> bytes:
         """The whole, serialized.
 
         Args:
-            inputs: names; (batch, tokens) int64 each.
+            inputs: name -> dimensions; two of int64, four of float32.
             outputs: name -> dimensions, of float32.
         """
-        given = [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens"]) for name in inputs]
+        kinds = {2: TensorProto.INT64, 4: TensorProto.FLOAT}
+        given = [helper.make_tensor_value_info(n, kinds[len(dims)], list(dims)) for n, dims in inputs.items()]
         made = [helper.make_tensor_value_info(name, TensorProto.FLOAT, list(dims)) for name, dims in outputs.items()]
         graph = helper.make_graph(self.nodes, "axkit", given, made, list(self.constants.values()))
         used = {node.domain for node in self.nodes}
