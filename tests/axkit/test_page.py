@@ -7,10 +7,11 @@ import re
 from dataclasses import replace
 
 import pytest
-from hostile import ANSWERS, whole
+from hostile import ANSWERS, FRONTIER, SIDE, whole
 from pages import faults
-from records import REPORT, report
+from records import REPORT, STAGE, SUMMARY, report
 
+from axkit.anatomy.structure import Structure
 from axkit.ground.fields import Fields
 from axkit.report.page import page_of
 from axkit.report.plots import canvas
@@ -95,3 +96,33 @@ def test_answers_are_read_back_as_they_were_written():
     assert found.dense.calibration_error == pytest.approx((4 * 0.05 + 16 * 0.07) / 20)
     assert "answers" not in report().to_json(), "a report without is written without"
     assert REPORT.keys() <= whole().to_json().keys()
+
+
+def test_a_deep_model_with_many_classes_and_long_tables_stays_below_a_megabyte():
+    deep = Structure.dense(48, 32, 8192).without_neurons(3, range(4000)).without_heads(2, [1, 5])
+    layers = [{"layer": f"encoder.layer.{at}.attention.self.query", "moves_nats": 0.5} for at in range(700)]
+    stages = [
+        STAGE | {"index": at, "structure": deep.to_json(), "tables": {"frontier": FRONTIER * 60, "sensitivity": layers}}
+        for at in range(6)
+    ]
+    side = SIDE | {"scores": [[80.0, 80.0, 80.0]] * 150, "confusion": []}
+    many = {"classes": [f"intent {at}" for at in range(150)], "there": [3] * 150, "dense": side, "result": side}
+    moved = [ANSWERS["moved"][0] | {"row": at, "text": "word " * 64, "wanted": f"{at % 40}"} for at in range(200)]
+    page = page_of(whole(stages=stages, answers=ANSWERS | many | {"moved": moved}), About(kind="classification"))
+    assert faults(page) == []
+    assert "The first 100 rows; report.json has all." in page
+    assert page.count("moves_nats") == 6
+
+
+def test_what_to_serve_and_words_that_are_one():
+    options = [
+        {"precision": "int8", "runtime": "torch", "throughput_times": 1.5, "latency_times": 1.2, "is_result": True},
+        {"precision": "bfloat16", "runtime": "torch", "throughput_times": 2.5, "weights_bytes": 3e6},
+    ]
+    summary = SUMMARY | {"recommend": {"latency": options[0], "throughput": options[1], "options": options}}
+    page = page_of(whole(summary=summary, answers=ANSWERS | {"words": ["another answer"] * 3}), About())
+    assert faults(page) == []
+    assert "What to serve on this machine" in page
+    assert "int8 in torch, the result" in page
+    assert "3 another answer." in page
+    assert page.count("<option>another answer</option>") == 1

@@ -71,7 +71,7 @@ def answers_of(looked: Looked) -> Answers:
         drawn.add("numbers", lambda: numbers_svg(looked.numbers))
     return Answers(
         looked=looked,
-        summary=tuple((count, word) for count, word in zip(looked.counts, looked.words, strict=True) if count),
+        summary=_summary(looked),
         labels=labels if len(labels) <= _LABELS else (),
         sure=any(one.result_confidence is not None for one in looked.moved),
         classes=_classes(looked),
@@ -82,6 +82,14 @@ def answers_of(looked: Looked) -> Answers:
         calibration=tuple(calibration_words(name, side) for name, side in sides if side.bins),
         drawn=drawn,
     )
+
+
+def _summary(looked: Looked) -> tuple[tuple[int, str], ...]:
+    """Without what no row did; where rows have no labels, all words are one."""
+    found = dict.fromkeys(looked.words, 0)
+    for count, word in zip(looked.counts, looked.words, strict=True):
+        found[word] += count
+    return tuple((count, word) for word, count in found.items() if count)
 
 
 def _classes(looked: Looked) -> Grid | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from axkit.ground.figures import change, quantity, ratio, score
 from axkit.report.tables import metric_rows, summary_rows
 from axkit.run.quality import Quality
+from axkit.run.recommend import Recommendation
 from axkit.run.summary import Summary
 from axkit.run.verdict import change_cell, speed_cell
 
@@ -74,6 +75,21 @@ def cards(summary: Summary) -> tuple[Card, ...]:
 def compared(summary: Summary) -> Grid:
     """The final comparison."""
     return Grid("Dense model and result", ("figure", "dense", "result", "change"), tuple(summary_rows(summary)))
+
+
+def options(found: Recommendation) -> Grid:
+    """Ways to serve the model that were timed."""
+    rows = [
+        (
+            f"{one.precision} in {one.runtime}{', the result' if one.is_result else ''}",
+            ratio(one.throughput_times),
+            "" if one.latency_times is None else ratio(one.latency_times),
+            "" if one.weights_bytes is None else quantity(one.weights_bytes / 1e6, 1),
+        )
+        for one in found.options
+    ]
+    head = ("stored as", "throughput, times dense", "as quick on one input", "weights, MB")
+    return Grid("Ways to serve it that were timed", head, tuple(rows))
 
 
 def metrics(quality: Quality) -> Grid | None:

@@ -8,12 +8,13 @@ from functools import partial
 from axkit.report.page.answers import Answers, answers_of
 from axkit.report.page.figures import Card, Grid, cards, compared
 from axkit.report.page.figures import metrics as metrics_of
+from axkit.report.page.figures import options as options_of
 from axkit.report.page.stages import Stage, Tabled, stages_of, tables_of, time_parts
 from axkit.report.page.templates import Drawn, rendered
 from axkit.report.page.use import Line, ways_to_use
 from axkit.report.plots import road
 from axkit.report.text import data_line, machine_line
-from axkit.report.words import control_lines, gain_lines, headline, how_measured
+from axkit.report.words import control_lines, gain_lines, headline, how_measured, recommend_lines
 from axkit.run.records import StageRecord
 from axkit.run.report import Report
 from axkit.tasks.about import About
@@ -33,6 +34,8 @@ class Page:
         figures: the table of the final comparison.
         how: how that was measured, sentences.
         metrics: a table of all metrics; None where there is but one.
+        serve: what to serve on the machine that measured, sentences; empty where there was nothing to choose from.
+        options: what was timed for that; None likewise.
         stages: the road.
         drawn: plots by name; those that have nothing to show are not there.
         tables: what passes told.
@@ -52,6 +55,8 @@ class Page:
     figures: Grid
     how: tuple[str, ...]
     metrics: Grid | None
+    serve: tuple[str, ...]
+    options: Grid | None
     stages: tuple[Stage, ...]
     drawn: Drawn
     tables: tuple[Tabled, ...]
@@ -88,6 +93,8 @@ def _page(report: Report, about: About) -> Page:
         figures=compared(summary),
         how=(how_measured(summary), *gain_lines(summary), *control),
         metrics=metrics_of(summary.quality),
+        serve=tuple(recommend_lines(summary.recommend, report.machine.processor)),
+        options=options_of(summary.recommend) if summary.recommend else None,
         stages=stages_of(report.stages),
         drawn=_drawn(report, parts),
         tables=tables_of(report.stages),

@@ -13,9 +13,10 @@ from axkit.report.page.figures import Grid
 from axkit.report.page.templates import Drawn
 from axkit.report.plots.answers import bars_svg
 from axkit.report.tables import cells, columns, stage_rows
-from axkit.run.records import FRONTIER, StageRecord
+from axkit.run.records import StageRecord
 from axkit.run.report import Report
 
+MOST_ROWS = 100  # of a table that stand on the page
 SENSITIVITY = "sensitivity"  # the name of a table with a layer and what it costs, drawn as well
 
 
@@ -51,16 +52,16 @@ class Tabled:
     Attributes:
         title: pass and table.
         name: of it on the page.
-        grid: its rows.
+        grid: its first rows.
+        count: how many it has.
         drawn: a plot of it, maybe.
-        is_frontier: it stands with the frontier.
     """
 
     title: str
     name: str
     grid: Grid
+    count: int
     drawn: Drawn
-    is_frontier: bool
 
 
 def stages_of(stages: Sequence[StageRecord]) -> tuple[Stage, ...]:
@@ -106,9 +107,8 @@ def _tabled(stage: StageRecord, name: str, rows: Sequence[Mapping[str, Any]]) ->
     label, value = _axes(rows)
     if name == SENSITIVITY and label and value:
         drawn.add("bars", lambda: bars_svg(rows, label, value, f"bars-{slug}", title))
-    return Tabled(
-        title, slug, Grid(title, tuple(keys), tuple(cells(row, keys) for row in rows)), drawn, name == FRONTIER
-    )
+    grid = Grid(title, tuple(keys), tuple(cells(row, keys) for row in rows[:MOST_ROWS]))
+    return Tabled(title, slug, grid, len(rows), drawn)
 
 
 def _axes(rows: Sequence[Mapping[str, Any]]) -> tuple[str, str]:

@@ -22,6 +22,8 @@ LIGHT = {
 DARK = {
     "ink": "#e9edf1", "soft": "#b3bcc5", "grid": "#3a424a", "dense": "#ffb36b", "result": "#7cc0ff", "gone": "#2b3239",
 }  # fmt: skip
+_PLACES = {"d", "x", "y", "transform", "points"}
+_FINE = re.compile(r"(\d\.\d\d)\d+")
 _SVG = "http://www.w3.org/2000/svg"
 _STYLE = {
     "svg.fonttype": "none",
@@ -109,7 +111,9 @@ def own_ids(root: ElementTree.Element, name: str) -> None:
     """Ids that no other figure has, and what refers to them."""
     for one in root.iter():
         for key, value in one.attrib.items():
-            if key == "id":
+            if key in _PLACES:
+                one.set(key, _FINE.sub(r"\1", value))  # a hundredth of a point is as good as a millionth
+            elif key == "id":
                 one.set(key, f"{name}-{value}")
             elif "url(#" in value:
                 one.set(key, value.replace("url(#", f"url(#{name}-"))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _GROUPS = 24  # cells of the map for the neurons of a layer
 _MOST_HEADS = 32  # that have a cell each
+_MOST_CELLS = 1200  # of the whole map: those of a deep model are wider
 _NAME = 22  # characters of a stage's name
 
 
@@ -69,18 +70,18 @@ def frontier_svg(points: Sequence[FrontierPoint], dense_score: float, metric: st
 def map_svg(structure: Structure) -> str:
     """Each layer's heads and groups of neurons: full where kept, pale where gone."""
     layers = structure.layers
-    heads = min(structure.n_heads, _MOST_HEADS)
-    with canvas(8.4, 0.9 + 0.24 * len(layers), ncols=2, width_ratios=(heads, _GROUPS), sharey=True) as (figure, axes):
-        for panel, title, cells in zip(
-            axes, ("attention heads", "feed-forward neurons"), (heads, _GROUPS), strict=True
-        ):
+    room = max(4, _MOST_CELLS // (2 * len(layers)))
+    heads, groups = min(structure.n_heads, _MOST_HEADS, room), min(_GROUPS, room)
+    titles = ("attention heads", "feed-forward neurons")
+    with canvas(8.4, 0.9 + 0.24 * len(layers), ncols=2, width_ratios=(heads, groups), sharey=True) as (figure, axes):
+        for panel, title, cells in zip(axes, titles, (heads, groups), strict=True):
             plain(panel)
             panel.set_title(title, fontsize=10, loc="left", color=INK)
             panel.set_xlim(0, cells * 1.16)
             panel.set_xticks([])
         for row, layer in enumerate(layers):
             _cells(axes[0], row, layer.heads, structure.n_heads, heads)
-            _cells(axes[1], row, layer.neurons, structure.ffn_width, _GROUPS)
+            _cells(axes[1], row, layer.neurons, structure.ffn_width, groups)
         axes[0].set_yticks(range(len(layers)), [f"layer {at}" for at in range(len(layers))])
         axes[0].set_ylim(len(layers) - 0.4, -0.6)
         kept = f"{sum(len(one.heads) for one in layers)} of {len(layers) * structure.n_heads} heads"
@@ -94,7 +95,8 @@ def _cells(panel: Axes, row: int, kept: Sequence[int], width: int, cells: int) -
     there = set(kept)
     shares = [sum(one in there for one in range(low, high)) / max(1, high - low) for low, high in pairwise(bounds)]
     whole, left = 0.86, 0.35
-    panel.broken_barh([(at, whole) for at in range(cells)], (row - left, 2 * left), color=GONE, linewidth=0)
+    gone = [(at, whole) for at, share in enumerate(shares) if share < 1]
+    panel.broken_barh(gone, (row - left, 2 * left), color=GONE, linewidth=0)
     full = [(at, whole * share) for at, share in enumerate(shares) if share]
     panel.broken_barh(full, (row - left, 2 * left), color=RESULT, linewidth=0)
     panel.text(cells + 0.1, row, f"{len(kept)}/{width}", va="center", fontsize=8, color=INK)
