@@ -5,7 +5,7 @@ from __future__ import annotations
 from axkit.ground.figures import change, quantity, ratio, score, times
 from axkit.run.quality import ControlFound, ControlRecord, Quality
 from axkit.run.recommend import Option, Recommendation
-from axkit.run.summary import Speeds, Summary
+from axkit.run.summary import Baseline, Speeds, Summary
 from axkit.run.verdict import judge, mark, sentences, speed_is_sure
 
 _NOISE = " within the noise of this machine"
@@ -130,11 +130,18 @@ def how_measured(summary: Summary) -> str:
         for name, one in (("dense", speeds.dense), ("result", speeds.result))
     ]
     return (
-        f"Dense is the model that the recipe's leading training passes left, in float32. Decisions were made on "
+        f"Dense is the model {_dense(summary.baseline)}, in float32. Decisions were made on "
         f"{rows.search} search rows, the figures above on {rows.test} test rows that no decision used "
         f"{_told_apart(quality)} {_luck(quality)} Speed: the two models in turn, in one process, on inputs "
         f"of real lengths; throughput of the rounds: {', '.join(spread)} inputs/s."
     )
+
+
+def _dense(baseline: Baseline) -> str:
+    """Where the dense model comes from."""
+    if baseline.stage.startswith("-1-"):  # no pass made it (``run.keys.stage_name``)
+        return "as it came"
+    return "that the recipe's leading training passes left"
 
 
 def _told_apart(quality: Quality) -> str:

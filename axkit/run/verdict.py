@@ -103,7 +103,8 @@ def scored_lines(found: Scored, split: str, other: str) -> list[str]:
     """
     interval = f"95 % interval {score(found.low)} to {score(found.high)}, {found.rows} rows"
     lines = [f"{split} {found.metric} {score(found.score)} ({interval})"]
-    lines += [f"{split} {name} {score(value)}" for name, value in found.others.items()]
+    for name, value in found.others.items():
+        lines.append(f"{split} {name} {value:.4f}" if name == "divergence" else f"{split} {name} {score(value)}")
     if found.answers_of:
         lines.append(
             f"The rows have no labels: the answers of {found.answers_of} stand in their place, and how often either of "

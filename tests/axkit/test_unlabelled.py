@@ -20,6 +20,7 @@ from axkit.run.engine import apply
 from axkit.run.planning import plan
 from axkit.run.recipe import read_source
 from axkit.run.report import read_report
+from axkit.run.verdict import scored_lines
 from axkit.sweep.table import figures_of
 from axkit.tasks.kinds.kind import our_kinds
 from axkit.tasks.kinds.known import KINDS
@@ -119,6 +120,7 @@ def test_a_kind_without_labels_is_cut_and_held_against_the_dense_models_answers(
     told = set(quality.result.metrics)
     assert all(one.startswith("agreement") for one in told)
     assert "The rows have no labels" in text
+    assert "Dense is the model as it came" in text
     assert f"Test {CASES[kind][-1]} with the dense model {quality.result.points:.2f} (95 % interval" in text
     assert "chance would explain" not in text
     assert "accuracy" not in text.partition("## Recipe")[0]
@@ -127,6 +129,9 @@ def test_a_kind_without_labels_is_cut_and_held_against_the_dense_models_answers(
     assert scored.score == pytest.approx(quality.result.points)
     assert scored.others["divergence"] == pytest.approx(quality.result.loss_nats, abs=1e-5)
     assert "dense" in scored.answers_of
+    lines = scored_lines(scored, "test", scored.answers_of)
+    assert f"test divergence {scored.others['divergence']:.4f}" in lines
+    assert not any(line.startswith("Against") for line in lines), "it agrees with itself"
 
 
 def test_answers_are_what_the_model_says_and_agree_with_it_alone(case):
