@@ -104,10 +104,12 @@ class Ladder:
             faster = timed.get(other, 0.0) >= AHEAD * timed.get(self.bits[0], 1.0)
             if not self._done and (goal.size is None or goal.size <= 2) and (faster or not first.holds(goal)):
                 self._try(self.rungs.stored(other))
-        within = [one for one in self.tried if one.holds(goal) and (one.speedup > 1 or one.size > 1)]
-        if goal.speedup is None and goal.size is not None:
-            return max(within, key=lambda one: one.size, default=None)
-        return max(within, key=lambda one: one.speedup, default=None)
+        within = [one for one in self.tried if one.holds(goal)]
+        if goal.size is not None:
+            wanted = goal.size
+            smaller = [one for one in within if one.size > 1]
+            return max(smaller, key=lambda one: (min(1.0, one.size / wanted), one.speedup), default=None)
+        return max((one for one in within if one.speedup > 1), key=lambda one: one.speedup, default=None)
 
     def _cut(self, best: Tried | None) -> None:
         """Parts out, what is left mended: as far as is wanted, then nearer or further as it turns out."""
@@ -119,7 +121,7 @@ class Ladder:
             found = self._try(self.rungs.mended(speedup, size, how))
             if found.meets(goal) or turn == AGAIN:
                 return
-            if not found.holds(goal):
+            if not found.holds(goal) or found.undone:
                 speedup, size = _halfway(speedup), _halfway(size)
             elif goal.has_target and turn == 0:
                 speedup, size = _further(speedup, goal.speedup, found.speedup), _further(size, goal.size, found.size)
@@ -150,6 +152,9 @@ class Ladder:
             found = self._try(self.rungs.trained(speedup, size, how, epochs))
             if found.meets(goal) or not found.holds(goal) or deepest:
                 return
+            if found.undone:
+                speedup, size = _halfway(speedup), _halfway(size)
+                continue
             speedup, size = _further(speedup, goal.speedup, found.speedup), _further(size, goal.size, found.size)
 
     def _epochs(self) -> float | None:
@@ -196,6 +201,12 @@ def ideas(tried: Sequence[Tried], goal: Goal, left_out: Sequence[str]) -> list[s
         least = min(reach, key=lambda one: one.drop)
         found.append(
             f"'{least.name}' gets there for {least.drop:.2f} points: --max-drop {least.drop + 0.05:.1f} takes it"
+        )
+    deep = [one.undone for one in tried if one.undone]
+    if deep:
+        speedup, points = min(deep, key=lambda one: one[1])
+        found.append(
+            f"cuts to {ratio(speedup)} cost {points:.2f} points and were taken back: such depth takes training"
         )
     fastest = max(tried, key=lambda one: one.speedup, default=None)
     if goal.speedup is not None and fastest is not None and fastest.speedup < goal.speedup:

@@ -30,6 +30,7 @@ class Tried:
         wall_s: seconds that it took; those of stages that were there already are not in it.
         notes: what its passes had to say.
         kinds_of_bits: ``int8`` and ``bf16`` -> their speed as a multiple of float32's, where the stage timed both.
+        undone: (speed, points) of cuts that were taken back, as they cost more than is looked at.
     """
 
     rung: Rung
@@ -40,6 +41,7 @@ class Tried:
     wall_s: float
     notes: tuple[str, ...] = ()
     kinds_of_bits: Mapping[str, float] = field(default_factory=dict)
+    undone: tuple[float, float] | None = None
 
     @property
     def name(self) -> str:
@@ -128,7 +130,8 @@ class Compressed:
             return False
         summary, goal = self.report.summary, self.goal
         return (
-            -summary.quality.moved <= goal.max_drop + 1e-9
+            not summary.quality.result.answers_only
+            and -summary.quality.moved <= goal.max_drop + 1e-9
             and (goal.speedup is None or summary.speeds.throughput_ratio >= NEAR * goal.speedup)
             and (goal.size is None or summary.bytes.ratio >= NEAR * goal.size)
         )
@@ -165,6 +168,19 @@ def row(one: Tried, goal: Goal, chosen: Tried | None) -> tuple[str, ...]:
 
 
 HEAD = ("tried", "search", "change", "throughput", "smaller", "seconds", "")
+
+
+def taken_back(record: StageRecord, dense: float) -> tuple[float, float] | None:
+    """(speed, points below the dense model) of a search's last point, where its own budget undid it.
+
+    Args:
+        record: of the stage.
+        dense: the dense model's score on the search split, points.
+    """
+    points, most = record.told.frontier, record.applied.config.get("max_drop")
+    if not points or not isinstance(most, int | float) or dense - points[-1].score <= most:
+        return None
+    return points[-1].speedup, dense - points[-1].score
 
 
 def bits_of(record: StageRecord) -> dict[str, float]:

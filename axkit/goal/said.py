@@ -36,6 +36,8 @@ def _reached(found: Compressed, summary: Summary) -> list[str]:
         met = summary.bytes.ratio >= NEAR * goal.size
         told.append(f"size {_word(met)}: {ratio(summary.bytes.ratio)} of {ratio(goal.size)}")
     told.append(_drop(found, summary))
+    if summary.quality.result.answers_only:
+        told.append("but it gives all rows the same answer: do not use it")
     return [f"{'Met' if found.met else 'Not met'}, on test rows that no decision used. {'; '.join(told)}."]
 
 

@@ -13,7 +13,7 @@ from axkit.goal.brought import data_path, model_path
 from axkit.goal.columns import Told
 from axkit.goal.ladder import Clock, Ladder
 from axkit.goal.look import Asked, look
-from axkit.goal.outcome import Compressed, Tried, bits_of
+from axkit.goal.outcome import Compressed, Tried, bits_of, taken_back
 from axkit.goal.rungs import Rung, Rungs
 from axkit.goal.settings import Goal
 from axkit.goal.written import Draft
@@ -196,6 +196,7 @@ class _Job:
             time.monotonic() - begun,
             tuple(record.told.note for record in records if record.told.note),
             bits_of(last),
+            next(filter(None, (taken_back(record, walk.dense.search.score) for record in records)), None),
         )
 
     def _write(self, draft: Draft, rung: Rung, told: Sequence[str]) -> Path:

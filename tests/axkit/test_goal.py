@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from command import refused
@@ -225,6 +226,26 @@ class Machine:
         return Ladder(Rungs(goal, LOOKED), self.attempt, clock, bits)
 
 
+def test_cuts_that_were_taken_back_are_tried_nearer():
+    machine = Machine(price=1.0)
+    inner = machine.attempt
+
+    def budgeted(rung):
+        found = inner(rung)
+        if found.drop <= 3 or rung.trains:
+            return found
+        cut = found.speedup / 1.568
+        return replace(found, drop=0.0, speedup=1.5, undone=(cut, found.drop))
+
+    ladder = machine.ladder(Goal(speedup=5))
+    ladder.attempt = budgeted
+    ladder.climb()
+    assert names(ladder)[:3] == ["int8", "mended to 3.38x, int8", "mended to 1.84x, int8"]
+    assert ladder.tried[1].undone
+    told = ideas(ladder.tried, ladder.rungs.goal, ladder.left_out)
+    assert any("were taken back" in line for line in told) or ladder.tried[-1].meets(ladder.rungs.goal)
+
+
 def names(ladder):
     return [one.name for one in ladder.tried]
 
@@ -390,7 +411,8 @@ def test_other_kinds_of_task_need_no_word_either(brought, name):
     kinds = {"trec": "classification", "wnut": "token_classification", "stsb": "regression"}
     assert found.report.summary.rows.used.total == 80
     assert load_source(found.recipe).recipe.task["kind"] == kinds[name]
-    assert found.met
+    assert found.report.summary.bytes.ratio >= 1.2
+    assert found.met != bool(found.report.summary.quality.result.answers_only), "one answer to all rows meets no goal"
 
 
 RECIPE = """\
