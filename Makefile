@@ -10,6 +10,7 @@ OLD := .venv-oldest
 OLD_TESTS := tests/axkit/test_contract.py::test_family tests/axkit/test_families.py tests/axkit/test_saving.py \
 	tests/axkit/test_door.py tests/axkit/test_door_tokenizer.py tests/axkit/test_door_files.py \
 	tests/axkit/test_surgery.py tests/axkit/test_every_task.py \
+	tests/axkit/test_stock_form.py tests/axkit/test_without_axkit.py \
 	tests/axkit_plugins/test_trainings.py tests/axkit_plugins/test_going_on.py
 
 # As on a processor of 2013: kernels sum in another order there, and torch would otherwise take the widest it finds.

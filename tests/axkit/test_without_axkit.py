@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -102,6 +103,10 @@ CASES = {
 }
 
 
+if version("transformers") == "5.0.0":  # ModernBERT needs a later one
+    CASES = {name: case for name, case in CASES.items() if "modernbert" not in name}
+
+
 def inputs_of(subject):
     """Rows of several lengths, padded."""
     return next(iter(tiny_split(family=subject.family).batches(8))).inputs
@@ -118,7 +123,11 @@ def answered(tmp_path_factory):
         expected[name] = dict(subject.body.answer(inputs_of(subject)))
         save(subject, tiny_reader(subject.family), root / name)
         save_file(dict(inputs_of(subject)), root / f"{name}.in.safetensors")
-    surroundings = {**os.environ, "HF_HOME": str(root.parent / "hf"), "PYTHONPATH": ""}
+    surroundings = {
+        **os.environ,
+        "HF_HOME": str(root.parent / "hf"),
+        "PYTHONPATH": os.environ.get("AXKIT_TEST_PATH", ""),
+    }
     code = [sys.executable, str(SCRIPT), str(root)]
     done = subprocess.run(code, capture_output=True, text=True, env=surroundings, check=False)
     assert done.returncode == 0, done.stderr
