@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from axkit.report.card.push import push_to_hub as push_to_hub
     from axkit.run.engine import Run as Run
     from axkit.run.engine import apply as apply
+    from axkit.run.engine import apply_each as apply_each
     from axkit.run.planning import plan as plan
     from axkit.runtimes.folder import load_subject as load_subject
     from axkit.runtimes.torch.body import torch_subject as torch_subject
@@ -80,6 +81,7 @@ _LAZY = {
     "Subject": "axkit.contract.subject",
     "TaskKind": "axkit.tasks.kinds.base",
     "apply": "axkit.run.engine",
+    "apply_each": "axkit.run.engine",
     "compress": "axkit.goal.whole",
     "expects_bfloat16": "axkit.ground.cpu",
     "family_of": "axkit.anatomy.family",
@@ -139,6 +141,7 @@ __all__ = [
     "Trait",
     "Workload",
     "apply",
+    "apply_each",
     "compress",
     "expects_bfloat16",
     "family_of",

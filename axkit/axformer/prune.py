@@ -28,6 +28,7 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
     purpose = "a smaller and faster model that answers as well as before, or better"
     needs = frozenset({"train", "search", "dense"})
     requires = frozenset({TORCH_MODULE, FLOAT_WEIGHTS})
+    each = ("speedup", "size")
     paper = "Nagarajan et al. 2022, AxFormer, arXiv 2010.03688, accuracy-driven pruning"
 
     def needs_of(self, config: AxformerPruneConfig) -> frozenset[str]:

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from axkit.cli.family import Wish, apply_family, show_each
 from axkit.cli.options import DEVICE, JSON, OVERRIDES, source_of, with_overrides
 from axkit.cli.planned import show_plan
 from axkit.ground import processes
@@ -19,6 +20,7 @@ from axkit.ground.errors import Interrupted, RecipeError
 from axkit.ground.figures import quantity
 from axkit.ground.signals import code_of
 from axkit.ground.writable import check_writable
+from axkit.run.each import is_family
 from axkit.run.plan_record import PlanRecord
 from axkit.run.planning import Plan, plan
 from axkit.run.report import Report
@@ -53,6 +55,9 @@ def apply_command(
     target = Path(out) / source.recipe.name
     if together.is_main:
         check_writable(target)
+    if is_family(source.recipe):
+        apply_family(source, Path(out), Wish(fresh, force, as_json, where))
+        return
     _refuse_existing(target, force)
     made = plan(source)
     made.read()
@@ -124,7 +129,11 @@ def _show_report(report: Report, target: Path) -> None:
 @JSON
 def plan_command(recipe: str, settings: tuple[str, ...], model: str | None, task: str | None, as_json: bool) -> None:
     """Show what a recipe would do, without doing it."""
-    made = plan(source_of(recipe, settings, model, task))
+    source = source_of(recipe, settings, model, task)
+    if is_family(source.recipe):
+        show_each(source, as_json)
+        return
+    made = plan(source)
     if as_json:
         click.echo(json.dumps(PlanRecord.of(made).to_json(), indent=1))
     else:

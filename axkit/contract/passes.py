@@ -117,6 +117,8 @@ class Pass(Described, ABC, Generic[C]):
         ends: traits that it takes away.
         holds_budget: its own setting, points on the search split, by which it keeps within a recipe's ``budget``. The
             engine fills it in where the recipe does not, and undoes the stage only where the pass did not keep it.
+        each: its own settings of which a recipe may list several numbers, rising: then it makes one model for each. The
+            pass is given one of them; what the models can share it leaves in ``Tools.common``.
         trains: True for a pass that changes weights only. The dense model that a run is measured against is what
             the recipe's leading training passes leave, up to the first that learns from that very model.
         targets: kinds of device that what it makes can run on, such as "cpu"; None: on all.
@@ -129,6 +131,7 @@ class Pass(Described, ABC, Generic[C]):
     requires: ClassVar[frozenset[Trait]] = frozenset({TORCH_MODULE, FLOAT_WEIGHTS})
     ends: ClassVar[frozenset[Trait]] = frozenset()
     holds_budget: ClassVar[str | None] = None
+    each: ClassVar[tuple[str, ...]] = ()
     trains: ClassVar[bool] = False
     targets: ClassVar[frozenset[str] | None] = None
     elsewhere: ClassVar[str] = ""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from axkit.ground.progress import Progress, Silent
 from axkit.ground.writable import check_writable
 from axkit.run.comparing import Compared, Tested, beside_control, compare
 from axkit.run.control import Control, control_of, wanted
+from axkit.run.each import Point, plan_each
 from axkit.run.finished import FinishedStages
 from axkit.run.journal import Stage
 from axkit.run.loading import load
@@ -90,8 +91,48 @@ def apply(
     if current().is_main:
         check_writable(root / "stage")
     made = recipe if isinstance(recipe, Plan) else plan(recipe)
-    with _job(made, root, bool(stages), progress, fresh, device) as job:
-        return _run(made, job)
+    with _job([made], root, bool(stages), progress, fresh, device) as job:
+        run = _run(made, job)
+        job.finished.tidy()
+        return run
+
+
+def apply_each(
+    recipe: Recipe | Source | Sequence[Point],
+    runs: str | Path = "runs",
+    progress: Progress | None = None,
+    fresh: bool = False,
+    device: str | Device = AUTO,
+    skip: Collection[str] = (),
+) -> Iterator[tuple[Point, Run]]:
+    """Run a recipe that lists targets: one model after the other, the first number first.
+
+    What the models have in common is done once: the stages before the pass with the list, and what that pass leaves
+    for the next one. Each is what the recipe with its one number would have left.
+
+    Args:
+        recipe: with one setting that lists several numbers, such as ``speedup: [1.5, 2, 3]``; or the points that
+            :func:`axkit.run.each.plan_each` made of it.
+        runs, progress, fresh, device: as :func:`apply` has them.
+        skip: labels of points that are there already; their stages are kept.
+
+    Yields:
+        Each point and its run, as soon as it is finished; whoever does not want to hold all models lets them go.
+
+    Raises:
+        AxkitError: as :func:`apply`; a recipe that lists nothing.
+    """
+    points = plan_each(recipe) if isinstance(recipe, Recipe | Source) else recipe
+    root = stages_of(runs, points[0].family)
+    if current().is_main:
+        check_writable(root / "stage")
+    with _job([one.plan for one in points], root, False, progress, fresh, device) as job:
+        for one in points:  # before the first is made: what an interrupted run has left of the others is kept
+            job.finished.used.update(one.stages)
+        for one in points:
+            if one.label not in skip:
+                yield one, _run(one.plan, job)
+        job.finished.tidy()
 
 
 def walked(made: Plan, stages: str | Path, progress: Progress | None = None, device: str | Device = AUTO) -> Walk:
@@ -108,7 +149,7 @@ def walked(made: Plan, stages: str | Path, progress: Progress | None = None, dev
     """
     if current().is_main:
         check_writable(Path(stages) / "stage")
-    with _job(made, Path(stages), True, progress, False, device) as job:
+    with _job([made], Path(stages), True, progress, False, device) as job:
         walk = job.walk(made)
         walk.go()
         return walk
@@ -116,16 +157,18 @@ def walked(made: Plan, stages: str | Path, progress: Progress | None = None, dev
 
 @contextmanager
 def _job(
-    made: Plan, root: Path, shared: bool, progress: Progress | None, fresh: bool, device: str | Device
+    plans: Sequence[Plan], root: Path, shared: bool, progress: Progress | None, fresh: bool, device: str | Device
 ) -> Iterator[_Job]:
-    """What is shared by the walks of a plan, with its turn held; rows are read, and what is not there is refused."""
+    """What is shared by the walks of plans, with their turn held; rows are read, and what is not there is refused."""
     from axkit.ground.cpu import machine_key
 
     processes, told = current(), progress or Silent()
     where = device if isinstance(device, Device) else Device.of(device)
-    made.recipe.target.here()  # before anything is read: what is not there cannot be timed
+    for made in plans:
+        made.recipe.target.here()  # before anything is read: what is not there cannot be timed
     store = StageStore(root, shared, machine_key(processes.count, where.title), told)
-    made.read()
+    for made in plans:
+        made.read()
     turn = store.in_turn() if processes.is_main else nullcontext()
     with turn, storing(root, full_only=True), exact_floats(where):
         yield _Job(FinishedStages(store, processes, told, fresh), told, processes, where)
@@ -161,17 +204,19 @@ class _Job:
         progress: told what is going on.
         processes: this one, or those started together.
         device: where passes compute.
+        common: what passes leave for other models of the same recipe (``Tools.common``).
     """
 
     finished: FinishedStages
     progress: Progress
     processes: Processes
     device: Device
+    common: dict[str, Any] = field(default_factory=dict)
 
     def walk(self, made: Plan) -> Walk:
         """A plan at its start: model, reader and rows are opened."""
         loaded = load(made, self.progress)
-        bench = Workbench(made, loaded.readings, self.progress, self.processes, self.device)
+        bench = Workbench(made, loaded.readings, self.progress, self.processes, self.device, common=self.common)
         if made.task.spec.is_unlabelled:
             with bench.scoring(loaded.subject):
                 loaded = replace(loaded, readings=loaded.readings.answered(loaded.subject, self.progress))
@@ -186,7 +231,6 @@ def _run(made: Plan, job: _Job) -> Run:
     compared = _compared(walk, subject) if job.processes.is_main else None
     control, came = _control(walk, job, compared), _as_it_came(walk, compared)
     summary = summary_of(walk, subject, compared, start, control, came) if compared else None
-    job.finished.tidy()
     answers = look_at(made.task.spec.kind, made.rows.splits["test"], *compared.answers) if compared else None
     if answers is not None and made.task.spec.is_unlabelled:
         answers = without_right(answers)

@@ -19,7 +19,7 @@ from axkit.contract.lending import check_words
 from axkit.contract.passes import InnerStep
 from axkit.contract.registered import Registered, load_pass
 from axkit.ground import fence
-from axkit.ground.errors import AxkitError, RecipeError
+from axkit.ground.errors import AxkitError, NotApplicable, RecipeError
 from axkit.ground.plain.tree import Location
 from axkit.ground.wording import fault_sentence
 from axkit.run.forecast import Forecast, Given, check_room, forecasts
@@ -199,6 +199,12 @@ def _configured(index: int, loaded: Registered, settings: Mapping[str, Any], bud
     """The step without what it runs itself; asks the class all that planning will ask of it."""
     entry = loaded.entry
     refuse_if_missing(entry.name, loaded.pass_class, entry.distribution)
+    for name in loaded.pass_class.each:
+        if isinstance(settings.get(name), list):
+            raise NotApplicable(
+                f"'{name}' lists several numbers, which makes a family of models, one for each: run it by axkit apply, "
+                f"or axkit.apply_each, or give one number"
+            )
     own = loaded.pass_class.holds_budget
     if budget is not None and own is not None and settings.get(own) is None:
         settings = {**settings, own: budget.max_drop}

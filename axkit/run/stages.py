@@ -51,6 +51,7 @@ class Workbench:
         device: where passes compute.
         dense: the model that the run is measured against; None until there is one.
         memo: what passes leave for later ones (``Tools.memo``).
+        common: for other models of the same recipe (``Tools.common``).
     """
 
     plan: Plan
@@ -60,6 +61,7 @@ class Workbench:
     device: Device
     dense: Subject | None = None
     memo: dict[str, Any] = field(default_factory=dict)
+    common: dict[str, Any] = field(default_factory=dict)
 
     def on_search(self, subject: Subject) -> Standing:
         """How a subject does on the search split."""
@@ -172,6 +174,7 @@ class Workbench:
             progress=self.progress,
             journal=journal,
             memo=self.memo,
+            common=self.common,
             run=run,
             processes=self.processes,
             scratch=scratch,

@@ -23,6 +23,7 @@ from axkit.goal.outcome import Compressed
 from axkit.ground.errors import RecipeError
 from axkit.ground.target import Target
 from axkit.report import write_run
+from axkit.run.each import is_family, plan_each
 from axkit.run.recipe import read_source
 from axkit.run.report import read_report
 from axkit.tasks.spec import TaskSpec
@@ -34,6 +35,13 @@ ELSEWHERE = {"cd", "git", "hf", "pip", "pytest", "twine"}  # not ours to run
 DIAGRAMS = {"architecture.md"}
 # what a page takes for granted before its first block
 PREMISES = {
+    "axformer.md": """
+from pathlib import Path
+Path("family.yaml").write_text(
+    f"{HEAD}{TASK}passes:\\n  - {{pass: axformer_prune, objective: budget, criterion: divergence, "
+    "size: [1.02, 1.04], max_drop: 100}\\n"
+)
+""",
     "conformance.md": "from axkit_narrow import Narrow",
     "devices.md": """
 from pathlib import Path
@@ -100,7 +108,7 @@ def test_python_runs(page, place, tmp_path, monkeypatch):
     """Functions called ``test_...`` are called; a block that begins with a file's name is that file."""
     monkeypatch.syspath_prepend(place)
     monkeypatch.setattr(axkit, "compress", _bound)
-    names = {"axkit": axkit, "__name__": "shown"}
+    names = {"axkit": axkit, "__name__": "shown", "HEAD": HEAD, "TASK": TASK}
     exec(PREMISES.get(page, ""), names)
     for block in pages()[page]:
         if file := re.match(r"# (\w+/\w+\.py)", block.text):
@@ -167,7 +175,8 @@ def test_recipes_are_planned(block, place):
 
 def _planned(text):
     try:
-        plan(read_source(text, "shown"))
+        source = read_source(text, "shown")
+        assert plan_each(source) if is_family(source.recipe) else plan(source)
     except RecipeError as error:
         wrong = [fault for fault in error.faults if "which is not installed: pip install" not in fault]
         assert not wrong

@@ -25,6 +25,7 @@ class Ledger:
     def __init__(self, tools: Tools) -> None:
         self._journal, self._processes = tools.journal, tools.processes
         lines = [read_line(line) for line in tools.journal.read()]
+        self._lines = [line for line in lines if isinstance(line, Looked | Timed)]
         tools.processes.wait()  # nobody writes before all have read
         self._values: dict[str, float] = {line.at: line.loss for line in lines if isinstance(line, Looked)}
         self._ratios: dict[str, float] = {line.shape: line.ratio for line in lines if isinstance(line, Timed)}
@@ -63,6 +64,21 @@ class Ledger:
             self._write(line)
         return self._values[at]
 
+    @property
+    def lines(self) -> Sequence[Looked | Timed]:
+        """What was looked at and timed so far."""
+        return tuple(self._lines)
+
+    def adopt(self, lines: Sequence[Looked | Timed]) -> None:
+        """What another search has seen of the same model is known here, too, and written down."""
+        for line in lines:
+            if isinstance(line, Timed) and line.shape not in self._ratios:
+                self._ratios[line.shape] = line.ratio
+                self._write(line)
+            elif isinstance(line, Looked) and line.at not in self._values:
+                self._values[line.at] = line.loss
+                self._write(line)
+
     def took(self, line: Took) -> None:
         """Write down what was removed."""
         if self._taken:
@@ -71,5 +87,7 @@ class Ledger:
             self._write(line)
 
     def _write(self, line: Line) -> None:
+        if isinstance(line, Looked | Timed):
+            self._lines.append(line)
         if self._processes.is_main:
             self._journal.write(**line.to_json())

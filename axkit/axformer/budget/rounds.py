@@ -20,6 +20,7 @@ from axkit.axformer.budget.importance import importance
 from axkit.axformer.budget.ledger import Ledger
 from axkit.axformer.budget.lines import Point, Took
 from axkit.axformer.budget.repairs import Block, Repairs
+from axkit.axformer.budget.shared import Shared
 from axkit.axformer.budget.survey import Survey
 from axkit.axformer.budget.table import Table
 from axkit.axformer.budget.walk import Goals, Walk
@@ -52,7 +53,7 @@ def begin(subject: Subject, tools: Tools, config: AxformerPruneConfig) -> Budget
     teacher = tools.teacher.module
     with tools.device.holding(teacher):
         dense = tools.dense_rows.evaluate(teacher, progress=tools.progress)
-    return BudgetSearch(subject, tools, config, teacher, dense)
+    return BudgetSearch(subject, tools, config, (teacher, dense), Shared.of(tools.common, subject, config))
 
 
 class BudgetSearch:
@@ -62,22 +63,29 @@ class BudgetSearch:
         subject: carved, and trained, in place.
         tools: lent by the engine.
         config: of the pass: targets, budget, rounds.
-        teacher: the dense model.
-        dense: what it does on its search rows.
+        dense: the dense model, and what it does on its search rows.
+        shared: what others of its family have found.
     """
 
     def __init__(
-        self, subject: Subject, tools: Tools, config: AxformerPruneConfig, teacher: Any, dense: Evaluation
+        self,
+        subject: Subject,
+        tools: Tools,
+        config: AxformerPruneConfig,
+        dense: tuple[Any, Evaluation],
+        shared: Shared,
     ) -> None:
         self.subject, self.tools, self.config = subject, tools, config
         self.ledger = Ledger(tools)
         self.frontier: list[Point] = []
-        self._teacher, self.dense = teacher, dense
-        self._dense_bytes = weight_bytes(teacher)
+        self._teacher, self.dense = dense
+        self._shared = shared
+        self._dense_bytes = weight_bytes(self._teacher)
         self.note = ""
 
     def run(self) -> None:
         """Walk until the target or the budget is reached; the subject is left at the last good point."""
+        self._shared.adopt(self.ledger)
         self._point("start", 0, self._ratio_now(0))
         for number in range(1, self.config.rounds + _EXTRA + 1):
             before = self.subject.copy()
@@ -144,7 +152,8 @@ class BudgetSearch:
             self._took(number, element, loss, speedup, self._dense_bytes / left)
 
         if self.config.mends:
-            return self._mended(Survey(rows, clock, self.ledger, *self._repairs(rows), number), goals, took)
+            survey = Survey(rows, clock, self.ledger, *self._repairs(rows, number), number)
+            return self._mended(survey, goals, took)
         reached = Walk(rows, clock, self.ledger, self._bare(rows), goals, number, took).run()
         self.subject.carve(self._as_it_computes(rows.bench.subject.structure))
         return reached
@@ -158,7 +167,10 @@ class BudgetSearch:
             module: nn.Module = copy.module
             return module
 
-        found = Table(survey, goals, carved, took).run()
+        menus = survey.menus()
+        if survey.number == 1:
+            self._shared.keep(survey.repairs, self.ledger)
+        found = Table(survey, menus, goals, carved, took).run()
         with self.tools.device.holding(self.subject.module):
             cut_to(self.subject, self._as_it_computes(found.structure), self._calibration)
         return found.reached
@@ -167,13 +179,15 @@ class BudgetSearch:
         """The bench computes its last layer for the first token where it can; the subject where it is to."""
         return replace(structure, first_token_only=self.subject.structure.first_token_only)
 
-    def _repairs(self, rows: Evaluator) -> tuple[Cuts, Repairs]:
+    def _repairs(self, rows: Evaluator, number: int) -> tuple[Cuts, Repairs]:
         """What may go of each layer, by optimal brain surgeon and by what the answers feel, mended."""
-        with self.tools.device.holding(self.subject.module):
-            worth = worths(self.subject, self._calibration, self.tools.train.kind)
-            found = Repairs.look(self.subject, self._calibration, worth)
+        found = self._shared.repairs if number == 1 else None
+        if found is None:
+            with self.tools.device.holding(self.subject.module):
+                worth = worths(self.subject, self._calibration, self.tools.train.kind)
+                found = Repairs.look(self.subject, self._calibration, worth)
         rows.bench.repair = found.repair
-        return Cuts(found.orders, "mean", self._whole_only), found
+        return Cuts(found.orders, "mean", _whole_only(self.subject)), found
 
     def _bare(self, rows: Evaluator) -> Cuts:
         """What may go of each layer by first order, with nothing refitted."""
@@ -181,13 +195,7 @@ class BudgetSearch:
         scores: dict[Block, Any] = {(i, "attention"): s for i, s in heads.items()}
         scores |= {(i, "ffn"): s for i, s in neurons.items()}
         orders = {block: in_order(self.subject, *block, found) for block, found in scores.items()}
-        return Cuts(orders, "zero", self._whole_only)
-
-    @property
-    def _whole_only(self) -> frozenset[What]:
-        """Blocks whose parts cannot go one by one in this family."""
-        limits = self.subject.family.limits
-        return frozenset(what for what, part in PARTS.items() if part in limits)
+        return Cuts(orders, "zero", _whole_only(self.subject))
 
     @cached_property
     def _calibration(self) -> Calibration:
@@ -198,6 +206,11 @@ class BudgetSearch:
         """Write down what was removed."""
         self.frontier.append(Point(number, element, speedup, size, loss_search=loss))
         self.ledger.took(Took(element, loss, speedup, size))
+
+
+def _whole_only(subject: Subject) -> frozenset[What]:
+    """Blocks whose parts cannot go one by one in this family."""
+    return frozenset(what for what, part in PARTS.items() if part in subject.family.limits)
 
 
 def _smaller(size: float) -> str:

@@ -40,6 +40,7 @@ class Table:
 
     Args:
         survey: of the model as the round begins.
+        menus: that it gave.
         goals: of the round.
         carved: a copy of that model, cut to a structure, to be timed.
         took: told what is removed: element, criterion, throughput and bytes after it, as they are expected.
@@ -48,59 +49,59 @@ class Table:
     def __init__(
         self,
         survey: Survey,
+        menus: Sequence[Menu],
         goals: Goals,
         carved: Callable[[Structure], nn.Module],
         took: Callable[[str, float, float, int], None],
     ) -> None:
-        self.survey, self.goals, self._carved, self._took = survey, goals, carved, took
+        self.survey, self.menus, self.goals, self._carved, self._took = survey, menus, goals, carved, took
         self.bytes = weight_bytes(survey.rows.bench.subject.module)
         self.share = survey.clock.share(survey.now)
         self.value = survey.rows.passes.value(survey.rows.now)
 
     def run(self) -> Chosen:
         """Choose; time the whole model, and choose again, until the goal of time is reached."""
-        menus = self.survey.menus()
         needs = (
             0.0 if self.goals.share is None else self.share - self.goals.share,
             0.0 if self.goals.bytes is None else self.bytes - self.goals.bytes,
         )
-        levels = chosen(menus, needs)
+        levels = chosen(self.menus, needs)
         if levels is None:
-            return Chosen(self._told(menus, [menu.levels[-1] for menu in menus]), False)
+            return Chosen(self._told([menu.levels[-1] for menu in self.menus]), False)
         allowed = self.survey.rows.passes.criterion.dear(self.value) - self.value
         if _cost(levels) > allowed:  # before more is lost, train and judge
-            return Chosen(self._told(menus, _within(menus, needs, allowed)), True)
+            return Chosen(self._told(_within(self.menus, needs, allowed)), True)
         if self.goals.share is not None and needs[0] > 0:
-            levels = self._timed(menus, levels, needs, self.goals.share)
-        return Chosen(self._told(menus, levels), True)
+            levels = self._timed(levels, needs, self.goals.share)
+        return Chosen(self._told(levels), True)
 
-    def _timed(self, menus: Sequence[Menu], levels: list[Level], needs: _Needs, goal: float) -> list[Level]:
+    def _timed(self, levels: list[Level], needs: _Needs, goal: float) -> list[Level]:
         """What was expected of the sum of its layers is held against the clock, and more, or less, is asked for."""
         fast: list[list[Level]] = []
         for _ in range(_READINGS):
-            late = self.survey.clock.timed(self._carved(self._structure(menus, levels))) - goal
+            late = self.survey.clock.timed(self._carved(self._structure(levels))) - goal
             if late <= 0:
                 fast.append(levels)
             if -_SLACK * goal <= late <= 0:
                 break
             needs = (needs[0] + late + _SLACK / 2 * goal, needs[1])
-            more = chosen(menus, needs)
+            more = chosen(self.menus, needs)
             if more is None:
                 break
             levels = more
         return min(fast, key=_cost, default=levels)
 
-    def _structure(self, menus: Sequence[Menu], levels: Sequence[Level]) -> Structure:
+    def _structure(self, levels: Sequence[Level]) -> Structure:
         now = self.survey.now
-        for menu, level in zip(menus, levels, strict=True):
+        for menu, level in zip(self.menus, levels, strict=True):
             if level.gone:
                 now = self.survey.cut(menu.block, level.gone, now).structure
         return now
 
-    def _told(self, menus: Sequence[Menu], levels: Sequence[Level]) -> Structure:
+    def _told(self, levels: Sequence[Level]) -> Structure:
         """Every block that loses something is told, in the order of the model."""
         now, value, share, left = self.survey.now, self.value, self.share, float(self.bytes)
-        for menu, level in zip(menus, levels, strict=True):
+        for menu, level in zip(self.menus, levels, strict=True):
             if level.gone:
                 cut = self.survey.cut(menu.block, level.gone, now)
                 now, value = cut.structure, value + level.cost

@@ -1,0 +1,81 @@
+"""What the models of one family share: the table of the first round, kept as long as the recipe runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from axkit.axformer.budget.ledger import Ledger
+from axkit.axformer.budget.lines import Looked, Timed
+from axkit.axformer.budget.repairs import Repairs
+from axkit.axformer.settings import AxformerPruneConfig
+from axkit.contract.subject import Subject
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Of a round that was surveyed.
+
+    Attributes:
+        repairs: without the problems, which only a look needs: all that is to be looked at is in the lines.
+        lines: what was looked at and timed.
+    """
+
+    repairs: Repairs
+    lines: Sequence[Looked | Timed]
+
+
+class Shared:
+    """The table of this very model under settings that differ in nothing but the targets.
+
+    Whoever finds it writes its lines to its own journal, and needs it no more: a search that is killed and goes
+    on in another process decides the same.
+
+    Args:
+        common: of the models of the recipe (``Tools.common``).
+        name: of the model and the settings in it.
+    """
+
+    def __init__(self, common: dict[str, Any], name: str) -> None:
+        self._common, self._name = common, name
+
+    @classmethod
+    def of(cls, common: dict[str, Any], subject: Subject, config: AxformerPruneConfig) -> Shared:
+        """Of a model as its search begins."""
+        return cls(common, _name(subject, config))
+
+    def adopt(self, ledger: Ledger) -> None:
+        """Let a search know what another has seen, before it begins."""
+        found = self._found
+        if found is not None:
+            ledger.adopt(found.lines)
+
+    @property
+    def repairs(self) -> Repairs | None:
+        """Orders and errors, where another has found them."""
+        return None if self._found is None else self._found.repairs
+
+    def keep(self, repairs: Repairs, ledger: Ledger) -> None:
+        """For the next one, as far as the search has come."""
+        self._common.setdefault(self._name, _Kept(replace(repairs, problems={}), ledger.lines))
+
+    @property
+    def _found(self) -> _Kept | None:
+        found = self._common.get(self._name)
+        return found if isinstance(found, _Kept) else None
+
+
+def _name(subject: Subject, config: AxformerPruneConfig) -> str:
+    """Of what a table depends on within a run: weights, structure, settings."""
+    found = hashlib.sha256()
+    settings = config.model_dump(mode="json", exclude={"speedup", "size"})
+    found.update(json.dumps([settings, str(subject.structure)], sort_keys=True).encode())
+    for name, value in sorted(subject.module.state_dict().items()):
+        found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        found.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return f"axformer_prune, budget: {found.hexdigest()}"
