@@ -11,10 +11,12 @@ from conftest import folder_of, write_images, write_trained_model
 
 from axkit.finished import bench as finished
 from axkit.finished.bench import Wanted, bench_folders
+from axkit.finished.footprint import memory_bytes
 from axkit.ground.processor import Processor
 from axkit.measure.pinned import pinned
 from axkit.measure.scenarios import Answered, Middle, Scenario, usual
 from axkit.measure.serving import Feed, Pace, serve
+from axkit.measure.speed import peak_memory_bytes
 
 SHORT = ("--batch", "1,4", "--tokens", "8,16,999", "--rounds", "6", "--seconds", "0", "--no-memory")
 
@@ -132,6 +134,8 @@ def test_memory_is_that_of_a_process_of_its_own(tmp_path):
     write_trained_model(tmp_path / "one")
     found = bench_folders([tmp_path / "one"], Wanted(batches=(1,), tokens=(), rounds=1))
     assert found.models[0].memory_bytes > 50e6, "Python with torch takes more than that"
+    ballast = bytearray(os.urandom(1 << 20)) * 400
+    assert memory_bytes(tmp_path / "one", 1, 8, 1) < peak_memory_bytes() - len(ballast) / 2, "not this process's own"
 
 
 def test_a_process_that_fails_is_one_sentence(run, tmp_path, monkeypatch):
