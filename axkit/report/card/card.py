@@ -148,7 +148,7 @@ def _limits(report: Report, manifest: Manifest) -> Iterator[str]:
         luck = f"{score(quality.constant.points)} ({quality.constant.answer})"
         yield f"One and the same answer to every row scores {luck}; read the score above against that."
     for name, where in _bound(report):
-        yield f"`{name}` makes it a model for {where}; elsewhere it is slower or does not run."
+        yield f"`{name}` leaves a model for {where} alone; elsewhere it is slower or does not run."
     yield "Speed was measured on one machine, in turn with the dense model: on another the ratio will be another, too."
     if summary.baseline.is_untrained:
         yield "The dense model was never trained for the task: that the result is better than it says nothing."
