@@ -76,8 +76,8 @@ def _steps(plan: Plan) -> Table:
 
 
 def _notes_of_steps(plan: Plan, record: PlanRecord) -> Iterator[str]:
-    if record.expected():
-        yield f"gain   {record.expected()}"
+    if record.expected.told():
+        yield f"gain   {record.expected.told()}"
     for step, told in foretold(plan):
         yield f"note   {step.index} {step.name}: {told}"
     for one in record.forecasts:

@@ -49,80 +49,113 @@ class PassPlan:
 
 
 @dataclass(frozen=True)
-class PlanRecord:
-    """A recipe against a model, a task and the installed passes; nothing was run.
+class ModelPlan:
+    """The model that a plan starts from.
 
     Attributes:
-        name: of the recipe.
-        model: as the recipe names it.
+        name: as the recipe has it.
         model_type: its architecture.
         parameters: numbers that it stores.
-        task: its name.
-        kind: of the task.
+    """
+
+    name: str
+    model_type: str
+    parameters: int
+
+
+@dataclass(frozen=True)
+class TaskPlan:
+    """The task of a plan, as it was read.
+
+    Attributes:
+        name: of the task.
+        kind: of it.
         metric: that decides.
         rows: of each split.
         label_names: in the order of the model's outputs.
         labels_from: where names and order come from, in words.
-        passes: in order.
-        measured_against: the pass that leaves the dense model; None: the model as it comes.
-        notes: what is known beforehand, in sentences.
-        forecasts: of each search.
-        gain: what all passes together may come to, as far as it is known beforehand.
-        not_foreseen: passes of which it is not.
     """
 
     name: str
-    model: str
-    model_type: str
-    parameters: int
-    task: str
     kind: str
     metric: str
     rows: Mapping[str, int]
     label_names: tuple[str, ...]
     labels_from: str
-    passes: tuple[PassPlan, ...]
-    measured_against: int | None
-    notes: tuple[str, ...]
-    forecasts: tuple[Forecast, ...]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What all passes together may come to, as far as it is known beforehand.
+
+    Attributes:
+        gain: speed and size.
+        not_foreseen: passes of which nothing is known.
+    """
+
     gain: Gain
-    not_foreseen: tuple[str, ...]
+    not_foreseen: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, plan: Plan) -> PlanRecord:
-        """Of a plan; reads the rows where that was not done before."""
-        rows, spec, forecasts = plan.rows, plan.task.spec, plan.forecasts()
-        gains = {step.name: step.foresee_gain() for step in plan.steps}
-        return cls(
-            name=plan.recipe.name,
-            model=plan.recipe.model,
-            model_type=str(plan.model_config.get("model_type")),
-            parameters=count_parameters(plan.model_folder),
-            task=plan.task.name,
-            kind=spec.kind,
-            metric=spec.metric_name,
-            rows={name: len(split) for name, split in rows.splits.items()},
-            label_names=rows.label_names,
-            labels_from=rows.naming,
-            passes=tuple(map(PassPlan.of, plan.steps)),
-            measured_against=plan.baseline - 1 if plan.baseline else None,
-            notes=(*notes_of_rows(plan), *_notes_of_steps(plan, forecasts)),
-            forecasts=forecasts,
-            gain=_together([step.foresee_gain() or Gain() for step in plan.steps]),
-            not_foreseen=tuple(name for name, gain in gains.items() if gain is None),
-        )
+    def of(cls, steps: Sequence[PlannedStep]) -> Expected:
+        """Of the passes of a plan."""
+        found = {step.index: step.foresee_gain() for step in steps}
+        unknown = tuple(step.name for step in steps if found[step.index] is None)
+        return cls(_together([one or Gain() for one in found.values()]), unknown)
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return {**asdict(self), "forecasts": [one.to_json() for one in self.forecasts]}
-
-    def expected(self) -> str:
-        """The gain in a sentence; empty where nothing is known of it."""
+    def told(self) -> str:
+        """In a sentence; empty where nothing is known of it."""
         if self.gain == Gain():
             return ""
         rest = f"; not foreseen: {', '.join(self.not_foreseen)}" if self.not_foreseen else ""
         speed, size = _range(self.gain.speed), _range(self.gain.size)
         return f"expected {speed} the throughput, {size} smaller, by targets and bits; the run measures{rest}"
+
+
+@dataclass(frozen=True)
+class PlanRecord:
+    """A recipe against a model, a task and the installed passes; nothing was run.
+
+    Attributes:
+        name: of the recipe.
+        model: that it starts from.
+        task: as it was read.
+        passes: in order.
+        measured_against: the pass that leaves the dense model; None: the model as it comes.
+        notes: what is known beforehand, in sentences.
+        forecasts: of each search.
+        expected: what may come of it.
+    """
+
+    name: str
+    model: ModelPlan
+    task: TaskPlan
+    passes: tuple[PassPlan, ...]
+    measured_against: int | None
+    notes: tuple[str, ...]
+    forecasts: tuple[Forecast, ...]
+    expected: Expected
+
+    @classmethod
+    def of(cls, plan: Plan) -> PlanRecord:
+        """Of a plan; reads the rows where that was not done before."""
+        rows, spec, forecasts = plan.rows, plan.task.spec, plan.forecasts()
+        sizes: dict[str, int] = {name: len(split) for name, split in rows.splits.items()}
+        model_type, values = str(plan.model_config.get("model_type")), count_parameters(plan.model_folder)
+        return cls(
+            name=plan.recipe.name,
+            model=ModelPlan(plan.recipe.model, model_type, values),
+            task=TaskPlan(plan.task.name, spec.kind, spec.metric_name, sizes, rows.label_names, rows.naming),
+            passes=tuple(map(PassPlan.of, plan.steps)),
+            measured_against=plan.baseline - 1 if plan.baseline else None,
+            notes=(*notes_of_rows(plan), *_notes_of_steps(plan, forecasts)),
+            forecasts=forecasts,
+            expected=Expected.of(plan.steps),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {**asdict(self), "forecasts": [one.to_json() for one in self.forecasts]}
 
 
 def notes_of_rows(plan: Plan) -> Iterator[str]:

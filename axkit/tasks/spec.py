@@ -15,6 +15,7 @@ from axkit.ground.errors import RecipeError, did_you_mean
 from axkit.ground.plain.tree import Location
 from axkit.ground.wording import fault_sentence
 from axkit.tasks.kinds.kind import Kind, kind_names, kind_of, metric_names, metric_of
+from axkit.tasks.shares import Shares, check_shares
 from axkit.tasks.task_file import opened
 
 Row = Mapping[str, Any]
@@ -24,13 +25,6 @@ SPLITS: tuple[SplitName, ...] = ("train", "search", "test")
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Shares(_Settings):
-    """What a task whose rows stand in one place holds out, as shares of all of them."""
-
-    test: float | None = Field(None, gt=0, lt=1, description="Of the test split.")
-    search: float | None = Field(None, gt=0, lt=1, description="Of the search split; 0.15 of what test leaves.")
 
 
 class RowSettings(_Settings):
@@ -91,6 +85,13 @@ class SourceSettings(_Settings):
     def _one_file(cls, files: Any) -> Any:
         """One file, or several, without a name of a split: all rows, to be split."""
         return {"train": files} if isinstance(files, str | list) else files
+
+    @property
+    def shares(self) -> dict[SplitName, float]:
+        """Split -> the share of all rows that is held out for it; empty where each split is a file of its own."""
+        named: tuple[SplitName, ...] = ("test", "search")
+        found = {name: getattr(self.split, name, None) for name in named}
+        return {name: share for name, share in found.items() if share is not None}
 
 
 class LabelSettings(_Settings):
@@ -156,7 +157,7 @@ class TaskSpec(LengthSettings, LabelSettings, SourceSettings, RowSettings):
         if isinstance(self.label, list) and not kind.several_columns:
             raise ValueError("takes one label column; only multi_label takes several")
         self._check_reading()
-        self._check_split()
+        check_shares(list(self.shares.items()), self.files or self.hub_splits or {})
         if self.label_sep is not None and not (kind.several_columns and self.label_sep):
             raise ValueError("has 'label_sep', which multi_label takes, and which is not empty")
         return self
@@ -193,22 +194,6 @@ class TaskSpec(LengthSettings, LabelSettings, SourceSettings, RowSettings):
             raise ValueError("takes one character as 'sep', and no quote or line end")
         if self.label_names is not None and not all(name.strip() for name in self.label_names):
             raise ValueError("has an empty name in 'label_names'; a label needs one")
-
-    def _check_split(self) -> None:
-        """Refuse shares of what has a file of its own, and shares that leave train nothing."""
-        named = self.files or self.hub_splits or {}
-        for name in (one for one in self.shares if one in named):
-            raise ValueError(f"has a {name} split of its own and a share for it in 'split'; give one of them")
-        if sum(self.shares.values()) >= 1:
-            raise ValueError("has shares in 'split' that leave train no rows; make them smaller")
-
-    @property
-    def shares(self) -> dict[SplitName, float]:
-        """Split -> the share of all rows that is held out for it; empty where each split is a file of its own."""
-        found: dict[SplitName, float | None] = {}
-        if self.split is not None:
-            found = {"test": self.split.test, "search": self.split.search}
-        return {name: share for name, share in found.items() if share is not None}
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -161,7 +161,7 @@ def test_figures_as_json(run, workplace):
     code, out, err = run("plan", "recipe.yaml", "--json")
     assert code == 0, err
     planned = json.loads(out)
-    assert planned["rows"] == {"train": 139, "search": 21, "test": 60}
+    assert planned["task"]["rows"] == {"train": 139, "search": 21, "test": 60}
     assert [one["changed"] for one in planned["passes"]][1:3] == [{"k": 5}, {}]
     assert planned["passes"][2]["settings"]["vote"] == 0.5
     assert planned["measured_against"] == 0
