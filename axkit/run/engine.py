@@ -113,7 +113,10 @@ def apply_each(
     Args:
         recipe: with one setting that lists several numbers, such as ``speedup: [1.5, 2, 3]``; or the points that
             :func:`axkit.run.each.plan_each` made of it.
-        runs, progress, fresh, device: as :func:`apply` has them.
+        runs: as with :func:`apply`.
+        progress: likewise.
+        fresh: likewise.
+        device: likewise.
         skip: labels of points that are there already; their stages are kept.
 
     Yields:
