@@ -37,6 +37,19 @@ class Ledger:
         """Candidates that were looked at, those of an interrupted run too."""
         return len(self._looked)
 
+    @property
+    def looked(self) -> list[str]:
+        """What was looked at, by round, step and element."""
+        return sorted(self._looked)
+
+    def skip(self, taken: int, looked: Sequence[str]) -> bool:
+        """Go on behind so many removals, which an interrupted run wrote down; False where they are not there."""
+        if taken > self._taken:
+            return False
+        self._taken -= taken
+        self._looked.update(looked)
+        return True
+
     def ratios(self, names: Sequence[str], measure: Callable[[], Sequence[float]]) -> list[float]:
         """Timings that are known by these names, or are taken now; ratios, so that they mean the same tomorrow."""
         if any(name not in self._ratios for name in names):

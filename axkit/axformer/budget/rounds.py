@@ -17,6 +17,7 @@ from axkit.anatomy.structure import Structure
 from axkit.axformer.budget.clock import started
 from axkit.axformer.budget.cuts import PARTS, Cuts, in_order
 from axkit.axformer.budget.importance import importance
+from axkit.axformer.budget.kept import Kept
 from axkit.axformer.budget.ledger import Ledger
 from axkit.axformer.budget.lines import Point, Took
 from axkit.axformer.budget.repairs import Block, Repairs
@@ -86,9 +87,14 @@ class BudgetSearch:
     def run(self) -> None:
         """Walk until the target or the budget is reached; the subject is left at the last good point."""
         self._shared.adopt(self.ledger)
-        self._point("start", 0, self._ratio_now(0))
-        for number in range(1, self.config.rounds + _EXTRA + 1):
-            before = self.subject.copy()
+        kept = Kept(self.tools, self.ledger)
+        done = kept.read(self.subject)
+        if done is None:
+            self._point("start", 0, self._ratio_now(0))
+        else:
+            self.frontier += done.frontier
+        for number in range(done.rounds + 1 if done else 1, self.config.rounds + _EXTRA + 1):
+            before = kept.keep(number - 1, self.subject, self.frontier)
             share = min(1.0, number / self.config.rounds)
             targets = [None if t is None else t**share for t in (self.config.speedup, self.config.size)]
             reached = self._round(number, targets[0], targets[1])
@@ -98,7 +104,7 @@ class BudgetSearch:
             speedup = self._ratio_now(number)
             cost = self._cost(self._point("recovered" if self.config.recover else "carved", number, speedup))
             if cost > self.config.max_drop:
-                self.subject.module, self.subject.structure = before.module, before.structure
+                before.put_back(self.subject)
                 self.note = (
                     f"Round {number} was undone: it cost {cost:.2f} points on the search split, max_drop allows "
                     f"{self.config.max_drop:g}; more rounds, or a stronger 'recover', may get further."
