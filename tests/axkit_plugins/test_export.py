@@ -90,7 +90,7 @@ def test_every_family_at_every_length(name, packed):
 @pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize(
     ("name", "head"),
-    [("bert", 0), ("roberta", 1), ("distilbert", 2), ("mpnet", 0), ("gpt2", 0), ("modernbert", 2)],
+    [("bert", 0), ("roberta", 1), ("distilbert", 2), ("mpnet", 0), ("gpt2", 0), ("modernbert", 2), ("deberta-v2", 0)],
 )
 def test_openvino_reads_the_same_graph(name, head, packed):
     subject = cut(subject_of(name, HEADS[head]), last=K)  # among many small ones the last kept is a matter of rounding
@@ -147,6 +147,24 @@ def test_a_head_reads_the_last_token_that_is_no_padding():
     inputs["input_ids"][0, -2:] = 0
     apart = subject.body.answer(inputs)["logits"] - other.body.answer(inputs)["logits"]
     assert apart.abs().max() < 1e-4
+
+
+V3 = {
+    "position_biased_input": False,
+    "type_vocab_size": 0,
+    "share_att_key": True,
+    "position_buckets": 16,
+    "conv_kernel_size": 0,
+    "pos_att_type": ["p2c", "c2p"],
+}
+
+
+@pytest.mark.parametrize("settings", [V3, {"pos_att_type": ["c2p"]}, {"relative_attention": False}])
+def test_deberta_as_it_comes(settings):
+    subject = cut(subject_of("deberta-v2", **settings))
+    assert gap(subject, exported(subject)) < 1e-4
+    subject.carve(subject.structure.without_layer(2).without_layer(1))
+    assert gap(subject, exported(subject), shapes=SHAPES[:-1]) < 1e-4
 
 
 def test_rotations_that_depend_on_the_length_are_refused():
@@ -266,8 +284,9 @@ def test_the_pass_keeps_its_contract(runtime):
 
 
 def test_what_has_no_graph_is_one_sentence():
-    with pytest.raises(NotApplicable, match="'deberta-v2' is none of them"):
-        Export().check(family_of("deberta-v2"), Export.Config())
+    stranger = family_of("bert").model_copy(update={"model_type": "stranger"})
+    with pytest.raises(NotApplicable, match="'stranger' is none of them"):
+        Export().check(stranger, Export.Config())
     subject = subject_of("bert", hidden_act="relu6")
     with pytest.raises(NotApplicable, match="activation 'relu6'"):
         exported(subject)

@@ -58,6 +58,7 @@ FORMS = {
     "albert": Form((Part("albert.pooler", "tanh"), _LAST), project="encoder.embedding_hidden_mapping_in"),
     "bert": Form((Part("bert.pooler.dense", "tanh"), _LAST)),
     "camembert": _ROBERTA,
+    "deberta-v2": Form((Part("pooler.dense", f"{OF_CONFIG}pooler_hidden_act"), _LAST)),
     "distilbert": Form((Part("pre_classifier", "relu"), _LAST), types="", activation="activation"),
     "electra": Form((Part("classifier.dense", "gelu"), _OUT), project="embeddings_project"),
     "gpt2": Form(

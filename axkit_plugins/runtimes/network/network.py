@@ -41,6 +41,22 @@ class Rotary:
 
 
 @dataclass(frozen=True, eq=False)
+class Relative:
+    """Scores have parts by content and relative position (He et al. 2021, DeBERTa, arXiv 2006.03654, section 3.1).
+
+    Attributes:
+        keys: of each relative position, for a query's content, (heads, positions, head size); None: there is no such
+            part.
+        queries: of each, for a key's content, scaled as queries are; likewise.
+        index: row of the two by how far a key is behind its query, (2 * most + 1,) int64.
+    """
+
+    keys: Array | None
+    queries: Array | None
+    index: Array
+
+
+@dataclass(frozen=True, eq=False)
 class Attention:
     """An attention block that has heads left.
 
@@ -54,6 +70,7 @@ class Attention:
         causal: a token sees itself and those before it.
         window: how many tokens it sees to each side; None: all.
         rotary: how queries and keys are turned; None: they are not.
+        relative: what else is added to scores; None: nothing.
     """
 
     query: Linear
@@ -65,6 +82,7 @@ class Attention:
     causal: bool = False
     window: int | None = None
     rotary: Rotary | None = None
+    relative: Relative | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +98,25 @@ class FeedForward:
     inner: Linear
     outer: Linear
     gated: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution:
+    """Over neighbouring tokens of what enters the first layer; added behind it, and normalised.
+
+    Attributes:
+        weight: (hidden, hidden / groups, kernel).
+        bias: (hidden,).
+        groups: of channels.
+        activation: behind it.
+        norm: of the sum.
+    """
+
+    weight: Array
+    bias: Array
+    groups: int
+    activation: str
+    norm: Norm
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,6 +241,7 @@ class Network:
         norm: behind the last layer; None where there is none.
         distances: added to scores by how far a key is behind its query, (2 * most + 1, heads of the dense model), the
             query itself in the middle; None: nothing is.
+        convolution: beside the first layer; None: there is none.
     """
 
     inputs: tuple[str, ...]
@@ -214,6 +252,7 @@ class Network:
     pre_norm: bool = False
     norm: Norm | None = None
     distances: Array | None = None
+    convolution: Convolution | None = None
 
     @property
     def has_few_bits(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 
 from axkit import Layer, NotApplicable, Subject
+from axkit_plugins.runtimes.network.deberta import convolution_of, relative_of, scaling_of
 from axkit_plugins.runtimes.network.forms import ACTIVATIONS, FORMS, OF_CONFIG, OF_EACH_TOKEN, Form, Part
 from axkit_plugins.runtimes.network.matrix import Floats, Linear, Matrix, apart, to_bytes
 from axkit_plugins.runtimes.network.modules import array_of, distances_of, norm_of, patches_of, rotary_of, stored
@@ -58,6 +59,9 @@ class _Reading:
         layers = tuple(self._layers())
         if family.shared_layers:
             layers = layers * int(getattr(config, family.config.layers))
+        convolution = convolution_of(self.model.base_model)
+        if convolution is not None and not self.subject.structure.layers[0].present:
+            raise NotApplicable("its first layer, beside which its convolution stands, is gone; keep it in PyTorch")
         return Network(
             tuple(inputs) if reads_text else ("pixel_values",),
             self._embeddings() if reads_text else patches_of(self.model.base_model.embeddings),
@@ -67,6 +71,7 @@ class _Reading:
             family.pre_norm,
             self._norm(self.form.last_norm),
             distances_of(self.model.base_model, config),
+            convolution,
         )
 
     def _said(self, value: str) -> str:
@@ -92,18 +97,23 @@ class _Reading:
         given = reader is None or "token_type_ids" in reader.model_input_names
         if given and reader is not None and not self.form.types and family.config.token_types:
             raise NotApplicable("its tokenizer gives token types, of which no graph is built; save it without them")
-        return bool(self.form.types) and given
+        return bool(self.form.types) and _has(self.model.base_model, self.form.types) and given
 
     def _embeddings(self) -> Embeddings:
         form, base = self.form, self.model.base_model
         tables = [Table(self._table(base, form.word), "ids")]
         if self._reads_types():
             tables.append(Table(self._table(base, form.types), "types"))
-        if form.positions:
+        if getattr(base.embeddings if _has(base, "embeddings") else None, "embed_proj", None) is not None:
+            raise NotApplicable("its embeddings are projected before they are normalised, of which no graph is built")
+        if form.positions and _has(base, form.positions):
             positions = self._table(base, form.positions)
-            if form.types and not self._reads_types():
+            if form.types and _has(base, form.types) and not self._reads_types():
                 positions = Floats(positions.expanded() + self._table(base, form.types).expanded()[:1])
             tables.append(Table(positions, "positions"))
+        elif form.types and _has(base, form.types) and not self._reads_types():
+            words = Floats(tables[0].rows.expanded() + self._table(base, form.types).expanded()[:1])
+            tables[0] = Table(words, "ids")
         project = None
         if form.project and _has(base, form.project):
             project = self._linear(base.get_submodule(form.project), form.project)
@@ -140,10 +150,10 @@ class _Reading:
         else:
             query, key, value = (self._linear(getattr(layer, r), f"{at}, {r}") for r in ("query", "key", "value"))
         size = family.size(self.model.config, "hidden") // self.subject.structure.n_heads
-        query = query.times(float(getattr(core, "scaling", size**-0.5)))
+        scaling = float(getattr(core, "scaling", scaling_of(core, size)))
         window = getattr(core, "sliding_window", None)
         return Attention(
-            query,
+            query.times(scaling),
             key,
             value,
             out,
@@ -152,6 +162,7 @@ class _Reading:
             bool(getattr(core, "is_causal", False)),
             None if window is None else int(window) - 1,  # the core counts the query in
             rotary_of(self.model.base_model, layer.module),
+            relative_of(self.model.base_model, core, len(heads), scaling),
         )
 
     def _constant(self, out: Any) -> Constant | None:
@@ -198,7 +209,5 @@ class _Reading:
 
 def _has(module: Any, path: str) -> bool:
     for name in path.split("."):
-        if not hasattr(module, name):
-            return False
-        module = getattr(module, name)
-    return True
+        module = getattr(module, name, None)
+    return module is not None

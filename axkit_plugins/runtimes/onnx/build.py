@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from axkit_plugins.runtimes.network.network import (
     Attention,
+    Convolution,
     Embeddings,
     FeedForward,
     Head,
@@ -14,10 +15,11 @@ from axkit_plugins.runtimes.network.network import (
     Norm,
     Patches,
 )
-from axkit_plugins.runtimes.onnx.attention import (
+from axkit_plugins.runtimes.onnx.attention import attend, attend_first
+from axkit_plugins.runtimes.onnx.graph import Graph
+from axkit_plugins.runtimes.onnx.products import activate, linear, norm, table
+from axkit_plugins.runtimes.onnx.tokens import (
     Tokens,
-    attend,
-    attend_first,
     gathered,
     mark_patches,
     mark_tokens,
@@ -25,8 +27,6 @@ from axkit_plugins.runtimes.onnx.attention import (
     scores_of,
     spread,
 )
-from axkit_plugins.runtimes.onnx.graph import Graph
-from axkit_plugins.runtimes.onnx.products import activate, linear, norm, table
 
 IDS, MASK, TYPES, PIXELS = "input_ids", "attention_mask", "token_type_ids", "pixel_values"
 
@@ -60,10 +60,13 @@ def build(network: Network, packed: bool, widens: bool = False) -> Built:
         tokens = mark_tokens(graph, IDS, MASK, packed)
         x = _embedded(graph, network.embeddings, tokens)
     alone = _read(graph, network.head, tokens)
+    entered, beside, narrowed = x, network.convolution, False
     for index, layer in enumerate(network.layers):
-        last = index == len(network.layers) - 1
-        x = _Layer(graph, network, layer, tokens, f"layer_{index}").build(x, alone if last else None)
-    if alone is not None and not network.layers:
+        narrowed = index == len(network.layers) - 1 and (index > 0 or beside is None)
+        x = _Layer(graph, network, layer, tokens, f"layer_{index}").build(x, alone if narrowed else None)
+        if index == 0 and beside is not None:
+            x = _convolved(graph, beside, entered, x, tokens)
+    if alone is not None and not narrowed:
         x = str(graph.add("Gather", x, alone))
     if network.norm is not None:
         x = norm(graph, x, network.norm, "norm")
@@ -97,6 +100,20 @@ def _read(graph: Graph, head: Head, tokens: Tokens) -> str | None:
     else:
         last = graph.add("Sub", tokens.length, graph.one(1))
     return str(graph.add("Add", tokens.first, last))
+
+
+def _convolved(graph: Graph, how: Convolution, entered: str, x: str, tokens: Tokens) -> str:
+    """The sum of ``x`` and a convolution of what entered its layer, normalised; padding counts as zeros."""
+    shape = graph.add("Concat", tokens.shape, graph.whole(-1), axis=0)
+    mask = graph.add("Unsqueeze", graph.add("Cast", tokens.mask, to=1), graph.whole(2))
+    states = graph.add("Mul", graph.add("Reshape", spread(graph, entered, tokens), shape), mask)
+    weight, bias = graph.constant(how.weight, "convolution"), graph.constant(how.bias, "convolution.bias")
+    pads = [(how.weight.shape[2] - 1) // 2] * 2
+    states = graph.add("Transpose", states, perm=[0, 2, 1])
+    states = graph.add("Conv", states, weight, bias, pads=pads, group=how.groups)
+    states = graph.reshape(graph.add("Transpose", states, perm=[0, 2, 1]), -1, len(how.bias))
+    states = activate(graph, gathered(graph, states, tokens), how.activation)
+    return norm(graph, str(graph.add("Add", x, states)), how.norm, "convolution.norm")
 
 
 def _mean(graph: Graph, x: str, tokens: Tokens) -> str:
@@ -182,7 +199,7 @@ class _Layer:
         graph, block = self.graph, self.parts.attention
         if not isinstance(block, Attention):
             return "" if block is None else graph.constant(block.values, f"{self.name}.attention")
-        every = block.rotary is None and block.window is None and not block.causal
+        every = block.rotary is None and block.window is None and block.relative is None and not block.causal
         if alone is not None and every and self.network.head.reads == "first":
             first = str(graph.add("Gather", x, alone))
             context = attend_first(graph, x, first, block, self.tokens, self.network, self.name)
