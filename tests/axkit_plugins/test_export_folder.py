@@ -13,7 +13,7 @@ from conftest import write_images, write_rows, write_trained_model
 
 import axkit
 from axkit.finished.export import export
-from axkit.ground.errors import NotApplicable, RecipeError, StorageError
+from axkit.ground.errors import RecipeError, StorageError
 from axkit.ground.quiet import quiet
 from axkit.testing import tiny_model, tiny_reader, tiny_tokenizer
 
@@ -191,12 +191,3 @@ def test_images_are_asked_about_by_axkit(place, run):
     assert not (place / "there" / "predict.py").exists()
     for image in images:
         assert run("predict", "there", str(image))[1] == run("predict", "other", str(image))[1] != ""
-
-
-def test_a_family_without_a_graph_is_refused_in_the_plan(place, run):
-    write_trained_model(place / "model", "deberta-v2")
-    code, _, said = run("plan", "recipe.yaml")
-    assert code == 2
-    assert "'deberta-v2' is none of them" in said
-    with pytest.raises(NotApplicable, match="'deberta-v2' is none of them"):
-        export("model", "there")
