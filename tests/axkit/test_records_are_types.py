@@ -32,8 +32,15 @@ NO_RECORDS = {
     "seen": "activations by role",
     "axformer/found": "arrays, by the names in their file or by role",
     "axformer/one": "likewise",
+    "axformer/about": "the metadata of a file of its own, written beside",
     "run/tree": "a recipe as YAML has it, before it is checked",
     "run/task": "likewise",
+    "report/task": "likewise",
+    "finished/tensor": "the header of a safetensors file",
+    "finished/one": "likewise",
+    "finished/file.metadata() or {}": "likewise, its own part",
+    "finished/reader": "tensors, as a model takes them",
+    "finished/said": "a part of a model's config.json",
     "cli/found": "what predict says, by its kind of task",
 }
 """Mappings whose keys are no record's: by the last name before the bracket, in one room alone where it says so."""

@@ -51,7 +51,7 @@ class Held:
         for tensor in header.values():
             first, end = tensor["data_offsets"]
             stored[str(tensor["dtype"])] += end - first
-        return cls(size, pickles, code, dict(stored), sum(math.prod(one["shape"]) for one in header.values()))
+        return cls(size, pickles, code, dict(stored), sum(math.prod(tensor["shape"]) for tensor in header.values()))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
