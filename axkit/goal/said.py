@@ -5,7 +5,7 @@ from __future__ import annotations
 from axkit.goal.ladder import ideas
 from axkit.goal.outcome import NEAR, Compressed, frontier
 from axkit.ground.figures import change, ratio
-from axkit.measure.noise import rows_needed
+from axkit.measure.noise import rows_for, rows_needed
 from axkit.run.summary import Summary
 from axkit.run.verdict import speed_is_sure
 
@@ -21,6 +21,7 @@ def said(found: Compressed) -> list[str]:
     else:
         lines += _reached(found, found.report.summary)
     if not found.met:
+        lines += [f"What would help: {idea}." for idea in _more_rows(found)]
         lines += [f"What would help: {idea}." for idea in ideas(found.tried, found.goal, found.left_out)]
     return lines
 
@@ -56,6 +57,18 @@ def _drop(found: Compressed, summary: Summary) -> str:
     needed = rows_needed(rows, worst - lost, most - lost)
     more = "" if needed is None else f": some {needed:,} would be needed"
     return f"{text}; that it is no more than {most:g} these rows cannot show{more}"
+
+
+def _more_rows(found: Compressed) -> list[str]:
+    """Where the test rows did not keep what the search rows promised, which were too few to decide by."""
+    if found.report is None or found.chosen is None or -found.report.summary.quality.moved <= found.goal.max_drop:
+        return []
+    rows, wanted = found.report.summary.rows.used.search, rows_for(found.goal.max_drop)
+    if rows >= wanted or not found.chosen.holds(found.goal):
+        return []
+    return [
+        f"more rows: {rows} of them decided, and a drop of {found.goal.max_drop:g} takes some {wanted:,} to be told"
+    ]
 
 
 def _word(met: bool) -> str:

@@ -440,3 +440,19 @@ def test_a_ready_model_that_is_trained_first_is_told_as_it_came(brought):
     (told,) = [line for line in sentences(run.summary) if line.startswith("As it came")]
     assert f"the model scores {came.score:.2f}" in told
     assert axkit.apply(read_source(RECIPE + "  - {pass: int8}\n", "r.yaml")).summary.came is None
+
+
+def test_rows_that_promised_too_much_are_told():
+    from types import SimpleNamespace as Made
+
+    from axkit.goal.said import _more_rows
+
+    chosen = Tried(Rungs(Goal(), LOOKED).stored("int8"), 90, 0.2, 2, 4, 1)
+    rows = Made(used=Made(search=44))
+
+    def told(moved, goal):
+        report = Made(summary=Made(quality=Made(moved=moved), rows=rows))
+        return _more_rows(Made(report=report, chosen=chosen, goal=goal))
+
+    assert told(-5.0, Goal(max_drop=3)) == ["more rows: 44 of them decided, and a drop of 3 takes some 214 to be told"]
+    assert told(-1.0, Goal(max_drop=3)) == []
