@@ -38,7 +38,7 @@ NO_RECORDS = {
     "report/task": "likewise",
     "finished/tensor": "the header of a safetensors file",
     "finished/one": "likewise",
-    "finished/file.metadata() or {}": "likewise, its own part",
+    "file.metadata() or {}": "the header of a safetensors file, its own part",
     "finished/reader": "tensors, as a model takes them",
     "finished/said": "a part of a model's config.json",
     "cli/found": "what predict says, by its kind of task",
