@@ -10,7 +10,6 @@ from axkit.anatomy.family import family_of
 from axkit.anatomy.surgery import matrix
 from axkit.axformer.budget.cuts import Cuts
 from axkit.axformer.budget.repairs import Repairs
-from axkit.axformer.hard_attention import HardAttention
 from axkit.axformer.prune import AxformerPrune
 from axkit.axformer.rule.criteria import Divergence
 from axkit.axformer.screen.evaluate import dense_logits
@@ -179,6 +178,5 @@ def test_a_walk_by_divergence_starts_at_nothing_and_reaches_its_target(tmp_path,
 
 
 def test_divergence_is_refused_where_something_better_is_looked_for():
-    for runner in (AxformerPrune(), HardAttention()):
-        with pytest.raises(NotApplicable, match="criterion divergence is for objective budget"):
-            runner.check(family_of("bert"), runner.Config(criterion="divergence"))
+    with pytest.raises(NotApplicable, match="criterion divergence is for objective budget"):
+        AxformerPrune().check(family_of("bert"), AxformerPrune.Config(criterion="divergence"))
