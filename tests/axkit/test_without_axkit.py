@@ -23,6 +23,7 @@ from axkit.runtimes.manifest import read_manifest
 from axkit.runtimes.torch.body import torch_subject
 from axkit.testing import lend, tiny_model, tiny_reader, tiny_split, tiny_subject, tiny_tokenizer
 from axkit_plugins.half import Bf16, Fp16
+from axkit_plugins.quantize.bnb import Int4Bnb, Int8Bnb
 from axkit_plugins.quantize.int4_vsq import Int4Vsq
 from axkit_plugins.quantize.int8 import Int8
 
@@ -71,8 +72,16 @@ def passed(subject, runner, **settings):
     config = runner.Config(**settings)
     with TemporaryDirectory() as scratch:
         result = runner().apply(subject, config, lend(Path(scratch)))
-    name = {Int8: "int8", Int4Vsq: "int4_vsq", Bf16: "bf16", Fp16: "fp16"}[runner]
-    subject.passed(TrailStep(name, "test", config.model_dump(mode="json"), result.state, result.facts))
+    names = {Int8: "int8", Int4Vsq: "int4_vsq", Bf16: "bf16", Fp16: "fp16", Int8Bnb: "int8_bnb", Int4Bnb: "int4_bnb"}
+    subject.passed(TrailStep(names[runner], "test", config.model_dump(mode="json"), result.state, result.facts))
+    return subject
+
+
+def of_even_widths():
+    """Widths that bitsandbytes' kernels take, a head and a block gone."""
+    sizes = {"hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 2}
+    subject = torch_subject(tiny_model(family_of("bert"), **sizes), reader=tiny_tokenizer())
+    subject.carve(subject.structure.without_heads(0, [1]).without_ffn(1))
     return subject
 
 
@@ -98,6 +107,8 @@ CASES = {
     "int8-behind": (carved_behind_int8,),
     **{f"vsq-{name}": (lambda n: passed(uneven(n), Int4Vsq, activation_bits=8), name) for name in ("bert", "gpt2")},
     "vsq-dense": (lambda: passed(tiny_subject(family_of("bert")), Int4Vsq, vector=4, scale_bits=5),),
+    "bnb-int8": (lambda: passed(uneven("bert"), Int8Bnb),),
+    "bnb-int4": (lambda: passed(of_even_widths(), Int4Bnb),),
     "bf16": (lambda: passed(uneven("bert"), Bf16),),
     "fp16": (lambda: passed(first("roberta"), Fp16),),
 }
@@ -145,7 +156,7 @@ def test_transformers_alone_answers_the_same(answered, name):
     for which, logits in found.items():
         assert logits.dtype == expected[name][which].dtype
         # one token alone is computed in another order of sums
-        allowed = 2e-6 if name.startswith("first") else 0.0
+        allowed = 2e-6 if name.startswith(("first", "bnb")) else 0.0
         torch.testing.assert_close(logits, expected[name][which], atol=allowed, rtol=allowed)
 
 

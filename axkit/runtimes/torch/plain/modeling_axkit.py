@@ -244,14 +244,13 @@ class KeepPerHead:
 Identity = nn.Identity
 
 
-class Linear(nn.Linear):
-    """A narrower linear layer."""
-
-    def __init__(self, _: nn.Module, in_features: int, out_features: int, bias: bool) -> None:
-        super().__init__(in_features, out_features, bias=bias)
-
-    def reset_parameters(self) -> None:
-        """Leave them: they come from the file."""
+def Linear(_: nn.Module, in_features: int, out_features: int, bias: bool) -> nn.Module:
+    """A narrower linear layer, without numbers: they come from the file. Quantizers know it, as it is a plain one."""
+    new = nn.Linear(1, 1, bias=bias, device="meta")
+    new.in_features, new.out_features = in_features, out_features
+    new.weight = nn.Parameter(torch.empty(out_features, in_features))
+    new.bias = nn.Parameter(torch.empty(out_features)) if bias else None  # type: ignore[assignment]
+    return new
 
 
 def rebuild(model: nn.Module, changes: list[dict[str, Any]]) -> None:
