@@ -48,6 +48,7 @@ class Export(Pass[ExportConfig]):
 
     Config = ExportConfig
     purpose = "deploy without PyTorch: a folder that answers with onnxruntime and tokenizers alone"
+    paper = "Open Neural Network Exchange, operators of opset 20; integers as Jacob et al. 2018, arXiv 1712.05877"
     requires = frozenset({TORCH_MODULE, PLAIN_WEIGHTS})
     ends = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION, PLAIN_WEIGHTS})
     targets = frozenset({"cpu"})
