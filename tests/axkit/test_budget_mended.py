@@ -180,3 +180,17 @@ def test_a_walk_by_divergence_starts_at_nothing_and_reaches_its_target(tmp_path,
 def test_divergence_is_refused_where_something_better_is_looked_for():
     with pytest.raises(NotApplicable, match="criterion divergence is for objective budget"):
         AxformerPrune().check(family_of("bert"), AxformerPrune.Config(criterion="divergence"))
+
+
+def test_a_target_that_is_met_as_it_begins_asks_for_no_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(stopwatch, "taken", priced)
+    teacher = tiny_subject(family_of("bert"), 1)
+    subject = teacher.copy()
+    before = subject.structure.without_ffn(0).without_attention(1)
+    subject.carve(before)
+    monkeypatch.setattr(Repairs, "look", None)  # to call it would raise
+    config = AxformerPrune.Config(
+        objective="budget", criterion="divergence", speedup=1.05, max_drop=100, first_token_only=False
+    )
+    AxformerPrune().apply(subject, config, lend(tmp_path, teacher=teacher))
+    assert subject.structure == before

@@ -29,6 +29,10 @@ class Goals:
     share: float | None
     bytes: float | None
 
+    def met(self, share: float, size: int) -> bool:
+        """Whether a model of so much of the dense model's time, and of so many bytes, is there."""
+        return (self.share is None or share <= self.share) and (self.bytes is None or size <= self.bytes)
+
 
 @dataclass
 class _Candidate:
