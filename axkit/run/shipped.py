@@ -63,7 +63,9 @@ def _named(text: str) -> str:
 
 def _refuse_unknown(text: str) -> None:
     """Refuse what is no path and nearly a name; whatever else is wrong with a path is told when it is read."""
-    if not text or os.path.exists(text):
+    if not text:
+        raise RecipeError("no recipe at an empty path: give the path of a YAML file, or a name of 'axkit recipes'")
+    if os.path.exists(text):
         return
     name = _named(Path(text).name)
     if name in shipped():

@@ -226,7 +226,7 @@ def test_without_pillow_the_extra_is_named(monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(NotApplicable, match=r"pip install 'axkit\[images\]'"):
+    with pytest.raises(NotApplicable, match="pip install 'pillow"):
         images.decoded(b"", "row 1")
 
 
