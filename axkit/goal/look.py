@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +12,10 @@ from axkit.goal.columns import Columns, Told, columns_of
 from axkit.goal.peek import Peeked, peek
 from axkit.ground import registry
 from axkit.ground.errors import RecipeError, did_you_mean
+from axkit.run.token_counts import whole_rows
 from axkit.tasks.kinds.kind import Kind, kind_of, our_kinds
 from axkit.tasks.labels.head import head_of, output_names
-from axkit.tasks.task_file import names_task_file, read_task_file
+from axkit.tasks.task_file import names_task_file, opened
 
 SPLIT = {"test": 0.2, "search": 0.15}
 _LENGTHS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
@@ -93,8 +93,8 @@ def _of_task(model: str, folder: Path, config: Mapping[str, Any], data: str, unl
     """A task that is described already."""
     from axkit.tasks.spec import resolve
 
-    task = read_task_file(data).tree if names_task_file(data) else data
-    spec = resolve(data, lambda _: data).spec
+    task, place = opened(data, lambda _: data)
+    spec = resolve(task, place).spec
     if unlabelled and not spec.is_unlabelled:
         raise RecipeError(
             f"task {data} has labels; leave --labels none out, or say 'labels: none' in a task of your own"
@@ -199,13 +199,11 @@ def _length(folder: Path, config: Mapping[str, Any], peeked: Peeked, columns: Co
 
 def _lengths(folder: Path, peeked: Peeked, columns: Columns) -> list[int]:
     """Of the first rows, by the model's tokenizer where it is one file; empty where not."""
-    if not (folder / "tokenizer.json").is_file():
+    if (folder / "tokenizer.json").is_file():
+        sources.check_reader(folder)  # one that is damaged is a sentence
+    tokenizer = whole_rows(folder)
+    if tokenizer is None:
         return []
-    from tokenizers import Tokenizer
-
-    sources.check_reader(folder)  # one that is damaged is a sentence
-    tokenizer = Tokenizer.from_file(os.fspath(folder / "tokenizer.json"))
-    tokenizer.no_truncation()
     texts = [_text(row, columns) for row in peeked.rows]
     return [len(one.ids) for one in tokenizer.encode_batch([text for text in texts if text])]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import resource
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -142,7 +142,11 @@ def measured(kernels: Mapping[str, Kernel], x: Tensor) -> Measured:
 
 
 def _interruptions() -> int:
-    """How often another process was given the core of one of this one's threads."""
+    """How often another process was given the core of one of this one's threads; 0 on Windows, which does not tell."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
