@@ -28,9 +28,9 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from axkit.ground.cpu import keep_primitives
+from axkit.ground.cpu import before_torch
 
-keep_primitives()  # as the command does, before torch is there
+before_torch()  # as the command does, before torch is there
 
 import torch
 from fisher import Cost, mask_gradients, rearranged, search, tune, without
@@ -232,10 +232,9 @@ def absolute(gradients):
     return gradients.abs().mean(0)
 
 
-def told(name, made, dense, splits, timed):
-    found = made.subject.copy().module
-    answers = splits["test"].evaluate(found)
-    moved = answers.score - splits["test"].evaluate(dense.module).score
+def told(name, made, dense_score, splits, timed):
+    answers = splits["test"].evaluate(made.subject.copy().module)
+    moved = answers.score - dense_score
     speed = timed[name]
     ratio = speed.throughput_b32_per_s / timed["dense"].throughput_b32_per_s
     return {
@@ -269,6 +268,7 @@ def main():
         base.carve(replace(base.structure, first_token_only=True))
     rules, lines = Rules(base, splits, args), []
     print(f"costs: {rules.costs}", flush=True)
+    score = splits["test"].evaluate(dense.module).score
     for wanted in args.speedup:
         walked = ours(dense, splits, args, wanted)
         reached = measure.speedup(walked.subject.module, dense.module, rules.inputs, args.turns)
@@ -276,9 +276,8 @@ def main():
         made = {"ours": walked, **rules.made(dense, reached)}
         models = {"dense": dense.body, **{name: one.subject.body for name, one in made.items()}}
         timed = measure.speed(models, measure.Inputs.of(splits["test"]), args.rounds)
-        found = [told(name, one, dense, splits, timed) for name, one in made.items()]
+        found = [told(name, one, score, splits, timed) for name, one in made.items()]
         lines += [{"wanted": wanted, **one} for one in found]
-        score = splits["test"].evaluate(dense.module).score
         print(f"\nwanted {wanted:g}x; dense {score:.2f}, {len(splits['test'])} test rows\n")
         print("\n".join(table_lines(list(found[0]), [[str(value) for value in one.values()] for one in found])))
     print(json.dumps({"model": args.model, "cost": args.cost, "threads": torch.get_num_threads(), "found": lines}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from axkit.axformer.bench.storage import foreseen, search_work
-from axkit.axformer.settings import NO_LABELS, HardAttentionConfig, chosen_on, split_up
+from axkit.axformer.settings import NO_LABELS, HardAttentionConfig, split_up
 from axkit.contract.passes import Pass, SearchWork, Workload
 from axkit.contract.result import Result
 from axkit.contract.tools import Tools
@@ -31,7 +31,7 @@ class HardAttention(Pass[HardAttentionConfig]):
 
     def foresee_work(self, config: HardAttentionConfig, work: Workload) -> str:
         """What the cached hidden states will take."""
-        return foreseen(config, work, chosen_on(work.rows["search"], config.search_rows), opens=False)
+        return foreseen(self.foresee_search(config, work), work)
 
     def foresee_search(self, config: HardAttentionConfig, work: Workload) -> SearchWork:
         """Each K in each layer; what is above the layer is run, and rows that a K leaves alone are not."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from axkit.axformer.bench.storage import foreseen, search_work
-from axkit.axformer.settings import BUDGET_ROWS, NO_DIVERGENCE, NO_LABELS, AxformerPruneConfig, chosen_on, split_up
+from axkit.axformer.settings import BUDGET_ROWS, NO_DIVERGENCE, NO_LABELS, AxformerPruneConfig, split_up
 from axkit.contract.passes import Gain, Pass, SearchWork, Workload
 from axkit.contract.result import Result
 from axkit.contract.tools import Tools
@@ -52,9 +52,7 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
 
     def foresee_work(self, config: AxformerPruneConfig, work: Workload) -> str:
         """What the cached hidden states will take."""
-        rows, by_rule = work.rows["search"], config.objective == "accuracy"
-        looked_at = chosen_on(rows, config.search_rows) if by_rule else min(rows, BUDGET_ROWS)
-        return foreseen(config, work, looked_at, opens=by_rule)
+        return foreseen(self.foresee_search(config, work), work)
 
     def foresee_gain(self, config: AxformerPruneConfig) -> Gain | None:
         """A budget ends at its targets, or before; what the rule removes only the run can tell."""

@@ -10,18 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 from axkit.checkpoint.sources import count_parameters
-from axkit.contract.passes import Workload
 from axkit.ground.figures import quantity
 from axkit.ground.target import DEFAULT
 from axkit.run.control import foreseen
-from axkit.run.plan_record import PlanRecord, foretold, notes_of_rows
+from axkit.run.plan_record import Expected, foretold, notes_of_rows
 from axkit.run.planning import Plan
 from axkit.tasks.labels.shown import shortened, shown_labels, shown_rows
-
-
-def workload(plan: Plan) -> Workload | None:
-    """How much there is to do; None where the model's config leaves its sizes to defaults."""
-    return plan.given.workload()
 
 
 def show_plan(plan: Plan, console: Console) -> None:
@@ -30,7 +24,7 @@ def show_plan(plan: Plan, console: Console) -> None:
         console.print(line, highlight=False, markup=False)
     console.print(_steps(plan))
     dense = f"the model after pass {plan.baseline - 1}" if plan.baseline else "the model as it comes"
-    for line in (*_notes_of_steps(plan, PlanRecord.of(plan)), f"Measured against {dense}. Nothing was trained."):
+    for line in (*_notes_of_steps(plan), f"Measured against {dense}. Nothing was trained."):
         console.print(line, highlight=False, markup=False)
 
 
@@ -75,12 +69,13 @@ def _steps(plan: Plan) -> Table:
     return table
 
 
-def _notes_of_steps(plan: Plan, record: PlanRecord) -> Iterator[str]:
-    if record.expected.told():
-        yield f"gain   {record.expected.told()}"
+def _notes_of_steps(plan: Plan) -> Iterator[str]:
+    expected = Expected.of(plan.steps).told()
+    if expected:
+        yield f"gain   {expected}"
     for step, told in foretold(plan):
         yield f"note   {step.index} {step.name}: {told}"
-    for one in record.forecasts:
+    for one in plan.forecasts():
         yield f"note   {one.step} {one.name}: {one.told()}"
         if one.warning():
             yield f"warning {one.step} {one.name}: {one.warning()}"

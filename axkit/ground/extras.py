@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, requires
 
-from packaging.requirements import Requirement
-
 
 def needs_of(distribution: str, extra: str) -> list[str]:
     """What an extra of an installed distribution asks for, as pip takes it; empty where nobody knows."""
+    from packaging.requirements import Requirement  # here: it is asked for where a package is missing
+
     try:
         wanted = [Requirement(text) for text in requires(distribution) or []]
     except PackageNotFoundError:

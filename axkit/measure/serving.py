@@ -14,7 +14,8 @@ from axkit.ground import stopwatch
 from axkit.ground.device import Device, copied_to, enough_memory, moved
 from axkit.ground.progress import Progress, Silent
 from axkit.ground.target import DEFAULT, Target
-from axkit.measure.scenarios import FEWEST, Answered, Middle, Scenario
+from axkit.measure.figures import FEWEST
+from axkit.measure.scenarios import Answered, Middle, Scenario
 from axkit.measure.speed import random_tokens
 from axkit.tasks.answering import as_module
 
@@ -158,4 +159,4 @@ def _answered(scenario: Scenario, feed: Feed, clock: _Clock, new: _Clock, refere
 
 
 def _seconds(device: Device, model: Any, feed: Feed) -> float:
-    return stopwatch.taken(device, model, (), feed.on(device).batches[0]).seconds
+    return stopwatch.taken(device, model, (), moved(feed.batches[0], device)).seconds

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from axkit.ground.atomic import atomic_folder
 from axkit.ground.errors import PluginError, shown
 from axkit.ground.registry import FAMILIES, KINDS, PASSES, RUNTIMES, TASKS, entries
@@ -69,6 +67,8 @@ def write_plugin(plugin: Plugin, into: Path) -> Path:
     Raises:
         PluginError: there is something of that name already.
     """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # here: all commands come through this module
+
     target = into / plugin.package
     if target.exists():
         raise PluginError(f"{shown(str(target))} is there already; take another --out, or another name")

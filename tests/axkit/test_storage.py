@@ -18,7 +18,7 @@ from axkit.axformer.bench import storage
 from axkit.axformer.bench.hidden import Shelf
 from axkit.axformer.hard_attention import HardAttention
 from axkit.axformer.prune import AxformerPrune
-from axkit.cli.planned import show_plan, workload
+from axkit.cli.planned import show_plan
 from axkit.contract.passes import Workload
 from axkit.ground.errors import StorageError
 from axkit.run.planning import plan
@@ -143,7 +143,7 @@ def test_the_plan_foresees_no_less_than_is_taken(runner, gib, place, tmp_path, m
 
 def test_the_plan_says_it(workplace, place, monkeypatch):
     made = plan(load_source(workplace / "recipe.yaml"))
-    work = workload(made)
+    work = made.given.workload()
     assert (work.layers, work.hidden, work.ffn_width, work.windows) == (3, 32, 24, False)
     assert work.rows == {name: len(split) for name, split in made.rows.splits.items()}
     shown = StringIO()

@@ -131,21 +131,12 @@ def search_work(
     return SearchWork(*rows, candidates, whole, sum(inputs) + block, in_files, str(folder()))
 
 
-def foreseen(config: SearchConfig, work: Workload, rows: int, opens: bool) -> str:
-    """One sentence for the plan: what the cache will take, at most.
-
-    Args:
-        config: of the search.
-        work: of the plan.
-        rows: that it looks at.
-        opens: whether it opens blocks and tries their parts.
-    """
-    inputs, block = sizes(work, rows, opens)
-    limit = config.cache_gib * 2**30
-    disk, place = on_disk(inputs, block, limit), folder()
+def foreseen(found: SearchWork, work: Workload) -> str:
+    """One sentence for the plan: what the cache will take, at most."""
     more = "; more where a context takes several windows" if work.windows else ""
-    said = f"the search caches at most {told(sum(inputs) + block)} of hidden states{more}"
-    if not disk:
+    said = f"the search caches at most {told(found.cache_bytes)} of hidden states{more}"
+    if not found.file_bytes:
         return f"{said}, in memory"
+    disk, place = found.file_bytes, Path(found.folder)
     memory = ", which is memory itself (tmpfs)" if is_memory(place) else ""
     return f"{said}: past cache_gib {told(disk)} in files in {place}{memory}, with {_free(place)} ({FOLDER} moves them)"

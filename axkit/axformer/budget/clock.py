@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,18 +111,18 @@ class Clock:
 
     def set_right(self) -> None:
         """Time the whole model as it is now, and predict from there: sums of layers drift from what was measured."""
-        self._layer, whole = self._read(self._bench.subject.module)
+        self._layer, whole = self._read(lambda: self._bench.subject.module)
         self._rest = whole - self._layers(self._bench.subject.structure)
 
-    def timed(self, module: nn.Module) -> float:
+    def timed(self, made: Callable[[], nn.Module]) -> float:
         """Time of a whole model on the rows of the one that is carved, as a share of the dense model's; taken now."""
-        return self._read(module)[1]
+        return self._read(made)[1]
 
-    def _read(self, module: nn.Module) -> list[float]:
+    def _read(self, made: Callable[[], nn.Module]) -> list[float]:
         """Time of the dense model's first layer, and of a model, as shares of the dense model's."""
         name = f"{self._name}.{self._readings}"  # a reading that noise spoiled must not be taken for good
         self._readings += 1
-        return self._ledger.ratios([f"layer {name}", f"whole {name}"], lambda: self._wholes(module))
+        return self._ledger.ratios([f"layer {name}", f"whole {name}"], lambda: self._wholes(made()))
 
     def _wholes(self, module: nn.Module) -> tuple[float, float]:
         ours = copied_to(self._timer.device, module), (), self._beside.inputs

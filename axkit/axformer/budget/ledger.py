@@ -25,10 +25,9 @@ class Ledger:
     def __init__(self, tools: Tools) -> None:
         self._journal, self._processes = tools.journal, tools.processes
         lines = [read_line(line) for line in tools.journal.read()]
-        self._lines = [line for line in lines if isinstance(line, Looked | Timed)]
         tools.processes.wait()  # nobody writes before all have read
-        self._values: dict[str, float] = {line.at: line.loss for line in lines if isinstance(line, Looked)}
-        self._ratios: dict[str, float] = {line.shape: line.ratio for line in lines if isinstance(line, Timed)}
+        self._seen = {line.at: line for line in lines if isinstance(line, Looked)}
+        self._timed = {line.shape: line for line in lines if isinstance(line, Timed)}
         self._taken = sum(isinstance(line, Took) for line in lines)  # written already, and to come again
         self._looked: set[str] = set()
 
@@ -52,45 +51,32 @@ class Ledger:
 
     def ratios(self, names: Sequence[str], measure: Callable[[], Sequence[float]]) -> list[float]:
         """Timings that are known by these names, or are taken now; ratios, so that they mean the same tomorrow."""
-        if any(name not in self._ratios for name in names):
+        if any(name not in self._timed for name in names):
             mine = measure() if self._processes.is_main else [0.0] * len(names)
             for name, ratio in zip(names, self._processes.sum(np.array(mine, float)), strict=True):
-                if name not in self._ratios:
-                    self._ratios[name] = float(ratio)
-                    self._write(Timed(name, float(ratio)))
-        return [self._ratios[name] for name in names]
+                self._note(Timed(name, float(ratio)))
+        return [self._timed[name].ratio for name in names]
 
     def look(self, at: str, rows: Evaluator, layer: int, candidate: Structure) -> float:
         """The criterion of a candidate; ``at`` names the round, the step and the element."""
         start = time.perf_counter()
         self._looked.add(at)
-        if at not in self._values:
+        if at not in self._seen:
             with rows.bench.trying(layer, candidate) as run:
-                self._values[at] = rows.estimate(run)
-            line = Looked(
-                at=at,
-                loss=self._values[at],
-                seen=rows.passes.samples,
-                samples=rows.passes.samples,
-                seconds=round(time.perf_counter() - start, 4),
-            )
-            self._write(line)
-        return self._values[at]
+                loss = rows.estimate(run)
+            samples = rows.passes.samples
+            self._note(Looked(at, loss, samples, samples, seconds=round(time.perf_counter() - start, 4)))
+        return self._seen[at].loss
 
     @property
     def lines(self) -> Sequence[Looked | Timed]:
         """What was looked at and timed so far."""
-        return tuple(self._lines)
+        return *self._timed.values(), *self._seen.values()
 
     def adopt(self, lines: Sequence[Looked | Timed]) -> None:
         """What another search has seen of the same model is known here, too, and written down."""
         for line in lines:
-            if isinstance(line, Timed) and line.shape not in self._ratios:
-                self._ratios[line.shape] = line.ratio
-                self._write(line)
-            elif isinstance(line, Looked) and line.at not in self._values:
-                self._values[line.at] = line.loss
-                self._write(line)
+            self._note(line)
 
     def took(self, line: Took) -> None:
         """Write down what was removed."""
@@ -99,8 +85,16 @@ class Ledger:
         else:
             self._write(line)
 
+    def _note(self, line: Looked | Timed) -> None:
+        """Know it, and write it down, unless it is known."""
+        known: Looked | Timed
+        if isinstance(line, Timed):
+            known = self._timed.setdefault(line.shape, line)
+        else:
+            known = self._seen.setdefault(line.at, line)
+        if known is line:
+            self._write(line)
+
     def _write(self, line: Line) -> None:
-        if isinstance(line, Looked | Timed):
-            self._lines.append(line)
         if self._processes.is_main:
             self._journal.write(**line.to_json())

@@ -150,7 +150,7 @@ class BudgetSearch:
     def _round(self, number: int, speedup: float | None, size: float | None) -> bool:
         """Remove until both targets are predicted to be reached; False where nothing is left to remove."""
         part = replace(self.tools, search=self.tools.search.first(BUDGET_ROWS))
-        rows = evaluator(self.subject, part, self.config, rehearse=False)
+        rows = evaluator(self.subject, part, self.config, rehearse=False, screens=False)
         clock = started(rows.bench, part, self.ledger, f"{number}")
         goals = Goals(None if speedup is None else 1 / speedup, None if size is None else self._dense_bytes / size)
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-
-import torch
 
 from axkit.axformer.budget.ledger import Ledger
 from axkit.axformer.budget.lines import Looked, Timed
 from axkit.axformer.budget.repairs import Repairs
 from axkit.axformer.settings import AxformerPruneConfig
 from axkit.contract.subject import Subject
+from axkit.kit.train.checkpoints import fingerprint
 
 
 @dataclass(frozen=True)
@@ -72,10 +69,5 @@ class Shared:
 
 def _name(subject: Subject, config: AxformerPruneConfig) -> str:
     """Of what a table depends on within a run: weights, structure, settings."""
-    found = hashlib.sha256()
     settings = config.model_dump(mode="json", exclude={"speedup", "size"})
-    found.update(json.dumps([settings, str(subject.structure)], sort_keys=True).encode())
-    for name, value in sorted(subject.module.state_dict().items()):
-        found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        found.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return f"axformer_prune, budget: {found.hexdigest()}"
+    return f"axformer_prune, budget: {fingerprint(subject.module, settings, str(subject.structure))}"

@@ -39,6 +39,7 @@ def evaluator(
     cuts: tuple[int, ...] = (),
     size: int = 32,
     rehearse: bool = True,
+    screens: bool = True,
 ) -> Evaluator:
     """Lay out the bench, run the model over all rows, and put the hard ones first.
 
@@ -50,6 +51,7 @@ def evaluator(
             attention).
         size: rows per batch, at most.
         rehearse: see :func:`workbench`.
+        screens: whether candidates will be refused in 16 bits, whose error is measured for it.
     """
     split, every = tools.search, np.ones(len(tools.search), bool)
     passes = Passes(criterion_of(tools, config), tools)
@@ -68,7 +70,7 @@ def evaluator(
     tiers = order.tiers(every)
     rows.batches = list(chain(*tiers))
     rows.low = config.screening == "auto" and tools.device.half is not None
-    if rows.low and passes.criterion.screens and len(split) >= _WORTH_SCREENING:
+    if screens and rows.low and passes.criterion.screens and len(split) >= _WORTH_SCREENING:
         rows.screen = measured(passes, rows.whole, tiers, rows.now, order.dense)
     return rows
 

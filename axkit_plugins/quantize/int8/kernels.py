@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Literal
 
 import torch
@@ -41,7 +41,7 @@ class Product:
     bias: Tensor | None
     grid: tuple[float, int] | None
 
-    @property
+    @cached_property
     def could_saturate(self) -> bool:
         """Whether two products of some inputs and these weights can be more than 16 bits hold."""
         padded = torch.nn.functional.pad(self.weight.short(), (0, -self.weight.shape[1] % _TOGETHER))

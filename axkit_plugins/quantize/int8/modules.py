@@ -90,8 +90,7 @@ class Int8Linear(nn.Module):
     def _choose(self, x: Tensor, number: int) -> Kernel | None:
         """The kernel for so many rows, from now on; the fixed input range becomes numbers."""
         self._input = self.grid
-        product = Product(self.weight, self.scale, self.bias, self._input)
-        made = dict(self._ready)
+        product, made = self.product, dict(self._ready)
 
         def ready(name: str) -> Kernel:
             if name not in made:
@@ -111,6 +110,11 @@ class Int8Linear(nn.Module):
         if self.input_scale is None or self.input_zero is None or self.input_scale.device.type != "cpu":
             return None
         return float(self.input_scale), int(self.input_zero)
+
+    @property
+    def product(self) -> Product:
+        """What it computes, as kernels take it."""
+        return Product(self.weight, self.scale, self.bias, self.grid)
 
     def chosen(self) -> dict[int, str]:
         """The kernels that were chosen so far: bucket of rows -> name."""

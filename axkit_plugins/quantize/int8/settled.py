@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from axkit_plugins.quantize.int8.choosing import Case, rows_of, times_of
-from axkit_plugins.quantize.int8.kernels import Product, names_here
+from axkit_plugins.quantize.int8.kernels import names_here
 from axkit_plugins.quantize.int8.modules import Int8Linear
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ def kernel_rows(model: nn.Module) -> list[Row]:
     found: Counter[tuple[Case, str]] = Counter()
     for module in model.modules():
         if isinstance(module, Int8Linear):
-            grid = (1.0, 0) if module.input_scale is not None else None
-            product = Product(module.weight, module.scale, module.bias, grid)
+            product = module.product
             found.update((Case.of(product, number), name) for number, name in module.chosen().items())
     return [_row(case, name, layers) for (case, name), layers in sorted(found.items(), key=lambda one: _order(one[0]))]
 
