@@ -253,7 +253,7 @@ class HardDropout(nn.Module):
     def forward(self, probabilities: Tensor) -> Tensor:
         """(batch, heads, queries, tokens) -> the same, with the K largest kept."""
         k = self.axkit_topk
-        if k is not None and (is_recorded() or k < probabilities.shape[-1]):
+        if can_bind(k, probabilities.shape[-1]):
             # the mask does not come here: a key that some head gives a share to is a real one; where all are masked
             # (a padded query) all have a share, so the query with the fewest tells the length
             lengths = (probabilities > 0).any(1).sum(-1).amin(-1)

@@ -11,10 +11,12 @@ from axkit.goal.rungs import Rung
 from axkit.goal.settings import Goal
 from axkit.ground.fields import present
 from axkit.ground.figures import change, ratio, score
+from axkit.measure.figures import leads
 from axkit.run.records import StageRecord
 from axkit.run.report import Report
 
 NEAR = 0.99  # of a target: two timings of one model differ by as much
+_BITS = {"int8": "int8", "bfloat16": "bf16"}  # what was timed -> the pass that stores a model so
 
 
 @dataclass(frozen=True)
@@ -88,17 +90,11 @@ def choose(tried: Sequence[Tried], goal: Goal) -> Tried | None:
 def frontier(tried: Sequence[Tried]) -> list[Tried]:
     """What no other beats in speed, drop and size at once, the slowest first."""
 
-    def beaten(one: Tried) -> bool:
-        return any(
-            other.speedup >= one.speedup
-            and other.drop <= one.drop
-            and other.size >= one.size
-            and other is not one
-            and (other.speedup, -other.drop, other.size) != (one.speedup, -one.drop, one.size)
-            for other in tried
-        )
+    def merits(one: Tried) -> tuple[float, float, float]:
+        return one.speedup, -one.drop, one.size
 
-    return sorted((one for one in tried if not beaten(one)), key=lambda one: one.speedup)
+    front = (one for one in tried if not any(leads(merits(other), merits(one)) for other in tried))
+    return sorted(front, key=lambda one: one.speedup)
 
 
 @dataclass(frozen=True)
@@ -185,10 +181,4 @@ def taken_back(record: StageRecord, dense: float) -> tuple[float, float] | None:
 
 def bits_of(record: StageRecord) -> dict[str, float]:
     """What a stage that timed several precisions found."""
-    names = {"int8": "int8", "bfloat16": "bf16"}
-    found = {}
-    for line in record.told.tables.get("precisions", ()):
-        stored, times = line.get("stored_as"), line.get("times_float32")
-        if stored in names and isinstance(times, float | int):
-            found[names[str(stored)]] = float(times)
-    return found
+    return {_BITS[one.stored_as]: one.times for one in record.told.precisions if one.stored_as in _BITS}

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from axkit.goal.look import Looked
@@ -17,7 +18,7 @@ from axkit.ground.plain.places import moved_files
 
 _PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./+-]*")
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n", "~", ".nan", ".inf"}
-_COLUMN = 60  # where comments begin, at the earliest
+_COLUMN = 44  # where comments begin, at the earliest
 _WIDE = 118
 
 
@@ -107,7 +108,8 @@ def scalar(value: Any) -> str:
 
 def _pass_lines(one: PassLine) -> Iterator[str]:
     if one.why.get(""):
-        yield from (f"  # {line}" for line in _wrapped(one.why[""], _WIDE - 4))
+        lines = wrap(one.why[""], _WIDE - 4, break_long_words=False, break_on_hyphens=False)
+        yield from (f"  # {line}" for line in lines)
     yield f"  - pass: {one.name}"
     for key, value in one.settings.items():
         yield _said(f"    {key}: {scalar(value)}", one.why.get(key, ""))
@@ -115,14 +117,4 @@ def _pass_lines(one: PassLine) -> Iterator[str]:
 
 def _said(line: str, why: str) -> str:
     """A line and its comment."""
-    return f"{line.ljust(min(_COLUMN, 44))}  # {why}" if why else line
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    lines: list[str] = []
-    line = ""
-    for word in text.split():
-        if line and len(line) + len(word) >= width:
-            lines, line = [*lines, line], ""
-        line = f"{line} {word}".strip()
-    return [*lines, line]
+    return f"{line.ljust(_COLUMN)}  # {why}" if why else line

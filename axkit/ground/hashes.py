@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from axkit.ground.cache import cache_folder
 from axkit.ground.files import replacing
 
 _LARGE = 2**20  # bytes, from which a hash is worth remembering
@@ -53,10 +54,8 @@ def read_hash(path: Path) -> str:
 
 
 def _entry(path: Path) -> Path:
-    chosen = os.environ.get("AXKIT_CACHE")
-    cache = Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "axkit"
     name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
-    return cache / "hashes" / f"{name}.json"
+    return cache_folder() / "hashes" / f"{name}.json"
 
 
 def _known(entry: Path, state: list[int]) -> str | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from axkit.kit.by_machine import Remembered as Remembered
+    from axkit.kit.by_machine import cache_folder as cache_folder
     from axkit.kit.calibrate import BLOCKS as BLOCKS
     from axkit.kit.calibrate import Calibration as Calibration
     from axkit.kit.calibrate import Seen as Seen
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
     from axkit.kit.train.watching import Pairs as Pairs
 
 _OFFERED = {
-    "by_machine": ("Remembered",),
+    "by_machine": ("Remembered", "cache_folder"),
     "calibrate": ("BLOCKS", "Calibration", "Seen", "What", "part_width"),
     "compare": ("divergence", "divergence_key"),
     "eight_bits": ("input_grid", "to_int8"),

@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from axkit.ground.cache import cache_folder as cache_folder
+from axkit.ground.errors import CheckpointError
+from axkit.ground.files import read_object, replacing
 from axkit.ground.processor import Processor
-
-PLACE = "AXKIT_CACHE"  # the folder, where somebody wants another
-_LARGEST = 1 << 20  # bytes of a file that is believed
 
 
 class Remembered:
@@ -64,33 +64,16 @@ class Remembered:
             return
         kept = {**_read(self.path), what: dict(times)}
         text = json.dumps({"machine": self.machine, "seconds": kept}, indent=1)
-        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         with suppress(OSError):  # a disk that is full or not ours costs the file, not the work
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                draft.write_text(text, encoding="utf-8")
-                draft.replace(self.path)
-            finally:
-                draft.unlink(missing_ok=True)
-
-
-def cache_folder() -> Path:
-    """``AXKIT_CACHE``, else ``axkit`` in the user's cache folder; it need not be there."""
-    if os.environ.get(PLACE):
-        return Path(os.environ[PLACE])
-    base = os.environ.get("XDG_CACHE_HOME")
-    try:
-        return (Path(base) if base else Path.home() / ".cache") / "axkit"
-    except RuntimeError:  # a user without a home
-        return Path(os.devnull) / "axkit"
+            with replacing(self.path, shared=True) as partial:
+                partial.write_text(text, encoding="utf-8")
 
 
 def _read(path: Path) -> dict[str, dict[str, float]]:
     """What a file says; nothing of one that is damaged, or of something else."""
     try:
-        if path.stat().st_size > _LARGEST:
-            return {}
-        found = json.loads(path.read_text(encoding="utf-8"))["seconds"]
+        found = read_object(path)["seconds"]
         return {str(what): {str(k): float(v) for k, v in times.items()} for what, times in found.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (CheckpointError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

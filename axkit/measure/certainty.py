@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from axkit.measure.figures import FEWEST
 from axkit.measure.figures import Interval as Interval
 from axkit.measure.figures import Paired as Paired
 from axkit.tasks.kinds.data import rows_of
 from axkit.tasks.split import Evaluation, Split
 
 RESAMPLES = 2000
-FEWEST = 6  # rows that must all speak for one side before a sign test falls below 5 %: 2 * 0.5**6 = 0.03
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Literal
@@ -11,6 +12,17 @@ from axkit.ground.fields import Fields
 
 Batch = Literal["b1", "b32"]
 LEVEL = 0.05  # of every test
+FEWEST = 6  # values that must all speak for one side before a sign test falls below that: 2 * 0.5**6 = 0.03
+
+
+def sign_test(count: int, fewer: int) -> float:
+    """Two-sided p of so few of ``count`` on one side, or fewer."""
+    return 2 * float(sum(math.comb(count, one) for one in range(fewer + 1)) / 2**count)
+
+
+def leads(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether it is nowhere less than the other, and somewhere more."""
+    return tuple(one) != tuple(other) and all(a >= b for a, b in zip(one, other, strict=True))
 
 
 @dataclass(frozen=True)
@@ -128,9 +140,7 @@ class Rounds:
     def are_sure(self, batch: Batch) -> bool:
         """Whether the faster one was so in more rounds than a coin would give (sign test, 5 %)."""
         ahead = self.ahead_b1 if batch == "b1" else self.ahead_b32
-        fewer = min(ahead, self.count - ahead)
-        tail = sum(math.comb(self.count, count) for count in range(fewer + 1)) / 2**self.count
-        return bool(2 * tail < LEVEL)
+        return sign_test(self.count, min(ahead, self.count - ahead)) < LEVEL
 
     def to_json(self) -> dict[str, int]:
         """Plain JSON."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
 
-from axkit.measure.figures import LEVEL
+from axkit.measure.figures import LEVEL, sign_test
 
 Order = Literal["as they come", "sorted", "fixed"]
 Verdict = Literal["faster", "slower", "no faster"]
 SINGLES = 32  # inputs of one row each in a pass
-FEWEST = 6  # values that have a 95 % interval of their median: 2 * 0.5**6 = 0.03
 
 
 @dataclass(frozen=True)
@@ -87,9 +85,8 @@ class Middle:
         It leaves a value out just where a sign test at 5 % does.
         """
         ranked, count = sorted(values), len(values)
-        outside, left = 0.0, 0
-        while 2 * (outside + math.comb(count, left) / 2**count) < LEVEL:
-            outside += math.comb(count, left) / 2**count
+        left = 0
+        while sign_test(count, left) < LEVEL:
             left += 1
         ends = (ranked[left - 1], ranked[count - left]) if left else (None, None)
         return cls(median(ranked), *ends)

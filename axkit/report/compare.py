@@ -11,6 +11,7 @@ from typing import Any
 
 from axkit.ground.errors import CheckpointError
 from axkit.ground.figures import quantity, ratio, score
+from axkit.measure.figures import leads
 from axkit.report.page.comparison import Group, comparison_page
 from axkit.report.page.figures import Grid
 from axkit.report.page.templates import Drawn
@@ -137,8 +138,7 @@ def _merits(run: Placed) -> tuple[float, float, float]:
 
 
 def _leads(one: Placed, other: Placed) -> bool:
-    mine, theirs = _merits(one), _merits(other)
-    return mine != theirs and all(a >= b for a, b in zip(mine, theirs, strict=True))
+    return leads(_merits(one), _merits(other))
 
 
 def _notes(runs: Sequence[Placed]) -> Iterator[str]:

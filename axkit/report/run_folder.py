@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from axkit.ground.atomic import draft_of
 from axkit.ground.device import gpu_names
+from axkit.ground.processor import Processor
 from axkit.report.card import CARD, card_of
 from axkit.report.page import PAGE, page_of
 from axkit.report.plots.canvas import alone, can_draw
@@ -152,7 +153,7 @@ def machine() -> Machine:
     import torch
 
     return Machine(
-        processor=_processor(),
+        processor=Processor.here().name,
         threads=torch.get_num_threads(),
         cpu_capability=torch.backends.cpu.get_cpu_capability(),
         system=f"{platform.system()} {platform.machine()}",
@@ -160,13 +161,3 @@ def machine() -> Machine:
         packages={name: version(name) for name in _PACKAGES},
         gpu=", ".join(gpu_names()) or None,
     )
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or "unknown"

@@ -199,9 +199,7 @@ def structure_faults(subject: Subject) -> Iterator[str]:
 
     if not subject.has_module or any(step.state is not None for step in subject.trail):
         return
-    stock: Any = type(subject.module)
-    made = stock if stock.__name__.startswith("Axkit") else classes.model_class(stock)
-    fields = {k: v for k, v in subject.module.config.to_dict().items() if k not in ("model_type", "axkit")}
+    made, fields = classes.own_class(subject.module), classes.stock_fields(subject.module)
     random = torch.random.get_rng_state()
     with torch.device("meta"), quiet():
         expected = made(

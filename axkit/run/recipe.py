@@ -11,8 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from axkit.ground.errors import RecipeError, shown
 from axkit.ground.plain.files import read_file
-from axkit.ground.plain.places import Anchor, Lines
-from axkit.ground.plain.places import place as place
+from axkit.ground.plain.places import Anchor, Lines, place
 from axkit.ground.plain.tree import DEEPEST, Location, parse
 from axkit.ground.target import DEFAULT, Target
 from axkit.ground.wording import fault_sentence

@@ -17,7 +17,7 @@ from axkit.run.keys import stage_keys, stage_names
 from axkit.run.planning import Plan, plan
 from axkit.run.recipe import load_source
 from axkit.tasks.spec import resolve
-from axkit.tasks.task_file import names_task_file, read_task_file
+from axkit.tasks.task_file import names_task_file, opened
 
 STAGES = ".stages"
 
@@ -135,12 +135,10 @@ def _refuse_doubles(wanted: Wanted, faults: list[str]) -> None:
 
 def _read_task(wanted: str) -> _Task:
     """A registered name, or the path of a file with a task mapping."""
-    if not names_task_file(wanted):
-        resolve(wanted, lambda _: "--task")
-        return _Task(_short(wanted), (f"task={json.dumps(wanted)}",))
-    found = read_task_file(wanted)
-    resolve(found.tree, found.place)
-    return _Task(_short(Path(wanted).stem), (f"task={json.dumps(found.tree)}",))
+    task, place = opened(wanted, lambda _: "--task")
+    resolve(task, place)
+    name = Path(wanted).stem if names_task_file(wanted) else wanted
+    return _Task(_short(name), (f"task={json.dumps(task)}",))
 
 
 def _short(name: str) -> str:

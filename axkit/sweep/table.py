@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
+from axkit.measure.figures import leads
 from axkit.run.summary import Summary
 from axkit.run.verdict import Kind, judge
 from axkit.sweep.run import Outcome
@@ -187,6 +188,4 @@ def dominated_by(row: Row, rows: Sequence[Row]) -> list[Row]:
     if own is None:
         return []
     rivals = [one for one in finished(rows) if one.row.task == row.task and one.row is not row]
-    return [
-        one.row for one in rivals if all(a >= b for a, b in zip(one.merits, own, strict=True)) and one.merits != own
-    ]
+    return [one.row for one in rivals if leads(one.merits, own)]

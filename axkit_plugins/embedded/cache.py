@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-
-def cache_folder() -> Path:
-    """The folder; made by whoever writes into it."""
-    chosen = os.environ.get("AXKIT_CACHE")
-    return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "axkit"
+from axkit.kit import cache_folder as cache_folder
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from axkit.ground.processor import Processor
+
 DOCS = Path(__file__).parents[2] / "docs"
 FIGURES, PAGE = DOCS / "reliability.json", DOCS / "reliability.md"
 _PACKAGES = ("axkit", "torch", "transformers", "datasets", "ruamel.yaml", "safetensors")
@@ -44,15 +46,9 @@ def _where() -> dict[str, Any]:
     """Date, processor and versions of a run."""
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "processor": _processor(),
+        "processor": Processor.here().name,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
     }
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
-    return names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine()
 
 
 def page() -> str:

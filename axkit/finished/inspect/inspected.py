@@ -136,7 +136,7 @@ def inspect(folder: str | Path) -> Inspected:
     passes = tuple(step.name for step in subject.trail) if subject is not None else ()
     recipe = ""
     if inside is not None and inside.wins and subject is not None:
-        recipe = starting_recipe(place, kind, subject.family, labels, kind is not None)
+        recipe = starting_recipe(place, kind, subject.family, labels)
     return Inspected(
         folder=str(folder),
         architecture=str((config.get("architectures") or ["?"])[0]),

@@ -82,20 +82,19 @@ def _bfloat16() -> str:
     return found.get(expects_bfloat16(), "whether it is faster here is not known")  # type: ignore[arg-type]
 
 
-def starting_recipe(folder: Path, kind: Kind | None, family: Family, labels: Sequence[str], trained: bool) -> str:
+def starting_recipe(folder: Path, kind: Kind | None, family: Family, labels: Sequence[str]) -> str:
     """A recipe to start from, with comments; the names of files and columns are yours to write.
 
     Args:
         folder: of the model.
-        kind: of the task that its head is for; None: classification is taken.
+        kind: of the task that its head is for; None: it has no head, and classification is taken.
         family: its architecture.
         labels: names of its outputs, where they have any.
-        trained: it has a head.
     """
     pixels = family.inputs == "pixels"
     name = kind.name if kind else "image_classification" if pixels else "classification"
     columns = ["  image: image"] if pixels else [f"  text: {_texts(kind)}"]
-    first = [] if trained else ["  - pass: finetune  # the model has no head for the task yet", "    epochs: 2"]
+    first = [] if kind else ["  - pass: finetune  # the model has no head for the task yet", "    epochs: 2"]
     return "\n".join(
         [
             "axkit: 1",
@@ -105,7 +104,7 @@ def starting_recipe(folder: Path, kind: Kind | None, family: Family, labels: Seq
             f"  kind: {name}",
             "  files: {train: train.csv, test: test.csv}  # yours",
             *columns,
-            "  label: label" + (f"  # the model knows {', '.join(labels[:6])}" if trained and labels else ""),
+            "  label: label" + (f"  # the model knows {', '.join(labels[:6])}" if kind and labels else ""),
             "passes:",
             *first,
             "  - pass: axformer_prune  # takes heads, neurons and blocks out, and mends what is left",

@@ -27,8 +27,7 @@ class Page:
     """What stands on the page, part by part.
 
     Attributes:
-        name: of the recipe.
-        key: of what went in.
+        report: that it is of.
         headline: sentences.
         cards: (figure, what it is, more about it) to be seen first.
         figures: the table of the final comparison.
@@ -40,16 +39,12 @@ class Page:
         drawn: plots by name; those that have nothing to show are not there.
         tables: what passes told.
         answers: of the two models; None in a report of before they were kept.
-        parts: (what, seconds) of the run.
         data: a sentence.
         machine: a sentence.
-        recipe: word for word.
-        overrides: that were applied to it.
         ways: to use the result.
     """
 
-    name: str
-    key: str
+    report: Report
     headline: tuple[str, ...]
     cards: tuple[Card, ...]
     figures: Grid
@@ -61,11 +56,8 @@ class Page:
     drawn: Drawn
     tables: tuple[Tabled, ...]
     answers: Answers | None
-    parts: tuple[tuple[str, float], ...]
     data: str
     machine: str
-    recipe: str
-    overrides: tuple[str, ...]
     ways: tuple[Line, ...]
 
 
@@ -83,11 +75,10 @@ def page_of(report: Report, about: About) -> str:
 
 
 def _page(report: Report, about: About) -> Page:
-    summary, parts = report.summary, time_parts(report)
+    summary = report.summary
     control = [line for line in control_lines(summary.control) if line]
     return Page(
-        name=report.name,
-        key=report.key,
+        report=report,
         headline=tuple(headline(summary).split("\n")),
         cards=cards(summary),
         figures=compared(summary),
@@ -96,24 +87,21 @@ def _page(report: Report, about: About) -> Page:
         serve=tuple(recommend_lines(summary.recommend, report.machine.processor)),
         options=options_of(summary.recommend) if summary.recommend else None,
         stages=stages_of(report.stages),
-        drawn=_drawn(report, parts),
+        drawn=_drawn(report),
         tables=tables_of(report.stages),
         answers=answers_of(report.answers) if report.answers else None,
-        parts=parts,
         data=data_line(summary.rows),
         machine=machine_line(report.machine, summary.spent),
-        recipe=report.recipe,
-        overrides=report.overrides,
         ways=ways_to_use(report, about),
     )
 
 
-def _drawn(report: Report, parts: tuple[tuple[str, float], ...]) -> Drawn:
+def _drawn(report: Report) -> Drawn:
     """The plots of the run itself; nothing where matplotlib is not there."""
     drawn, metric = Drawn(), report.summary.quality.metric_name
     drawn.add("road", lambda: road.road_svg(report.stages, metric))
     drawn.add("left", lambda: road.map_svg(report.stages[-1].structure))
-    drawn.add("time", lambda: road.time_svg(parts))
+    drawn.add("time", lambda: road.time_svg(time_parts(report)))
     for stage in report.stages:
         if len(stage.told.frontier) > 1:
             drawn.add(f"frontier-{stage.applied.index}", partial(_frontier, stage, report))

@@ -62,6 +62,18 @@ def model_class(stock: Any) -> Any:
     return made
 
 
+def own_class(module: Any) -> Any:
+    """The class that rebuilds a model, whether it is one of them or a stock one."""
+    own: Any = type(module)
+    return own if own.__name__.startswith("Axkit") else model_class(own)
+
+
+def stock_fields(module: Any) -> dict[str, Any]:
+    """Of a model's config, what the stock config has."""
+    ours = ("model_type", "axkit", "auto_map")
+    return {name: value for name, value in module.config.to_dict().items() if name not in ours}
+
+
 def describe(structure: Structure, trail: Sequence[TrailStep]) -> dict[str, Any]:
     """The config field: everything that :func:`rebuild` needs."""
     steps = [step.to_json(structure) for step in trail if step.state is not None]

@@ -55,6 +55,11 @@ def objects(values: Sequence[Any]) -> Any:
     return array
 
 
+def word(label: int, names: Sequence[str]) -> str:
+    """A label's name; its number where it has none."""
+    return names[label] if label < len(names) else str(label)
+
+
 def named(label: int, names: Sequence[str]) -> str:
     """A label in words."""
-    return f"'{names[label] if label < len(names) else label}'"
+    return f"'{word(label, names)}'"

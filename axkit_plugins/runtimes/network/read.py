@@ -101,19 +101,17 @@ class _Reading:
 
     def _embeddings(self) -> Embeddings:
         form, base = self.form, self.model.base_model
-        tables = [Table(self._table(base, form.word), "ids")]
-        if self._reads_types():
+        tables, reads_types = [Table(self._table(base, form.word), "ids")], self._reads_types()
+        if reads_types:
             tables.append(Table(self._table(base, form.types), "types"))
-        if getattr(base.embeddings if _has(base, "embeddings") else None, "embed_proj", None) is not None:
+        if _has(base, "embeddings.embed_proj"):
             raise NotApplicable("its embeddings are projected before they are normalised, of which no graph is built")
         if form.positions and _has(base, form.positions):
-            positions = self._table(base, form.positions)
-            if form.types and _has(base, form.types) and not self._reads_types():
-                positions = Floats(positions.expanded() + self._table(base, form.types).expanded()[:1])
-            tables.append(Table(positions, "positions"))
-        elif form.types and _has(base, form.types) and not self._reads_types():
-            words = Floats(tables[0].rows.expanded() + self._table(base, form.types).expanded()[:1])
-            tables[0] = Table(words, "ids")
+            tables.append(Table(self._table(base, form.positions), "positions"))
+        if form.types and not reads_types and _has(base, form.types):  # all are of the first type
+            last = tables.pop()
+            both = Floats(last.rows.expanded() + self._table(base, form.types).expanded()[:1])
+            tables.append(Table(both, last.index))
         project = None
         if form.project and _has(base, form.project):
             project = self._linear(base.get_submodule(form.project), form.project)

@@ -22,8 +22,8 @@ def save_config(module: Any, manifest: Manifest, folder: Path) -> list[Path]:
     There is none where a pass has put in a module that says no twin (:class:`axkit.kit.Plain`): such a folder loads
     with axkit alone.
     """
-    made = _own_class(module)
-    fields, found = _fields(module), _changes(module)
+    made = classes.own_class(module)
+    fields, found = classes.stock_fields(module), _changes(module)
     described = classes.describe(manifest.structure, manifest.trail)
     code = []
     if found is not None:
@@ -44,28 +44,17 @@ def modeling_text(module: Any) -> str | None:
     return None if found is None else _text(found)
 
 
-def _own_class(module: Any) -> Any:
-    own: Any = type(module)
-    return own if own.__name__.startswith("Axkit") else classes.model_class(own)
-
-
-def _fields(module: Any) -> dict[str, Any]:
-    """Of the stock config."""
-    ours = ("model_type", "axkit", "auto_map")
-    return {name: value for name, value in module.config.to_dict().items() if name not in ours}
-
-
 def _head(made: Any) -> str | None:
     return next((head for head in classes.HEADS if made.__name__.endswith(f"For{head}")), None)
 
 
 def _changes(module: Any) -> list[Change] | None:
-    made = _own_class(module)
+    made = classes.own_class(module)
     stock = made.__mro__[1]
     if _head(made) is None:
         return None
     family = family_of(str(stock.config_class.model_type))
-    return changes(module, stock, stock.config_class(**_fields(module)), family)
+    return changes(module, stock, stock.config_class(**classes.stock_fields(module)), family)
 
 
 def _text(found: list[Change]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from axkit.tasks.kinds.classification.metrics import Counts
 from axkit.tasks.kinds.look import Classes, Look, confusion
+from axkit.tasks.kinds.luck import word
 from axkit.tasks.source.origin import one_line
 
 
@@ -16,7 +17,7 @@ class ClassLook(Look):
     def said(self, prediction: Any, names: Sequence[str], text: Sequence[Any]) -> str:
         """The name of the class."""
         label = int(prediction)
-        return one_line(names[label] if label < len(names) else str(label), 80)
+        return one_line(word(label, names), 80)
 
     def right(self, predictions: Any, golds: Any) -> Any:
         """The class is the row's."""
@@ -26,5 +27,5 @@ class ClassLook(Look):
         """Each class, and which is taken for which."""
         counts = Counts.of_classes(predictions, golds, tuple(names))
         size = len(counts.there)
-        told = tuple(names[label] if label < len(names) else str(label) for label in range(size))
+        told = tuple(word(label, names) for label in range(size))
         return Classes(told, counts, confusion(golds, predictions, size))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from axkit.tasks.kinds.look import LONGEST, Classes, Decisions, Look
+from axkit.tasks.kinds.luck import word
 from axkit.tasks.kinds.multi_label.metrics import counts_of
 from axkit.tasks.source.origin import one_line
 
@@ -19,7 +20,7 @@ class SetLook(Look):
 
     def said(self, prediction: Any, names: Sequence[str], text: Sequence[Any]) -> str:
         """The names of those that are there."""
-        there = [names[label] if label < len(names) else str(label) for label in np.flatnonzero(prediction).tolist()]
+        there = [word(label, names) for label in np.flatnonzero(prediction).tolist()]
         return one_line(", ".join(there), LONGEST) or "no label"
 
     def right(self, predictions: Any, golds: Any) -> Any:
@@ -43,5 +44,5 @@ class SetLook(Look):
     def classes(self, predictions: Any, golds: Any, names: Sequence[str]) -> Classes | None:
         """Each label; several are right at once, so that none is taken for another."""
         counts = counts_of(predictions, golds)
-        told = tuple(names[label] if label < len(names) else str(label) for label in range(len(counts.there)))
+        told = tuple(word(label, names) for label in range(len(counts.there)))
         return Classes(told, counts)
