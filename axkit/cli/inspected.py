@@ -44,12 +44,13 @@ def inspect_command(folder: str, as_json: bool) -> None:
 
 
 def _about(found: Inspected) -> Iterator[str]:
-    sizes = ", ".join(f"{value:,} {what.replace('_', ' ')}" for what, value in found.sizes.items())
-    known = "" if found.supported else "; no family that axkit knows"
-    yield f"{found.folder}: {found.architecture} ({found.model_type}{known}){': ' if sizes else ''}{sizes}"
-    if found.kind:
-        names = ", ".join(found.labels[:20]) + (f" and {len(found.labels) - 20} more" if len(found.labels) > 20 else "")
-        yield f"task      {found.kind}{': ' if names else ''}{names}"
+    said = found.said
+    sizes = ", ".join(f"{value:,} {what.replace('_', ' ')}" for what, value in said.sizes.items())
+    known = "" if said.supported else "; no family that axkit knows"
+    yield f"{found.folder}: {said.architecture} ({said.model_type}{known}){': ' if sizes else ''}{sizes}"
+    if said.kind:
+        names = ", ".join(said.labels[:20]) + (f" and {len(said.labels) - 20} more" if len(said.labels) > 20 else "")
+        yield f"task      {said.kind}{': ' if names else ''}{names}"
     if found.passes:
         yield f"made by   axkit: {', '.join(found.passes)}; answers with {found.runtime}"
     yield f"files     {quantity(found.files.bytes / 1e6, 1)} MB, {quantity(found.files.values / 1e6, 2)} M values"

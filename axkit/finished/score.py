@@ -95,6 +95,16 @@ def evaluate(
         AxkitError: no such folder, no task known, or labels that do not fit the head.
     """
     folder = Path(folder)
+    rows, whose = _rows_for(folder, task, split, against, device)
+    ours = _answers(folder, rows)
+    theirs = _answers(Path(against), rows) if against else None
+    return _scored(ours, _in_order(theirs, ours, str(against)) if theirs else None, whose)
+
+
+def _rows_for(
+    folder: Path, task: str | Mapping[str, Any] | None, split: SplitName, against: str | Path | None, device: str
+) -> tuple[_Rows, str]:
+    """What models are asked, and whose answers stand in the place of labels; "" where rows have them."""
     about = about_of(folder)
     chosen = task if task is not None else about.task
     if chosen is None:
@@ -104,15 +114,17 @@ def evaluate(
     resolved = resolve(chosen, lambda _: said_by)
     samples = about.samples or Samples() if task is None else Samples()
     rows = _Rows(resolved, samples, split, device)
-    whose = (dense_of(folder) or against) if resolved.spec.is_unlabelled else None
-    if resolved.spec.is_unlabelled:
-        rows = replace(rows, answers=_stand_ins(folder, whose, rows))
-    ours = _answers(folder, rows)
+    if not resolved.spec.is_unlabelled:
+        return rows, ""
+    whose = dense_of(folder) or against
+    return replace(rows, answers=_stand_ins(folder, whose, rows)), str(whose or "")
+
+
+def _scored(ours: _Answers, other: Evaluation | None, whose: str) -> Scored:
+    """A model's answers beside another's, as they count."""
     data, found = ours.split, ours.found
     low, high = certainty.confidence_interval(data, found)
     luck = certainty.best_constant(data)
-    theirs = _answers(Path(against), rows) if against else None
-    other = _in_order(theirs, ours, str(against)) if theirs else None
     return Scored(
         metric=found.metric,
         score=found.score,
@@ -126,7 +138,7 @@ def evaluate(
         answers_only=rows_of(data.spec.kind).luck.repeated(found.predictions, data.label_names),
         against=other.score if other else None,
         paired=certainty.paired(data, other, found) if other else None,
-        answers_of=str(whose or ""),
+        answers_of=whose,
     )
 
 

@@ -6,15 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from axkit.goal.depth import Depth, Depths
 from axkit.goal.outcome import Tried, choose
 from axkit.goal.rungs import Rung, Rungs
 from axkit.goal.settings import Goal
 from axkit.ground.figures import quantity, ratio
 
-MARGIN = 1.06  # beyond what is wanted: bits give a cut model less than they gave the whole one, and clocks waver
-AGAIN = 2  # more times that cuts of another depth are tried
+AGAIN = 4  # more times that cuts of another depth are tried: they share the table of the first ones
 AHEAD = 1.05  # bfloat16 is tried beside int8 where it was so much faster
-FASTEST = 4.0  # that cuts are tried to where nobody says how fast; halved as long as that costs too much
 _STEP_COST = 4.0  # a step of training takes a row as long as so many answers of the model, teacher and all
 _EPOCHS = (3.0, 2.0, 1.0)  # of the last training; the most that there is time for
 
@@ -78,10 +77,11 @@ class Ladder:
             The best; None where nothing is within the drop.
         """
         best = self._fewer_bits()
+        depths, how = Depths(self.rungs.goal, best), None if best is None else best.rung.bits
         if not self._done:
-            self._cut(best)
+            self._cut(depths, how)
         if not self._done and self.rungs.goal.has_target:
-            self._train(best)
+            self._train(depths, how)
         return choose(self.tried, self.rungs.goal)
 
     @property
@@ -111,51 +111,30 @@ class Ladder:
             return max(smaller, key=lambda one: (min(1.0, one.size / wanted), one.speedup), default=None)
         return max((one for one in within if one.speedup > 1), key=lambda one: one.speedup, default=None)
 
-    def _cut(self, best: Tried | None) -> None:
+    def _cut(self, depths: Depths, how: str | None) -> None:
         """Parts out, what is left mended: as far as is wanted, then nearer or further as it turns out."""
-        goal, how = self.rungs.goal, None if best is None else best.rung.bits
-        speedup, size = self._wanted(best)
-        for turn in range(1 + AGAIN):
-            if not self._time_for("more cuts", self._last_s):
+        depth: Depth | None = depths.first()
+        for _ in range(1 + AGAIN):
+            if depth is None or not self._time_for("more cuts", self._last_s):
                 return
-            found = self._try(self.rungs.mended(speedup, size, how))
-            if found.meets(goal) or turn == AGAIN:
+            found = self._try(self.rungs.mended(depth.speedup, depth.size, how))
+            depths.asked.append((depth, found))
+            if found.meets(self.rungs.goal):
                 return
-            if not found.holds(goal) or found.undone:
-                speedup, size = _halfway(speedup), _halfway(size)
-            elif goal.has_target and turn == 0:
-                speedup, size = _further(speedup, goal.speedup, found.speedup), _further(size, goal.size, found.size)
-            else:
-                return
+            depth = depths.next()
 
-    def _wanted(self, best: Tried | None) -> tuple[float | None, float | None]:
-        """What cuts have to give, beside what the bits give already."""
-        goal = self.rungs.goal
-        if not goal.has_target:
-            return FASTEST, None
-        have = (1.0, 1.0) if best is None else (best.speedup, best.size)
-        speedup, size = (
-            None if wanted is None or there >= wanted * MARGIN else max(1.1, MARGIN * wanted / there)
-            for wanted, there in zip((goal.speedup, goal.size), have, strict=True)
-        )
-        return (speedup, size) if speedup or size else (1.1, None)
-
-    def _train(self, best: Tried | None) -> None:
+    def _train(self, depths: Depths, how: str | None) -> None:
         """Cuts as deep as is wanted, and training behind them, where there is time for it."""
-        goal, how = self.rungs.goal, None if best is None else best.rung.bits
-        speedup, size = self._wanted(best)
-        deepest = [one for one in self.tried if "mended" in one.name and one.progress(goal) >= 1]
+        goal, depth = self.rungs.goal, depths.to_train()
         for _ in range(2):
             epochs = self._epochs()
             if epochs is None:
                 return
-            found = self._try(self.rungs.trained(speedup, size, how, epochs))
-            if found.meets(goal) or not found.holds(goal) or deepest:
+            found = self._try(self.rungs.trained(depth.speedup, depth.size, how, epochs))
+            if found.meets(goal) or not found.holds(goal):
                 return
-            if found.undone:
-                speedup, size = _halfway(speedup), _halfway(size)
-                continue
-            speedup, size = _further(speedup, goal.speedup, found.speedup), _further(size, goal.size, found.size)
+            learned = Depths(goal, depths.start, [(depth, found)])
+            depth = depth.halfway if found.undone else learned.deeper()
 
     def _epochs(self) -> float | None:
         """As many as there is time for; None where that is not one."""
@@ -180,17 +159,6 @@ class Ladder:
     def _last_s(self) -> float:
         """Seconds that the dearest step took so far."""
         return max((one.wall_s for one in self.tried), default=0.0)
-
-
-def _halfway(wanted: float | None) -> float | None:
-    return None if wanted is None else float(wanted**0.5) if wanted**0.5 >= 1.1 else 1.1
-
-
-def _further(asked: float | None, wanted: float | None, got: float) -> float | None:
-    """Deeper by what was missing, and a little."""
-    if asked is None or wanted is None or got >= wanted:
-        return asked
-    return asked * min(1.5, MARGIN * wanted / got)
 
 
 def ideas(tried: Sequence[Tried], goal: Goal, left_out: Sequence[str]) -> list[str]:

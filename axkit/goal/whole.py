@@ -82,12 +82,7 @@ def compress(
     goal = Goal(speedup, size, max_drop, where, minutes, labels).check()
     job = _Job(goal, Path(out), progress or Silent(), device)
     called = name or _name(model, data)
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", called):
-        raise RecipeError(f"--name {called!r} is no name of a folder; give letters, digits, dots and hyphens")
-    target = job.out / called
-    if target.exists() and not force and not dry:
-        raise RecipeError(f"{target} exists already; add --force to replace it, or choose another --out or --name")
-    check_writable(target)
+    _check_place(job.out / called, called, force or dry)
     columns = Told((text,) if isinstance(text, str) else tuple(text), label, labels == "none")
     brought = job.out / ".brought" / called
     looked = look(
@@ -97,6 +92,14 @@ def compress(
     )
     draft = Draft(called, looked, goal, ())
     return job.dry(draft) if dry else job.run(draft, force)
+
+
+def _check_place(target: Path, called: str, may_stand: bool) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", called):
+        raise RecipeError(f"--name {called!r} is no name of a folder; give letters, digits, dots and hyphens")
+    if target.exists() and not may_stand:
+        raise RecipeError(f"{target} exists already; add --force to replace it, or choose another --out or --name")
+    check_writable(target)
 
 
 def _name(model: Any, data: Any) -> str:
@@ -150,7 +153,8 @@ class _Job:
         for doubt in doubts(first):
             self.progress.say(f"note: {doubt}")
         clock = Clock(self.goal.minutes, rows["train"])
-        ladder = Ladder(rungs, lambda rung: self._attempt(draft, rung, clock), clock, bits)
+        common: dict[str, Any] = {}
+        ladder = Ladder(rungs, lambda rung: self._attempt(draft, rung, clock, common), clock, bits)
         chosen = ladder.climb()
         tried, left_out = tuple(ladder.tried), tuple(ladder.left_out)
         if chosen is None:
@@ -175,13 +179,14 @@ class _Job:
         text = replace(draft, passes=rung.passes).text(self.out)
         return plan(read_source(text, f"{draft.name}.yaml", (), self.out))
 
-    def _attempt(self, draft: Draft, rung: Rung, clock: Clock) -> Tried:
-        """A rung on the search split; the test split is asked nothing."""
+    def _attempt(self, draft: Draft, rung: Rung, clock: Clock, common: dict[str, Any]) -> Tried:
+        """A rung on the search split; the test split is asked nothing. Rungs share what passes keep for others."""
         from axkit.run.engine import stages_of, walked
 
         self.progress.say(f"Trying {rung.name}; {max(0.0, clock.left_s / 60):.0f} minutes left")
         begun = time.monotonic()
-        walk = walked(self._plan(draft, rung), stages_of(self.out, draft.name), self.progress, self.device)
+        made, stages = self._plan(draft, rung), stages_of(self.out, draft.name)
+        walk = walked(made, stages, self.progress, self.device, common)
         assert walk.dense is not None, "set before or by the leading passes"
         records = [stage.record for stage in walk.stages]
         last, beside = records[-1], records[-1].speed.beside if records[-1].speed else None

@@ -138,7 +138,13 @@ def apply_each(
         job.finished.tidy()
 
 
-def walked(made: Plan, stages: str | Path, progress: Progress | None = None, device: str | Device = AUTO) -> Walk:
+def walked(
+    made: Plan,
+    stages: str | Path,
+    progress: Progress | None = None,
+    device: str | Device = AUTO,
+    common: dict[str, Any] | None = None,
+) -> Walk:
     """Go through the stages of a plan, and ask the test split nothing: for whoever decides between recipes.
 
     Args:
@@ -146,6 +152,7 @@ def walked(made: Plan, stages: str | Path, progress: Progress | None = None, dev
         stages: as with :func:`apply`.
         progress: told what is going on.
         device: as with :func:`apply`.
+        common: what passes leave for the other plans of the same model and rows (``Tools.common``).
 
     Raises:
         AxkitError: as :func:`apply`.
@@ -153,7 +160,7 @@ def walked(made: Plan, stages: str | Path, progress: Progress | None = None, dev
     if current().is_main:
         check_writable(Path(stages) / "stage")
     with _job([made], Path(stages), True, progress, False, device) as job:
-        walk = job.walk(made)
+        walk = (job if common is None else replace(job, common=common)).walk(made)
         walk.go()
         return walk
 

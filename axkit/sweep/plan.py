@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -44,6 +44,23 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class Written:
+    """A recipe as it is read again where the run is made.
+
+    Attributes:
+        text: of the recipe file.
+        label: the file's name.
+        overrides: applied to the text in order: settings, task, seed.
+        place: the folder that the recipe's relative paths are seen from.
+    """
+
+    text: str
+    label: str
+    overrides: tuple[str, ...]
+    place: str = ""
+
+
+@dataclass(frozen=True)
 class PlannedRun:
     """One combination, checked; plain values alone, so that another process can run it.
 
@@ -52,30 +69,24 @@ class PlannedRun:
         task: short name, as in the run folder's path.
         model: as in the recipe.
         seed: of the run.
-        text: of the recipe file.
-        label: the file's name.
-        overrides: applied to the text in order: settings, task, seed.
+        written: the recipe itself.
         folder: of the run.
         store: the folder of stages that the sweep's runs share.
         key: of everything that goes into the run; a finished run with the same one is kept.
         stages: the names of its stage folders, the model as it comes first.
         device: where its passes compute.
-        place: the folder that the recipe's relative paths are seen from.
     """
 
     recipe: str
     task: str
     model: str
     seed: int
-    text: str
-    label: str
-    overrides: tuple[str, ...]
+    written: Written
     folder: str
     store: str
     key: str
     stages: tuple[str, ...]
     device: str = AUTO
-    place: str = ""
 
     @property
     def name(self) -> str:
@@ -85,6 +96,11 @@ class PlannedRun:
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> PlannedRun:
+        """The inverse."""
+        return cls(**{**plain, "written": Written(**plain["written"])})
 
 
 @dataclass(frozen=True)
@@ -164,15 +180,12 @@ def _plan_pair(recipe: str, task: _Task | None, wanted: Wanted) -> list[PlannedR
             task=task_name,
             model=source.recipe.model,
             seed=seed,
-            text=source.text,
-            label=source.label,
-            overrides=(*source.overrides, f"seed={seed}"),
+            written=Written(source.text, source.label, (*source.overrides, f"seed={seed}"), source.folder),
             folder=str(Path(wanted.out) / source.recipe.name / task_name / str(seed)),
             store=str(Path(wanted.out) / STAGES),
             key=found[-1],
             stages=(*stage_names(made, found), *_of_control(made, seed)),
             device=wanted.device,
-            place=source.folder,
         )
         for seed, found in keys.items()
     ]
@@ -192,6 +205,6 @@ def _refuse_same_folders(runs: Sequence[PlannedRun], faults: list[str]) -> None:
         other = seen.setdefault(run.folder, run)
         if other is not run:
             faults.append(
-                f"{other.label} and {run.label} would both write {run.folder}; give the recipes different names, "
-                f"and the task files too"
+                f"{other.written.label} and {run.written.label} would both write {run.folder}; give the recipes "
+                f"different names, and the task files too"
             )

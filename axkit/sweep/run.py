@@ -68,7 +68,7 @@ def run_here(values: dict[str, Any], folder: str, progress: Progress | None = No
     """Make one run, in this process.
 
     Args:
-        values: of a PlannedRun; plain, so that they come through to another process.
+        values: of a PlannedRun, as its ``to_json`` gives them; plain, so that they come through to another process.
         folder: the working directory that relative paths are meant from.
         progress: told what is going on.
 
@@ -80,7 +80,7 @@ def run_here(values: dict[str, Any], folder: str, progress: Progress | None = No
     said = trace = ""
     try:
         with chdir(folder):
-            _make(PlannedRun(**values), progress or Silent())
+            _make(PlannedRun.from_json(values), progress or Silent())
     except AxkitError as error:
         state, said = "failed", str(error)
     except Exception as error:  # noqa: BLE001 - a bug in one run must not take the others along; it is told at the end
@@ -93,7 +93,8 @@ def _make(run: PlannedRun, progress: Progress) -> None:
     from axkit.run.engine import apply
     from axkit.run.recipe import read_source
 
-    source = read_source(run.text, run.label, run.overrides, run.place)
+    written = run.written
+    source = read_source(written.text, written.label, written.overrides, written.place)
     write_run(apply(source, progress=progress, stages=run.store, device=run.device), Path(run.folder))
 
 

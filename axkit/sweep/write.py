@@ -64,7 +64,7 @@ def _run(outcome: Outcome) -> dict[str, Any]:
         "model": run.model,
         "seed": run.seed,
         "folder": str(Path(run.recipe) / run.task / str(run.seed)),
-        "overrides": list(run.overrides),
+        "overrides": list(run.written.overrides),
         "state": outcome.state,
         "error": outcome.error,
         "trace": outcome.trace,

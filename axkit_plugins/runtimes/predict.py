@@ -5,10 +5,11 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
+
+Outputs = dict[str, np.ndarray]
 
 HERE = Path(__file__).resolve().parent
 CONFIG, SAID, EXPORT = (
@@ -20,7 +21,7 @@ TOKENIZER.enable_truncation(min(int(SAID.get("model_max_length", 512)), 512))
 TOKENIZER.enable_padding(pad_id=CONFIG.get("pad_token_id") or 0)
 
 
-def opened() -> tuple[list[str], Callable[[dict[str, Any]], dict[str, Any]]]:
+def opened() -> tuple[list[str], Callable[[Outputs], Outputs]]:
     """Names of the inputs, and what makes outputs of them."""
     path = str(HERE / "model.onnx")
     if EXPORT["runtime"] == "openvino":
@@ -43,17 +44,11 @@ def opened() -> tuple[list[str], Callable[[dict[str, Any]], dict[str, Any]]]:
 NAMES, RUN = opened()
 
 
-def answers(texts: list[Any]) -> tuple[list[Any], dict[str, Any]]:
+def answers(texts: list[str | tuple[str, ...]]) -> tuple[list[Encoding], Outputs]:
     """What the tokenizer makes of some texts or pairs, and the model's outputs by name, a row for each."""
     encoded = TOKENIZER.encode_batch(texts)
     columns = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
     return encoded, RUN({name: np.array([getattr(one, columns[name]) for one in encoded], np.int64) for name in NAMES})
-
-
-def softmax(x: Any) -> Any:
-    """Over the last dimension."""
-    e = np.exp(x - x.max(-1, keepdims=True))
-    return e / e.sum(-1, keepdims=True)
 
 
 def said(texts: list[str]) -> list[str]:
@@ -72,7 +67,7 @@ def said(texts: list[str]) -> list[str]:
     if len(logits) == 1:
         return [f"score\t{logits[0]:.4f}"]
     several = CONFIG.get("problem_type") == "multi_label_classification"
-    shares = 1 / (1 + np.exp(-logits)) if several else softmax(logits)
+    shares = np.exp(-np.logaddexp(0, -logits)) if several else np.exp(logits - np.logaddexp.reduce(logits))
     return [f"{names[i]}\t{shares[i]:.4f}" for i in np.argsort(-shares)]
 
 

@@ -45,12 +45,12 @@ def test_a_folder_of_somebody_elses(folder, run):
     (folder / "optimizer.pt").write_bytes(pickle.dumps(Trap()))
     (folder / "modeling.py").write_text("raise SystemExit('run')\n")
     found = inspect(folder)
-    assert (found.architecture, found.model_type, found.kind) == (
+    assert (found.said.architecture, found.said.model_type, found.said.kind) == (
         "BertForSequenceClassification",
         "bert",
         "classification",
     )
-    assert found.labels == ("bad", "good")
+    assert found.said.labels == ("bad", "good")
     assert (found.missing, found.passes, found.fault) == ((), (), "")
     assert found.quantized == "F32 100 %"
     assert set(found.files.pickles) == {"optimizer.pt"}
@@ -138,7 +138,7 @@ def test_a_result_of_ours(workplace):
     place.mkdir()
     save(subject, tiny_reader(family), place)
     found = inspect(place)
-    assert found.supported
+    assert found.said.supported
     assert found.inside.structure == subject.structure
     assert found.inside.idle.dead_heads == ()
 

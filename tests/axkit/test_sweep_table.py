@@ -10,6 +10,7 @@ from records import report, summary
 
 from axkit.ground.errors import AxkitError
 from axkit.sweep import Outcome, PlannedRun
+from axkit.sweep.plan import Written
 from axkit.sweep.table import dominated_by, rows_of
 from axkit.sweep.text import frontier_lines, sweep_text
 from axkit.sweep.whole import finished_runs, line
@@ -27,7 +28,7 @@ def outcome(recipe, seed, score, speed, size, model="m", dense_speed=100.0, p=0.
         latency_b1_ms_p50_dense=2.0,
         latency_b1_ms_p50_result=1.0,
     )
-    run = PlannedRun(recipe, "t", model, seed, "", "", (), f"{recipe}/{seed}", "", "", ())
+    run = PlannedRun(recipe, "t", model, seed, Written("", "", ()), f"{recipe}/{seed}", "", "", ())
     return Outcome(run, "done", report=report(summary=found.to_json()))
 
 

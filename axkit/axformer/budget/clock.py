@@ -114,10 +114,6 @@ class Clock:
         self._layer, whole = self._read(lambda: self._bench.subject.module)
         self._rest = whole - self._layers(self._bench.subject.structure)
 
-    def timed(self, made: Callable[[], nn.Module]) -> float:
-        """Time of a whole model on the rows of the one that is carved, as a share of the dense model's; taken now."""
-        return self._read(made)[1]
-
     def _read(self, made: Callable[[], nn.Module]) -> list[float]:
         """Time of the dense model's first layer, and of a model, as shares of the dense model's."""
         name = f"{self._name}.{self._readings}"  # a reading that noise spoiled must not be taken for good

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 from torch import nn
@@ -130,13 +131,17 @@ class BudgetSearch:
 
     def _ratio_now(self, number: int) -> float:
         """Throughput after a round, as a multiple of the dense model's."""
+        return self._ratio(f"speedup {number}", lambda: self.subject.module)
+
+    def _ratio(self, name: str, made: Callable[[], nn.Module]) -> float:
+        """Throughput of a model, timed whole; where the journal has it by this name, no model is asked for."""
 
         def timed() -> list[float]:
             target, rows = self.tools.target, (self.tools.search, self.tools.dense_rows)
             ours, its = (measure.Inputs.of(one, batches=2, size=target.batch) for one in rows)
-            return [measure.speedup(self.subject.module, self._teacher, ours, dense_inputs=its, target=target)]
+            return [measure.speedup(made(), self._teacher, ours, dense_inputs=its, target=target)]
 
-        return self.ledger.ratios([f"speedup {number}"], timed)[0]
+        return self.ledger.ratios([name], timed)[0]
 
     def _point(self, kind: str, number: int, speedup: float) -> Evaluation:
         """One more point of the frontier, measured."""
@@ -157,8 +162,8 @@ class BudgetSearch:
         def took(element: str, loss: float, speedup: float, left: int) -> None:
             self._took(number, element, loss, speedup, self._dense_bytes / left)
 
-        now = rows.bench.subject
-        if goals.met(clock.share(now.structure), weight_bytes(now.module)):  # by its last layer for one token, say
+        now, share = rows.bench.subject, 1 / self._ratio_now(number - 1)  # as it was judged, not as the clock predicts
+        if goals.met(share, weight_bytes(now.module)):  # by its last layer for one token, say
             self.subject.carve(self._as_it_computes(now.structure))
             return True
         if self.config.mends:
@@ -171,16 +176,21 @@ class BudgetSearch:
     def _mended(self, survey: Survey, goals: Goals, took: Callable[[str, float, float, int], None]) -> bool:
         """Choose of the round's table, cut, and refit every block on what the mended ones below it give."""
 
+        readings = count()
+
         def carved(structure: Structure) -> nn.Module:
             copy = self.subject.copy()
             copy.carve(self._as_it_computes(structure))
             module: nn.Module = copy.module
             return module
 
+        def clocked(structure: Structure) -> float:
+            return 1 / self._ratio(f"speedup {survey.number}.{next(readings)}", lambda: carved(structure))
+
         menus = survey.menus()
         if survey.number == 1:
             self._shared.keep(survey.repairs, self.ledger)
-        found = Table(survey, menus, goals, carved, took).run()
+        found = Table(survey, menus, goals, clocked, took).run()
         with self.tools.device.holding(self.subject.module):
             cut_to(self.subject, self._as_it_computes(found.structure), self._calibration)
         return found.reached

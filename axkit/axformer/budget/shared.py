@@ -13,6 +13,8 @@ from axkit.axformer.settings import AxformerPruneConfig
 from axkit.contract.subject import Subject
 from axkit.kit.train.checkpoints import fingerprint
 
+_LATER = {"speedup", "size", "rounds", "recover", "max_drop", "confidence"}  # the first round's table knows none
+
 
 @dataclass(frozen=True)
 class _Kept:
@@ -28,7 +30,7 @@ class _Kept:
 
 
 class Shared:
-    """The table of this very model under settings that differ in nothing but the targets.
+    """The table of this very model under settings that differ in nothing that the table is made of.
 
     Whoever finds it writes its lines to its own journal, and needs it no more: a search that is killed and goes
     on in another process decides the same.
@@ -69,5 +71,5 @@ class Shared:
 
 def _name(subject: Subject, config: AxformerPruneConfig) -> str:
     """Of what a table depends on within a run: weights, structure, settings."""
-    settings = config.model_dump(mode="json", exclude={"speedup", "size"})
+    settings = config.model_dump(mode="json", exclude=_LATER)
     return f"axformer_prune, budget: {fingerprint(subject.module, settings, str(subject.structure))}"

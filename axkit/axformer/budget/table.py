@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from torch import nn
-
 from axkit.anatomy.structure import Structure
 from axkit.axformer.budget.levels import Level, Menu, chosen
 from axkit.axformer.budget.survey import Survey
@@ -42,7 +40,8 @@ class Table:
         survey: of the model as the round begins.
         menus: that it gave.
         goals: of the round.
-        carved: a copy of that model, cut to a structure, to be timed.
+        clocked: time of that model cut to a structure, whole, as a share of the dense model's: as the round will be
+            judged in the end.
         took: told what is removed: element, criterion, throughput and bytes after it, as they are expected.
     """
 
@@ -51,10 +50,10 @@ class Table:
         survey: Survey,
         menus: Sequence[Menu],
         goals: Goals,
-        carved: Callable[[Structure], nn.Module],
+        clocked: Callable[[Structure], float],
         took: Callable[[str, float, float, int], None],
     ) -> None:
-        self.survey, self.menus, self.goals, self._carved, self._took = survey, menus, goals, carved, took
+        self.survey, self.menus, self.goals, self._clocked, self._took = survey, menus, goals, clocked, took
         self.bytes = weight_bytes(survey.rows.bench.subject.module)
         self.share = survey.clock.share(survey.now)
         self.value = survey.rows.passes.value(survey.rows.now)
@@ -90,10 +89,6 @@ class Table:
                 break
             levels = more
         return min(fast, key=_cost, default=levels)
-
-    def _clocked(self, structure: Structure) -> float:
-        """The model cut so, timed whole; a reading that the journal has asks for no model."""
-        return self.survey.clock.timed(lambda: self._carved(structure))
 
     def _structure(self, levels: Sequence[Level]) -> Structure:
         now = self.survey.now

@@ -66,17 +66,37 @@ class Inside:
 
 
 @dataclass(frozen=True)
+class Said:
+    """What config.json says of a model.
+
+    Attributes:
+        architecture: the class that it names.
+        model_type: likewise.
+        supported: axkit knows the family.
+        sizes: by what they are.
+        kind: of task that its head is for; empty where it has none.
+        labels: names of its outputs.
+    """
+
+    architecture: str
+    model_type: str
+    supported: bool
+    sizes: Mapping[str, int]
+    kind: str
+    labels: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {**vars(self), "sizes": dict(self.sizes), "labels": list(self.labels)}
+
+
+@dataclass(frozen=True)
 class Inspected:
     """A folder, looked at.
 
     Attributes:
         folder: as given.
-        architecture: the class that config.json names.
-        model_type: likewise.
-        supported: axkit knows the family.
-        sizes: of the config, by what they are.
-        kind: of task that its head is for; empty where it has none.
-        labels: names of its outputs.
+        said: by its config.
         passes: that made it; empty where axkit did not.
         runtime: that answers.
         quantized: how it is stored, in words.
@@ -88,12 +108,7 @@ class Inspected:
     """
 
     folder: str
-    architecture: str
-    model_type: str
-    supported: bool
-    sizes: Mapping[str, int]
-    kind: str
-    labels: tuple[str, ...]
+    said: Said
     passes: tuple[str, ...]
     runtime: str
     quantized: str
@@ -105,10 +120,15 @@ class Inspected:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
-        plain = {name: value for name, value in vars(self).items() if name not in ("files", "inside", "sizes")}
         return {
-            **{name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()},
-            "sizes": dict(self.sizes),
+            "folder": self.folder,
+            **self.said.to_json(),
+            "passes": list(self.passes),
+            "runtime": self.runtime,
+            "quantized": self.quantized,
+            "missing": list(self.missing),
+            "fault": self.fault,
+            "recipe": self.recipe,
             "files": self.files.to_json(),
             "inside": None if self.inside is None else self.inside.to_json(),
         }
@@ -139,12 +159,7 @@ def inspect(folder: str | Path) -> Inspected:
         recipe = starting_recipe(place, kind, subject.family, labels)
     return Inspected(
         folder=str(folder),
-        architecture=str((config.get("architectures") or ["?"])[0]),
-        model_type=str(config["model_type"]),
-        supported=_sizes(config) is not None,
-        sizes=_sizes(config) or {},
-        kind=kind.name if kind else "",
-        labels=labels,
+        said=_said(config, kind, labels),
         passes=passes,
         runtime=subject.body.runtime if subject is not None else TORCH,
         quantized=_quantized(config, held),
@@ -154,6 +169,12 @@ def inspect(folder: str | Path) -> Inspected:
         fault=fault,
         recipe=recipe,
     )
+
+
+def _said(config: Mapping[str, Any], kind: Kind | None, labels: tuple[str, ...]) -> Said:
+    sizes, named = _sizes(config), str((config.get("architectures") or ["?"])[0])
+    called = kind.name if kind else ""
+    return Said(named, str(config["model_type"]), sizes is not None, sizes or {}, called, labels)
 
 
 def _loaded(folder: Path) -> tuple[Subject | None, str]:

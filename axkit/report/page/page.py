@@ -23,6 +23,34 @@ PAGE = "report.html"
 
 
 @dataclass(frozen=True)
+class Compared:
+    """The two models beside each other.
+
+    Attributes:
+        figures: the table of the final comparison.
+        how: that was measured, sentences.
+        metrics: a table of all metrics; None where there is but one.
+    """
+
+    figures: Grid
+    how: tuple[str, ...]
+    metrics: Grid | None
+
+
+@dataclass(frozen=True)
+class Serve:
+    """What to serve on the machine that measured.
+
+    Attributes:
+        lines: sentences; empty where there was nothing to choose from.
+        options: what was timed for that; None likewise.
+    """
+
+    lines: tuple[str, ...]
+    options: Grid | None
+
+
+@dataclass(frozen=True)
 class Page:
     """What stands on the page, part by part.
 
@@ -30,11 +58,8 @@ class Page:
         report: that it is of.
         headline: sentences.
         cards: (figure, what it is, more about it) to be seen first.
-        figures: the table of the final comparison.
-        how: how that was measured, sentences.
-        metrics: a table of all metrics; None where there is but one.
-        serve: what to serve on the machine that measured, sentences; empty where there was nothing to choose from.
-        options: what was timed for that; None likewise.
+        compared: the two models.
+        serve: what to serve here.
         stages: the road.
         drawn: plots by name; those that have nothing to show are not there.
         tables: what passes told.
@@ -47,11 +72,8 @@ class Page:
     report: Report
     headline: tuple[str, ...]
     cards: tuple[Card, ...]
-    figures: Grid
-    how: tuple[str, ...]
-    metrics: Grid | None
-    serve: tuple[str, ...]
-    options: Grid | None
+    compared: Compared
+    serve: Serve
     stages: tuple[Stage, ...]
     drawn: Drawn
     tables: tuple[Tabled, ...]
@@ -81,11 +103,15 @@ def _page(report: Report, about: About) -> Page:
         report=report,
         headline=tuple(headline(summary).split("\n")),
         cards=cards(summary),
-        figures=compared(summary),
-        how=(how_measured(summary), *gain_lines(summary), *control),
-        metrics=metrics_of(summary.quality),
-        serve=tuple(recommend_lines(summary.recommend, report.machine.processor)),
-        options=options_of(summary.recommend) if summary.recommend else None,
+        compared=Compared(
+            compared(summary),
+            (how_measured(summary), *gain_lines(summary), *control),
+            metrics_of(summary.quality),
+        ),
+        serve=Serve(
+            tuple(recommend_lines(summary.recommend, report.machine.processor)),
+            options_of(summary.recommend) if summary.recommend else None,
+        ),
         stages=stages_of(report.stages),
         drawn=_drawn(report),
         tables=tables_of(report.stages),

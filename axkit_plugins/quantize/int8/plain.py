@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ class Int8Linear(nn.Module):
         self.register_buffer("bias", torch.zeros(out_features) if bias else None)
         self.register_buffer("input_scale", torch.ones(()) if static else None)
         self.register_buffer("input_zero", torch.zeros((), dtype=torch.int32) if static else None)
-        self.packed: Any = None  # the weights as the kernel takes them
+        self.packed: object = None  # the weights as the kernel takes them
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out); where there is no kernel, in float."""
@@ -47,7 +47,7 @@ class Int8Linear(nn.Module):
             x = ((x / step).round().add(zero).clamp(0, 255) - zero) * step
         return nn.functional.linear(x, self.weight.to(x.dtype) * self.scale[:, None].to(x.dtype), self.bias)
 
-    def pack(self, engine: str) -> Any:
+    def pack(self, engine: str) -> object:
         """The weights as the kernel of a quantized engine takes them."""
         torch.backends.quantized.engine = engine
         zeros = torch.zeros(len(self.weight), dtype=torch.long)
@@ -56,11 +56,12 @@ class Int8Linear(nn.Module):
             codes = torch._make_per_channel_quantized_tensor(self.weight, self.scale.double(), zeros, 0)
         return torch.ops.quantized.linear_prepack(codes, self.bias)
 
-    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Int8Linear:
         self.packed = None  # it would be another device's
-        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "packed": None}
 
 

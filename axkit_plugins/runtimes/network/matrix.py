@@ -157,8 +157,7 @@ def stacked(parts: Sequence[Linear]) -> Linear | None:
     first = parts[0].weight
     if any(one.weight.alike != first.alike for one in parts):
         return None
-    stack: Any = type(first).stacked  # all are of that type
-    weight: Matrix = stack([one.weight for one in parts])
+    weight = first.stacked([one.weight for one in parts])  # type: ignore[misc]  # all are of the first one's type
     bias = None if all(one.bias is None for one in parts) else np.concatenate([one.offset for one in parts])
     return Linear(weight, bias)
 

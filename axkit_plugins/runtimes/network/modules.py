@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -18,7 +17,52 @@ from axkit_plugins.runtimes.network.network import Norm, Patches, Rotary
 _HALF = {torch.float16: "float16", torch.bfloat16: "bfloat16"}
 
 
-def stored(module: Any, where: str) -> Matrix:
+class _Numbers(Protocol):
+    """What a 4-bit layer says of its weights."""
+
+    codes: Tensor
+    scale: Tensor
+    vector_scale: Tensor
+
+
+class _FewBits(Protocol):
+    """A 4-bit layer: columns that share a scale, and its weights unpacked."""
+
+    vector: int
+
+    def numbers(self) -> _Numbers: ...
+
+
+class _Patches(Protocol):
+    """What a ViT begins with."""
+
+    cls_token: Tensor
+    position_embeddings: Tensor
+
+
+class _Rotations(Protocol):
+    """By kind of attention."""
+
+    rope_type: dict[str, str]
+
+
+class _ByDistance(Protocol):
+    """An encoder that adds to scores by distance."""
+
+    relative_attention_bias: nn.Embedding
+
+    def relative_position_bucket(self, distance: Tensor, num_buckets: int) -> Tensor: ...
+
+
+def part_of(module: nn.Module, path: str) -> nn.Module | None:
+    """The module at a dotted path; None where there is none."""
+    found: nn.Module | None = module
+    for name in path.split("."):
+        found = getattr(found, name, None)
+    return found
+
+
+def stored(module: nn.Module, where: str) -> Matrix:
     """The weight of a linear layer or an embedding, as it is stored: known by its tensors, whoever made it.
 
     Args:
@@ -38,7 +82,7 @@ def stored(module: Any, where: str) -> Matrix:
     )
 
 
-def _floats(module: Any) -> Floats | None:
+def _floats(module: nn.Module) -> Floats | None:
     if type(module) not in (nn.Embedding, nn.Linear, Conv1D):  # what derives from them computes something else
         return None
     weight = module.weight if isinstance(module, nn.Embedding) else weight_matrix(module)
@@ -46,7 +90,7 @@ def _floats(module: Any) -> Floats | None:
     return Floats(array_of(weight), _HALF.get(weight.dtype, "")) if plain else None
 
 
-def _bytes(module: Any) -> Bytes | None:
+def _bytes(module: nn.Module) -> Bytes | None:
     weight, scale = getattr(module, "weight", None), getattr(module, "scale", None)
     if not isinstance(weight, Tensor) or not isinstance(scale, Tensor):
         return None
@@ -57,13 +101,13 @@ def _bytes(module: Any) -> Bytes | None:
     return Bytes(weight.detach().numpy().copy(), array_of(scale), grid)
 
 
-def _nibbles(module: Any) -> Nibbles | None:
-    numbers: Callable[[], Any] | None = getattr(module, "numbers", None)
-    if numbers is None or getattr(module, "activation_bits", None) is not None:
+def _nibbles(module: nn.Module) -> Nibbles | None:
+    if not hasattr(module, "numbers") or getattr(module, "activation_bits", None) is not None:
         return None
-    found = numbers()
+    layer = cast(_FewBits, module)
+    found = layer.numbers()
     scale = found.vector_scale.float() * found.scale[:, None]
-    return Nibbles(found.codes.numpy(), array_of(scale), int(module.vector))
+    return Nibbles(found.codes.numpy(), array_of(scale), layer.vector)
 
 
 def array_of(tensor: Tensor) -> Array:
@@ -71,45 +115,63 @@ def array_of(tensor: Tensor) -> Array:
     return np.ascontiguousarray(tensor.detach().float().cpu().numpy()).copy()
 
 
-def norm_of(module: Any) -> Norm | None:
-    """The numbers of a LayerNorm; None for what stands where there is none."""
+def norm_of(module: nn.Module) -> Norm | None:
+    """The numbers of a LayerNorm; None for what stands where there is none.
+
+    Raises:
+        NotApplicable: it is another norm.
+    """
     if isinstance(module, nn.Identity):
         return None
-    bias = getattr(module, "bias", None)
+    if not isinstance(module, nn.LayerNorm):
+        raise NotApplicable(
+            f"it has a {type(module).__name__}, and graphs are built with LayerNorm; keep it in PyTorch"
+        )
+    bias: Tensor | None = module.bias  # torch's own type forgets that there may be none
     return Norm(array_of(module.weight), None if bias is None else array_of(bias), float(module.eps))
 
 
-def patches_of(embeddings: Any) -> Patches:
+def patches_of(embeddings: nn.Module) -> Patches:
     """What a ViT reads an image with."""
-    convolution = embeddings.patch_embeddings.projection
-    first, positions = (array_of(one[0]) for one in (embeddings.cls_token, embeddings.position_embeddings))
-    return Patches(array_of(convolution.weight), array_of(convolution.bias), first[0], positions)
+    weight, bias = convolution_in(embeddings.get_submodule("patch_embeddings.projection"))
+    known = cast(_Patches, embeddings)
+    first, positions = (array_of(one[0]) for one in (known.cls_token, known.position_embeddings))
+    return Patches(weight, bias, first[0], positions)
 
 
-def rotary_of(base: Any, layer: Any) -> Rotary | None:
+def convolution_in(module: nn.Module) -> tuple[Array, Array]:
+    """Weight and bias of a convolution."""
+    assert isinstance(module, nn.Conv1d | nn.Conv2d)
+    assert module.bias is not None
+    return array_of(module.weight), array_of(module.bias)
+
+
+def rotary_of(base: nn.Module, layer: nn.Module) -> Rotary | None:
     """How a layer's queries and keys are turned; None where they are not.
 
     Raises:
         NotApplicable: by angles that depend on the length.
     """
-    rotary = getattr(base, "rotary_emb", None)
+    rotary = part_of(base, "rotary_emb")
     if rotary is None:
         return None
-    kind = layer.attention_type
-    if rotary.rope_type[kind] not in ("default", "linear"):
-        raise NotApplicable(
-            f"its rotations are of the type '{rotary.rope_type[kind]}', of which no graph is built; keep it in PyTorch"
-        )
+    kind = str(layer.attention_type)
+    how = cast(_Rotations, rotary).rope_type[kind]
+    if how not in ("default", "linear"):
+        raise NotApplicable(f"its rotations are of the type '{how}', of which no graph is built; keep it in PyTorch")
     return Rotary(array_of(getattr(rotary, f"{kind}_inv_freq")), float(getattr(rotary, f"{kind}_attention_scaling")))
 
 
-def distances_of(base: Any, config: Any) -> Array | None:
-    """What an encoder adds to scores by distance: a table by buckets, read for each distance that there can be."""
-    encoder: Any = getattr(base, "encoder", None)
-    table = getattr(encoder, "relative_attention_bias", None)
-    if table is None:
+def distances_of(base: nn.Module, most: int) -> Array | None:
+    """What an encoder adds to scores by distance: a table by buckets, read for each distance that there can be.
+
+    Args:
+        base: the model without its head.
+        most: tokens between two.
+    """
+    if part_of(base, "encoder.relative_attention_bias") is None:
         return None
-    most = int(config.max_position_embeddings)
+    encoder = cast(_ByDistance, base.encoder)
     buckets = encoder.relative_position_bucket(torch.arange(-most, most + 1), num_buckets=32)
     with torch.no_grad():
-        return array_of(table(buckets))
+        return array_of(encoder.relative_attention_bias(buckets))

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
+from torch import nn
 
 from axkit import Layer, NotApplicable, Subject
 from axkit_plugins.runtimes.network.deberta import convolution_of, relative_of, scaling_of
 from axkit_plugins.runtimes.network.forms import ACTIVATIONS, FORMS, OF_CONFIG, OF_EACH_TOKEN, Form, Part
 from axkit_plugins.runtimes.network.matrix import Floats, Linear, Matrix, apart, to_bytes
-from axkit_plugins.runtimes.network.modules import array_of, distances_of, norm_of, patches_of, rotary_of, stored
+from axkit_plugins.runtimes.network.modules import (
+    array_of,
+    distances_of,
+    norm_of,
+    part_of,
+    patches_of,
+    rotary_of,
+    stored,
+)
 from axkit_plugins.runtimes.network.network import (
     Attention,
     Constant,
@@ -25,6 +34,9 @@ from axkit_plugins.runtimes.network.network import (
     Step,
     Table,
 )
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 Precision = Literal["stored", "float32", "bfloat16", "int8"]
 
@@ -47,8 +59,9 @@ class _Reading:
     """One model being read."""
 
     def __init__(self, subject: Subject, precision: Precision) -> None:
-        self.subject, self.precision = subject, precision
-        self.model: Any = subject.module
+        self.subject = subject
+        self.model: PreTrainedModel = subject.module
+        self.weights = _Weights(precision)
         self.form: Form = FORMS[subject.family.model_type]
 
     def network(self) -> Network:
@@ -70,7 +83,7 @@ class _Reading:
             self._head(),
             family.pre_norm,
             self._norm(self.form.last_norm),
-            distances_of(self.model.base_model, config),
+            distances_of(self.model.base_model, int(getattr(config, "max_position_embeddings", 0))),
             convolution,
         )
 
@@ -97,24 +110,24 @@ class _Reading:
         given = reader is None or "token_type_ids" in reader.model_input_names
         if given and reader is not None and not self.form.types and family.config.token_types:
             raise NotApplicable("its tokenizer gives token types, of which no graph is built; save it without them")
-        return bool(self.form.types) and _has(self.model.base_model, self.form.types) and given
+        return bool(self.form.types) and part_of(self.model.base_model, self.form.types) is not None and given
 
     def _embeddings(self) -> Embeddings:
         form, base = self.form, self.model.base_model
-        tables, reads_types = [Table(self._table(base, form.word), "ids")], self._reads_types()
+        tables, reads_types = [Table(self.weights.table(base, form.word), "ids")], self._reads_types()
         if reads_types:
-            tables.append(Table(self._table(base, form.types), "types"))
-        if _has(base, "embeddings.embed_proj"):
+            tables.append(Table(self.weights.table(base, form.types), "types"))
+        if part_of(base, "embeddings.embed_proj") is not None:
             raise NotApplicable("its embeddings are projected before they are normalised, of which no graph is built")
-        if form.positions and _has(base, form.positions):
-            tables.append(Table(self._table(base, form.positions), "positions"))
-        if form.types and not reads_types and _has(base, form.types):  # all are of the first type
+        if form.positions and part_of(base, form.positions) is not None:
+            tables.append(Table(self.weights.table(base, form.positions), "positions"))
+        if form.types and not reads_types and part_of(base, form.types) is not None:  # all are of the first type
             last = tables.pop()
-            both = Floats(last.rows.expanded() + self._table(base, form.types).expanded()[:1])
+            both = Floats(last.rows.expanded() + self.weights.table(base, form.types).expanded()[:1])
             tables.append(Table(both, last.index))
         project = None
-        if form.project and _has(base, form.project):
-            project = self._linear(base.get_submodule(form.project), form.project)
+        if form.project and part_of(base, form.project) is not None:
+            project = self.weights.linear(base.get_submodule(form.project), form.project)
         padding = None
         if self.subject.family.positions_after_padding:
             padding = int(base.get_submodule("embeddings").padding_idx)
@@ -132,8 +145,8 @@ class _Reading:
             ffn: FeedForward | Constant | None = None
             if left.ffn and left.neurons:
                 inner, outer = (
-                    self._linear(layer.ffn_in, f"{at}, ffn_in"),
-                    self._linear(layer.ffn_out, f"{at}, ffn_out"),
+                    self.weights.linear(layer.ffn_in, f"{at}, ffn_in"),
+                    self.weights.linear(layer.ffn_out, f"{at}, ffn_out"),
                 )
                 ffn = FeedForward(inner, outer, self.subject.family.gated_ffn)
             elif left.ffn:
@@ -142,11 +155,13 @@ class _Reading:
 
     def _attention(self, layer: Layer, at: str, heads: tuple[int, ...], hard_k: int | float | None) -> Attention:
         family, core = self.subject.family, layer.attention_core
-        out = self._linear(layer.attention_out, f"{at}, attention_out")
+        out = self.weights.linear(layer.attention_out, f"{at}, attention_out")
         if family.fused_qkv:
-            query, key, value = apart(self._linear(layer.qkv, f"{at}, qkv"), 3)
+            query, key, value = apart(self.weights.linear(layer.qkv, f"{at}, qkv"), 3)
         else:
-            query, key, value = (self._linear(getattr(layer, r), f"{at}, {r}") for r in ("query", "key", "value"))
+            query, key, value = (
+                self.weights.linear(getattr(layer, r), f"{at}, {r}") for r in ("query", "key", "value")
+            )
         size = family.size(self.model.config, "hidden") // self.subject.structure.n_heads
         scaling = float(getattr(core, "scaling", scaling_of(core, size)))
         window = getattr(core, "sliding_window", None)
@@ -163,14 +178,15 @@ class _Reading:
             relative_of(self.model.base_model, core, len(heads), scaling),
         )
 
-    def _constant(self, out: Any) -> Constant | None:
-        return None if out.bias is None else Constant(array_of(out.bias))
+    def _constant(self, out: nn.Module) -> Constant | None:
+        bias = getattr(out, "bias", None)
+        return None if bias is None else Constant(array_of(bias))
 
     def _head(self) -> Head:
         name = type(self.model).__name__
         for end, (path, outputs) in OF_EACH_TOKEN.items():
             if name.endswith(f"For{end}"):
-                path = path if _has(self.model, path) else "classifier"  # ModernBERT's has this name in every head
+                path = path if part_of(self.model, path) else "classifier"  # ModernBERT's has this name in every head
                 return Head(self._steps((*self.form.of_each, Part(path))), "each", None, outputs)
         if not name.endswith(("ForSequenceClassification", "ForImageClassification")):
             raise NotApplicable(f"graphs are not built of the head of a {name}; keep it in PyTorch")
@@ -181,18 +197,27 @@ class _Reading:
     def _steps(self, parts: tuple[Part, ...]) -> tuple[Step, ...]:
         return tuple(
             Step(
-                self._linear(self.model.get_submodule(part.path), part.path),
+                self.weights.linear(self.model.get_submodule(part.path), part.path),
                 self._activation(part.activation),
                 norm_of(self.model.get_submodule(part.norm)) if part.norm else None,
             )
             for part in parts
         )
 
-    def _linear(self, module: Any, where: str) -> Linear:
+
+class _Weights:
+    """Linear layers and tables, in the wanted precision."""
+
+    def __init__(self, precision: Precision) -> None:
+        self.precision = precision
+
+    def linear(self, module: nn.Module, where: str) -> Linear:
+        """A layer; ``where`` it stands, for messages."""
         bias = getattr(module, "bias", None)
         return Linear(self._as_wanted(stored(module, where)), None if bias is None else array_of(bias))
 
-    def _table(self, base: Any, path: str) -> Matrix:
+    def table(self, base: nn.Module, path: str) -> Matrix:
+        """The embedding at a path."""
         return self._as_wanted(stored(base.get_submodule(path), path))
 
     def _as_wanted(self, matrix: Matrix) -> Matrix:
@@ -203,9 +228,3 @@ class _Reading:
         if self.precision == "int8" and isinstance(matrix, Floats):
             return to_bytes(matrix)
         return matrix
-
-
-def _has(module: Any, path: str) -> bool:
-    for name in path.split("."):
-        module = getattr(module, name, None)
-    return module is not None

@@ -15,9 +15,9 @@ from axkit_plugins.runtimes.onnx.tokens import Scores, Tokens, behind, gathered,
 def _turned(graph: Graph, x: str, how: Rotary, tokens: Tokens) -> str:
     """(batch, heads, tokens, head size), each pair of values turned by its frequency times the position."""
     cosine, sine = graph.once(("angles", id(how)), lambda: _angles(graph, how, tokens), how)
-    front, back = graph.add("Split", x, outputs=2, axis=-1, num_outputs=2)
+    front, back = graph.several(2, "Split", x, axis=-1, num_outputs=2)
     across = graph.add("Concat", graph.add("Neg", back), front, axis=-1)
-    return str(graph.add("Add", graph.add("Mul", x, cosine), graph.add("Mul", across, sine)))
+    return graph.add("Add", graph.add("Mul", x, cosine), graph.add("Mul", across, sine))
 
 
 def _angles(graph: Graph, how: Rotary, tokens: Tokens) -> tuple[str, str]:
@@ -26,7 +26,7 @@ def _angles(graph: Graph, how: Rotary, tokens: Tokens) -> tuple[str, str]:
     places = graph.add("Unsqueeze", graph.add("Cast", places, to=TensorProto.FLOAT), graph.whole(1))
     angles = graph.add("Mul", places, graph.constant(how.frequencies[None, :], "frequencies"))
     both, scaling = graph.add("Concat", angles, angles, axis=-1), graph.number(how.scaling)
-    cosine, sine = (str(graph.add("Mul", graph.add(op, both), scaling)) for op in ("Cos", "Sin"))
+    cosine, sine = (graph.add("Mul", graph.add(op, both), scaling) for op in ("Cos", "Sin"))
     return cosine, sine
 
 
@@ -54,7 +54,7 @@ def attend(graph: Graph, x: str, block: Attention, tokens: Tokens, scores: Score
     shape = graph.add("Concat", tokens.shape, graph.whole(3, heads, width // heads), axis=0)
     apart = graph.add("Transpose", graph.add("Reshape", projected, shape), perm=[2, 0, 3, 1, 4])
     query, key, value = (
-        graph.add("Squeeze", one, graph.whole(0)) for one in graph.add("Split", apart, outputs=3, axis=0, num_outputs=3)
+        graph.add("Squeeze", one, graph.whole(0)) for one in graph.several(3, "Split", apart, axis=0, num_outputs=3)
     )
     if block.rotary is not None:
         query, key = (_turned(graph, one, block.rotary, tokens) for one in (query, key))
@@ -72,7 +72,7 @@ def _projected(graph: Graph, x: str, parts: list[Linear], name: str) -> str:
     joined = graph.once(("joined", *map(id, parts)), lambda: stacked(parts), parts)
     if joined is not None:
         return linear(graph, x, joined, f"{name}.qkv")
-    return str(graph.add("Concat", *[linear(graph, x, one, name) for one in parts], axis=1))
+    return graph.add("Concat", *[linear(graph, x, one, name) for one in parts], axis=1)
 
 
 def attend_first(
@@ -125,7 +125,7 @@ def _by_head(graph: Graph, layer: Linear, shape: tuple[int, int, int], name: str
         return graph.constant(weight.values.reshape(shape), name)
     codes = graph.add("Cast", graph.constant(weight.codes.reshape(shape), name), to=TensorProto.FLOAT)
     scale = weight.scale if isinstance(weight, Bytes) else np.repeat(weight.scale, weight.vector, 1)[:, : shape[2]]
-    return str(graph.add("Mul", codes, graph.constant(scale.reshape(*shape[:2], -1), f"{name}.scale")))
+    return graph.add("Mul", codes, graph.constant(scale.reshape(*shape[:2], -1), f"{name}.scale"))
 
 
 def _largest(graph: Graph, weights: str, block: Attention, tokens: Tokens, scores: Scores) -> str:
@@ -141,30 +141,30 @@ def _largest(graph: Graph, weights: str, block: Attention, tokens: Tokens, score
         return _exactly(graph, weights, k, tokens, scores)
     if isinstance(k, int):
         most = graph.add("Min", graph.whole(k), tokens.length)
-        values, _ = graph.add("TopK", weights, most, outputs=2, axis=-1)
+        values, _ = graph.several(2, "TopK", weights, most, axis=-1)
         least = graph.add("Gather", values, graph.whole(-1), axis=-1)
     else:  # all are sorted, and each query takes its own
-        values, _ = graph.add("TopK", weights, tokens.length, outputs=2, axis=-1)
+        values, _ = graph.several(2, "TopK", weights, tokens.length, axis=-1)
         share = graph.add("Cast", _share(graph, k, scores), to=TensorProto.INT64)
         shape = graph.add("Shape", weights)
         shape = graph.add("Concat", graph.add("Slice", shape, graph.whole(0), graph.whole(3)), graph.whole(1), axis=0)
         last = graph.add("Expand", graph.add("Sub", share, graph.one(1)), shape)
         least = graph.add("GatherElements", values, last, axis=-1)
     kept = graph.add("Cast", graph.add("GreaterOrEqual", weights, least), to=TensorProto.FLOAT)
-    return str(graph.add("Mul", weights, kept))
+    return graph.add("Mul", weights, kept)
 
 
 def _exactly(graph: Graph, weights: str, k: int | float, tokens: Tokens, scores: Scores) -> str:
     most = graph.add("Min", graph.whole(k), tokens.length) if isinstance(k, int) else tokens.length
-    values, where = graph.add("TopK", weights, most, outputs=2, axis=-1)
+    values, where = graph.several(2, "TopK", weights, most, axis=-1)
     if isinstance(k, float):
         places = graph.add("Cast", graph.once("places", lambda: places_of(graph, tokens)), to=TensorProto.FLOAT)
         within = graph.add("Less", places, _share(graph, k, scores))
         values = graph.add("Mul", values, graph.add("Cast", within, to=TensorProto.FLOAT))
-    return str(graph.add("ScatterElements", graph.add("Mul", weights, graph.number(0.0)), where, values, axis=-1))
+    return graph.add("ScatterElements", graph.add("Mul", weights, graph.number(0.0)), where, values, axis=-1)
 
 
 def _share(graph: Graph, k: float, scores: Scores) -> str:
     """How many keys each query keeps: that share of those that it sees, rounded up; float32."""
     counts = graph.add("Cast", scores.counts, to=TensorProto.FLOAT)
-    return str(graph.add("Ceil", graph.add("Mul", counts, graph.number(k))))
+    return graph.add("Ceil", graph.add("Mul", counts, graph.number(k)))

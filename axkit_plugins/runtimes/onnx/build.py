@@ -16,7 +16,7 @@ from axkit_plugins.runtimes.network.network import (
     Patches,
 )
 from axkit_plugins.runtimes.onnx.attention import attend, attend_first
-from axkit_plugins.runtimes.onnx.graph import Graph
+from axkit_plugins.runtimes.onnx.graph import Graph, numbers_in
 from axkit_plugins.runtimes.onnx.products import activate, linear, norm, table
 from axkit_plugins.runtimes.onnx.tokens import (
     Tokens,
@@ -67,7 +67,7 @@ def build(network: Network, packed: bool, widens: bool = False) -> Built:
         if index == 0 and beside is not None:
             x = _convolved(graph, beside, entered, x, tokens)
     if alone is not None and not narrowed:
-        x = str(graph.add("Gather", x, alone))
+        x = graph.add("Gather", x, alone)
     if network.norm is not None:
         x = norm(graph, x, network.norm, "norm")
     if network.head.reads == "mean":
@@ -76,7 +76,7 @@ def build(network: Network, packed: bool, widens: bool = False) -> Built:
         x = activate(graph, linear(graph, x, step.linear, f"head_{index}"), step.activation)
         x = x if step.norm is None else norm(graph, x, step.norm, f"head_{index}.norm")
     outputs = _outputs(graph, network, x, tokens)
-    return Built(graph.model(_inputs(network), outputs), graph.values())
+    return Built(graph.model(_inputs(network), outputs), numbers_in(graph))
 
 
 def _inputs(network: Network) -> dict[str, list[str | int]]:
@@ -99,7 +99,7 @@ def _read(graph: Graph, head: Head, tokens: Tokens) -> str | None:
         last = graph.add("ReduceMax", places, graph.whole(1), keepdims=0)
     else:
         last = graph.add("Sub", tokens.length, graph.one(1))
-    return str(graph.add("Add", tokens.first, last))
+    return graph.add("Add", tokens.first, last)
 
 
 def _convolved(graph: Graph, how: Convolution, entered: str, x: str, tokens: Tokens) -> str:
@@ -113,7 +113,7 @@ def _convolved(graph: Graph, how: Convolution, entered: str, x: str, tokens: Tok
     states = graph.add("Conv", states, weight, bias, pads=pads, group=how.groups)
     states = graph.reshape(graph.add("Transpose", states, perm=[0, 2, 1]), -1, len(how.bias))
     states = activate(graph, gathered(graph, states, tokens), how.activation)
-    return norm(graph, str(graph.add("Add", x, states)), how.norm, "convolution.norm")
+    return norm(graph, graph.add("Add", x, states), how.norm, "convolution.norm")
 
 
 def _mean(graph: Graph, x: str, tokens: Tokens) -> str:
@@ -122,7 +122,7 @@ def _mean(graph: Graph, x: str, tokens: Tokens) -> str:
     states = graph.add("Reshape", spread(graph, x, tokens), shape)
     mask = graph.add("Unsqueeze", graph.add("Cast", tokens.mask, to=1), graph.whole(2))
     total = graph.add("ReduceSum", graph.add("Mul", states, mask), graph.whole(1), keepdims=0)
-    return str(graph.add("Div", total, graph.add("ReduceSum", mask, graph.whole(1), keepdims=0)))
+    return graph.add("Div", total, graph.add("ReduceSum", mask, graph.whole(1), keepdims=0))
 
 
 def _embedded(graph: Graph, embeddings: Embeddings, tokens: Tokens) -> str:
@@ -134,7 +134,7 @@ def _embedded(graph: Graph, embeddings: Embeddings, tokens: Tokens) -> str:
         else:
             where = gathered(graph, graph.reshape(places[one.index], -1), tokens)
         found = table(graph, one.rows, where, f"embedding_{one.index}")
-        total = str(graph.add("Add", total, found)) if total else found
+        total = graph.add("Add", total, found) if total else found
     x = total if embeddings.norm is None else norm(graph, total, embeddings.norm, "embedding_norm")
     return x if embeddings.project is None else linear(graph, x, embeddings.project, "embedding_project")
 
@@ -158,7 +158,7 @@ def _positions(graph: Graph, padding: int | None, tokens: Tokens) -> str:
         if places is None:
             count = graph.add("ReduceProd", tokens.shape, keepdims=0)
             places = graph.add("Range", graph.one(0), count, graph.one(1))
-        return str(graph.add("Mod", places, tokens.length))
+        return graph.add("Mod", places, tokens.length)
     real = graph.add("Cast", graph.add("Not", graph.add("Equal", IDS, graph.one(padding))), to=7)
     counted = graph.add("Mul", graph.add("CumSum", real, graph.one(1)), real)
     return gathered(graph, graph.reshape(graph.add("Add", counted, graph.one(padding)), -1), tokens)
@@ -179,7 +179,7 @@ class _Layer:
         norms = (self.parts.attention_norm, self.parts.ffn_norm)
         names = (f"{self.name}.attention_norm", f"{self.name}.ffn_norm")
         read = self._before(x, norms[0], names[0], self.parts.attention)
-        left = x if alone is None else str(self.graph.add("Gather", x, alone))
+        left = x if alone is None else self.graph.add("Gather", x, alone)
         x = self._joined(left, self._attended(read, alone), norms[0], names[0])
         read = self._before(x, norms[1], names[1], self.parts.ffn)
         return self._joined(x, self._neurons(read), norms[1], names[1])
@@ -191,7 +191,7 @@ class _Layer:
 
     def _joined(self, x: str, added: str, of: Norm | None, name: str) -> str:
         """The residual sum, and in a post-norm network its norm."""
-        x = str(self.graph.add("Add", added, x)) if added else x
+        x = self.graph.add("Add", added, x) if added else x
         return x if self.network.pre_norm or of is None else norm(self.graph, x, of, name)
 
     def _attended(self, x: str, alone: str | None) -> str:
@@ -201,12 +201,12 @@ class _Layer:
             return "" if block is None else graph.constant(block.values, f"{self.name}.attention")
         every = block.rotary is None and block.window is None and block.relative is None and not block.causal
         if alone is not None and every and self.network.head.reads == "first":
-            first = str(graph.add("Gather", x, alone))
+            first = graph.add("Gather", x, alone)
             context = attend_first(graph, x, first, block, self.tokens, self.network, self.name)
         else:
             scores = scores_of(graph, self.network, block, self.tokens)
             context = attend(graph, x, block, self.tokens, scores, self.name)
-            context = context if alone is None else str(graph.add("Gather", context, alone))
+            context = context if alone is None else graph.add("Gather", context, alone)
         return linear(graph, context, block.out, f"{self.name}.out")
 
     def _neurons(self, x: str) -> str:
@@ -216,8 +216,8 @@ class _Layer:
             return "" if block is None else graph.constant(block.values, f"{self.name}.ffn")
         inner = linear(graph, x, block.inner, f"{self.name}.inner")
         if block.gated:
-            value, gate = graph.add("Split", inner, outputs=2, axis=1, num_outputs=2)
-            inner = str(graph.add("Mul", activate(graph, value, self.network.activation), gate))
+            value, gate = graph.several(2, "Split", inner, axis=1, num_outputs=2)
+            inner = graph.add("Mul", activate(graph, value, self.network.activation), gate)
         else:
             inner = activate(graph, inner, self.network.activation)
         return linear(graph, inner, block.outer, f"{self.name}.outer")
@@ -231,10 +231,10 @@ def _outputs(graph: Graph, network: Network, x: str, tokens: Tokens) -> dict[str
         graph.rename(x, names[0])
         return {names[0]: ["batch", width]}
     shape = graph.add("Concat", tokens.shape, graph.whole(width), axis=0)
-    whole = str(graph.add("Reshape", spread(graph, x, tokens), shape))
+    whole = graph.add("Reshape", spread(graph, x, tokens), shape)
     if len(names) == 1:
         graph.rename(whole, names[0])
         return {names[0]: ["batch", "tokens", width]}
     for column, one in enumerate(names):
-        graph.rename(str(graph.add("Gather", whole, graph.one(column), axis=2)), one)
+        graph.rename(graph.add("Gather", whole, graph.one(column), axis=2), one)
     return {one: ["batch", "tokens"] for one in names}

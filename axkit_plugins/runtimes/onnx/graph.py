@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from axkit_plugins.runtimes.network.matrix import Array
 
 OPSET, MICROSOFT, IR = 20, "com.microsoft", 10
 T = TypeVar("T")
+Attribute = int | float | str | Sequence[int] | Sequence[float]
 _SMALL = 64  # values; larger constants are told apart by the array that they come from
 
 
@@ -26,28 +27,34 @@ class Graph:
 
     def __init__(self, widens: bool = False) -> None:
         self.widens = widens
-        self.nodes: list[Any] = []
-        self.constants: dict[str, Any] = {}
-        self._known: dict[object, tuple[Any, object]] = {}
+        self.nodes: list[NodeProto] = []
+        self.constants: dict[str, TensorProto] = {}
+        self._known: dict[object, tuple[object, object]] = {}
         self._count = 0
 
-    def add(self, op: str, *inputs: str, outputs: int = 1, domain: str = "", **attributes: Any) -> Any:
-        """A node; returns the name of its output, or of each."""
+    def add(self, op: str, *inputs: str, domain: str = "", **attributes: Attribute) -> str:
+        """A node; returns the name of its output.
+
+        Args:
+            op: of the standard, or of ``domain``.
+            inputs: names of values; "" for one that is left out.
+            domain: :data:`MICROSOFT` for onnxruntime's own operators.
+            attributes: of the node.
+        """
+        return self.several(1, op, *inputs, domain=domain, **attributes)[0]
+
+    def several(self, outputs: int, op: str, *inputs: str, domain: str = "", **attributes: Attribute) -> list[str]:
+        """A node of several outputs; returns their names."""
         self._count += 1
         names = [f"{op}_{self._count}" + (f"_{i}" if outputs > 1 else "") for i in range(outputs)]
         self.nodes.append(helper.make_node(op, inputs, names, names[0], domain=domain, **attributes))
-        return names[0] if outputs == 1 else names
-
-    def ours(self, op: str, *inputs: str, **attributes: Any) -> str:
-        """A node of onnxruntime's own operators."""
-        return str(self.add(op, *inputs, domain=MICROSOFT, **attributes))
+        return names
 
     def once(self, key: object, make: Callable[[], T], keep: object = None) -> T:
         """What was made for a key, made at its first use; ``keep`` stays alive, so that its id stays its own."""
         if key not in self._known:
             self._known[key] = (make(), keep)
-        found: T = self._known[key][0]
-        return found
+        return cast(T, self._known[key][0])
 
     def constant(self, array: Array, name: str = "") -> str:
         """An initializer."""
@@ -78,7 +85,7 @@ class Graph:
 
     def reshape(self, value: str, *shape: int) -> str:
         """-1 is whatever is left, 0 what was there."""
-        return str(self.add("Reshape", value, self.whole(*shape)))
+        return self.add("Reshape", value, self.whole(*shape))
 
     def model(self, inputs: Mapping[str, Sequence[str | int]], outputs: Mapping[str, Sequence[str | int]]) -> bytes:
         """The whole, serialized.
@@ -97,11 +104,12 @@ class Graph:
         onnx.checker.check_model(model)
         return bytes(model.SerializeToString())
 
-    def values(self) -> int:
-        """Numbers stored: weights, scales, tables; what only says shapes and places is left out."""
-        return sum(int(np.prod(one.dims)) for one in self.constants.values() if one.data_type != TensorProto.INT64)
-
-    def _put(self, tensor: Any, name: str) -> str:
+    def _put(self, tensor: TensorProto, name: str) -> str:
         tensor.name = f"{name or 'constant'}_{len(self.constants)}"
         self.constants[tensor.name] = tensor
         return str(tensor.name)
+
+
+def numbers_in(graph: Graph) -> int:
+    """Numbers stored: weights, scales, tables; what only says shapes and places is left out."""
+    return sum(int(np.prod(one.dims)) for one in graph.constants.values() if one.data_type != TensorProto.INT64)

@@ -7,7 +7,7 @@ from onnx import TensorProto
 
 from axkit_plugins.runtimes.network.matrix import Array, Bytes, Floats, Linear, Matrix, Nibbles
 from axkit_plugins.runtimes.network.network import Norm
-from axkit_plugins.runtimes.onnx.graph import Graph
+from axkit_plugins.runtimes.onnx.graph import MICROSOFT, Graph
 
 _HALF = {"float16": TensorProto.FLOAT16, "bfloat16": TensorProto.BFLOAT16}
 _BLOCK = 16  # the smallest that 4-bit operators of onnxruntime know
@@ -23,7 +23,7 @@ def linear(graph: Graph, x: str, layer: Linear, name: str) -> str:
         return _in_nibbles(graph, x, layer.weight, layer.bias, name)
     weight = graph.once(("columns", id(layer)), lambda: floats(graph, _turned(layer.weight), name), layer)
     bias = () if layer.bias is None else (graph.constant(layer.bias, f"{name}.bias"),)
-    return str(graph.add("Gemm", x, weight, *bias))
+    return graph.add("Gemm", x, weight, *bias)
 
 
 def _widened(graph: Graph, x: str, layer: Linear, name: str) -> str:
@@ -38,7 +38,7 @@ def _widened(graph: Graph, x: str, layer: Linear, name: str) -> str:
         rows = graph.constant(np.arange(len(weight.codes)))
         wide = graph.add("Transpose", _nibble_rows(graph, weight, rows, name), perm=[1, 0])
     product = graph.add("MatMul", x, wide)
-    return str(product if layer.bias is None else graph.add("Add", product, graph.constant(layer.bias, f"{name}.bias")))
+    return product if layer.bias is None else graph.add("Add", product, graph.constant(layer.bias, f"{name}.bias"))
 
 
 def floats(graph: Graph, matrix: Floats, name: str) -> str:
@@ -48,7 +48,7 @@ def floats(graph: Graph, matrix: Floats, name: str) -> str:
     wide = np.ascontiguousarray(matrix.values)
     data = wide.astype(np.float16) if matrix.half == "float16" else (wide.view(np.uint32) >> 16).astype(np.uint16)
     kept = graph.raw(_HALF[matrix.half], wide.shape, data.tobytes(), name)
-    return str(graph.add("Cast", kept, to=TensorProto.FLOAT))
+    return graph.add("Cast", kept, to=TensorProto.FLOAT)
 
 
 def _turned(matrix: Matrix) -> Floats:
@@ -60,15 +60,15 @@ def _in_bytes(graph: Graph, x: str, weight: Bytes, bias: Array | None, name: str
     """Integer products; what onnxruntime joins into one kernel of its own is written as it looks for it."""
     codes = graph.once(("codes", id(weight)), lambda: _columns(graph, weight, name), weight)
     if weight.grid is None:
-        rounded, step, zero = graph.once(("rounded", x), lambda: graph.add("DynamicQuantizeLinear", x, outputs=3))
-        scale = str(graph.add("Mul", step, graph.constant(weight.scale, f"{name}.scale")))
+        rounded, step, zero = graph.once(("rounded", x), lambda: graph.several(3, "DynamicQuantizeLinear", x))
+        scale = graph.add("Mul", step, graph.constant(weight.scale, f"{name}.scale"))
     else:
         step, zero = graph.number(weight.grid[0]), graph.constant(np.array(weight.grid[1], np.uint8))
         (rounded,) = graph.once(("rounded", x, weight.grid), lambda: [graph.add("QuantizeLinear", x, step, zero)])
         scale = graph.constant(weight.scale * np.float32(weight.grid[0]), f"{name}.scale")
     product = graph.add("MatMulInteger", rounded, codes, zero)
     product = graph.add("Mul", graph.add("Cast", product, to=TensorProto.FLOAT), scale)
-    return str(product if bias is None else graph.add("Add", product, graph.constant(bias, f"{name}.bias")))
+    return product if bias is None else graph.add("Add", product, graph.constant(bias, f"{name}.bias"))
 
 
 def _columns(graph: Graph, weight: Bytes, name: str) -> str:
@@ -84,7 +84,7 @@ def _in_nibbles(graph: Graph, x: str, weight: Nibbles, bias: Array | None, name:
     packed = graph.constant(_packed(weight, vectors).reshape(rows, vectors, vector // 2), name)
     scale = graph.constant(np.ascontiguousarray(weight.scale).reshape(-1), f"{name}.scale")
     inputs = [x, packed, scale, *([] if bias is None else ["", "", graph.constant(bias, f"{name}.bias")])]
-    return graph.ours("MatMulNBits", *inputs, K=columns, N=rows, bits=4, block_size=vector)
+    return graph.add("MatMulNBits", *inputs, domain=MICROSOFT, K=columns, N=rows, bits=4, block_size=vector)
 
 
 def _packed(weight: Nibbles, vectors: int) -> Array:
@@ -99,12 +99,12 @@ def table(graph: Graph, rows: Matrix, where: str, name: str) -> str:
     if isinstance(rows, Bytes):
         codes = graph.add("Gather", graph.constant(rows.codes, name), where)
         scale = graph.add("Gather", graph.constant(rows.scale[:, None], f"{name}.scale"), where)
-        return str(graph.add("Mul", graph.add("Cast", codes, to=TensorProto.FLOAT), scale))
+        return graph.add("Mul", graph.add("Cast", codes, to=TensorProto.FLOAT), scale)
     if isinstance(rows, Nibbles):
         return _nibble_rows(graph, rows, where, name)
     if not rows.half:
-        return str(graph.add("Gather", graph.constant(rows.values, name), where))
-    return str(graph.add("Gather", floats(graph, rows, name), where))
+        return graph.add("Gather", graph.constant(rows.values, name), where)
+    return graph.add("Gather", floats(graph, rows, name), where)
 
 
 def _nibble_rows(graph: Graph, rows: Nibbles, where: str, name: str) -> str:
@@ -120,13 +120,13 @@ def _nibble_rows(graph: Graph, rows: Nibbles, where: str, name: str) -> str:
     whole = graph.reshape(graph.add("Mul", codes, scale), -1, vectors * rows.vector)
     if vectors * rows.vector == columns:
         return whole
-    return str(graph.add("Slice", whole, graph.whole(0), graph.whole(columns), graph.whole(1)))
+    return graph.add("Slice", whole, graph.whole(0), graph.whole(columns), graph.whole(1))
 
 
 def norm(graph: Graph, x: str, of: Norm, name: str) -> str:
     """LayerNorm over the last dimension."""
     bias = () if of.bias is None else (graph.constant(of.bias, f"{name}.bias"),)
-    return str(graph.add("LayerNormalization", x, graph.constant(of.weight, name), *bias, epsilon=of.epsilon))
+    return graph.add("LayerNormalization", x, graph.constant(of.weight, name), *bias, epsilon=of.epsilon)
 
 
 def activate(graph: Graph, x: str, name: str) -> str:
@@ -134,7 +134,7 @@ def activate(graph: Graph, x: str, name: str) -> str:
     if name == "":
         return x
     if name in ("gelu", "gelu_new", "gelu_pytorch_tanh"):
-        return str(graph.add("Gelu", x, approximate="none" if name == "gelu" else "tanh"))
+        return graph.add("Gelu", x, approximate="none" if name == "gelu" else "tanh")
     if name in ("silu", "swish"):
-        return str(graph.add("Mul", x, graph.add("Sigmoid", x)))
-    return str(graph.add({"relu": "Relu", "tanh": "Tanh"}[name], x))
+        return graph.add("Mul", x, graph.add("Sigmoid", x))
+    return graph.add({"relu": "Relu", "tanh": "Tanh"}[name], x)

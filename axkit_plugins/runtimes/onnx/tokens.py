@@ -70,17 +70,17 @@ def mark_patches(graph: Graph, pixels: str, count: int) -> Tokens:
     shape = graph.add("Concat", rows, length, axis=0)
     row = graph.add("Range", graph.one(0), graph.add("Squeeze", rows, graph.whole(0)), graph.one(1))
     added = graph.constant(np.zeros((1, 1, 1, count), np.float32))
-    return Tokens(shape, rows, length, added, "", None, None, str(graph.add("Mul", row, length)))
+    return Tokens(shape, rows, length, added, "", None, None, graph.add("Mul", row, length))
 
 
 def spread(graph: Graph, x: str, tokens: Tokens) -> str:
     """Computed tokens -> all places: (computed, width) -> (batch * tokens, width); any values at padding."""
-    return x if tokens.place is None else str(graph.add("Gather", x, tokens.place))
+    return x if tokens.place is None else graph.add("Gather", x, tokens.place)
 
 
 def gathered(graph: Graph, x: str, tokens: Tokens) -> str:
     """The inverse of :func:`spread`."""
-    return x if tokens.kept is None else str(graph.add("Gather", x, tokens.kept))
+    return x if tokens.kept is None else graph.add("Gather", x, tokens.kept)
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def scores_of(graph: Graph, network: Network, block: Attention, tokens: Tokens) 
         heads = graph.constant(np.array(block.heads))
         whole = graph.once(("distances", block.heads), lambda: graph.add("Gather", whole, heads, axis=1))
     key = ("scores", block.causal, block.window, block.heads)
-    return Scores(graph.once(key, lambda: str(graph.add("Add", seen.added, whole))), seen.counts)
+    return Scores(graph.once(key, lambda: graph.add("Add", seen.added, whole)), seen.counts)
 
 
 def _seen(graph: Graph, block: Attention, tokens: Tokens) -> Scores:
@@ -120,25 +120,25 @@ def _seen(graph: Graph, block: Attention, tokens: Tokens) -> Scores:
             far = graph.add("Greater", graph.add("Abs", apart), graph.one(block.window))
             hidden = graph.add("Or", hidden, far) if hidden else far
         cost = graph.add("Mul", graph.add("Cast", hidden, to=TensorProto.FLOAT), graph.number(MASKED))
-        added = str(graph.add("Add", added, graph.add("Unsqueeze", cost, graph.whole(0, 1))))
+        added = graph.add("Add", added, graph.add("Unsqueeze", cost, graph.whole(0, 1)))
     real = graph.add("Cast", graph.add("Greater", added, graph.number(MASKED / 2)), to=TensorProto.INT64)
-    return Scores(added, str(graph.add("ReduceSum", real, graph.whole(-1), keepdims=1)))
+    return Scores(added, graph.add("ReduceSum", real, graph.whole(-1), keepdims=1))
 
 
 def behind(graph: Graph, tokens: Tokens) -> str:
     """How many tokens a key stands behind its query, (queries, tokens) int64; below 0 before it."""
     places = graph.once("places", lambda: places_of(graph, tokens))
-    return str(graph.add("Sub", places, graph.add("Unsqueeze", places, graph.whole(1))))
+    return graph.add("Sub", places, graph.add("Unsqueeze", places, graph.whole(1)))
 
 
 def places_of(graph: Graph, tokens: Tokens) -> str:
     """0, 1, 2, ... up to the longest row's last, (tokens,) int64."""
     count = graph.add("Squeeze", tokens.length, graph.whole(0))
-    return str(graph.add("Range", graph.one(0), count, graph.one(1)))
+    return graph.add("Range", graph.one(0), count, graph.one(1))
 
 
 def _by_distance(graph: Graph, table: Array, tokens: Tokens) -> str:
     """(1, heads, queries, tokens)."""
     where = graph.add("Add", behind(graph, tokens), graph.one(len(table) // 2))
     found = graph.add("Gather", graph.constant(table, "distances"), where)  # (queries, tokens, heads)
-    return str(graph.add("Unsqueeze", graph.add("Transpose", found, perm=[2, 0, 1]), graph.whole(0)))
+    return graph.add("Unsqueeze", graph.add("Transpose", found, perm=[2, 0, 1]), graph.whole(0))
