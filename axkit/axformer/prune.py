@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from axkit.axformer.bench.storage import foreseen, search_work
+from axkit.axformer.bench.storage import foreseen, search_work, table_work
 from axkit.axformer.settings import BUDGET_ROWS, NO_DIVERGENCE, NO_LABELS, AxformerPruneConfig, split_up
 from axkit.contract.passes import Gain, Pass, SearchWork, Workload
 from axkit.contract.result import Result
@@ -62,10 +62,13 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
         return Gain((1.0, speedup if config.speedup else None), (1.0, max(speedup, size)))
 
     def foresee_search(self, config: AxformerPruneConfig, work: Workload) -> SearchWork:
-        """By the rule: the two blocks of each layer, and the parts of those that come near. A budget: who knows."""
+        """By the rule: the two blocks of each layer, and the parts of those that come near. A budget: by its table."""
         layers, parts = work.layers, work.heads + min(config.groups, work.ffn_width)
         if config.objective == "budget":
-            return search_work(config, work, (min(work.rows["search"], BUDGET_ROWS), 0), opens=False)
+            rows = min(work.rows["search"], BUDGET_ROWS)
+            if config.mends:
+                return table_work(config, work, rows, config.mend_rows, config.rounds)
+            return search_work(config, work, (rows, 0), opens=False)
         blocks = layers + 1.0  # whole passes: what is below a layer is not run again
         return search_work(
             config,

@@ -81,6 +81,7 @@ class SearchWork:
         cache_bytes: of what is kept to spare work.
         file_bytes: of that, what goes to files.
         folder: where these go.
+        matrix_bytes: of what it solves with, in memory beside all that.
     """
 
     rows: int
@@ -90,6 +91,7 @@ class SearchWork:
     cache_bytes: int
     file_bytes: int
     folder: str
+    matrix_bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ FASTEST = 4.0  # that cuts are tried to where nobody says how fast; halved as lo
 _LEAST = 1.1  # that cuts are asked to give
 _STEP = 1.6  # times as deep, at most, as the last ones
 _SLOPE = (0.2, 1.0)  # between a cut in float32 and what it gives behind the bits, both as logarithms
+_OVER = 1.08  # times what is wanted is more than clocks waver by: less may be cut, and less lost
 _CLOSE = 1.06  # two depths so near to each other have nothing between them that is worth a try
 
 
@@ -80,6 +81,16 @@ class Depths:
             return self.deeper() if self.goal.has_target else None
         nearer = dear[-1].halfway
         return nearer if nearer != dear[-1] else None
+
+    def nearer(self) -> Depth | None:
+        """Than the last one, which has more than is wanted; None where it has hardly more, or nothing is between."""
+        depth, found = self.asked[-1]
+        pairs = ((found.speedup, self.goal.speedup), (found.size, self.goal.size))
+        over = min(value / wanted for value, wanted in pairs if wanted is not None)
+        short = [other for other, one in self.asked if _holds(one, self.goal) and one.progress(self.goal) < 1]
+        if over < _OVER:
+            return None
+        return (short[-1] if short else depth.with_each(lambda _: 1.0)).between(depth)
 
     def deeper(self) -> Depth:
         """Than the last one, by what it lacked: as much as cuts have given so far, behind the bits."""

@@ -117,11 +117,12 @@ class Ladder:
         for _ in range(1 + AGAIN):
             if depth is None or not self._time_for("more cuts", self._last_s):
                 return
+            done = self._done
             found = self._try(self.rungs.mended(depth.speedup, depth.size, how))
             depths.asked.append((depth, found))
-            if found.meets(self.rungs.goal):
+            if done:  # once nearer, and no more
                 return
-            depth = depths.next()
+            depth = depths.nearer() if found.meets(self.rungs.goal) else depths.next()
 
     def _train(self, depths: Depths, how: str | None) -> None:
         """Cuts as deep as is wanted, and training behind them, where there is time for it."""

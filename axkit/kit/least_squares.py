@@ -60,19 +60,19 @@ class Spread:
 
     def __init__(self, width: int, device: torch.device | str = "cpu") -> None:
         self.tokens = 0
-        self._sum, self._square = torch.zeros(width, dtype=torch.float64, device=device), 0.0
+        self._sum, self.square = torch.zeros(width, dtype=torch.float64, device=device), 0.0
 
     def add(self, values: Tensor) -> None:
         """Some more tokens: (tokens, width), of any float type."""
         self._sum += values.double().sum(0)
-        self._square += float(values.double().square().sum())
+        self.square += float(values.double().square().sum())
         self.tokens += len(values)
 
     @property
     def variance(self) -> float:
         """Mean square distance from the mean token, over all values together; never 0."""
         mean = self._sum / self.tokens
-        return max(self._square / self.tokens - float(mean.square().sum()), 1e-30)
+        return max(self.square / self.tokens - float(mean.square().sum()), 1e-30)
 
 
 @dataclass(frozen=True)
@@ -94,20 +94,29 @@ class Projection:
     """The least-squares problem of one projection: moments, and the weights that it has.
 
     Args:
-        moments: of calibration tokens.
+        moments: of calibration tokens; they are not kept, a model's are gigabytes.
         weight: (outputs, inputs) as it is; what the moments leave open stays near it.
         bias: (outputs,), or None where the projection has none and can have none.
+
+    Attributes:
+        gram: of the inputs and, where there is a bias, a one beside them, damped, float64.
+        cross: of these with the outputs, (inputs and one, outputs), damped, float64.
+        damping: on the diagonal of the inputs.
+        tokens: that the moments are of.
+        square: sum of squares of the outputs.
     """
 
     def __init__(self, moments: Moments, weight: Tensor, bias: Tensor | None) -> None:
         inputs = weight.shape[1]
-        self.moments, self.inputs, self.has_bias = moments, inputs, bias is not None
-        damping = DAMPING * float(moments.gram.diagonal()[:inputs].mean()) + 1e-12
+        self.inputs, self.has_bias = inputs, bias is not None
+        self.tokens, self.square = moments.tokens, moments.square
+        self.damping = DAMPING * float(moments.gram.diagonal()[:inputs].mean()) + 1e-12
         size = inputs + self.has_bias
         self.gram = moments.gram[:size, :size].clone()
-        self.gram.diagonal()[:inputs] += damping
+        self.gram.diagonal()[:inputs] += self.damping
         self.cross = moments.cross[:size].clone()
-        self.cross[:inputs] += damping * weight.detach().double().T
+        self._weight = weight.detach().clone()
+        self.cross[:inputs] += self.damping * self._weight.double().T
 
     def keep(self, kept: Sequence[int]) -> Repair:
         """The best weights on these inputs alone; the bias takes over what the others gave on average."""
@@ -131,9 +140,12 @@ class Projection:
         return solution[:kept].T.contiguous(), bias
 
     def _error(self, chosen: list[int], solution: Tensor) -> float:
-        gram, cross = self.moments.gram[chosen][:, chosen], self.moments.cross[chosen]
-        missed = self.moments.square - 2 * float((solution * cross).sum()) + float((solution * (gram @ solution)).sum())
-        return max(0.0, missed) / max(1, self.moments.tokens)
+        kept = chosen[:-1] if self.has_bias else chosen
+        own, inner = self._weight[:, kept].double().T, solution[: len(kept)]  # without what damping has added
+        gram = float((solution * (self.gram[chosen][:, chosen] @ solution)).sum())
+        cross = float((solution * self.cross[chosen]).sum())
+        damped = self.damping * (float(inner.square().sum()) - 2 * float((inner * own).sum()))
+        return max(0.0, self.square - 2 * cross + gram - damped) / max(1, self.tokens)
 
     def order(self, group: int = 1, worth: Tensor | None = None) -> tuple[list[int], list[float]]:
         """Greedy removal: which group of inputs goes first, second, ..., and what each adds to the squared error.
@@ -152,7 +164,7 @@ class Projection:
             weight = _root(worth).T @ weight
         inverse = inverse[: self.inputs, : self.inputs].contiguous()
         gone, costs = _columns(inverse, weight) if group == 1 else _groups(inverse, weight, group)
-        return gone, [cost / max(1, self.moments.tokens) for cost in costs]
+        return gone, [cost / max(1, self.tokens) for cost in costs]
 
 
 def _root(worth: Tensor) -> Tensor:

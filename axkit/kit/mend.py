@@ -65,7 +65,7 @@ def own_problems(subject: Subject, calibration: Calibration) -> dict[tuple[int, 
             moments[block].add(seen.inputs, seen.outputs)
             spreads[block].add(seen.sums)
     return {
-        block: (Projection(moments[block], matrix(out), out.bias), spreads[block].variance)
+        block: (Projection(moments.pop(block), matrix(out), out.bias), spreads[block].variance)
         for block, out in outs.items()
     }
 

@@ -139,6 +139,8 @@ class Forecast:
         free = "" if room.free_bytes is None else f", {_gib(room.free_bytes)} free"
         files = f", {_gib(room.file_bytes)} of it in files ({room.folder}{free})" if room.file_bytes else ", in memory"
         parts.append(f"about {_gib(room.cache_bytes)} of hidden states{files}")
+        if work.matrix_bytes:
+            parts.append(f"{_gib(work.matrix_bytes)} of matrices to refit by, in memory")
         if self.hours is not None:
             span = f"{quantity(self.hours.least, 2)} to {quantity(self.hours.most, 2)} hours"
             rate = f"reckoned from products at {quantity(self.hours.gflops, 2)} GFLOP/s, measured just now"

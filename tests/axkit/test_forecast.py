@@ -70,7 +70,21 @@ def test_a_large_task_takes_no_76_gigabytes():
     assert 5e9 < found.cache_bytes < 9e9
     assert 0 < found.file_bytes < found.cache_bytes
     budget = AxformerPrune().foresee_search(AxformerPrune.Config(objective="budget", speedup=2.0), MNLI)
-    assert (budget.rows, budget.fresh_rows, budget.candidates) == (512, 0, None)
+    assert (budget.rows, budget.fresh_rows, budget.candidates) == (512, 0, (96, 384))
+    assert 1.4e9 < budget.matrix_bytes < 2.2e9
+    bare = AxformerPrune().foresee_search(AxformerPrune.Config(objective="budget", speedup=2.0, mend=False), MNLI)
+    assert (bare.candidates, bare.matrix_bytes) == (None, 0)
+
+
+def test_a_table_has_no_more_levels_than_are_foreseen(tmp_path):
+    subject = tiny_subject(family_of("bert"), 1)
+    tools = lend(tmp_path, teacher=subject.copy().module, rows=60)
+    config = AxformerPrune.Config(objective="budget", speedup=1.2, max_drop=100.0)
+    layers, heads = len(subject.structure.layers), subject.structure.n_heads
+    work = Workload({"train": 60, "search": 60}, 20, False, layers, 32, subject.structure.ffn_width, heads=heads)
+    foreseen = AxformerPrune().foresee_search(config, work)
+    facts = AxformerPrune().apply(subject, config, tools).facts
+    assert 0 < facts["evaluations"] <= foreseen.candidates[1]
 
 
 def test_what_the_disk_has_no_room_for_is_refused_before_anything_runs(workplace, monkeypatch):

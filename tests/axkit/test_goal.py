@@ -315,6 +315,24 @@ def test_depths_go_by_what_cuts_have_given_behind_the_bits():
     assert depths.next() is None, "nothing between them is worth a try"
 
 
+def test_cuts_that_give_more_than_is_wanted_are_tried_once_nearer():
+    machine = Machine(price=0.1)
+    inner = machine.attempt
+
+    def uneven(rung):
+        found = inner(rung)
+        cut = found.speedup / 1.568 if found.rung.passes[0].name == "axformer_prune" else 1.0
+        return found if cut == 1 else replace(found, speedup=2.4 if cut < 2.1 else 3.6)
+
+    ladder = machine.ladder(Goal(speedup=3))
+    ladder.attempt = uneven
+    chosen = ladder.climb()
+    assert names(ladder)[:2] == ["int8", "mended to 2.03x, int8"]
+    assert [one.speedup for one in ladder.tried[1:]] == [2.4, 3.6, 3.6]
+    assert chosen is ladder.tried[-1], "it costs less, and has what is wanted"
+    assert ladder.tried[-1].drop < ladder.tried[-2].drop
+
+
 def test_training_comes_where_mending_costs_too_much_and_a_nearer_stop_is_kept():
     ladder = Machine(price=1.2).ladder(Goal(speedup=3))
     chosen = ladder.climb()

@@ -46,7 +46,8 @@ def test_the_closed_form_is_a_plain_least_squares_solve(bias, kept):
     problem = projection(x, weight, b)
     found = problem.keep(kept)
     columns = [x[:, kept], torch.ones(len(x), 1, dtype=torch.float64)] if bias else [x[:, kept]]
-    damping = float(problem.gram[0, 0] - problem.moments.gram[0, 0])
+    damping = problem.damping
+    assert damping == pytest.approx(1e-3 * float(x.square().sum(0).mean()))
     more = torch.zeros(len(kept), len(kept) + bias, dtype=torch.float64)
     more[:, : len(kept)] = damping**0.5 * torch.eye(len(kept), dtype=torch.float64)
     left = torch.cat([torch.cat(columns, 1), more])
@@ -82,7 +83,7 @@ def greedy(problem, size):
         kept = [g * size + i for g in groups for i in range(size)]
         chosen = [*kept, problem.inputs]
         solution = torch.linalg.solve(problem.gram[chosen][:, chosen], problem.cross[chosen])
-        return -float((solution * problem.cross[chosen]).sum()) / problem.moments.tokens
+        return -float((solution * problem.cross[chosen]).sum()) / problem.tokens
 
     left, gone, costs = list(range(problem.inputs // size)), [], []
     now = error(left)

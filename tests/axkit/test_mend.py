@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from axkit.anatomy.surgery import matrix
 from axkit.kit.below import Below
-from axkit.kit.calibrate import BLOCKS, Calibration, has_parts, part_width
+from axkit.kit.calibrate import BLOCKS, Calibration, has_parts, layer_of, part_width
 from axkit.kit.mend import cut_and_mend, problem
 from axkit.runtimes.torch.body import torch_subject
 from axkit.testing import logits_of, tiny_model
@@ -74,11 +75,15 @@ def test_no_block_misses_more_than_its_bare_cut(family):
         whole = found.keep(range(found.inputs))
         cut = torch.zeros_like(whole.weight)
         cut[:, columns] = whole.weight[:, columns]
-        moments, size = found.moments, found.inputs + found.has_bias
-        solution = torch.cat([cut.T, whole.bias[None]])[:size]
-        missed = moments.square - 2 * float((solution * moments.cross[:size]).sum())
-        missed += float((solution * (moments.gram[:size, :size] @ solution)).sum())
-        assert found.keep(columns).error <= missed / moments.tokens * (1 + 1e-6) + 1e-9
+        solution = torch.cat([cut.T, whole.bias[None]])[: found.inputs + found.has_bias]
+        gram, cross = found.gram.clone(), found.cross.clone()
+        gram.diagonal()[: found.inputs] -= found.damping
+        cross[: found.inputs] -= (
+            found.damping * matrix(getattr(layer_of(dense, last), f"{what}_out")).detach().double().T
+        )
+        missed = found.square - 2 * float((solution * cross).sum())
+        missed += float((solution * (gram @ solution)).sum())
+        assert found.keep(columns).error <= missed / found.tokens * (1 + 1e-6) + 1e-9
 
 
 def test_blocks_without_parts_are_passed_over(plain_family):

@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from axkit.axformer.settings import SearchConfig
@@ -20,6 +21,9 @@ FOLDER = "AXKIT_TEMP"
 _MOUNTS = Path("/proc/mounts")
 _NOT_HERE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # what a file system says that cannot reserve
 _CHUNK = bytes(2**20)
+_CALIBRATED = 10.0  # passes of the model over its rows that a calibration costs, gradients and moments with it
+_ORDER = 12  # times the cube of a block's width: what an order costs, in float32's operations
+MORE_ROUNDS = 3  # at most, where the measured model is slower than was predicted
 
 
 def folder() -> Path:
@@ -129,6 +133,38 @@ def search_work(
     whole = None if passes is None else (passes[0] + 1, passes[1] + 1)
     in_files = on_disk(inputs, block, config.cache_gib * 2**30)
     return SearchWork(*rows, candidates, whole, sum(inputs) + block, in_files, str(folder()))
+
+
+def table_work(config: SearchConfig, work: Workload, rows: int, mend_rows: int, rounds: int) -> SearchWork:
+    """What a budget's table of mended blocks takes, for each of its rounds.
+
+    Each block is looked at at up to four levels, from its layer on. Beside that, calibration rows go through the model:
+    for the table, for the gradients that say what the answers feel, and twice for the refit; a block's second moments
+    cost nearly as much as the layer itself each time. The order of a block's parts is found on matrices in float64.
+
+    Args:
+        config: of the search.
+        work: of the plan.
+        rows: that levels are looked at on.
+        mend_rows: that blocks are refitted on.
+        rounds: at least.
+    """
+    looks, width, hidden = 8 * work.layers, work.ffn_width, work.hidden
+    seen = min(mend_rows, work.rows.get("train", mend_rows)) / max(1, rows)
+    of_layer = 2 * (4 * hidden * hidden + 2 * hidden * width) + 4 * work.tokens * hidden
+    orders = _ORDER * (width**3 + hidden**3) / (of_layer * work.tokens * max(1, rows))
+    each = 4 * (work.layers + 1) + _CALIBRATED * seen + orders
+    found = search_work(
+        config,
+        work,
+        (rows, 0),
+        False,
+        (looks * rounds, looks * (rounds + MORE_ROUNDS)),
+        (each * rounds, each * (rounds + MORE_ROUNDS)),
+    )
+    blocks = ((width + 1, hidden), (hidden + 1, hidden))
+    matrices = sum(inputs * (inputs + outputs) for inputs, outputs in blocks)
+    return replace(found, matrix_bytes=8 * (work.layers * matrices + 3 * width * width))
 
 
 def foreseen(found: SearchWork, work: Workload) -> str:

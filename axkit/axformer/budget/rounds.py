@@ -15,6 +15,7 @@ from typing import Any
 from torch import nn
 
 from axkit.anatomy.structure import Structure
+from axkit.axformer.bench.storage import MORE_ROUNDS
 from axkit.axformer.budget.clock import started
 from axkit.axformer.budget.cuts import PARTS, Cuts, in_order
 from axkit.axformer.budget.importance import importance
@@ -39,7 +40,6 @@ from axkit.measure import certainty
 from axkit.measure import speed as measure
 from axkit.tasks.split import Evaluation
 
-_EXTRA = 3  # rounds more, at most, where the measured model is slower than was predicted
 _NEAR = 0.99  # of the wanted speed-up counts as reached
 
 
@@ -94,7 +94,7 @@ class BudgetSearch:
             self._point("start", 0, self._ratio_now(0))
         else:
             self.frontier += done.frontier
-        for number in range(done.rounds + 1 if done else 1, self.config.rounds + _EXTRA + 1):
+        for number in range(done.rounds + 1 if done else 1, self.config.rounds + MORE_ROUNDS + 1):
             before = kept.keep(number - 1, self.subject, self.frontier)
             share = min(1.0, number / self.config.rounds)
             targets = [None if t is None else t**share for t in (self.config.speedup, self.config.size)]
