@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from axkit import CheckpointError, Manifest
 from axkit_plugins.runtimes.network.matrix import Array
+from axkit_plugins.runtimes.predict import script
 
 MODEL, EXPORT, PREDICT = "model.onnx", "export.json", "predict.py"
 Computes = Literal["float32", "bfloat16"]
@@ -109,13 +109,12 @@ class GraphBody:
         return replace(self, session=None)
 
     def save(self, folder: Path, manifest: Manifest) -> list[Path]:
-        """The graph, what is said of it, and for texts a script that asks it without axkit."""
+        """The graph, what is said of it, and a script that asks it without axkit."""
         (folder / MODEL).write_bytes(self.model)
         (folder / EXPORT).write_text(json.dumps(asdict(self.about), indent=1), encoding="utf-8")
-        written = [folder / MODEL, folder / EXPORT]
-        if "pixel_values" not in self._opened().inputs:
-            written.append(Path(shutil.copyfile(Path(__file__).with_name(PREDICT), folder / PREDICT)))
-        return written
+        asks = script(self.runtime, "pixel_values" in self._opened().inputs)
+        (folder / PREDICT).write_text(asks, encoding="utf-8")
+        return [folder / MODEL, folder / EXPORT, folder / PREDICT]
 
     @classmethod
     def load(cls, folder: Path, manifest: Manifest) -> Self:

@@ -181,13 +181,24 @@ def test_the_script_knows_other_heads(place, run, head, texts, expected):
         assert said[0].startswith(lines[0])
 
 
-def test_images_are_asked_about_by_axkit(place, run):
+@pytest.mark.parametrize(
+    "processor",
+    [
+        {},
+        {"size": {"shortest_edge": 14}, "do_center_crop": True, "crop_size": {"height": 12, "width": 12}},
+        {"resample": 0, "do_normalize": False},
+    ],
+)
+def test_images_are_asked_about_alone_too(place, run, processor):
     family = axkit.family_of("vit")
     with quiet():
         tiny_model(family, id2label={0: "dark", 1: "light"}).save_pretrained(place / "other")
     tiny_reader(family).save_pretrained(place / "other")
+    config = place / "other" / "preprocessor_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | processor))
     images = sorted(write_images(place / "images", 2).rglob("*.png"))
     assert run("export", "other", "--out", "there")[0] == 0
-    assert not (place / "there" / "predict.py").exists()
     for image in images:
-        assert run("predict", "there", str(image))[1] == run("predict", "other", str(image))[1] != ""
+        said = run("predict", "there", str(image))[1]
+        assert said == run("predict", "other", str(image))[1] != ""
+        assert alone(place / "there", str(image)) == said.splitlines()

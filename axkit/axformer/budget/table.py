@@ -78,7 +78,10 @@ class Table:
         """What was expected of the sum of its layers is held against the clock, and more, or less, is asked for."""
         fast: list[list[Level]] = []
         for _ in range(_READINGS):
-            late = self._clocked(self._structure(levels)) - goal
+            structure = self._structure(levels)
+            late = self._clocked(structure) - goal
+            if late <= 0:  # of several readings the luckiest would end this: a second one has half of the say
+                late = (late + self._clocked(structure) - goal) / 2
             if late <= 0:
                 fast.append(levels)
             if -_SLACK * goal <= late <= 0:
