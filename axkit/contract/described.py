@@ -42,7 +42,8 @@ def refuse_if_missing(name: str, described: type[Described], distribution: str) 
     """Raise NotApplicable when a pass lacks an optional package."""
     missing = described.missing_packages()
     if missing:
+        which = "which is" if len(missing) == 1 else "which are"
         raise NotApplicable(
-            f"pass '{name}' needs {', '.join(missing)}, which is not installed: "
+            f"pass '{name}' needs {' and '.join(missing)}, {which} not installed: "
             f"{way_to_install(described, distribution)}"
         )

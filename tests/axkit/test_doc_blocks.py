@@ -178,7 +178,7 @@ def _planned(text):
         source = read_source(text, "shown")
         assert plan_each(source) if is_family(source.recipe) else plan(source)
     except RecipeError as error:
-        wrong = [fault for fault in error.faults if "which is not installed: pip install" not in fault]
+        wrong = [fault for fault in error.faults if "not installed: pip install" not in fault]
         assert not wrong
 
 

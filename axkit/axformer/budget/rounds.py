@@ -195,7 +195,7 @@ class BudgetSearch:
         menus = survey.menus()
         if survey.number == 1:
             self._shared.keep(survey.repairs, self.ledger)
-        found = Table(survey, menus, goals, clocked, took).run()
+        found = Table(survey, menus, goals, 1 / self._ratio_now(survey.number - 1), clocked, took).run()
         with self.tools.device.holding(self.subject.module):
             cut_to(self.subject, self._as_it_computes(found.structure), self._calibration)
         return found.reached

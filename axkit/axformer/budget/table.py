@@ -40,6 +40,7 @@ class Table:
         survey: of the model as the round begins.
         menus: that it gave.
         goals: of the round.
+        share: of the dense model's time that the model takes as the round begins, as rounds are judged.
         clocked: time of that model cut to a structure, whole, as a share of the dense model's: as the round will be
             judged in the end.
         took: told what is removed: element, criterion, throughput and bytes after it, as they are expected.
@@ -50,12 +51,13 @@ class Table:
         survey: Survey,
         menus: Sequence[Menu],
         goals: Goals,
+        share: float,
         clocked: Callable[[Structure], float],
         took: Callable[[str, float, float, int], None],
     ) -> None:
         self.survey, self.menus, self.goals, self._clocked, self._took = survey, menus, goals, clocked, took
         self.bytes = weight_bytes(survey.rows.bench.subject.module)
-        self.share = survey.clock.share(survey.now)
+        self.share = share
         self.value = survey.rows.passes.value(survey.rows.now)
 
     def run(self) -> Chosen:
