@@ -6,7 +6,7 @@ The mask-only loop is the oracle of the tests: its own code. It runs in full on 
 the decisions to compare with. Padded to 128, as the authors' script runs them, a pass of the same loop costs the same
 whatever the rows are: one pass of each kind is timed (soft, one layer hard) and multiplied by how many of its kind were
 needed. With --rounds all three are measured so often, in turn; a ratio is the median over rounds, each within its own
-round. The last line is one JSON object.
+round. With --busy ours is timed alone, and beside a process that keeps one core busy. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import argparse
 import copy
 import json
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -112,6 +113,21 @@ class PaddedPasses:
         return count * hard + (len(evaluations) - count + 2) * plain
 
 
+def beside_busy(search, rounds):
+    found = []
+    for _ in range(rounds):
+        decisions, alone = search()
+        with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+            again, beside = search()
+            other.kill()
+        found.append((decisions == again, alone, beside, beside / alone))
+        print(f"alone {alone:.1f} s, beside a busy core {beside:.1f} s", flush=True)
+    same, *figures = zip(*found, strict=True)
+    names = ("alone_s", "beside_busy_s", "ratio")
+    medians = {name: round(statistics.median(figure), 2) for name, figure in zip(names, figures, strict=True)}
+    print(json.dumps({"same_decisions": all(same), "threads": torch.get_num_threads(), "rounds": rounds} | medians))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="folder with a fine-tuned classifier")
@@ -128,10 +144,14 @@ def main():
         help="of the padded passes: PyTorch's fused one, or the explicit softmax of the authors' day",
     )
     parser.add_argument("--rounds", type=int, default=1, help="all of it so often, in turn; ratios are medians")
+    parser.add_argument("--busy", action="store_true", help="instead: ours alone, then beside one busy core")
     args = parser.parse_args()
     model, tokenizer = load(args.model), open_tokenizer(Path(args.model))
     family = family_of(model.config.model_type)
     split = read_split(args.data, args.text, args.label, tokenizer)
+    if args.busy:
+        beside_busy(lambda: ours(model, family, split, tokenizer, args)[:2], args.rounds)
+        return
     structure, rounds = dense_structure(model, family), []
     padded = PaddedPasses(model, family, split, args, structure)
     padded.timed()  # nobody pays for the first use of anything
