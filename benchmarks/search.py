@@ -115,11 +115,14 @@ class PaddedPasses:
 
 def beside_busy(search, rounds):
     found = []
+    search()  # nobody pays for the first use of anything
     for _ in range(rounds):
         decisions, alone = search()
         with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
-            again, beside = search()
-            other.kill()
+            try:
+                again, beside = search()
+            finally:
+                other.kill()
         found.append((decisions == again, alone, beside, beside / alone))
         print(f"alone {alone:.1f} s, beside a busy core {beside:.1f} s", flush=True)
     same, *figures = zip(*found, strict=True)

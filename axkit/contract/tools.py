@@ -78,8 +78,8 @@ class Tools(LentByWord):
         progress: bars and lines for a person.
         journal: of this stage.
         memo: lives as long as the run: what a pass leaves here may spare a later one work; nobody may need it.
-        common: likewise, and as long as all the models that a recipe with a list makes (``Pass.each``): small things,
-            no model and no rows.
+        common: likewise, and as long as all the models that a recipe with a list makes (``Pass.each``), or that a goal
+            tries: small things, no model and no rows.
         run: runs the pass that a setting of this one names (``InnerStep``) on a subject; returns its facts.
         processes: this one, or those started together by ``torchrun``.
         scratch: a folder of this stage alone, for what the pass wants to find again after an interruption, such as

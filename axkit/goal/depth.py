@@ -73,14 +73,17 @@ class Depths:
 
     def next(self) -> Depth | None:
         """After the last one: deeper, nearer, or between what held the drop and what did not; None: there is none."""
+        found = self._next()
+        return None if found is None or any(found == depth for depth, _ in self.asked) else found
+
+    def _next(self) -> Depth | None:
         held = [depth for depth, found in self.asked if _holds(found, self.goal)]
         dear = [depth for depth, found in self.asked if not _holds(found, self.goal)]
         if held and dear:
             return held[-1].between(dear[-1])
         if held:
             return self.deeper() if self.goal.has_target else None
-        nearer = dear[-1].halfway
-        return nearer if nearer != dear[-1] else None
+        return dear[-1].halfway
 
     def nearer(self) -> Depth | None:
         """Than the last one, which has more than is wanted; None where it has hardly more, or nothing is between."""
@@ -93,23 +96,34 @@ class Depths:
         return (short[-1] if short else depth.with_each(lambda _: 1.0)).between(depth)
 
     def deeper(self) -> Depth:
-        """Than the last one, by what it lacked: as much as cuts have given so far, behind the bits."""
-        depth, found = self.asked[-1]
+        """Than the deepest that was not taken back, by what it lacked: as cuts have given so far, behind the bits.
+
+        Cuts that were taken back say nothing of what they give: where there are no others, as deep as at first.
+        """
+        stood = [(depth, found) for depth, found in self.asked if not found.undone]
+        if not stood:
+            return self.first()
+        depth, found = max(stood, key=lambda one: (one[0].speedup or 0, one[0].size or 0))
         return Depth(
             _further(depth.speedup, self.goal.speedup, found.speedup, self._had[0]),
             _further(depth.size, self.goal.size, found.size, self._had[1]),
         )
 
     def to_train(self) -> Depth:
-        """The nearest that has what is wanted, whatever it costs; where none has, deeper than the deepest."""
+        """The nearest that has what is wanted, whatever it costs; where none has, deeper, and no less than at first."""
         reach = [depth for depth, found in self.asked if found.progress(self.goal) >= 1]
         if reach:
             return min(reach, key=lambda depth: (depth.speedup or 0, depth.size or 0))
-        return self.deeper() if self.asked else self.first()
+        first, deeper = self.first(), self.deeper()
+        return Depth(_more(first.speedup, deeper.speedup), _more(first.size, deeper.size))
 
     @property
     def _had(self) -> tuple[float, float]:
         return (1.0, 1.0) if self.start is None else (self.start.speedup, self.start.size)
+
+
+def _more(one: float | None, other: float | None) -> float | None:
+    return max((value for value in (one, other) if value is not None), default=None)
 
 
 def _holds(found: Tried, goal: Goal) -> bool:

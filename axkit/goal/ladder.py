@@ -135,7 +135,10 @@ class Ladder:
             if found.meets(goal) or not found.holds(goal):
                 return
             learned = Depths(goal, depths.start, [(depth, found)])
-            depth = depth.halfway if found.undone else learned.deeper()
+            further = depth.halfway if found.undone else learned.deeper()
+            if further == depth:
+                return
+            depth = further
 
     def _epochs(self) -> float | None:
         """As many as there is time for; None where that is not one."""

@@ -91,8 +91,8 @@ class Hours:
     """How long a search takes on this machine.
 
     Attributes:
-        least: if no block comes near.
-        most: if every part is tried, and on all rows.
+        least: if no block comes near; of a budget, its rounds as they are asked for.
+        most: if every part is tried, and on all rows; of a budget, all the rounds that it may add.
         gflops: of large float32 products here, in 10^9 operations a second, measured just now.
     """
 

@@ -63,7 +63,9 @@ class Export(Pass[ExportConfig]):
                 f"it builds graphs of {', '.join(FORMS)}, and '{family.model_type}' is none of them; leave the pass out"
             )
         if config.runtime == "openvino" and find_spec("openvino") is None:
-            raise NotApplicable("runtime 'openvino' needs openvino, which is not installed: pip install openvino")
+            raise NotApplicable(
+                "runtime 'openvino' needs openvino, which is not installed: pip install 'openvino>=2026.2,<2027'"
+            )
         if config.runtime == "onnxruntime" and config.precision == "bfloat16":
             raise NotApplicable(
                 "onnxruntime multiplies no bfloat16 on processors; take runtime openvino, or another precision"

@@ -194,3 +194,26 @@ def test_a_target_that_is_met_as_it_begins_asks_for_no_table(tmp_path, monkeypat
     )
     AxformerPrune().apply(subject, config, lend(tmp_path, teacher=teacher))
     assert subject.structure == before
+
+
+def test_what_is_shared_is_the_table_and_no_timing_of_a_cut(tmp_path):
+    """A search that goes on after it has cut and timed must not lend those timings: another cuts elsewhere."""
+    from types import SimpleNamespace
+
+    from axkit.axformer.budget.lines import Looked, Timed
+    from axkit.axformer.budget.repairs import Repairs
+    from axkit.axformer.budget.shared import Shared
+
+    subject, common = tiny_subject(family_of("bert"), 1), {}
+    config = AxformerPrune.Config(objective="budget", speedup=2.0)
+    names = ("speedup 0", "layer 1.0", "2/24/1/1/0/0", "speedup 1.0", "speedup 1", "speedup 1, a copy")
+    lines = [Looked("1.0:ffn/0", 0.5, 4, 4, 0.1), *(Timed(name, 1.0) for name in names)]
+    mine = Shared.of(common, subject, config)
+    mine.keep(Repairs({}, subject.structure, {}, {}, {}), SimpleNamespace(lines=lines))
+    adopted = []
+    other = AxformerPrune.Config(objective="budget", size=1.5, rounds=3, max_drop=9.0)
+    Shared.of(common, subject, other).adopt(SimpleNamespace(adopt=adopted.extend))
+    assert adopted == lines[:4]
+    assert (
+        Shared.of(common, subject, AxformerPrune.Config(objective="budget", speedup=2.0, mend_rows=7)).repairs is None
+    )

@@ -14,7 +14,6 @@ from axkit.anatomy.family import family_of
 from axkit.axformer.settings import AxformerPruneConfig
 from axkit.goal import Goal
 from axkit.goal.columns import Told, columns_of
-from axkit.goal.depth import Depth, Depths
 from axkit.goal.ladder import Clock, Ladder, ideas
 from axkit.goal.look import Asked, Looked, look
 from axkit.goal.outcome import Tried, choose, frontier
@@ -290,29 +289,6 @@ def test_cuts_that_fall_short_are_tried_deeper():
     chosen = ladder.climb()
     assert len(ladder.tried) == 3
     assert chosen.speedup >= 3
-
-
-def test_depths_go_by_what_cuts_have_given_behind_the_bits():
-    """bfloat16 alone 2.65x; cuts of 1.2x made it 2.76x: a quarter of what they give in float32."""
-    rungs = Rungs(Goal(speedup=3), LOOKED)
-
-    def came_to(speedup, drop=0.0):
-        return Tried(rungs.stored("bf16"), 90 - drop, drop, speedup, 2.0, 1.0)
-
-    depths = Depths(rungs.goal, came_to(2.65))
-    first = depths.first()
-    assert first == Depth(pytest.approx(1.2), None)
-    depths.asked.append((first, came_to(2.76)))
-    second = depths.next()
-    assert 1.6 < second.speedup < 1.92, "not the 1.38x that would do if each cut gave all that it gives in float32"
-    depths.asked.append((second, came_to(3.1, drop=1.5)))
-    third = depths.next()
-    assert third.speedup == pytest.approx((1.2 * second.speedup) ** 0.5), "between what held and what did not"
-    assert depths.to_train() == second
-    depths.asked.append((third, came_to(2.95)))
-    assert third.speedup < depths.next().speedup < second.speedup
-    depths.asked.append((Depth(1.01 * third.speedup, None), came_to(3.0, drop=1.2)))
-    assert depths.next() is None, "nothing between them is worth a try"
 
 
 def test_cuts_that_give_more_than_is_wanted_are_tried_once_nearer():

@@ -1,4 +1,4 @@
-"""What the models of one family share: the table of the first round, kept as long as the recipe runs."""
+"""What the models of one family share: the first round's table, kept as long as a recipe runs or a goal is tried."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from axkit.contract.subject import Subject
 from axkit.kit.train.checkpoints import fingerprint
 
 _LATER = {"speedup", "size", "rounds", "recover", "max_drop", "confidence"}  # the first round's table knows none
+
+_CUT = "speedup 1"  # how timings of the first round's cuts begin; "speedup 0" is of the model before it
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,9 @@ class Shared:
         return None if self._found is None else self._found.repairs
 
     def keep(self, repairs: Repairs, ledger: Ledger) -> None:
-        """For the next one, as far as the search has come."""
-        self._common.setdefault(self._name, _Kept(replace(repairs, problems={}), ledger.lines))
+        """For the next one: the table alone. A search that goes on has timed cut models too, and theirs are its own."""
+        lines = [line for line in ledger.lines if not (isinstance(line, Timed) and line.shape.startswith(_CUT))]
+        self._common.setdefault(self._name, _Kept(replace(repairs, problems={}), lines))
 
     @property
     def _found(self) -> _Kept | None:

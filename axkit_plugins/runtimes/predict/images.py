@@ -14,18 +14,23 @@ CONFIG, SAID = (json.loads((HERE / f"{name}.json").read_text("utf-8")) for name 
 (INPUT,), RUN = opened(HERE)
 
 
+def extent(name: str) -> dict[str, int]:
+    """A size of preprocessor_config.json, which may be one number for both edges."""
+    return {"height": SAID[name], "width": SAID[name]} if isinstance(SAID[name], int) else SAID[name]
+
+
 def pixels(path: str) -> np.ndarray:
     """(1, channels, height, width), as preprocessor_config.json wants it: resized, cropped, rescaled, normalised."""
     mean, std = (np.array(SAID.get(f"image_{name}") or [0.5] * 3, np.float32) for name in ("mean", "std"))
     image = Image.open(path).convert("RGB" if len(mean) == 3 else "L")
     if SAID.get("do_resize", True):
-        size, resample = SAID["size"], SAID.get("resample")
+        size, resample = extent("size"), SAID.get("resample")
         if "shortest_edge" in size:
             edge, short = size["shortest_edge"], min(image.size)
             size = {"width": edge * image.width // short, "height": edge * image.height // short}
         image = image.resize((size["width"], size["height"]), 2 if resample is None else resample)
     if SAID.get("do_center_crop"):
-        wide, high = SAID["crop_size"]["width"], SAID["crop_size"]["height"]
+        wide, high = extent("crop_size")["width"], extent("crop_size")["height"]
         left, top = (image.width - wide) // 2, (image.height - high) // 2
         image = image.crop((left, top, left + wide, top + high))
     values = np.asarray(image, np.float32).reshape(image.height, image.width, len(mean))
