@@ -52,6 +52,14 @@ class Told:
     unlabelled: bool = False  # the labels, if there are any, are not asked for
 
 
+def label_by_name(peeked: Peeked, told: Told) -> str | None:
+    """The column of the label as it is told, or by its own name; None where none or several have such a name."""
+    left = [name for name in peeked.columns if name not in told.texts]
+    exact = [name for name in left if _plain(name) in _LABELS[:2]]
+    named = exact or [name for name in left if _plain(name) in (*_LABELS, *_TAGS)]
+    return told.label or (named[0] if len(named) == 1 else None)
+
+
 def columns_of(peeked: Peeked, kind: Kind, told: Told, names: Sequence[str], where: str) -> Columns:
     """The columns of a task.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from axkit.checkpoint import sources
-from axkit.goal.columns import Columns, Told, columns_of
+from axkit.goal.columns import Columns, Told, columns_of, label_by_name
 from axkit.goal.peek import Peeked, peek
 from axkit.ground import registry
 from axkit.ground.errors import RecipeError, did_you_mean
@@ -137,8 +137,8 @@ def _of_sequences(config: Mapping[str, Any], found: Sequence[Kind], model: str) 
 
 def _by_data(peeked: Peeked, asked: Asked) -> Kind:
     """A model without a head is trained for what the labels are."""
-    name = asked.columns.label or next((one for one in peeked.columns if one.casefold() in ("label", "labels")), None)
-    values = peeked.values(name) if name in peeked.columns else []
+    name = label_by_name(peeked, asked.columns)
+    values = peeked.values(name) if name is not None and name in peeked.columns else []
     if "image" in peeked.columns:
         return kind_of("image_classification")
     if values and all(isinstance(value, list) for value in values):

@@ -433,6 +433,17 @@ def test_other_kinds_of_task_need_no_word_either(brought, name):
     assert found.met != bool(found.report.summary.quality.result.answers_only), "one answer to all rows meets no goal"
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"), [("trec", "classification"), ("wnut", "token_classification"), ("stsb", "regression")]
+)
+def test_a_model_without_a_head_is_for_what_the_labels_are(brought, name, kind):
+    (brought / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows_of_task(name, 80)))
+    write_base_model(brought / "base")
+    columns = Told(("question",), "type") if name == "trec" else Told()
+    found = look("base", "rows.jsonl", Asked(columns))
+    assert (found.kind, found.has_head) == (kind, False)
+
+
 RECIPE = """\
 axkit: 1
 name: learns-first
