@@ -18,7 +18,7 @@ import torch
 from axkit.anatomy.surgery import matrix
 from axkit.kit.below import Below
 from axkit.kit.calibrate import BLOCKS, Calibration, has_parts, layer_of, part_width
-from axkit.kit.mend import alike, problem
+from axkit.kit.mend import alike, moments_of
 
 DAMP = 1.0  # of the least squares, as of the paper's LSMR (section 4.3)
 FARTHEST = 10.0  # a tuned mask beyond it is not believed, and tuning ends there (section 4.3)
@@ -188,7 +188,7 @@ def tune(subject, dense, split, rows):
         for what in BLOCKS:
             if not has_parts(subject, layer, what):
                 continue
-            moments, out = problem(ours, theirs, layer, what).moments, getattr(layer_of(subject, layer), f"{what}_out")
+            moments, out = moments_of(ours, theirs, layer, what), getattr(layer_of(subject, layer), f"{what}_out")
             weight, inputs = matrix(out).detach().double(), matrix(out).shape[1]
             cross = moments.cross[:inputs]
             if out.bias is not None:

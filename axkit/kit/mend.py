@@ -33,11 +33,16 @@ def problem(ours: Below, dense: Below, layer: int, what: What) -> Projection:
         what: the block; it must have parts left.
     """
     out = _projection(layer_of(ours.subject, layer), what)
-    weight = matrix(out)
-    moments = Moments(weight.shape[1], weight.shape[0], weight.device)
+    return Projection(moments_of(ours, dense, layer, what), matrix(out), out.bias)
+
+
+def moments_of(ours: Below, dense: Below, layer: int, what: What) -> Moments:
+    """What enters a block's output projection, and what shall leave it; as of :func:`problem`."""
+    weight = matrix(_projection(layer_of(ours.subject, layer), what))
+    found = Moments(weight.shape[1], weight.shape[0], weight.device)
     for seen, wanted in zip(ours.look(layer, what), dense.look(layer, what), strict=True):
-        moments.add(seen.inputs, wanted.sums - (seen.sums - seen.outputs))
-    return Projection(moments, weight, out.bias)
+        found.add(seen.inputs, wanted.sums - (seen.sums - seen.outputs))
+    return found
 
 
 def _projection(layer: Layer, what: What) -> nn.Linear:

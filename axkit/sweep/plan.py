@@ -98,9 +98,9 @@ class PlannedRun:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, plain: Mapping[str, Any]) -> PlannedRun:
-        """The inverse."""
-        return cls(**{**plain, "written": Written(**plain["written"])})
+    def from_json(cls, written: Mapping[str, Any], **plain: Any) -> PlannedRun:
+        """The inverse; its values by name."""
+        return cls(written=Written(**written), **plain)
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def run_here(values: dict[str, Any], folder: str, progress: Progress | None = No
     said = trace = ""
     try:
         with chdir(folder):
-            _make(PlannedRun.from_json(values), progress or Silent())
+            _make(PlannedRun.from_json(**values), progress or Silent())
     except AxkitError as error:
         state, said = "failed", str(error)
     except Exception as error:  # noqa: BLE001 - a bug in one run must not take the others along; it is told at the end

@@ -139,5 +139,5 @@ def test_a_sweep_sees_a_recipe_from_its_folder_too(elsewhere, workplace):
     from axkit.sweep.plan import Wanted, plan_sweep
 
     (planned,) = plan_sweep(Wanted(["jobs/mine/recipe.yaml"], tasks=["jobs/mine/task.yaml"]))
-    assert planned.place == "jobs/mine"
+    assert planned.written.place == "jobs/mine"
     assert json.loads(planned.overrides[0].removeprefix("task="))["files"] == "jobs/mine/all.jsonl"
