@@ -140,4 +140,4 @@ def test_a_sweep_sees_a_recipe_from_its_folder_too(elsewhere, workplace):
 
     (planned,) = plan_sweep(Wanted(["jobs/mine/recipe.yaml"], tasks=["jobs/mine/task.yaml"]))
     assert planned.written.place == "jobs/mine"
-    assert json.loads(planned.overrides[0].removeprefix("task="))["files"] == "jobs/mine/all.jsonl"
+    assert json.loads(planned.written.overrides[0].removeprefix("task="))["files"] == "jobs/mine/all.jsonl"
