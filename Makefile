@@ -16,9 +16,8 @@ OLD_TESTS := tests/axkit/test_contract.py::test_family tests/axkit/test_families
 # As on a processor of 2013: kernels sum in another order there, and torch would otherwise take the widest it finds.
 LOWERED := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 AXKIT_BFLOAT16=0
 TESTS :=
-NUMBERS := $(addprefix tests/axkit_plugins/test_,$(addsuffix .py,bf16 int8 int4_vsq q8bert structured trainings)) \
-	$(addprefix tests/axkit/test_,$(addsuffix .py,\
-	budget budget_mended criteria first kernels least_squares measure mend search surgery workbench))
+NUMBERS := $(addprefix tests/axkit_plugins/test_,$(addsuffix .py,bf16 int8 int4_vsq q8bert structured)) \
+	$(addprefix tests/axkit/test_,$(addsuffix .py,budget budget_mended criteria first kernels least_squares measure mend search))
 
 .PHONY: demo demo-short gpu test lowered lowered-numbers oldest lint types unit docs fuzz faults serve format clean
 
@@ -36,7 +35,7 @@ gpu: $(VENV)/.dev  ## What only a GPU can show, in some minutes; without one it 
 lowered: $(VENV)/.dev  ## All tests as on a processor with AVX2 and no bfloat16; some of them: make lowered TESTS=tests/axkit/test_search.py
 	$(LOWERED) $(BIN)/pytest $(TESTS)
 
-lowered-numbers:  ## Those of them that compute.
+lowered-numbers:  ## Those of them whose numbers go by the processor's kernels.
 	$(MAKE) lowered TESTS="$(NUMBERS)"
 
 oldest: $(OLD)/.done  ## Some tests with the oldest transformers that is supported; modernbert needs a later one.
