@@ -186,8 +186,7 @@ def test_the_script_knows_other_heads(place, run, head, texts, expected):
     [
         {},
         {"size": {"shortest_edge": 14}, "do_center_crop": True, "crop_size": {"height": 12, "width": 12}},
-        {"resample": 0, "do_normalize": False},
-        {"size": 14, "do_center_crop": True, "crop_size": 12},
+        {"size": 14, "do_center_crop": True, "crop_size": 12, "resample": 0, "do_normalize": False},
     ],
 )
 def test_images_are_asked_about_alone_too(place, run, processor):
