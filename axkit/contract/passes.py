@@ -68,6 +68,12 @@ class Workload:
     target: Target = DEFAULT
     heads: int = 0
 
+    @property
+    def layer_operations(self) -> int:
+        """Multiplications and additions of one layer for one token."""
+        projections = 2 * (4 * self.hidden * self.hidden + 2 * self.hidden * self.ffn_width)
+        return projections + 4 * self.tokens * self.hidden
+
 
 @dataclass(frozen=True)
 class SearchWork:

@@ -191,9 +191,8 @@ def _forecasts(
 
 
 def _hours(work: SearchWork, typical: Workload, passes: tuple[float, float], gflops: float) -> Hours:
-    width, tokens = typical.hidden, typical.tokens
-    of_layer = 2 * (4 * width * width + 2 * width * typical.ffn_width) + 4 * tokens * width  # multiplied and added
-    each = work.rows * tokens * typical.layers * of_layer / (gflops * 1e9 * _SHARE) / 3600
+    operations = work.rows * typical.tokens * typical.layers * typical.layer_operations
+    each = operations / (gflops * 1e9 * _SHARE) / 3600
     extra = work.fresh_rows / work.rows  # one pass over the rows to confirm on
     return Hours((passes[0] + extra) * each, (passes[1] + extra) * each, gflops)
 

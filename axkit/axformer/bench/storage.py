@@ -151,8 +151,7 @@ def table_work(config: SearchConfig, work: Workload, rows: int, mend_rows: int, 
     """
     looks, width, hidden = 8 * work.layers, work.ffn_width, work.hidden
     seen = min(mend_rows, work.rows.get("train", mend_rows)) / max(1, rows)
-    of_layer = 2 * (4 * hidden * hidden + 2 * hidden * width) + 4 * work.tokens * hidden
-    orders = _ORDER * (width**3 + hidden**3) / (of_layer * work.tokens * max(1, rows))
+    orders = _ORDER * (width**3 + hidden**3) / (work.layer_operations * work.tokens * max(1, rows))
     each = 4 * (work.layers + 1) + _CALIBRATED * seen + orders
     found = search_work(
         config,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,17 +110,14 @@ class Clock:
 
     def set_right(self) -> None:
         """Time the whole model as it is now, and predict from there: sums of layers drift from what was measured."""
-        self._layer, whole = self._read(lambda: self._bench.subject.module)
-        self._rest = whole - self._layers(self._bench.subject.structure)
-
-    def _read(self, made: Callable[[], nn.Module]) -> list[float]:
-        """Time of the dense model's first layer, and of a model, as shares of the dense model's."""
         name = f"{self._name}.{self._readings}"  # a reading that noise spoiled must not be taken for good
         self._readings += 1
-        return self._ledger.ratios([f"layer {name}", f"whole {name}"], lambda: self._wholes(made()))
+        self._layer, whole = self._ledger.ratios([f"layer {name}", f"whole {name}"], self._wholes)
+        self._rest = whole - self._layers(self._bench.subject.structure)
 
-    def _wholes(self, module: nn.Module) -> tuple[float, float]:
-        ours = copied_to(self._timer.device, module), (), self._beside.inputs
+    def _wholes(self) -> tuple[float, float]:
+        """Time of the dense model's first layer, and of the model as it is now, as shares of the dense model's."""
+        ours = copied_to(self._timer.device, self._bench.subject.module), (), self._beside.inputs
         dense_s, layer_s, whole_s = self._timer.least(self._beside.dense, self._beside.reference, ours)
         return layer_s / dense_s, whole_s / dense_s
 

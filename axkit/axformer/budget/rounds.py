@@ -173,12 +173,14 @@ class BudgetSearch:
             return True
         if self.config.mends:
             survey = Survey(rows, clock, self.ledger, *self._repairs(rows, number), number)
-            return self._mended(survey, goals, took)
+            return self._mended(survey, goals, share, took)
         reached = Walk(rows, clock, self.ledger, self._bare(rows), goals, number, took).run()
         self.subject.carve(self._as_it_computes(rows.bench.subject.structure))
         return reached
 
-    def _mended(self, survey: Survey, goals: Goals, took: Callable[[str, float, float, int], None]) -> bool:
+    def _mended(
+        self, survey: Survey, goals: Goals, share: float, took: Callable[[str, float, float, int], None]
+    ) -> bool:
         """Choose of the round's table, cut, and refit every block on what the mended ones below it give."""
 
         readings = count()
@@ -195,7 +197,7 @@ class BudgetSearch:
         menus = survey.menus()
         if survey.number == 1:
             self._shared.keep(survey.repairs, self.ledger)
-        found = Table(survey, menus, goals, 1 / self._ratio_now(survey.number - 1), clocked, took).run()
+        found = Table(survey, menus, goals, share, clocked, took).run()
         with self.tools.device.holding(self.subject.module):
             cut_to(self.subject, self._as_it_computes(found.structure), self._calibration)
         return found.reached

@@ -18,11 +18,9 @@ def script(runtime: str, images: bool) -> str:
         images: that the model reads them; else it reads texts.
     """
     here = Path(__file__).parent
-    asks, opens = ((here / f"{one}.py").read_text(encoding="utf-8") for one in (_asks(images), f"in_{runtime}"))
+    asks, opens = (
+        (here / f"{one}.py").read_text(encoding="utf-8") for one in ("images" if images else "texts", f"in_{runtime}")
+    )
     _, _, opens = opens.partition('"""\n\n')  # without what it says of itself
     imports, _, opens = opens.partition("\n\n\n")
     return asks.replace(_OPENED, f"{imports}\n\n\n{opens.strip()}\n\n")
-
-
-def _asks(images: bool) -> str:
-    return "images" if images else "texts"
