@@ -17,6 +17,7 @@ _BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # x86, x86, Arm
 _KERNELS = ("avx", "amx", "fma", "f16c", "sse4", "asimd", "sve", "sme", "bf16", "i8mm")
 _PRIMITIVES = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")  # of OpenMP, GNU's and LLVM's
+_SPINS = "6000"  # GNU's own number is 300,000, passive waiting 0 (decision 44 has what each costs)
 _CAPS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # the newest instructions that oneDNN may use
 _OFF = "AXKIT_BFLOAT16"  # "0": nothing is computed in bfloat16 of axkit's own accord, whatever the processor can do
 
@@ -24,14 +25,17 @@ _OFF = "AXKIT_BFLOAT16"  # "0": nothing is computed in bfloat16 of axkit's own a
 def before_torch() -> None:
     """Set what torch's libraries read when they are loaded; nothing, where that is over, or where somebody chose it.
 
-    Threads: no more than the container's quota. Waiting: threads that have nothing to do sleep instead of spinning.
-    Where another program has one of two cores, a thread that spins takes the time that the one it waits for would need.
+    Threads: no more than the container's quota. Waiting: a thread that has nothing to do spins for a tenth of a
+    millisecond or three, as long as it is from one product of a model to the next, and then sleeps. Where another
+    program has one of two cores, a thread that spins takes the time that the one it waits for would need; one that
+    sleeps at once is woken for each product.
     """
     if "torch" in sys.modules:
         return
     keep_primitives()
     if not any(name in os.environ for name in _WAITING):
-        os.environ[_WAITING[0]] = "passive"
+        os.environ["OMP_WAIT_POLICY"] = "passive"  # of LLVM's; GNU's goes by the number of spins first
+        os.environ["GOMP_SPINCOUNT"] = _SPINS
     threads = fewer_threads()
     if threads is not None:
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
