@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from axkit.run.engine import apply_each as apply_each
     from axkit.run.planning import plan as plan
     from axkit.runtimes.folder import load_subject as load_subject
+    from axkit.runtimes.torch.body import TorchBody as TorchBody
     from axkit.runtimes.torch.body import torch_subject as torch_subject
     from axkit.runtimes.torch.opening import open_subject as open_subject
     from axkit.tasks.kinds.base import TaskKind as TaskKind
@@ -80,6 +81,7 @@ _LAZY = {
     "Structure": "axkit.anatomy.structure",
     "Subject": "axkit.contract.subject",
     "TaskKind": "axkit.tasks.kinds.base",
+    "TorchBody": "axkit.runtimes.torch.body",
     "apply": "axkit.run.engine",
     "apply_each": "axkit.run.engine",
     "compress": "axkit.goal.whole",
@@ -138,6 +140,7 @@ __all__ = [
     "TaskKind",
     "TaskSpec",
     "Tools",
+    "TorchBody",
     "Trait",
     "Workload",
     "apply",

@@ -108,8 +108,13 @@ def check_folder(folder: Path) -> Path:
     Raises:
         CheckpointError: names the file and the way out.
     """
-    config = read_config(folder)
     refuse_other_runtime(folder)
+    return check_weights(folder)
+
+
+def check_weights(folder: Path) -> Path:
+    """The same of a folder of whichever runtime that keeps a transformers model's own files."""
+    config = read_config(folder)
     header = read_headers(folder)
     if os.path.lexists(folder / "adapter_config.json"):
         raise CheckpointError(f"{folder} holds an adapter beside its model; merge it into the model and save the whole")

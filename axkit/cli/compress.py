@@ -21,7 +21,9 @@ from axkit.ground.signals import code_of
 @click.option("--speedup", type=float, metavar="TIMES", help="Wanted throughput in batches.  [default: the most]")
 @click.option("--size", type=float, metavar="TIMES", help="How many times smaller it is to be.")
 @click.option("--max-drop", default=1.0, show_default=True, metavar="POINTS", help="Of the metric, that it may cost.")
-@click.option("--for", "where", default="cpu", show_default=True, help="cpu, cuda, onnxruntime or openvino.")
+@click.option(
+    "--for", "where", default="cpu", show_default=True, help="cpu, cuda, torch-packed, onnxruntime or openvino"
+)
 @click.option("--minutes", default=30.0, show_default=True, help="That trying may take.")
 @click.option("--labels", default="use", show_default=True, help="use those of the data, or none.")
 @click.option("--text", multiple=True, metavar="COLUMN", help="What it reads; twice for a pair.  [default: seen]")

@@ -9,11 +9,12 @@ import click
 @click.argument("folder")
 @click.option("--out", required=True, metavar="FOLDER", help="Folder to write.")
 @click.option(
-    "--runtime", default="onnxruntime", show_default=True, help="Where it is to answer: onnxruntime, openvino."
+    "--runtime",
+    default="onnxruntime",
+    show_default=True,
+    help="Where it is to answer: onnxruntime, openvino, torch-packed.",
 )
-@click.option(
-    "--precision", default="stored", show_default=True, help="Of the weights: stored, float32, bfloat16, int8."
-)
+@click.option("--precision", default="stored", show_default=True, help="stored, float32, bfloat16, int8, or fastest.")
 @click.option("--padded", is_flag=True, help="Compute padding like tokens; else it is left out.")
 @click.option("--force", is_flag=True, help="Replace what is at --out.")
 def export_command(folder: str, out: str, runtime: str, precision: str, padded: bool, force: bool) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import ClassVar
 
-from axkit.ground.errors import NotApplicable
-from axkit.ground.extras import way_to
+from axkit.ground.extras import refuse_missing, way_to
 
 
 class Described:
@@ -42,8 +41,4 @@ def refuse_if_missing(name: str, described: type[Described], distribution: str) 
     """Raise NotApplicable when a pass lacks an optional package."""
     missing = described.missing_packages()
     if missing:
-        which = "which is" if len(missing) == 1 else "which are"
-        raise NotApplicable(
-            f"pass '{name}' needs {' and '.join(missing)}, {which} not installed: "
-            f"{way_to_install(described, distribution)}"
-        )
+        refuse_missing(f"pass '{name}'", missing, way=way_to_install(described, distribution))

@@ -190,5 +190,5 @@ def ideas(tried: Sequence[Tried], goal: Goal, left_out: Sequence[str]) -> list[s
             "in a small model the vocabulary is most of the bytes: the pass vocab drops pieces that train lacks"
         )
     if goal.where == "cpu":
-        found.append("another runtime may be faster here: --for onnxruntime or openvino")
+        found.append("another runtime may be faster here: --for torch-packed, onnxruntime or openvino")
     return found

@@ -179,6 +179,7 @@ def taken_back(record: StageRecord, dense: float) -> tuple[float, float] | None:
     return points[-1].speedup, dense - points[-1].score
 
 
-def bits_of(record: StageRecord) -> dict[str, float]:
+def bits_of(records: Sequence[StageRecord]) -> dict[str, float]:
     """What a stage that timed several precisions found."""
-    return {_BITS[one.stored_as]: one.times for one in record.told.precisions if one.stored_as in _BITS}
+    timed = (one for record in records for one in record.told.precisions)
+    return {_BITS[one.stored_as]: one.times for one in timed if one.stored_as in _BITS}

@@ -97,8 +97,11 @@ class Rungs:
     def _last(self) -> Sequence[PassLine]:
         if not self.goal.exports:
             return ()
-        settings = {"runtime": self.goal.where, "precision": "int8"}
-        return (PassLine(EXPORT, settings, {"": f"Out of PyTorch: a folder that {self.goal.where} runs."}),)
+        if self.goal.is_graph:
+            settings = {"runtime": self.goal.where, "precision": "int8"}
+            return (PassLine(EXPORT, settings, {"": f"Out of PyTorch: a folder that {self.goal.where} runs."}),)
+        why = "Computed without padding and without modules; the files stay what they are."
+        return (PassLine(EXPORT, {"runtime": self.goal.where, "precision": "fastest"}, {"": why}),)
 
     def _bits_of(self, how: str | None) -> Sequence[PassLine]:
         return () if how is None else (self._bits(how),)

@@ -10,7 +10,9 @@ from axkit.ground import registry
 from axkit.ground.errors import RecipeError
 from axkit.ground.figures import quantity
 
-WHERE = ("cpu", "cuda", "onnxruntime", "openvino")
+GRAPHS = ("onnxruntime", "openvino")
+PACKED = "torch-packed"
+WHERE = ("cpu", "cuda", PACKED, *GRAPHS)
 LABELS = ("use", "none")
 EXPORT = "export"  # the pass that puts a model into another runtime, where its package is there
 
@@ -23,7 +25,7 @@ class Goal:
         speedup: throughput in batches as a multiple of the model's own; None: as fast as ``max_drop`` allows.
         size: bytes of the model / bytes of the result; None: whatever comes of it.
         max_drop: points of the task's metric that it may cost.
-        where: it will run: ``cpu``, ``cuda``, ``onnxruntime`` or ``openvino``.
+        where: it will run: ``cpu``, ``cuda``, ``torch-packed``, ``onnxruntime`` or ``openvino``.
         minutes: that trying may take; a step that is not expected to end within them is not begun.
         labels: ``use`` those of the data, or ``none``.
     """
@@ -62,8 +64,13 @@ class Goal:
 
     @property
     def exports(self) -> bool:
+        """Whether it will run as something else than a transformers model."""
+        return self.where == PACKED or self.is_graph
+
+    @property
+    def is_graph(self) -> bool:
         """Whether it will run elsewhere than in PyTorch."""
-        return self.where in ("onnxruntime", "openvino")
+        return self.where in GRAPHS
 
     @property
     def has_target(self) -> bool:

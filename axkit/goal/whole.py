@@ -61,7 +61,7 @@ def compress(
         speedup: wanted throughput in batches, as a multiple of the model's own; None: as fast as ``max_drop`` allows.
         max_drop: points of the task's metric that it may cost.
         size: wanted bytes of the model / bytes of the result.
-        where: it will run: ``cpu``, ``cuda``, ``onnxruntime`` or ``openvino``.
+        where: it will run: ``cpu``, ``cuda``, ``torch-packed``, ``onnxruntime`` or ``openvino``.
         minutes: that trying may take.
         labels: ``use`` those of the data, or ``none``.
         text: the column of the text, or two; seen from the data where it is not given.
@@ -169,7 +169,7 @@ class _Job:
         """Precisions, the usual one first: int8 on processors, 16 bits on GPUs; another runtime has its own."""
         from axkit.ground.cpu import expects_bfloat16
 
-        if self.goal.exports:
+        if self.goal.is_graph:
             return ()
         if self.goal.where == "cuda":
             return ("bf16", "fp16")
@@ -200,7 +200,7 @@ class _Job:
             walk.dense.bytes / last.bytes,
             time.monotonic() - begun,
             tuple(record.told.note for record in records if record.told.note),
-            bits_of(last),
+            bits_of(records),
             next(filter(None, (taken_back(record, walk.dense.search.score) for record in records)), None),
         )
 

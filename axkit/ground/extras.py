@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, requires
+from importlib.util import find_spec
+
+from axkit.ground.errors import NotApplicable
 
 
 def needs_of(distribution: str, extra: str) -> list[str]:
@@ -30,3 +34,23 @@ def way_to(extra: str, distribution: str = "axkit") -> str:
     """The command that brings what an extra of an installed distribution needs."""
     packages = needs_of(distribution, extra) or [f"{distribution}[{extra}]"]
     return "pip install " + " ".join(f"'{package}'" for package in packages)
+
+
+def refuse_missing(what: str, packages: Iterable[str], extra: str = "", way: str = "", whose: str = "axkit") -> None:
+    """Say no where a package is not installed.
+
+    Args:
+        what: needs them, as the message begins.
+        packages: by the names that they are imported by.
+        extra: of a distribution, that brings them.
+        way: to get them, in place of what the extra says.
+        whose: the extra is.
+
+    Raises:
+        NotApplicable: names those that are missing, and how to get them.
+    """
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        which = "which is" if len(missing) == 1 else "which are"
+        way = way or (way_to(extra, whose) if extra else "install it")
+        raise NotApplicable(f"{what} needs {' and '.join(missing)}, {which} not installed: {way}")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from axkit.kit.compare import divergence_key as divergence_key
     from axkit.kit.eight_bits import input_grid as input_grid
     from axkit.kit.eight_bits import to_int8 as to_int8
+    from axkit.kit.extras import refuse_missing as refuse_missing
     from axkit.kit.inputs import Range as Range
     from axkit.kit.inputs import input_ranges as input_ranges
     from axkit.kit.inputs import learned_ranges as learned_ranges
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from axkit.kit.mend import cut_to as cut_to
     from axkit.kit.mend import mend_model as mend_model
     from axkit.kit.mend import removal_costs as removal_costs
+    from axkit.kit.onednn import Fused as Fused
+    from axkit.kit.onednn import prepacked as prepacked
     from axkit.kit.packing import pack_nibbles as pack_nibbles
     from axkit.kit.packing import unpack_nibbles as unpack_nibbles
     from axkit.kit.plain import Plain as Plain
@@ -65,6 +68,7 @@ _OFFERED = {
     "calibrate": ("BLOCKS", "Calibration", "Seen", "What", "part_width"),
     "compare": ("divergence", "divergence_key"),
     "eight_bits": ("input_grid", "to_int8"),
+    "extras": ("refuse_missing",),
     "least_squares": ("Moments", "Projection", "Repair", "Spread"),
     "linears": (
         "embedding_at",
@@ -76,6 +80,7 @@ _OFFERED = {
         "weight_matrix",
     ),
     "mend": ("cut_and_mend", "cut_to", "mend_model", "removal_costs"),
+    "onednn": ("Fused", "prepacked"),
     "packing": ("pack_nibbles", "unpack_nibbles"),
     "plain": ("Plain",),
     "precision": ("convert",),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -24,18 +23,30 @@ if TYPE_CHECKING:
     from axkit import Family, Subject, Tools
 
 
+_NEEDS = {
+    "onnxruntime": (("onnx", "onnxruntime"), "onnx"),
+    "openvino": (("onnx", "onnxruntime", "openvino"), "openvino"),
+}
 _WIDE = "Products are computed in bfloat16 where the processor has it, else in float32."
 
 
 class ExportConfig(PassConfig):
     """Settings of ``export``."""
 
-    runtime: Literal["onnxruntime", "openvino"] = Field("onnxruntime", description="Where the model is to answer.")
-    precision: Literal["stored", "float32", "bfloat16", "int8"] = Field(
+    runtime: Literal["onnxruntime", "openvino", "torch-packed"] = Field(
+        "onnxruntime",
+        description=(
+            "Where the model is to answer; torch-packed is PyTorch, without padding and without modules, from the same "
+            "files."
+        ),
+    )
+    precision: Literal["stored", "float32", "bfloat16", "int8", "fastest"] = Field(
         "stored",
         description=(
             "Of the weights: each as it is stored (integers of int8 and int4_vsq stay what they are), all in float32, "
-            "all in bfloat16 (openvino), or what is in float in 8 bits, as the pass int8 would round it."
+            "all in bfloat16 (openvino), or what is in float in 8 bits, as the pass int8 would round it. In "
+            "torch-packed of products alone, the weights stay what they are: stored, float32, bfloat16 where the "
+            "processor has it, or fastest, which of stored and bfloat16 that is here."
         ),
     )
     packed: bool = Field(
@@ -54,7 +65,6 @@ class Export(Pass[ExportConfig]):
     targets = frozenset({"cpu"})
     elsewhere = "the model before it, in PyTorch"
     extra = "onnx"
-    packages = ("onnx", "onnxruntime")
 
     def check(self, family: Family, config: ExportConfig) -> None:
         """Families whose embeddings and heads are known here, a runtime that is installed, and what it computes."""
@@ -62,9 +72,18 @@ class Export(Pass[ExportConfig]):
             raise NotApplicable(
                 f"it builds graphs of {', '.join(FORMS)}, and '{family.model_type}' is none of them; leave the pass out"
             )
-        if config.runtime == "openvino" and find_spec("openvino") is None:
+        from axkit.kit import refuse_missing
+
+        if config.runtime in _NEEDS:
+            refuse_missing(f"runtime '{config.runtime}'", *_NEEDS[config.runtime])
+        if config.precision == "fastest" and config.runtime != "torch-packed":
             raise NotApplicable(
-                "runtime 'openvino' needs openvino, which is not installed: pip install 'openvino>=2026.2,<2027'"
+                "precision 'fastest' is measured for torch-packed alone; axkit bench compares folders of other runtimes"
+            )
+        if config.runtime == "torch-packed" and (config.precision == "int8" or not config.packed):
+            raise NotApplicable(
+                "torch-packed rounds nothing and leaves padding out: take the pass int8 before it in place of "
+                "precision int8, and the model as it is in place of a padded one"
             )
         if config.runtime == "onnxruntime" and config.precision == "bfloat16":
             raise NotApplicable(
@@ -72,18 +91,40 @@ class Export(Pass[ExportConfig]):
             )
 
     def apply(self, subject: Subject, config: ExportConfig, tools: Tools) -> Result:
-        """Put the graph where the model was."""
-        from axkit_plugins.runtimes.body import About
-        from axkit_plugins.runtimes.network.read import read_network
-        from axkit_plugins.runtimes.onnx.body import OnnxBody
-        from axkit_plugins.runtimes.onnx.build import build
-        from axkit_plugins.runtimes.openvino.body import OpenVinoBody
+        """Put what answers there where the model was."""
+        if config.runtime == "torch-packed":
+            return _as_packed(subject, config)
+        return _as_graph(subject, config)
 
-        widens = config.runtime == "openvino"
-        network = read_network(subject, config.precision)
-        built = build(network, config.packed, widens)
-        wide = widens and network.has_few_bits
-        about = About(config.runtime, "bfloat16" if wide else "float32", built.values)
-        made = OpenVinoBody if widens else OnnxBody
-        subject.body = made(dict(subject.body.config), built.model, about)
-        return Result(facts={"graph_bytes": float(len(built.model))}, note=_WIDE if wide else "")
+
+def _as_packed(subject: Subject, config: ExportConfig) -> Result:
+    from axkit_plugins.runtimes.packed.body import PackedBody
+
+    assert config.precision != "int8"
+    if config.precision != "fastest":
+        subject.body = PackedBody.of(subject, config.precision)
+        return Result()
+    made, times = PackedBody.fastest(subject)
+    subject.body = made
+    if times == 1.0:
+        return Result()
+    which = {"stored": ("As it is stored", "bfloat16"), "bfloat16": ("In bfloat16", "as it is stored")}[made.computes]
+    return Result(note=f"{which[0]}, {times:.2f} times as fast here as {which[1]}.")
+
+
+def _as_graph(subject: Subject, config: ExportConfig) -> Result:
+    from axkit_plugins.runtimes.body import About
+    from axkit_plugins.runtimes.network.read import read_network
+    from axkit_plugins.runtimes.onnx.body import OnnxBody
+    from axkit_plugins.runtimes.onnx.build import build
+    from axkit_plugins.runtimes.openvino.body import OpenVinoBody
+
+    widens = config.runtime == "openvino"
+    assert config.precision != "fastest"
+    network = read_network(subject, config.precision)
+    built = build(network, config.packed, widens)
+    wide = widens and network.has_few_bits
+    about = About(config.runtime, "bfloat16" if wide else "float32", built.values)
+    made = OpenVinoBody if widens else OnnxBody
+    subject.body = made(dict(subject.body.config), built.model, about)
+    return Result(facts={"graph_bytes": float(len(built.model))}, note=_WIDE if wide else "")

@@ -92,7 +92,7 @@ def bound(module):
 @pytest.mark.parametrize("takes", [True, False])
 def test_a_product_in_bfloat16_is_packed_where_onednn_takes_it(takes, monkeypatch):
     """It refuses to on processors with AVX2 alone, or kept to that."""
-    monkeypatch.setattr("axkit.axformer.kernels.packed.onednn_takes_bfloat16", lambda: takes)
+    monkeypatch.setattr("axkit.kit.onednn.onednn_takes_bfloat16", lambda: takes)
     (kernels, linear), rows = bound(nn.Linear(6, 4)), torch.randn(3, 6)
     if not takes:
         monkeypatch.setattr("torch.ops.mkldnn._reorder_linear_weight", lambda *_: pytest.fail("packed"), raising=False)

@@ -6,77 +6,18 @@ import dataclasses
 
 import pytest
 import torch
+from exporting import HEADS, SHAPES, V3, K, cut, cut_to_biases, exported, gap, in_eight_bits, inputs_of, subject_of
 from torch import nn
 
 from axkit.anatomy.family import family_of
 from axkit.ground.errors import NotApplicable
-from axkit.kit import embedding_at, embedding_names, linear_at, linear_names, replace_module
-from axkit.runtimes.torch.body import torch_subject
-from axkit.testing import check_pass, check_runtime, lend, tiny_model, tiny_split, tiny_subject
+from axkit.kit import replace_module
+from axkit.testing import check_pass, check_runtime, lend, tiny_split, tiny_subject
 from axkit_plugins.quantize.int4_vsq import Int4Vsq
-from axkit_plugins.quantize.int8.modules import Int8Embedding, Int8Linear
 from axkit_plugins.runtimes.export import Export
 from axkit_plugins.runtimes.network.forms import FORMS
 
-K = 6
-SHAPES = ((1, 1), (2, K - 1), (3, K), (2, K + 1), (4, 40), (32, 128))  # n < K, n = K, n just above, far above
 RUNTIMES = ("onnxruntime", "openvino")
-HEADS = ("SequenceClassification", "TokenClassification", "QuestionAnswering")
-
-
-def subject_of(name, head="SequenceClassification", **settings):
-    family = family_of(name)
-    settings = {"num_labels": 2 if head == "QuestionAnswering" else 3, "max_position_embeddings": 140} | settings
-    settings |= {"n_positions": 140} if name == "gpt2" else {}
-    return torch_subject(tiny_model(family, head=head, **settings), family)
-
-
-def cut(subject, last=0.4):
-    """Some of everything that a pass can take away; the last layer keeps so much of its attention."""
-    left = subject.structure.keep_heads(0, [0, 2]).change(0, hard_k=K)
-    if len(left.layers) > 1:
-        left = left.keep_neurons(0, range(5)).without_attention(1).keep_heads(2, [1, 2, 3]).change(2, hard_k=last)
-    subject.carve(left)
-    return subject
-
-
-def cut_to_biases(subject):
-    """Blocks that have lost all heads and neurons one by one, a block and a layer that are gone."""
-    left = subject.structure.without_heads(0, range(4)).without_neurons(2, range(24)).without_ffn(0).without_layer(1)
-    subject.carve(left)
-    return subject
-
-
-def exported(subject, **settings):
-    """Another subject, of onnxruntime; the one given is left as it is."""
-    other = subject.copy()
-    Export().apply(other, Export.Config(**settings), None)
-    return other
-
-
-def inputs_of(rows, tokens, pad, seed=0):
-    """Random ids; all rows but the first are padded somewhere."""
-    draw = torch.Generator().manual_seed(100 * rows + tokens + seed)
-    ids = torch.randint(4, 28, (rows, tokens), generator=draw)
-    lengths = torch.randint(1, tokens + 1, (rows,), generator=draw)
-    lengths[0] = tokens
-    mask = (torch.arange(tokens) < lengths[:, None]).long()
-    return {"input_ids": ids.where(mask.bool(), torch.tensor(pad)), "attention_mask": mask}
-
-
-def gap(one, other, shapes=SHAPES):
-    """How far answers at real tokens are apart, at most."""
-    worst = 0.0
-    for rows, tokens in shapes:
-        inputs = inputs_of(rows, tokens, one.body.config["pad_token_id"])
-        expected, found = one.body.answer(inputs), other.body.answer(inputs)
-        for name, value in found.items():
-            assert value.shape == expected[name].shape
-            apart = (value - expected[name]).abs()
-            if apart.shape[:2] == inputs["input_ids"].shape:
-                apart = apart[inputs["attention_mask"].bool()]
-            worst = max(worst, float(apart.max()))
-    return worst
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -149,16 +90,6 @@ def test_a_head_reads_the_last_token_that_is_no_padding():
     assert apart.abs().max() < 1e-4
 
 
-V3 = {
-    "position_biased_input": False,
-    "type_vocab_size": 0,
-    "share_att_key": True,
-    "position_buckets": 16,
-    "conv_kernel_size": 0,
-    "pos_att_type": ["p2c", "c2p"],
-}
-
-
 @pytest.mark.parametrize("settings", [V3, {"pos_att_type": ["c2p"]}, {"relative_attention": False}])
 def test_deberta_as_it_comes(settings):
     subject = cut(subject_of("deberta-v2", **settings))
@@ -193,14 +124,6 @@ def test_token_types_are_read_where_the_reader_makes_them():
     assert (
         other.body.answer(inputs | {"token_type_ids": torch.zeros(3, 12).long()})["logits"] - found
     ).abs().max() > 1e-3
-
-
-def in_eight_bits(subject, grid=None):
-    for name in linear_names(subject):
-        replace_module(subject.module, name, Int8Linear.from_float(linear_at(subject.module, name), grid))
-    for name in embedding_names(subject):
-        replace_module(subject.module, name, Int8Embedding.from_float(embedding_at(subject.module, name)))
-    return subject
 
 
 @pytest.mark.parametrize("grid", [None, (-4.0, 4.0)])

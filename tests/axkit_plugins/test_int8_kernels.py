@@ -13,9 +13,11 @@ from axkit import NotApplicable
 from axkit.anatomy.family import family_of
 from axkit.kit import Remembered, input_grid, linear_at, linear_names, replace_module
 from axkit.testing import lend, tiny_split, tiny_subject
-from axkit_plugins.quantize.int8 import Int8, audit, choosing, kernels
-from axkit_plugins.quantize.int8.choosing import CHOICE, Case, Measured, bucket, choose, fastest, measured
-from axkit_plugins.quantize.int8.kernels import KERNELS, Product, fitting, names_here, sums
+from axkit_plugins.kernels import choosing
+from axkit_plugins.kernels import int8 as kernels
+from axkit_plugins.kernels.choosing import CHOICE, Case, Measured, bucket, choose, fastest, measured
+from axkit_plugins.kernels.int8 import KERNELS, Product, fitting, names_here, sums
+from axkit_plugins.quantize.int8 import Int8, audit
 from axkit_plugins.quantize.int8.modules import Int8Linear
 from axkit_plugins.quantize.int8.settled import in_words, kernel_rows
 

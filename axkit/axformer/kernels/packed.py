@@ -13,9 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from axkit.ground.cpu import onednn_takes_bfloat16
-
-_ROWS = 512  # the layout is chosen for products of about this many rows
+from axkit.kit.onednn import prepacked, prepacks
 
 
 class PackedLinears:
@@ -26,10 +24,8 @@ class PackedLinears:
     """
 
     def __init__(self) -> None:
-        dtypes = (torch.float32, torch.bfloat16) if onednn_takes_bfloat16() else (torch.float32,)
+        dtypes = filter(prepacks, (torch.float32, torch.bfloat16))
         self._packed: dict[torch.dtype, dict[int, _Packed]] = {dtype: {} for dtype in dtypes}
-        kernels = ("_linear_pointwise", "_reorder_linear_weight")  # torch's own, and no part of what it promises
-        self._can = torch._C._has_mkldnn and all(hasattr(torch.ops.mkldnn, one) for one in kernels)
 
     def linear(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor | None:
         """(..., in) -> (..., out), in the precision that autocast or the weight says; None if there is no kernel."""
@@ -40,31 +36,28 @@ class PackedLinears:
         found = known.get(id(weight))
         version = weight._version + (0 if bias is None else bias._version)
         if found is None or found.version != version or found.weight() is not weight:
-            if not (self._can and weight.device.type == "cpu" and weight.numel()):
+            product = prepacked(weight.detach().to(dtype), bias)
+            if product is None:
                 return None
-            found = _Packed(dtype, weight, bias, version, partial(known.pop, id(weight), None))
+            found = _Packed(product, weight, version, partial(known.pop, id(weight), None))
             known[id(weight)] = found
         if inputs.dtype is not dtype:
             inputs = inputs.to(dtype)
-        product: Tensor = found.product(inputs.contiguous(), found.turned, found.bias, "none", [], "")
-        return product
+        return found.product(inputs)
 
 
 class _Packed:
     """A weight in oneDNN's layout, and its bias.
 
     Args:
-        dtype: of both from now on.
+        product: by them.
         weight: (out, in).
-        bias: (out,), or None.
         version: of the two.
         forget: called when the weight is gone.
     """
 
     def __init__(
-        self, dtype: torch.dtype, weight: Tensor, bias: Tensor | None, version: int, forget: Callable[[], Any]
+        self, product: Callable[[Tensor], Tensor], weight: Tensor, version: int, forget: Callable[[], Any]
     ) -> None:
-        self.version, self.weight = version, weakref.ref(weight, lambda _: forget())
-        self.turned = torch.ops.mkldnn._reorder_linear_weight(weight.detach().to(dtype).contiguous(), _ROWS)
-        self.bias = None if bias is None else bias.detach().to(dtype)
-        self.product: Any = torch.ops.mkldnn._linear_pointwise.default
+        self.product, self.version = product, version
+        self.weight = weakref.ref(weight, lambda _: forget())

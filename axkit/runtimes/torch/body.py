@@ -11,7 +11,7 @@ from typing import Any, Self
 from axkit.anatomy.family import Family, family_of
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import dense_structure
-from axkit.checkpoint.sources import read_config
+from axkit.checkpoint.sources import check_weights, read_config
 from axkit.contract.manifest import MANIFEST, Manifest
 from axkit.contract.subject import Subject
 from axkit.ground.errors import CheckpointError
@@ -57,9 +57,10 @@ class TorchBody(ModuleBody):
         """In eval mode; every weight comes from the files.
 
         Raises:
-            CheckpointError: weights are missing, left over, of another shape, or no numbers; or manifest and config
-                say different things.
+            CheckpointError: a pickle; weights are missing, left over, of another shape, or no numbers; or manifest and
+                config say different things.
         """
+        check_weights(folder)
         config, left = read_config(folder), manifest.structure
         _refuse_two_stories(folder, config, left)
         module = load_module(folder, config)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from axkit.kit import run_rows, watched_inputs
-from axkit_plugins.quantize.int8.kernels import LARGEST, SIXTEEN_BITS, steps_of
+from axkit_plugins.kernels.int8 import LARGEST, SIXTEEN_BITS, steps_of
 from axkit_plugins.quantize.int8.modules import Int8Linear
 
 if TYPE_CHECKING:

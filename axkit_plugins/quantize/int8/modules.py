@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from axkit.kit import Plain, embedding_at, input_grid, linear_at, names_in, replace_module, to_int8, weight_matrix
-from axkit_plugins.quantize.int8.choosing import Case, bucket, choose
-from axkit_plugins.quantize.int8.kernels import Kernel, Product, fitting
+from axkit_plugins.kernels.chosen import Chosen
+from axkit_plugins.kernels.int8 import Product
 
 _TWINS = "axkit_plugins.quantize.int8.plain"
 
@@ -42,8 +42,7 @@ class Int8Linear(nn.Module):
         self.register_buffer("bias", torch.zeros(out_features, device=device) if bias else None)
         self.register_buffer("input_scale", torch.ones((), device=device) if static else None)
         self.register_buffer("input_zero", torch.zeros((), dtype=torch.int32, device=device) if static else None)
-        self._kernels: dict[int, Kernel | None] = {}  # by the bucket of their rows; none: computed in float32
-        self._ready: dict[str, Kernel] = {}  # by name; each holds the weights in a layout of its own
+        self._kernels: Chosen | None = None  # made when first asked; holds the weights in other layouts
         self._input: tuple[float, int] | None = None  # the two as numbers
 
     @classmethod
@@ -74,8 +73,7 @@ class Int8Linear(nn.Module):
             return self._in_float(x)
         # at batch 1 a product takes some 20 us: no cast that does nothing
         given = x if x.dtype is torch.float32 else x.float()
-        number = bucket(given.numel() // self.in_features)
-        kernel = self._kernels[number] if number in self._kernels else self._choose(given, number)
+        kernel = (self._kernels or self._begin()).kernel(given)
         if kernel is None:
             return self._in_float(x)
         y = kernel(given)
@@ -87,22 +85,11 @@ class Int8Linear(nn.Module):
             x = ((x / step).round().add(zero).clamp(0, 255) - zero) * step
         return nn.functional.linear(x, self.weight.to(x.dtype) * self.scale[:, None].to(x.dtype), self.bias)
 
-    def _choose(self, x: Tensor, number: int) -> Kernel | None:
-        """The kernel for so many rows, from now on; the fixed input range becomes numbers."""
+    def _begin(self) -> Chosen:
+        """The kernels to choose from, from now on; the fixed input range becomes numbers."""
         self._input = self.grid
-        product, made = self.product, dict(self._ready)
-
-        def ready(name: str) -> Kernel:
-            if name not in made:
-                made[name] = fitting(name, product)
-            return made[name]
-
-        name = choose(Case.of(product, number), ready, x)
-        chosen = None if name is None else ready(name)
-        if name is not None and chosen is not None:
-            self._ready[name] = chosen  # the others go: each is the weights once more
-        self._kernels[number] = chosen
-        return chosen
+        self._kernels = Chosen(self.product)
+        return self._kernels
 
     @property
     def grid(self) -> tuple[float, int] | None:
@@ -118,11 +105,10 @@ class Int8Linear(nn.Module):
 
     def chosen(self) -> dict[int, str]:
         """The kernels that were chosen so far: bucket of rows -> name."""
-        names = {id(kernel): name for name, kernel in self._ready.items()}
-        return {number: names[id(kernel)] for number, kernel in self._kernels.items() if kernel is not None}
+        return {} if self._kernels is None else self._kernels.names()
 
     def _forget(self) -> None:
-        self._kernels, self._ready = {}, {}
+        self._kernels = None
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         self._forget()  # on another device there may be no kernel, and back here there is
@@ -135,7 +121,7 @@ class Int8Linear(nn.Module):
 
     def __getstate__(self) -> dict[str, object]:
         # the kernel's own layout is remade where it is needed
-        return {**self.__dict__, "_kernels": {}, "_ready": {}, "_input": None}
+        return {**self.__dict__, "_kernels": None, "_input": None}
 
     def plain(self) -> Plain:
         """Its twin for transformers alone."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from axkit_plugins.quantize.int8.choosing import Case, rows_of, times_of
-from axkit_plugins.quantize.int8.kernels import names_here
+from axkit_plugins.kernels.choosing import Case, rows_of, times_of
+from axkit_plugins.kernels.int8 import names_here
 from axkit_plugins.quantize.int8.modules import Int8Linear
 
 if TYPE_CHECKING:

@@ -8,14 +8,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from axkit import NotApplicable
 from axkit.kit import Remembered
-from axkit_plugins.quantize.int8.kernels import KERNELS, Kernel, Product, names_here, sums
+from axkit_plugins.kernels.int8 import KERNELS, Kernel, Product, names_here, sums
 
+T = TypeVar("T")
 CHOICE = "AXKIT_INT8_KERNEL"
 MEASURE, USUAL = "measure", "usual"  # of CHOICE, besides the name of a kernel
 STAYS = 1.05  # times as fast another kernel must be as the usual one
@@ -121,8 +123,8 @@ class Measured:
     undisturbed: bool
 
 
-def measured(kernels: Mapping[str, Kernel], x: Tensor) -> Measured:
-    """Time kernels on some inputs, in turn."""
+def measured(kernels: Mapping[str, Callable[[T], object]], x: T) -> Measured:
+    """Time kernels, or whole models, on some inputs, in turn."""
     clean, spent = ({name: float("inf") for name in kernels} for _ in range(2))
     for kernel in kernels.values():
         kernel(x)

@@ -1,0 +1,1 @@
+"""Products on processors: what several of our passes compute with. Knows no pass."""

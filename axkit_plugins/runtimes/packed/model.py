@@ -1,0 +1,248 @@
+"""A network as functions of tensors, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from axkit_plugins.runtimes.network.network import (
+    Attention,
+    Constant,
+    Convolution,
+    Embeddings,
+    FeedForward,
+    Head,
+    LayerParts,
+    Network,
+    Patches,
+)
+from axkit_plugins.runtimes.packed.attention import Attend, AttendFirst
+from axkit_plugins.runtimes.packed.products import Function, activation, linear, norm, table, tensor_of
+from axkit_plugins.runtimes.packed.tokens import Tokens
+
+Inputs = Mapping[str, Tensor]
+
+
+class PackedModel:
+    """A network that answers in eager PyTorch, on the CPU.
+
+    Args:
+        network: what it computes.
+        dtype: in which; integers of 8 bits are multiplied as they are where it is float32.
+    """
+
+    def __init__(self, network: Network, dtype: torch.dtype) -> None:
+        self.inputs, self.head, self.dtype = network.inputs, network.head, dtype
+        embeddings = network.embeddings
+        if isinstance(embeddings, Patches):
+            self.embedded: Callable[[Inputs, Tokens], Tensor] = _patched(embeddings, dtype)
+            self.patches: int | None = len(embeddings.positions)
+        else:
+            self.embedded, self.patches = _embedded(embeddings, dtype), None
+        self.beside = None if network.convolution is None else _convolved(network.convolution, dtype)
+        last = len(network.layers) - 1
+        reads_one = network.head.reads in ("first", "last")
+        self.layers = [
+            _Layer.of(network, one, dtype, reads_one and index == last and (index > 0 or self.beside is None))
+            for index, one in enumerate(network.layers)
+        ]
+        self.norm = norm(network.norm, dtype)
+        steps = network.head.steps
+        self.steps = [(linear(one.linear, dtype, one.activation), norm(one.norm, dtype)) for one in steps]
+
+    def __call__(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Named outputs of a batch, float32."""
+        tokens = self._tokens(inputs)
+        x = entered = self.embedded(inputs, tokens)
+        alone = _read(self.head, inputs, tokens)
+        for index, layer in enumerate(self.layers):
+            x = layer(x, tokens, alone)
+            if index == 0 and self.beside is not None:
+                x = self.beside(entered, x, tokens)
+        if alone is not None and not (self.layers and self.layers[-1].narrows):
+            x = x.index_select(0, alone)
+        x = x if self.norm is None else self.norm(x)
+        if self.head.reads == "mean":
+            x = _mean(x, tokens)
+        for product, normed in self.steps:
+            x = product(x)
+            x = x if normed is None else normed(x)
+        return self._named(x.float(), tokens)
+
+    def _tokens(self, inputs: Inputs) -> Tokens:
+        if self.patches is None:
+            return Tokens.of(inputs["attention_mask"])
+        return Tokens.of_all(len(inputs["pixel_values"]), self.patches)
+
+    def _named(self, x: Tensor, tokens: Tokens) -> dict[str, Tensor]:
+        names = self.head.outputs
+        if self.head.reads != "each":
+            return {names[0]: x}
+        whole = tokens.spread(x)
+        if len(names) == 1:
+            return {names[0]: whole}
+        return {name: whole[:, :, column].contiguous() for column, name in enumerate(names)}
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One layer.
+
+    Attributes:
+        attention: what it adds, of all tokens; None where there is none.
+        first: the same of the first token alone, where that gives the same.
+        ffn: what it adds.
+        norms: behind, or before, the two blocks.
+        pre_norm: before.
+        narrows: only the token that the head reads goes on.
+    """
+
+    attention: Attend | Tensor | None
+    first: AttendFirst | None
+    ffn: Function | Tensor | None
+    norms: tuple[Function | None, Function | None]
+    pre_norm: bool
+    narrows: bool
+
+    @classmethod
+    def of(cls, network: Network, parts: LayerParts, dtype: torch.dtype, narrows: bool) -> _Layer:
+        """Of what is left of a layer."""
+        block, first = parts.attention, None
+        attention: Attend | Tensor | None = None
+        if isinstance(block, Attention):
+            every = block.rotary is None and block.window is None and block.relative is None and not block.causal
+            if narrows and every and network.head.reads == "first":
+                first = AttendFirst.of(block, network.distances, dtype)
+                attention = first.whole
+            else:
+                attention = Attend.of(block, network.distances, dtype)
+        elif isinstance(block, Constant):
+            attention = tensor_of(block.values, dtype)
+        neurons: Function | Tensor | None = None
+        if isinstance(parts.ffn, FeedForward):
+            neurons = _neurons(parts.ffn, network.activation, dtype)
+        elif isinstance(parts.ffn, Constant):
+            neurons = tensor_of(parts.ffn.values, dtype)
+        norms = (norm(parts.attention_norm, dtype), norm(parts.ffn_norm, dtype))
+        return cls(attention, first, neurons, norms, network.pre_norm, narrows)
+
+    def __call__(self, x: Tensor, tokens: Tokens, alone: Tensor | None) -> Tensor:
+        """(tokens, hidden) -> the same; (rows, hidden) where it narrows."""
+        left = x if alone is None or not self.narrows else x.index_select(0, alone)
+        x = self._joined(left, self._attended(self._before(x, 0), tokens, alone), 0)
+        return self._joined(x, self.ffn if not callable(self.ffn) else self.ffn(self._before(x, 1)), 1)
+
+    def _before(self, x: Tensor, block: int) -> Tensor:
+        """What a block reads: in a pre-norm network its norm."""
+        of, part = self.norms[block], (self.attention, self.ffn)[block]
+        return of(x) if self.pre_norm and of is not None and callable(part) else x
+
+    def _joined(self, x: Tensor, added: Tensor | None, block: int) -> Tensor:
+        """The residual sum, and in a post-norm network its norm."""
+        of = self.norms[block]
+        x = x if added is None else added + x
+        return x if self.pre_norm or of is None else of(x)
+
+    def _attended(self, x: Tensor, tokens: Tokens, alone: Tensor | None) -> Tensor | None:
+        if not isinstance(self.attention, Attend):
+            return self.attention
+        if not self.narrows or alone is None:
+            return self.attention(x, tokens)
+        if self.first is not None:
+            return self.first(x, x.index_select(0, alone), tokens)
+        return self.attention(x, tokens).index_select(0, alone)
+
+
+def _neurons(block: FeedForward, activated_by: str, dtype: torch.dtype) -> Function:
+    outer = linear(block.outer, dtype)
+    if not block.gated:
+        neurons = linear(block.inner, dtype, activated_by)
+        return lambda x: outer(neurons(x))
+    inner, activated = linear(block.inner, dtype), activation(activated_by)
+
+    def gated(x: Tensor) -> Tensor:
+        value, gate = inner(x).chunk(2, -1)
+        return outer(activated(value) * gate)
+
+    return gated
+
+
+def _embedded(embeddings: Embeddings, dtype: torch.dtype) -> Callable[[Inputs, Tokens], Tensor]:
+    tables = [(one.index, table(one.rows, dtype)) for one in embeddings.tables]
+    normed, padding = norm(embeddings.norm, dtype), embeddings.padding
+    project = None if embeddings.project is None else linear(embeddings.project, dtype)
+
+    def embedded(inputs: Inputs, tokens: Tokens) -> Tensor:
+        total = None
+        for index, looked_up in tables:
+            if index == "positions":
+                where = _positions(inputs["input_ids"], padding, tokens)
+            else:
+                where = tokens.gathered(inputs["input_ids" if index == "ids" else "token_type_ids"]).squeeze(1)
+            found = looked_up(where)
+            total = found if total is None else total + found
+        assert total is not None
+        x = total if normed is None else normed(total)
+        return x if project is None else project(x)
+
+    return embedded
+
+
+def _positions(ids: Tensor, padding: int | None, tokens: Tokens) -> Tensor:
+    """(tokens,) int64."""
+    if padding is None:
+        return tokens.gathered(tokens.places.expand(tokens.rows, -1)).squeeze(1)
+    real = (ids != padding).long()
+    return tokens.gathered(real.cumsum(1) * real + padding).squeeze(1)
+
+
+def _patched(patches: Patches, dtype: torch.dtype) -> Callable[[Inputs, Tokens], Tensor]:
+    weight, bias = tensor_of(patches.weight, dtype), tensor_of(patches.bias, dtype)
+    first, positions = tensor_of(patches.first[None, None], dtype), tensor_of(patches.positions, dtype)
+
+    def patched(inputs: Inputs, tokens: Tokens) -> Tensor:
+        found = functional.conv2d(inputs["pixel_values"].to(dtype), weight, bias, stride=weight.shape[2:])
+        rows = found.flatten(2).transpose(1, 2)
+        return (torch.cat((first.expand(tokens.rows, -1, -1), rows), 1) + positions).flatten(0, 1)
+
+    return patched
+
+
+def _read(head: Head, inputs: Inputs, tokens: Tokens) -> Tensor | None:
+    """The tokens that the head reads, one of each row, (rows,) among those computed; None: more than one."""
+    if head.reads == "first":
+        return tokens.first
+    if head.reads != "last":
+        return None
+    if head.padding is None:
+        return tokens.first + (tokens.length - 1)
+    other = (inputs["input_ids"] != head.padding).long()  # the last that is not it, as transformers looks for it
+    return tokens.first + (other * tokens.places).amax(1)
+
+
+def _mean(x: Tensor, tokens: Tokens) -> Tensor:
+    """Of a row's tokens: (tokens, hidden) -> (rows, hidden)."""
+    states = tokens.spread(x)
+    if tokens.mask is None:
+        return states.mean(1)
+    mask = tokens.mask[:, :, None].to(x.dtype)
+    return (states * mask).sum(1) / mask.sum(1)
+
+
+def _convolved(how: Convolution, dtype: torch.dtype) -> Callable[[Tensor, Tensor, Tokens], Tensor]:
+    """The sum of ``x`` and a convolution of what entered its layer, normalised; padding counts as zeros."""
+    weight, bias, normed = tensor_of(how.weight, dtype), tensor_of(how.bias, dtype), norm(how.norm, dtype)
+    activated, aside = activation(how.activation), (how.weight.shape[2] - 1) // 2
+    assert normed is not None
+
+    def convolved(entered: Tensor, x: Tensor, tokens: Tokens) -> Tensor:
+        states = tokens.spread(entered)
+        states = states if tokens.mask is None else states * tokens.mask[:, :, None].to(dtype)
+        found = functional.conv1d(states.transpose(1, 2), weight, bias, padding=aside, groups=how.groups)
+        return normed(x + activated(tokens.gathered(found.transpose(1, 2))))
+
+    return convolved

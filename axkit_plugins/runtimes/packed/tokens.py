@@ -1,0 +1,111 @@
+"""Which tokens there are, and which of them see each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeVar, cast
+
+import torch
+from torch import Tensor
+
+T = TypeVar("T")
+HIDDEN = -1e30  # added to a score: its probability is exactly 0 in each precision, and sums stay finite
+
+
+@dataclass(eq=False)
+class Tokens:
+    """The tokens of a batch.
+
+    Attributes:
+        rows: of the batch.
+        length: tokens of the longest row.
+        mask: (rows, length) bool, True at tokens; None where there is no padding.
+        kept: flat places of the tokens, (tokens,) int64; None where there is no padding.
+        place: of each flat place, the token that stands there, (rows * length,) int64; some token at padding.
+        first: each row's first token among those computed, (rows,) int64.
+        made: what layers that are alike share, by what decides it.
+    """
+
+    rows: int
+    length: int
+    mask: Tensor | None
+    kept: Tensor | None
+    place: Tensor | None
+    first: Tensor
+    made: dict[object, object] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, given: Tensor) -> Tokens:
+        """Of an attention mask, (rows, length), 1 at tokens, padded on the right."""
+        mask = given.bool()
+        rows, length = mask.shape
+        if bool(mask.all()):
+            return cls.of_all(rows, length)
+        flat = mask.reshape(-1)
+        kept = flat.nonzero().squeeze(1)
+        place = (flat.cumsum(0) - 1).clamp(min=0)
+        return cls(rows, length, mask, kept, place, place.view(rows, length)[:, 0])
+
+    @classmethod
+    def of_all(cls, rows: int, length: int) -> Tokens:
+        """Of rows that are equally long."""
+        return cls(rows, length, None, None, None, _counted(rows) * length)
+
+    def spread(self, x: Tensor) -> Tensor:
+        """(tokens, width) -> (rows, length, width); some token's values at padding."""
+        whole = x if self.place is None else x.index_select(0, self.place)
+        return whole.view(self.rows, self.length, -1)
+
+    def gathered(self, x: Tensor) -> Tensor:
+        """The inverse of :meth:`spread`."""
+        flat = x.reshape(self.rows * self.length, -1)
+        return flat if self.kept is None else flat.index_select(0, self.kept)
+
+    @cached_property
+    def places(self) -> Tensor:
+        """0, 1, 2, ... up to the longest row's last."""
+        return _counted(self.length)
+
+    @cached_property
+    def behind(self) -> Tensor:
+        """How many tokens a key stands behind its query, (length, length); below 0 before it."""
+        return self.places - self.places[:, None]
+
+    def added(self, causal: bool, window: int | None, dtype: torch.dtype) -> Tensor | None:
+        """To scores: 0, or :data:`HIDDEN` where a key is not seen, (rows or 1, 1, length or 1, length); None: all are.
+
+        Args:
+            causal: a token sees itself and those before it.
+            window: how many it sees to each side; None: all.
+            dtype: of the scores.
+        """
+        return self.once((causal, window), lambda: self._added(causal, window, dtype))
+
+    def once(self, key: object, make: Callable[[], T]) -> T:
+        """What was made under the key, or is now."""
+        if key not in self.made:
+            self.made[key] = make()
+        return cast(T, self.made[key])
+
+    def _added(self, causal: bool, window: int | None, dtype: torch.dtype) -> Tensor | None:
+        hidden = None if self.mask is None else ~self.mask[:, None, None, :]
+        if causal:
+            hidden = _or(hidden, self.behind > 0)
+        if window is not None and window < self.length - 1:
+            hidden = _or(hidden, self.behind.abs() > window)
+        if hidden is None:
+            return None
+        return torch.zeros(hidden.shape, dtype=dtype).masked_fill_(hidden, HIDDEN)
+
+
+def _or(one: Tensor | None, other: Tensor) -> Tensor:
+    return other if one is None else one | other
+
+
+_COUNTED = torch.arange(8192)  # for one short row counting takes as long as a product
+
+
+def _counted(most: int) -> Tensor:
+    return _COUNTED[:most] if most <= len(_COUNTED) else torch.arange(most)

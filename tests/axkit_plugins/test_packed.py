@@ -1,0 +1,238 @@
+"""A packed model answers as its modules do: at every length, of every structure, for every head, in every precision."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+import torch
+from conftest import write_images, write_rows, write_trained_model
+from exporting import HEADS, SHAPES, V3, K, cut, cut_to_biases, exported, gap, in_eight_bits, inputs_of, subject_of
+from torch import nn
+
+import axkit
+from axkit.anatomy.family import family_of
+from axkit.ground.errors import NotApplicable
+from axkit.ground.quiet import quiet
+from axkit.kit import replace_module
+from axkit.testing import check_pass, check_runtime, lend, tiny_model, tiny_reader, tiny_split, tiny_subject
+from axkit_plugins.half import Bf16
+from axkit_plugins.kernels.choosing import Measured
+from axkit_plugins.quantize.int4_vsq import Int4Vsq
+from axkit_plugins.runtimes.export import Export
+from axkit_plugins.runtimes.network.forms import FORMS
+from axkit_plugins.runtimes.packed.body import _like_rows
+
+HERE = "torch-packed"
+
+
+def packed(subject, **settings):
+    return exported(subject, runtime=HERE, **settings)
+
+
+@pytest.mark.parametrize("name", sorted(set(FORMS) - {"vit"}))
+def test_every_family_at_every_length(name):
+    subject = subject_of(name)
+    assert gap(subject, packed(subject)) < 1e-4
+    cut(subject, last=K)  # among many small ones the last kept is a matter of rounding
+    assert gap(subject, packed(subject)) < 1e-4
+    subject.carve(subject.structure.change(0, hard_k=0.4))
+    assert gap(subject, packed(subject), shapes=SHAPES[:-1]) < 1e-4
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("name", ["bert", "distilbert", "mpnet", "gpt2", "modernbert"])
+def test_every_head(name, head):
+    subject = cut(subject_of(name, head), last=K)
+    assert gap(subject, packed(subject)) < 1e-4
+
+
+@pytest.mark.parametrize("name", ["bert", "modernbert"])
+def test_blocks_without_width_are_their_biases(name):
+    subject = cut_to_biases(subject_of(name))
+    assert gap(subject, packed(subject)) < 1e-5
+
+
+@pytest.mark.parametrize("settings", [V3, {"pos_att_type": ["c2p"]}, {"relative_attention": False}])
+def test_deberta_as_it_comes(settings):
+    subject = cut(subject_of("deberta-v2", **settings))
+    assert gap(subject, packed(subject), shapes=SHAPES[:-1]) < 1e-4
+
+
+def test_one_token_alone_in_the_last_layer():
+    subject = cut(subject_of("bert"))
+    subject.carve(dataclasses.replace(subject.structure, first_token_only=True))
+    assert gap(subject, packed(subject)) < 1e-4
+
+
+def test_heads_that_read_other_tokens():
+    subject = cut(subject_of("modernbert", classifier_pooling="mean"))
+    assert gap(subject, packed(subject), shapes=SHAPES[:-1]) < 1e-4
+    subject = subject_of("gpt2")
+    inputs = inputs_of(3, 12, 0)
+    inputs["input_ids"][0, -2:] = 0  # a text that ends in what is padded with
+    apart = subject.body.answer(inputs)["logits"] - packed(subject).body.answer(inputs)["logits"]
+    assert apart.abs().max() < 1e-4
+
+
+def test_images():
+    subject = tiny_subject(family_of("vit"))
+    left = subject.structure.keep_heads(0, [0, 2]).change(0, hard_k=4).without_attention(1).keep_neurons(2, range(5))
+    for structure in (subject.structure, left, dataclasses.replace(left, first_token_only=True)):
+        subject.carve(structure)
+        other = packed(subject)
+        for batch in tiny_split(9, family=subject.family).batches(4):
+            apart = subject.body.answer(batch.inputs)["logits"] - other.body.answer(batch.inputs)["logits"]
+            assert apart.abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("grid", [None, (-4.0, 4.0)])
+def test_stored_integers_are_multiplied(grid):
+    """One row at a time, where both round the same inputs by the same range."""
+    subject = in_eight_bits(cut(subject_of("bert", "TokenClassification"), last=K), grid)
+    assert gap(subject, packed(subject), shapes=[(1, 5), (1, 20)]) < 1e-5
+    expanded = packed(subject, precision="float32")
+    assert gap(subject, expanded, shapes=[(1, 20)]) > 1e-3, "rounding of inputs does not show"
+    assert gap(expanded, exported(subject, precision="float32"), shapes=[(1, 20), (4, 40)]) < 1e-4
+
+
+def test_integers_may_be_computed_in_bfloat16(monkeypatch):
+    subject = in_eight_bits(subject_of("bert"))
+    monkeypatch.setattr("axkit_plugins.runtimes.packed.body.has_bfloat16", lambda: True)
+    wide, half = packed(subject, precision="float32"), packed(subject, precision="bfloat16")
+    inputs = inputs_of(4, 20, 0)
+    one, other = (some.body.answer(inputs)["logits"] for some in (wide, half))
+    assert other.dtype == torch.float32
+    assert 0 < (one - other).abs().max() < 0.1 * one.std()
+    assert half.body.values() == subject.body.values()
+    monkeypatch.setattr("axkit_plugins.runtimes.packed.body.has_bfloat16", lambda: False)
+    again, stored = packed(subject, precision="bfloat16"), packed(subject)
+    assert torch.equal(*(some.body.answer(inputs)["logits"] for some in (again, stored)))
+
+
+def test_a_model_in_bfloat16_is_computed_in_it(tmp_path, monkeypatch):
+    subject = subject_of("bert")
+    Bf16().apply(subject, Bf16.Config(), lend(tmp_path))
+    monkeypatch.setattr("axkit_plugins.runtimes.packed.body.has_bfloat16", lambda: True)
+    inputs = inputs_of(4, 20, 0)
+    one, other = (some.body.answer(inputs)["logits"].float() for some in (subject, packed(subject)))
+    assert (one - other).abs().max() < 0.1 * one.std()
+
+
+@pytest.mark.parametrize("seconds", [(1.0, 2.0), (2.0, 1.0)])
+def test_the_fastest_is_measured_and_told(seconds, tmp_path, monkeypatch):
+    subject = in_eight_bits(subject_of("bert"))
+    times = dict(zip(("stored", "bfloat16"), seconds, strict=True))
+    monkeypatch.setattr("axkit_plugins.runtimes.packed.body.has_bfloat16", lambda: True)
+    monkeypatch.setattr("axkit_plugins.runtimes.packed.body.measured", lambda made, x: Measured(times, True))
+    result = Export().apply(subject, Export.Config(runtime=HERE, precision="fastest"), lend(tmp_path))
+    assert subject.body.computes == min(times, key=times.get)
+    assert result.note.startswith("In bfloat16, 2.00 times" if seconds[0] == 2 else "As it is stored, 2.00 times")
+
+
+def test_without_bfloat16_there_is_nothing_to_measure(monkeypatch):
+    monkeypatch.setattr("axkit_plugins.runtimes.packed.body.has_bfloat16", lambda: False)
+    monkeypatch.setattr("axkit_plugins.runtimes.packed.body.measured", lambda made, x: pytest.fail("measured"))
+    assert packed(subject_of("bert"), precision="fastest").body.computes == "stored"
+
+
+@pytest.mark.parametrize("name", ["bert", "vit"])
+def test_what_it_is_measured_on_is_answered(name):
+    subject = tiny_subject(family_of(name))
+    answered = packed(subject).body.answer(_like_rows(subject))["logits"]
+    assert len(answered) == 32
+    assert answered.isfinite().all()
+
+
+def test_four_bits_are_expanded(tmp_path):
+    subject = cut(tiny_subject(family_of("bert")))
+    Int4Vsq().apply(subject, Int4Vsq.Config(vector=16), lend(tmp_path))
+    assert gap(subject, packed(subject), shapes=[(1, 5), (4, 20)]) < 1e-4
+
+
+@pytest.mark.parametrize("name", ["bert", "vit"])
+def test_the_body_keeps_the_contract(name):
+    family = family_of(name)
+    subject = packed(cut(tiny_subject(family)) if name == "bert" else tiny_subject(family))
+    check_runtime(subject, [batch.inputs for batch in tiny_split(24, family=family).batches(8)])
+
+
+def test_the_pass_keeps_its_contract():
+    assert check_pass(Export, "distilbert", runtime=HERE).body.runtime == HERE
+
+
+def test_what_it_does_not_do_is_one_sentence():
+    subject = subject_of("bert")
+    for settings in ({"precision": "int8"}, {"packed": False}):
+        with pytest.raises(NotApplicable, match="torch-packed rounds nothing and leaves padding out"):
+            Export().check(subject.family, Export.Config(runtime=HERE, **settings))
+    with pytest.raises(NotApplicable, match="'fastest' is measured for torch-packed alone"):
+        Export().check(subject.family, Export.Config(precision="fastest"))
+    replace_module(subject.module, "bert.encoder.layer.1.output.dense", nn.Bilinear(2, 2, 2))
+    with pytest.raises(NotApplicable, match="layer 1, ffn_out is stored as a Bilinear"):
+        packed(subject)
+
+
+RECIPE = """\
+axkit: 1
+name: tiny
+model: model
+task: {kind: classification, files: {train: train.jsonl, test: test.jsonl}, text: sentence, label: label}
+passes:
+  - {pass: drop_layers, drop: [1]}
+  - {pass: int8, beside_bfloat16: false}
+  - {pass: export, runtime: torch-packed}
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A trained model and rows; the working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "hf"))
+    write_trained_model(tmp_path / "model", "bert")
+    write_rows(tmp_path / "train.jsonl", 80, 1)
+    write_rows(tmp_path / "test.jsonl", 40, 2)
+    return tmp_path
+
+
+def test_the_last_stage_of_a_recipe(place, run):
+    (place / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
+    code, _, said = run("apply", "recipe.yaml", "--out", "out")
+    assert code == 0, said
+    folder = place / "out" / "tiny"
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    before, stage = report["stages"][-2:]
+    assert abs(stage["metric_search"] - before["metric_search"]) <= 5
+    assert axkit.load_subject(folder).body.runtime == HERE
+    assert run("verify", str(folder))[0] == 0
+    assert run("predict", str(folder), "the film was good")[0] == 0
+    few = ("--batch", "1,4", "--tokens", "8", "--rounds", "1", "--seconds", "0", "--no-memory")
+    assert HERE in run("bench", str(folder), "--against", "model", *few)[1]
+
+
+def test_the_folder_holds_the_model_itself(place, run):
+    """Transformers alone loads it, and a recipe would: nothing was converted."""
+    assert run("export", "model", "--out", "there", "--runtime", HERE, "--precision", "bfloat16")[0] == 0
+    from transformers import AutoModelForSequenceClassification
+
+    with quiet():
+        one, other = (AutoModelForSequenceClassification.from_pretrained(name) for name in ("model", "there"))
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+    (place / "there" / "packed.json").write_text('{"computes": "int3", "inputs": []}')
+    assert "packed.json is not the file that axkit wrote" in run("predict", "there", "good")[2]
+    (place / "there" / "axkit.json").write_text(
+        (place / "there" / "axkit.json").read_text().replace('"packed.json"', '"absent.json"')
+    )
+    assert run("predict", "there", "good")[0] == 2
+
+
+def test_images_are_read_as_before(place, run):
+    family = axkit.family_of("vit")
+    with quiet():
+        tiny_model(family, id2label={0: "dark", 1: "light"}).save_pretrained(place / "other")
+    tiny_reader(family).save_pretrained(place / "other")
+    image = str(sorted(write_images(place / "images", 1).rglob("*.png"))[0])
+    assert run("export", "other", "--out", "there", "--runtime", HERE)[0] == 0
+    assert run("predict", "there", image)[1] == run("predict", "other", image)[1] != ""
