@@ -58,6 +58,18 @@ def quantity(value: float, decimals: int = 0) -> str:
     return _unsigned_zero(text)
 
 
+def number(value: float) -> str:
+    """Any figure of a table whose unit nobody knows here: four digits that count, no exponent where there is room."""
+    if not math.isfinite(value) or value == 0:
+        return f"{value:g}"
+    if float(value).is_integer() and abs(value) < 1e12:
+        return f"{value:.0f}"
+    size = math.floor(math.log10(abs(value)))
+    if not -4 < size < 12:
+        return f"{value:.3g}"
+    return f"{value:.{max(0, 3 - size)}f}".rstrip("0").rstrip(".") if size < 3 else f"{value:.0f}"
+
+
 def p_value(value: float) -> str:
     """``= 0.042`` or ``< 0.001``; one below 0.05 never reads 0.050."""
     if value < 0.001:

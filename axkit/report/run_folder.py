@@ -89,7 +89,7 @@ def _write_beside_model(run: Run, report: Report, folder: Path) -> None:
         "recipe.yaml": resolved_recipe(run, folder),
         REPORT: json.dumps(report.to_json(), indent=1, allow_nan=False),
         "report.md": report_text(report),
-        PAGE: page_of(report, run.about),
+        PAGE: page_of(report, run.about, manifest.runtime),
         CARD: card_of(report, manifest, run.plan.recipe.model),
         "journal.jsonl": "".join(f"{line}\n" for line in journal_lines(run.stages)),
     }

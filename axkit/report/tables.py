@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from axkit.ground.figures import change, quantity, ratio, score
+from axkit.ground.figures import change, number, quantity, ratio, score
 from axkit.measure.figures import Batch
 from axkit.report.plots.canvas import can_draw
 from axkit.run.quality import Quality
@@ -130,7 +130,7 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def cells(row: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
     """A row of a table as text; empty where it lacks a key."""
-    return [f"{row[key]:g}" if isinstance(row.get(key), float) else str(row.get(key, "")) for key in keys]
+    return [number(row[key]) if isinstance(row.get(key), float) else str(row.get(key, "")) for key in keys]
 
 
 def frontier_name(stage: StageRecord) -> str:

@@ -67,3 +67,22 @@ def test_quantities_have_three_digits_that_count(value, decimals, said):
 )
 def test_p_values(value, said):
     assert figures.p_value(value) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (2.618, "2.618"),
+        (59717800.0, "59717800"),
+        (12345.678, "12346"),
+        (1.61756, "1.618"),
+        (0.5, "0.5"),
+        (0.0711, "0.0711"),
+        (-3.14159, "-3.142"),
+        (8.88e-7, "8.88e-07"),
+        (0.0, "0"),
+        (float("nan"), "nan"),
+    ],
+)
+def test_a_figure_of_an_unknown_unit_has_four_digits_that_count(value, said):
+    assert figures.number(value) == said

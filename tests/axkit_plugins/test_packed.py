@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
+import re
 
 import pytest
 import torch
@@ -236,3 +238,13 @@ def test_images_are_read_as_before(place, run):
     image = str(sorted(write_images(place / "images", 1).rglob("*.png"))[0])
     assert run("export", "other", "--out", "there", "--runtime", HERE)[0] == 0
     assert run("predict", "there", image)[1] == run("predict", "other", image)[1] != ""
+
+
+def test_how_to_use_it_says_what_works(place, run):
+    (place / "recipe.yaml").write_text(RECIPE.replace("  - {pass: int8, beside_bfloat16: false}\n", ""), "utf-8")
+    assert run("apply", "recipe.yaml", "--out", "runs")[0] == 0
+    page = (place / "runs" / "tiny" / "report.html").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"import axkit\nmodel = .*\n.*", html.unescape(page))
+    exec(lines.partition("</")[0].replace("model.predict", "said = model.predict"), found := {})
+    assert len(found["said"]) == 1
+    assert "library_name" not in (place / "runs" / "tiny" / "README.md").read_text(encoding="utf-8")

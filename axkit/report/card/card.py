@@ -57,14 +57,14 @@ def card_of(report: Report, manifest: Manifest, model: str) -> str:
     ]
     if report.overrides:
         lines += ["with " + ", ".join(f"`{one}`" for one in report.overrides) + ".", ""]
-    return f"---\n{_metadata(report, manifest.about, kind, model)}\n---\n\n" + "\n".join(lines)
+    return f"---\n{_metadata(report, manifest, kind, model)}\n---\n\n" + "\n".join(lines)
 
 
-def _metadata(report: Report, about: About, kind: Kind | None, model: str) -> str:
+def _metadata(report: Report, manifest: Manifest, kind: Kind | None, model: str) -> str:
     """YAML as huggingface_hub writes it."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    pipeline, data = pipeline_of(kind) if kind else "other", _dataset(about)
+    pipeline, data = pipeline_of(kind) if kind else "other", _dataset(manifest.about)
     results = [
         EvalResult(
             task_type=pipeline,
@@ -79,7 +79,7 @@ def _metadata(report: Report, about: About, kind: Kind | None, model: str) -> st
     ]
     found = ModelCardData(
         model_name=report.name,
-        library_name="transformers",
+        library_name="transformers" if manifest.runtime == TORCH else None,
         pipeline_tag=pipeline if kind else None,
         base_model=model if _is_hub_id(model) else None,
         tags=["axkit", *dict.fromkeys(stage.applied.name for stage in report.stages if not stage.undone)],

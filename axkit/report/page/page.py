@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from axkit.contract.manifest import TORCH
 from axkit.report.page.answers import Answers, answers_of
 from axkit.report.page.figures import Card, Grid, cards, compared
 from axkit.report.page.figures import metrics as metrics_of
@@ -83,20 +84,21 @@ class Page:
     ways: tuple[Line, ...]
 
 
-def page_of(report: Report, about: About) -> str:
+def page_of(report: Report, about: About, runtime: str = TORCH) -> str:
     """The whole page.
 
     Args:
         report: of a run.
         about: what the run's folder says of its task.
+        runtime: that answers in it.
 
     Returns:
         HTML in one piece. Texts of users are data: they come out as they are, and do nothing.
     """
-    return rendered("report.html", page=_page(report, about))
+    return rendered("report.html", page=_page(report, about, runtime))
 
 
-def _page(report: Report, about: About) -> Page:
+def _page(report: Report, about: About, runtime: str) -> Page:
     summary = report.summary
     control = [line for line in control_lines(summary.control) if line]
     return Page(
@@ -118,7 +120,7 @@ def _page(report: Report, about: About) -> Page:
         answers=answers_of(report.answers) if report.answers else None,
         data=data_line(summary.rows),
         machine=machine_line(report.machine, summary.spent),
-        ways=ways_to_use(report, about),
+        ways=ways_to_use(report, about, runtime),
     )
 
 

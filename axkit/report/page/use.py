@@ -6,6 +6,7 @@ import json
 import shlex
 from dataclasses import dataclass
 
+from axkit.contract.manifest import TORCH
 from axkit.ground.errors import AxkitError
 from axkit.run.report import Report
 from axkit.tasks.about import About
@@ -42,8 +43,8 @@ def placed(name: str) -> str:
     return f"runs/{name}"
 
 
-def ways_to_use(report: Report, about: About) -> tuple[Line, ...]:
-    """On the folder that the report lies in."""
+def ways_to_use(report: Report, about: About, runtime: str = TORCH) -> tuple[Line, ...]:
+    """On the folder that the report lies in, by the runtime that answers there."""
     folder, kind = placed(report.name), kind_named(about)
     texts = [_SAMPLE[kind.inputs if kind else "tokens"]]
     if kind is not None and min(kind.takes) == 2:
@@ -53,8 +54,13 @@ def ways_to_use(report: Report, about: About) -> tuple[Line, ...]:
         Line("Ask it", f"axkit predict {shlex.quote(folder)} {asked}"),
         Line("Time it here", f"axkit bench {shlex.quote(folder)}"),
         Line("Score it again", f"axkit eval {shlex.quote(folder)}"),
-        Line("In Python", python_lines(folder, kind)),
+        Line("In Python", python_lines(folder, kind) if runtime == TORCH else _of_any_runtime(folder, texts)),
     )
+
+
+def _of_any_runtime(folder: str, texts: list[str]) -> str:
+    asked = json.dumps(texts[0]) if len(texts) == 1 else f"({', '.join(map(json.dumps, texts))})"
+    return f"import axkit\nmodel = axkit.Predictor.open({json.dumps(folder)})\nmodel.predict_many([{asked}])"
 
 
 def python_lines(folder: str, kind: Kind | None) -> str:
