@@ -173,7 +173,7 @@ LOOKED = Looked(
 
 
 def test_every_rung_is_a_recipe_that_plans_with_a_word_on_each_pass(brought):
-    for goal in (Goal(speedup=3), Goal(size=6, labels="use", max_drop=0.5)):
+    for goal in (Goal(speedup=3), Goal(size=6, labels="use", max_drop=0.5), Goal(speedup=3, where="torch-packed")):
         rungs = Rungs(goal, LOOKED)
         for rung in (
             rungs.stored("int8"),
@@ -383,6 +383,13 @@ def test_from_python_with_a_model_in_memory_and_rows(brought):
         axkit.compress(model, rows, name="none")
     with pytest.raises(DataError, match="no rows"):
         axkit.compress("model", [], name="none")
+
+
+def test_for_pytorch_without_padding(brought):
+    found = axkit.compress("model", "all.jsonl", where="torch-packed", max_drop=50, minutes=0.001, name="packed")
+    assert [one.name for one in found.chosen.rung.passes] == ["int8", "export"]
+    assert axkit.load_subject(found.folder).body.runtime == "torch-packed"
+    assert found.tried[0].kinds_of_bits, "what int8 has timed is not lost behind the last stage"
 
 
 def test_without_labels_the_models_own_answers_stand_for_them(brought):
