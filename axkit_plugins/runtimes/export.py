@@ -108,8 +108,9 @@ def _as_packed(subject: Subject, config: ExportConfig) -> Result:
     subject.body = made
     if times == 1.0:
         return Result()
-    which = {"stored": ("As it is stored", "bfloat16"), "bfloat16": ("In bfloat16", "as it is stored")}[made.computes]
-    return Result(note=f"{which[0]}, {times:.2f} times as fast here as {which[1]}.")
+    one, other = "what is stored", "bfloat16"
+    one, other = (other, one) if made.computes == "bfloat16" else (one, other)
+    return Result(note=f"Products are computed in {one}, {times:.2f} times as fast here as in {other}.")
 
 
 def _as_graph(subject: Subject, config: ExportConfig) -> Result:

@@ -130,7 +130,7 @@ def test_the_fastest_is_measured_and_told(seconds, tmp_path, monkeypatch):
     monkeypatch.setattr("axkit_plugins.runtimes.packed.body.measured", lambda made, x: Measured(times, True))
     result = Export().apply(subject, Export.Config(runtime=HERE, precision="fastest"), lend(tmp_path))
     assert subject.body.computes == min(times, key=times.get)
-    assert result.note.startswith("In bfloat16, 2.00 times" if seconds[0] == 2 else "As it is stored, 2.00 times")
+    assert result.note.split("computed in ")[1].startswith("bfloat16, 2.00" if seconds[0] == 2 else "what is")
 
 
 def test_without_bfloat16_there_is_nothing_to_measure(monkeypatch):
