@@ -25,6 +25,7 @@ from axkit_plugins.quantize.int4_vsq import Int4Vsq
 from axkit_plugins.runtimes.export import Export
 from axkit_plugins.runtimes.network.forms import FORMS
 from axkit_plugins.runtimes.packed.body import _like_rows
+from axkit_plugins.runtimes.packed.tokens import computed
 
 HERE = "torch-packed"
 
@@ -174,6 +175,22 @@ def test_what_it_does_not_do_is_one_sentence():
     replace_module(subject.module, "bert.encoder.layer.1.output.dense", nn.Bilinear(2, 2, 2))
     with pytest.raises(NotApplicable, match="layer 1, ffn_out is stored as a Bilinear"):
         packed(subject)
+
+
+def test_few_numbers_of_tokens_come_about():
+    """For each oneDNN compiles its products anew."""
+    found = [computed(tokens) for tokens in range(4097)]
+    assert found[0] > 0
+    assert all(tokens <= many <= max(tokens + 7, 1.125 * tokens + 1) for tokens, many in enumerate(found) if tokens)
+    assert len(set(found)) <= 8 + 8 * 6
+    subject, seen = subject_of("bert"), set()
+    body = packed(subject).body
+    model, inner = body.opened(), body.opened().layers[0].attention.project
+    object.__setattr__(model.layers[0].attention, "project", lambda x: seen.add(x.shape) or inner(x))
+    for seed in range(12):
+        body.answer(inputs_of(8, 33 + seed % 4, 0, seed))
+    assert seen
+    assert all(computed(tokens) == tokens for tokens, _ in seen)
 
 
 RECIPE = """\

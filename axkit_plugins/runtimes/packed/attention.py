@@ -136,7 +136,8 @@ class AttendFirst:
 
 
 def _by_distance(table: Tensor, seen: Tensor | None, tokens: Tokens) -> Tensor:
-    found = table[tokens.behind + len(table) // 2].permute(2, 0, 1)[None]
+    most = len(table) // 2
+    found = table[tokens.behind.clamp(-most, most) + most].permute(2, 0, 1)[None]
     return found if seen is None else found + seen
 
 

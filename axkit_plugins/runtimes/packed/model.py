@@ -22,7 +22,7 @@ from axkit_plugins.runtimes.network.network import (
 )
 from axkit_plugins.runtimes.packed.attention import Attend, AttendFirst
 from axkit_plugins.runtimes.packed.products import Function, activation, linear, norm, table, tensor_of
-from axkit_plugins.runtimes.packed.tokens import Tokens
+from axkit_plugins.runtimes.packed.tokens import STEP, Tokens
 
 Inputs = Mapping[str, Tensor]
 
@@ -56,9 +56,11 @@ class PackedModel:
 
     def __call__(self, inputs: Inputs) -> dict[str, Tensor]:
         """Named outputs of a batch, float32."""
+        given = inputs["attention_mask"].shape[1] if self.patches is None else self.patches
+        inputs = self._lengthened(inputs, given)
         tokens = self._tokens(inputs)
         x = entered = self.embedded(inputs, tokens)
-        alone = _read(self.head, inputs, tokens)
+        alone = _read(self.head, inputs, tokens, given)
         for index, layer in enumerate(self.layers):
             x = layer(x, tokens, alone)
             if index == 0 and self.beside is not None:
@@ -71,20 +73,30 @@ class PackedModel:
         for product, normed in self.steps:
             x = product(x)
             x = x if normed is None else normed(x)
-        return self._named(x.float(), tokens)
+        return self._named(x.float(), tokens, given)
 
     def _tokens(self, inputs: Inputs) -> Tokens:
         if self.patches is None:
             return Tokens.of(inputs["attention_mask"])
         return Tokens.of_all(len(inputs["pixel_values"]), self.patches)
 
-    def _named(self, x: Tensor, tokens: Tokens) -> dict[str, Tensor]:
+    def _lengthened(self, inputs: Inputs, given: int) -> Inputs:
+        """Padded further, where rows of so many tokens are of a length that is not computed."""
+        more = -given % STEP
+        if self.patches is not None or not more:
+            return inputs
+        return {
+            name: functional.pad(one, (0, more), value=(self.head.padding or 0) if name == "input_ids" else 0)
+            for name, one in inputs.items()
+        }
+
+    def _named(self, x: Tensor, tokens: Tokens, given: int) -> dict[str, Tensor]:
         names = self.head.outputs
         if self.head.reads != "each":
             return {names[0]: x}
-        whole = tokens.spread(x)
+        whole = tokens.spread(x)[:, :given]
         if len(names) == 1:
-            return {names[0]: whole}
+            return {names[0]: whole.contiguous()}
         return {name: whole[:, :, column].contiguous() for column, name in enumerate(names)}
 
 
@@ -212,14 +224,14 @@ def _patched(patches: Patches, dtype: torch.dtype) -> Callable[[Inputs, Tokens],
     return patched
 
 
-def _read(head: Head, inputs: Inputs, tokens: Tokens) -> Tensor | None:
+def _read(head: Head, inputs: Inputs, tokens: Tokens, given: int) -> Tensor | None:
     """The tokens that the head reads, one of each row, (rows,) among those computed; None: more than one."""
     if head.reads == "first":
         return tokens.first
     if head.reads != "last":
         return None
     if head.padding is None:
-        return tokens.first + (tokens.length - 1)
+        return tokens.first + (given - 1)
     other = (inputs["input_ids"] != head.padding).long()  # the last that is not it, as transformers looks for it
     return tokens.first + (other * tokens.places).amax(1)
 

@@ -1,4 +1,8 @@
-"""Which tokens there are, and which of them see each other."""
+"""Which tokens there are, and which of them see each other.
+
+oneDNN compiles a product for each new shape, which in bfloat16 takes longer than to compute it. So few shapes are let
+come about: rows are as long as a multiple of 8, and all tokens together as many as one of eight numbers in an octave.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,10 @@ from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 T = TypeVar("T")
+STEP = 8  # rows are made so long, or twice, ...
 HIDDEN = -1e30  # added to a score: its probability is exactly 0 in each precision, and sums stay finite
 
 
@@ -20,9 +26,10 @@ class Tokens:
 
     Attributes:
         rows: of the batch.
-        length: tokens of the longest row.
+        length: of a row, with its padding.
         mask: (rows, length) bool, True at tokens; None where there is no padding.
-        kept: flat places of the tokens, (tokens,) int64; None where there is no padding.
+        kept: flat places of the tokens, (computed,) int64, the very first once more where there are fewer than are
+            computed; None where there is no padding.
         place: of each flat place, the token that stands there, (rows * length,) int64; some token at padding.
         first: each row's first token among those computed, (rows,) int64.
         made: what layers that are alike share, by what decides it.
@@ -45,6 +52,7 @@ class Tokens:
             return cls.of_all(rows, length)
         flat = mask.reshape(-1)
         kept = flat.nonzero().squeeze(1)
+        kept = functional.pad(kept, (0, computed(len(kept)) - len(kept)))
         place = (flat.cumsum(0) - 1).clamp(min=0)
         return cls(rows, length, mask, kept, place, place.view(rows, length)[:, 0])
 
@@ -54,7 +62,7 @@ class Tokens:
         return cls(rows, length, None, None, None, _counted(rows) * length)
 
     def spread(self, x: Tensor) -> Tensor:
-        """(tokens, width) -> (rows, length, width); some token's values at padding."""
+        """(computed, width) -> (rows, length, width); some token's values at padding."""
         whole = x if self.place is None else x.index_select(0, self.place)
         return whole.view(self.rows, self.length, -1)
 
@@ -98,6 +106,12 @@ class Tokens:
         if hidden is None:
             return None
         return torch.zeros(hidden.shape, dtype=dtype).masked_fill_(hidden, HIDDEN)
+
+
+def computed(tokens: int) -> int:
+    """How many are computed in place of so many: no more than an eighth more, but up to 64 a multiple of 8."""
+    step = max(STEP, 1 << max(0, tokens.bit_length() - 4))
+    return max(1, -(-tokens // step)) * step
 
 
 def _or(one: Tensor | None, other: Tensor) -> Tensor:
