@@ -92,9 +92,9 @@ class AttendFirst:
     Attributes:
         whole: the block, where all tokens attend.
         query: first tokens -> queries.
-        key: (heads, head size, hidden).
-        value: (heads, hidden, head size).
-        bias: of the values, (heads, 1, head size), or None.
+        key: (heads, head size, hidden), float32: so few products are not sooner in 16 bits.
+        value: (heads, hidden, head size), likewise.
+        bias: of the values, (heads, 1, head size), likewise, or None.
     """
 
     whole: Attend
@@ -108,31 +108,31 @@ class AttendFirst:
         """Likewise; integers of keys and values are expanded."""
         heads = len(block.heads)
         key, value = (
-            tensor_of(one.weight.expanded().reshape(heads, rows_of(one.weight) // heads, -1), dtype)
+            tensor_of(one.weight.expanded().reshape(heads, rows_of(one.weight) // heads, -1), torch.float32)
             for one in (block.key, block.value)
         )
         given = block.value.bias
-        bias = None if given is None else tensor_of(given.reshape(heads, 1, -1), dtype)
+        bias = None if given is None else tensor_of(given.reshape(heads, 1, -1), torch.float32)
         query, turned = linear(block.query, dtype), value.transpose(1, 2).contiguous()
         return cls(Attend.of(block, distances, dtype), query, key, turned, bias)
 
     def __call__(self, x: Tensor, first: Tensor, tokens: Tokens) -> Tensor:
         """(tokens, hidden), first tokens (rows, hidden) -> (rows, hidden)."""
-        states, heads = tokens.spread(x), self.whole.heads
-        asked = self.query(first).view(tokens.rows, heads, -1).transpose(0, 1)  # (heads, rows, head size)
-        asked = torch.bmm(asked, self.key).transpose(0, 1)
+        states, heads, dtype = tokens.spread(x), self.whole.heads, self.whole.dtype
+        asked = self.query(first).float().view(tokens.rows, heads, -1).transpose(0, 1)  # (heads, rows, head size)
+        asked = torch.bmm(asked, self.key).to(dtype).transpose(0, 1)
         scores = torch.bmm(asked, states.transpose(1, 2))  # (rows, heads, length)
         added = self.whole.added(tokens)
         if added is not None:
             added = added[:, :, 0]
             scores = scores + added
         k = kept_of(self.whole.block.hard_k, tokens.length)
-        weights = largest(_softmax(scores), k, added, False).to(self.whole.dtype)
-        seen = torch.bmm(weights, states).transpose(0, 1)  # (heads, rows, hidden)
+        weights = largest(_softmax(scores), k, added, False)
+        seen = torch.bmm(weights.to(dtype), states).float().transpose(0, 1)  # (heads, rows, hidden)
         context = torch.bmm(seen, self.value)
         if self.bias is not None:  # the weights sum up to 1, but for hard attention
             context = context + (self.bias if k is None else weights.sum(-1).t()[:, :, None] * self.bias)
-        return self.whole.out(context.transpose(0, 1).reshape(tokens.rows, -1))
+        return self.whole.out(context.to(dtype).transpose(0, 1).reshape(tokens.rows, -1))
 
 
 def _by_distance(table: Tensor, seen: Tensor | None, tokens: Tokens) -> Tensor:
