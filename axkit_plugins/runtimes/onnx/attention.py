@@ -7,7 +7,7 @@ from onnx import TensorProto
 
 from axkit_plugins.runtimes.network.matrix import Bytes, Floats, Linear, rows_of, stacked
 from axkit_plugins.runtimes.network.network import Attention, Network, Relative, Rotary
-from axkit_plugins.runtimes.onnx.graph import Graph
+from axkit_plugins.runtimes.onnx.graph import MICROSOFT, Graph
 from axkit_plugins.runtimes.onnx.products import linear
 from axkit_plugins.runtimes.onnx.tokens import Scores, Tokens, behind, gathered, places_of, scores_of, spread
 
@@ -51,6 +51,8 @@ def attend(graph: Graph, x: str, block: Attention, tokens: Tokens, scores: Score
     """Every token attends to every token of its row: (computed, hidden) -> (computed, heads * head size)."""
     width, heads = rows_of(block.query.weight), len(block.heads)
     projected = spread(graph, _projected(graph, x, [block.query, block.key, block.value], name), tokens)
+    if _in_one(graph, block, tokens, scores):
+        return gathered(graph, graph.reshape(_attended(graph, projected, heads, width, tokens), -1, width), tokens)
     shape = graph.add("Concat", tokens.shape, graph.whole(3, heads, width // heads), axis=0)
     apart = graph.add("Transpose", graph.add("Reshape", projected, shape), perm=[2, 0, 3, 1, 4])
     query, key, value = (
@@ -65,6 +67,20 @@ def attend(graph: Graph, x: str, block: Attention, tokens: Tokens, scores: Score
     weights = _largest(graph, weights, block, tokens, scores)
     context = graph.add("Transpose", graph.add("MatMul", weights, value), perm=[0, 2, 1, 3])
     return gathered(graph, graph.reshape(context, -1, width), tokens)
+
+
+def _in_one(graph: Graph, block: Attention, tokens: Tokens, scores: Scores) -> bool:
+    """Whether it is what an operator of onnxruntime computes: nothing but padding is hidden, and nothing added."""
+    plain = block.hard_k is None and block.rotary is None and block.relative is None
+    return plain and not graph.widens and bool(tokens.mask) and scores.added == tokens.added
+
+
+def _attended(graph: Graph, projected: str, heads: int, width: int, tokens: Tokens) -> str:
+    """(batch * tokens, 3 * width) -> (batch, tokens, width)."""
+    shape = graph.add("Concat", tokens.shape, graph.whole(3 * width), axis=0)
+    parts = graph.several(3, "Split", graph.add("Reshape", projected, shape), axis=2, num_outputs=3)
+    seen = graph.once("seen", lambda: graph.add("Cast", tokens.mask, to=TensorProto.INT32))
+    return graph.add("MultiHeadAttention", *parts, "", seen, domain=MICROSOFT, num_heads=heads, scale=1.0)
 
 
 def _projected(graph: Graph, x: str, parts: list[Linear], name: str) -> str:
