@@ -49,6 +49,6 @@ def refuse_other_runtime(folder: Path) -> None:
         runtime = read_object(folder / "axkit.json", 64 * MEGABYTE).get("runtime")
     if isinstance(runtime, str) and runtime != "torch":
         raise CheckpointError(
-            f"{folder} holds a model of the runtime '{runtime:.80}', which is no transformers model any more; give the "
-            f"checkpoint that it was made of"
+            f"{folder} holds a model of the runtime '{runtime:.80}', from which nothing is loaded to work on; give "
+            f"the checkpoint that it was made of"
         )

@@ -163,6 +163,10 @@ class Pass(Described, ABC, Generic[C]):
         """What it must be lent under these settings; ``needs``, unless a setting spares some of it."""
         return self.needs
 
+    def packages_of(self, config: C) -> tuple[str, ...]:
+        """The optional packages that its settings ask for; their versions are part of what a finished stage is."""
+        return self.packages
+
     def models(self, config: C) -> tuple[str, ...]:  # an override is optional
         """Models that it opens besides the run's own, by the names that a recipe gives them; their contents are part of
         what the pass is."""

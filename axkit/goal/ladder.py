@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from axkit.goal.depth import Depth, Depths
 from axkit.goal.outcome import Tried, choose
 from axkit.goal.rungs import Rung, Rungs
-from axkit.goal.settings import Goal
+from axkit.goal.settings import PACKED, Goal
 from axkit.ground.figures import quantity, ratio
 
 AGAIN = 4  # more times that cuts of another depth are tried: they share the table of the first ones
@@ -102,6 +102,7 @@ class Ladder:
         timed = first.kinds_of_bits
         for other in self.bits[1:]:
             faster = timed.get(other, 0.0) >= AHEAD * timed.get(self.bits[0], 1.0)
+            faster = faster and goal.where != PACKED  # which computes integers in bfloat16 as it is
             if not self._done and (goal.size is None or goal.size <= 2) and (faster or not first.holds(goal)):
                 self._try(self.rungs.stored(other))
         within = [one for one in self.tried if one.holds(goal)]

@@ -16,6 +16,9 @@ from axkit.ground.errors import CheckpointError
 from axkit.ground.files import read_object, replacing
 from axkit.ground.processor import Processor
 
+# the newest instructions that oneDNN may use, and how threads wait for each other
+_DECIDE = ("ONEDNN_MAX", "DNNL_MAX", "OMP_WAIT", "GOMP_SPIN", "KMP_BLOCK", "KMP_LIB")
+
 
 class Remembered:
     """Measured times by name, for this kind of machine.
@@ -32,7 +35,7 @@ class Remembered:
         import torch
 
         here = Processor.here()
-        settings = {key: os.environ[key] for key in sorted(os.environ) if key.startswith(("ONEDNN_MAX", "DNNL_MAX"))}
+        settings = {key: os.environ[key] for key in sorted(os.environ) if key.startswith(_DECIDE)}
         self.machine: dict[str, Any] = {
             **here.to_json(),
             "system": platform.machine(),

@@ -87,7 +87,7 @@ def _of_step(step: PlannedStep) -> dict[str, Any]:
         "name": step.name,
         "distribution": step.distribution,
         "source": sorted(_sources(runner)),
-        "packages": {name: package_version(name) for name in runner.packages},
+        "packages": {name: package_version(name) for name in step.runner.packages_of(step.config)},
         "config": step.config.model_dump(mode="json"),
         "models": [model_hash(models.local_folder(name)) for name in step.runner.models(step.config)],
         "budget": step.budget.model_dump() if step.budget else None,

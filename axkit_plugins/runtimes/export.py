@@ -27,6 +27,7 @@ _NEEDS = {
     "onnxruntime": (("onnx", "onnxruntime"), "onnx"),
     "openvino": (("onnx", "onnxruntime", "openvino"), "openvino"),
 }
+_NARROW = "This processor has no bfloat16, or AXKIT_BFLOAT16 is 0: products are computed here in what is stored."
 _WIDE = "Products are computed in bfloat16 where the processor has it, else in float32."
 
 
@@ -66,6 +67,10 @@ class Export(Pass[ExportConfig]):
     elsewhere = "the model before it, in PyTorch"
     extra = "onnx"
 
+    def packages_of(self, config: ExportConfig) -> tuple[str, ...]:
+        """Those of the runtime."""
+        return _NEEDS[config.runtime][0] if config.runtime in _NEEDS else ()
+
     def check(self, family: Family, config: ExportConfig) -> None:
         """Families whose embeddings and heads are known here, a runtime that is installed, and what it computes."""
         if family.model_type not in FORMS:
@@ -102,11 +107,11 @@ def _as_packed(subject: Subject, config: ExportConfig) -> Result:
 
     assert config.precision != "int8"
     if config.precision != "fastest":
-        subject.body = PackedBody.of(subject, config.precision)
-        return Result()
+        subject.body = body = PackedBody.of(subject, config.precision)
+        return Result(note=_NARROW if body.lacks_bfloat16 else "")
     made, times = PackedBody.fastest(subject)
     subject.body = made
-    if times == 1.0:
+    if times <= 1.0:  # nothing to choose from, or they differ by no more than two timings
         return Result()
     one, other = "what is stored", "bfloat16"
     one, other = (other, one) if made.computes == "bfloat16" else (one, other)

@@ -24,6 +24,7 @@ from axkit_plugins.kernels.choosing import Measured
 from axkit_plugins.quantize.int4_vsq import Int4Vsq
 from axkit_plugins.runtimes.export import Export
 from axkit_plugins.runtimes.network.forms import FORMS
+from axkit_plugins.runtimes.packed.attention import largest
 from axkit_plugins.runtimes.packed.body import _like_rows
 from axkit_plugins.runtimes.packed.tokens import computed
 
@@ -148,6 +149,42 @@ def test_what_it_is_measured_on_is_answered(name):
     assert answered.isfinite().all()
 
 
+def test_exactly_k_are_kept_in_sixteen_bits(monkeypatch):
+    """Where many probabilities are equal to the bit."""
+    weights = torch.rand(64, 100).bfloat16().float().softmax(-1)
+    assert (largest(weights, 10, None, False) > 0).sum(-1).max() > 10, "premise"
+    assert ((largest(weights, 10, None, True) > 0).sum(-1) == 10).all()
+    monkeypatch.setattr("axkit_plugins.runtimes.packed.body.has_bfloat16", lambda: True)
+    subject = subject_of("bert")
+    subject.carve(subject.structure.change(0, hard_k=K))
+    half, whole = packed(subject, precision="bfloat16"), packed(subject)
+    assert half.body.opened().layers[0].attention.seen.exactly
+    assert not whole.body.opened().layers[0].attention.seen.exactly
+
+
+def test_a_shared_layer_holds_its_weights_once():
+    model = packed(subject_of("albert")).body.opened()
+    assert len(model.layers) > 2
+    assert len({id(one.ffn) for one in model.layers}) <= 2, "the last is computed for one token"
+
+
+def test_without_a_kernel_fixed_ranges_hold(monkeypatch):
+    monkeypatch.setattr("axkit_plugins.kernels.choosing.names_here", lambda fixed: ())
+    subject = in_eight_bits(subject_of("bert", "TokenClassification"), (-0.5, 0.5))
+    assert gap(subject, packed(subject), shapes=[(1, 5), (1, 20)]) < 1e-4
+
+
+def test_what_is_asked_for_and_not_done_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("axkit_plugins.runtimes.packed.body.has_bfloat16", lambda: False)
+    config = Export.Config(runtime=HERE, precision="bfloat16")
+    assert "has no bfloat16" in Export().apply(subject_of("bert"), config, lend(tmp_path)).note
+
+
+def test_versions_of_the_runtime_are_part_of_a_stage():
+    known = {name: Export().packages_of(Export.Config(runtime=name)) for name in ("onnxruntime", "openvino", HERE)}
+    assert known == {"onnxruntime": ("onnx", "onnxruntime"), "openvino": ("onnx", "onnxruntime", "openvino"), HERE: ()}
+
+
 def test_four_bits_are_expanded(tmp_path):
     subject = cut(tiny_subject(family_of("bert")))
     Int4Vsq().apply(subject, Int4Vsq.Config(vector=16), lend(tmp_path))
@@ -232,7 +269,7 @@ def test_the_last_stage_of_a_recipe(place, run):
 
 
 def test_the_folder_holds_the_model_itself(place, run):
-    """Transformers alone loads it, and a recipe would: nothing was converted."""
+    """Transformers alone loads it: nothing was converted."""
     assert run("export", "model", "--out", "there", "--runtime", HERE, "--precision", "bfloat16")[0] == 0
     from transformers import AutoModelForSequenceClassification
 

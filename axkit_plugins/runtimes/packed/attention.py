@@ -19,68 +19,92 @@ Add = Callable[[Tensor, Tensor, Tensor, Tokens], Tensor]
 
 
 @dataclass(frozen=True)
-class Attend:
-    """One block.
+class Seen:
+    """What of its row a token sees, and which of it is kept.
 
     Attributes:
-        block: it.
-        project: the block's input -> queries, keys and values, one behind the other.
-        out: context -> what the block adds.
-        heads: that are left.
-        turned: queries or keys by their position, or None.
-        relative: adds to scores by content and relative position, or None.
+        heads: that are left, by their index in the dense model.
+        hard_k: as of :class:`Attention`.
+        causal: likewise.
+        window: likewise.
+        exactly: K are kept where several are equal, as they are where there are only distances, and often in 16 bits.
         distances: added to scores, (2 * most + 1, heads), or None.
-        dtype: of all.
+        dtype: of scores.
     """
 
-    block: Attention
-    project: Function
-    out: Function
-    heads: int
-    turned: Turn | None
-    relative: Add | None
+    heads: tuple[int, ...]
+    hard_k: int | float | None
+    causal: bool
+    window: int | None
+    exactly: bool
     distances: Tensor | None
     dtype: torch.dtype
 
     @classmethod
+    def of(cls, block: Attention, distances: Array | None, dtype: torch.dtype) -> Seen:
+        """Of a block, and what the network adds by distance to all heads of the dense model."""
+        exactly = block.relative is not None or dtype != torch.float32
+        table = None if distances is None else tensor_of(distances[:, list(block.heads)], dtype)
+        return cls(block.heads, block.hard_k, block.causal, block.window, exactly, table, dtype)
+
+    def added(self, tokens: Tokens) -> Tensor | None:
+        """To scores, broadcast to (rows, heads, length, length); None: nothing is."""
+        seen, table = tokens.added(self.causal, self.window, self.dtype), self.distances
+        if table is None:
+            return seen
+        return tokens.once(("distances", self.heads), lambda: _by_distance(table, seen, tokens))
+
+    def weights(self, scores: Tensor, added: Tensor | None) -> Tensor:
+        """Scores, to which that was added -> probabilities, those that are kept."""
+        k = kept_of(self.hard_k, scores.shape[-1])
+        return largest(_softmax(scores), k, added, self.exactly).to(self.dtype)
+
+
+@dataclass(frozen=True)
+class Attend:
+    """One block.
+
+    Attributes:
+        seen: by each token.
+        project: the block's input -> queries, keys and values, one behind the other.
+        out: context -> what the block adds.
+        turned: queries or keys by their position, or None.
+        relative: adds to scores by content and relative position, or None.
+    """
+
+    seen: Seen
+    project: Function
+    out: Function
+    turned: Turn | None
+    relative: Add | None
+
+    @classmethod
     def of(cls, block: Attention, distances: Array | None, dtype: torch.dtype) -> Attend:
         """Of a block, and what the network adds by distance to all heads of the dense model."""
-        parts = [block.query, block.key, block.value]
         return cls(
-            block,
-            _projected(parts, dtype),
+            Seen.of(block, distances, dtype),
+            _projected([block.query, block.key, block.value], dtype),
             linear(block.out, dtype),
-            len(block.heads),
             None if block.rotary is None else _turning(block.rotary, dtype),
             None if block.relative is None else _relative(block.relative, dtype),
-            None if distances is None else tensor_of(distances[:, list(block.heads)], dtype),
-            dtype,
         )
 
     def __call__(self, x: Tensor, tokens: Tokens) -> Tensor:
         """(tokens, hidden) -> the same: what each token's attention to its row adds."""
         projected = tokens.spread(self.project(x))
-        parts = projected.view(tokens.rows, tokens.length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        parts = projected.view(tokens.rows, tokens.length, 3, len(self.seen.heads), -1).permute(2, 0, 3, 1, 4)
         query, key, value = parts.unbind(0)
         if self.turned is not None:
             query, key = self.turned(query, tokens), self.turned(key, tokens)
-        added, k = self.added(tokens), kept_of(self.block.hard_k, tokens.length)
-        if k is None and self.relative is None:
+        added = self.seen.added(tokens)
+        if kept_of(self.seen.hard_k, tokens.length) is None and self.relative is None:
             context = functional.scaled_dot_product_attention(query, key, value, added, scale=1.0)
         else:
             scores = query @ key.transpose(2, 3)
             if self.relative is not None:
                 scores = self.relative(scores, query, key, tokens)
-            weights = _softmax(scores if added is None else scores + added)
-            context = largest(weights, k, added, self.block.relative is not None).to(self.dtype) @ value
+            context = self.seen.weights(scores if added is None else scores + added, added) @ value
         return self.out(tokens.gathered(context.transpose(1, 2)))
-
-    def added(self, tokens: Tokens) -> Tensor | None:
-        """To scores, broadcast to (rows, heads, length, length); None: nothing is."""
-        seen, table = tokens.added(self.block.causal, self.block.window, self.dtype), self.distances
-        if table is None:
-            return seen
-        return tokens.once(("distances", self.block.heads), lambda: _by_distance(table, seen, tokens))
 
 
 @dataclass(frozen=True)
@@ -90,15 +114,17 @@ class AttendFirst:
     What a key's bias adds to all scores of a head alike, softmax takes out again.
 
     Attributes:
-        whole: the block, where all tokens attend.
+        seen: by the first token.
         query: first tokens -> queries.
+        out: context -> what the block adds.
         key: (heads, head size, hidden), float32: so few products are not sooner in 16 bits.
         value: (heads, hidden, head size), likewise.
         bias: of the values, (heads, 1, head size), likewise, or None.
     """
 
-    whole: Attend
+    seen: Seen
     query: Function
+    out: Function
     key: Tensor
     value: Tensor
     bias: Tensor | None
@@ -113,26 +139,26 @@ class AttendFirst:
         )
         given = block.value.bias
         bias = None if given is None else tensor_of(given.reshape(heads, 1, -1), torch.float32)
-        query, turned = linear(block.query, dtype), value.transpose(1, 2).contiguous()
-        return cls(Attend.of(block, distances, dtype), query, key, turned, bias)
+        query, out = linear(block.query, dtype), linear(block.out, dtype)
+        return cls(Seen.of(block, distances, dtype), query, out, key, value.transpose(1, 2).contiguous(), bias)
 
     def __call__(self, x: Tensor, first: Tensor, tokens: Tokens) -> Tensor:
         """(tokens, hidden), first tokens (rows, hidden) -> (rows, hidden)."""
-        states, heads, dtype = tokens.spread(x), self.whole.heads, self.whole.dtype
+        states, heads, dtype = tokens.spread(x), len(self.seen.heads), self.seen.dtype
         asked = self.query(first).float().view(tokens.rows, heads, -1).transpose(0, 1)  # (heads, rows, head size)
         asked = torch.bmm(asked, self.key).to(dtype).transpose(0, 1)
         scores = torch.bmm(asked, states.transpose(1, 2))  # (rows, heads, length)
-        added = self.whole.added(tokens)
+        added = self.seen.added(tokens)
         if added is not None:
             added = added[:, :, 0]
             scores = scores + added
-        k = kept_of(self.whole.block.hard_k, tokens.length)
-        weights = largest(_softmax(scores), k, added, False)
-        seen = torch.bmm(weights.to(dtype), states).float().transpose(0, 1)  # (heads, rows, hidden)
+        weights = self.seen.weights(scores, added)
+        seen = torch.bmm(weights, states).float().transpose(0, 1)  # (heads, rows, hidden)
         context = torch.bmm(seen, self.value)
         if self.bias is not None:  # the weights sum up to 1, but for hard attention
-            context = context + (self.bias if k is None else weights.sum(-1).t()[:, :, None] * self.bias)
-        return self.whole.out(context.to(dtype).transpose(0, 1).reshape(tokens.rows, -1))
+            share = 1.0 if self.seen.hard_k is None else weights.float().sum(-1).t()[:, :, None]
+            context = context + share * self.bias
+        return self.out(context.to(dtype).transpose(0, 1).reshape(tokens.rows, -1))
 
 
 def _by_distance(table: Tensor, seen: Tensor | None, tokens: Tokens) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -36,7 +36,7 @@ class PackedModel:
     """
 
     def __init__(self, network: Network, dtype: torch.dtype) -> None:
-        self.inputs, self.head, self.dtype = network.inputs, network.head, dtype
+        self.inputs, self.head, self.dtype = network.inputs, replace(network.head, steps=()), dtype
         embeddings = network.embeddings
         if isinstance(embeddings, Patches):
             self.embedded: Callable[[Inputs, Tokens], Tensor] = _patched(embeddings, dtype)
@@ -46,10 +46,12 @@ class PackedModel:
         self.beside = None if network.convolution is None else _convolved(network.convolution, dtype)
         last = len(network.layers) - 1
         reads_one = network.head.reads in ("first", "last")
-        self.layers = [
-            _Layer.of(network, one, dtype, reads_one and index == last and (index > 0 or self.beside is None))
-            for index, one in enumerate(network.layers)
-        ]
+        made: dict[tuple[int, bool], _Layer] = {}  # a layer that stands several times holds its weights once
+        self.layers = []
+        for index, one in enumerate(network.layers):
+            key = id(one), reads_one and index == last and (index > 0 or self.beside is None)
+            made[key] = made.get(key) or _Layer.of(network, one, dtype, key[1])
+            self.layers.append(made[key])
         self.norm = norm(network.norm, dtype)
         steps = network.head.steps
         self.steps = [(linear(one.linear, dtype, one.activation), norm(one.norm, dtype)) for one in steps]
@@ -105,16 +107,14 @@ class _Layer:
     """One layer.
 
     Attributes:
-        attention: what it adds, of all tokens; None where there is none.
-        first: the same of the first token alone, where that gives the same.
+        attention: what it adds, of all tokens, or of the first alone; None where there is none.
         ffn: what it adds.
         norms: behind, or before, the two blocks.
         pre_norm: before.
         narrows: only the token that the head reads goes on.
     """
 
-    attention: Attend | Tensor | None
-    first: AttendFirst | None
+    attention: Attend | AttendFirst | Tensor | None
     ffn: Function | Tensor | None
     norms: tuple[Function | None, Function | None]
     pre_norm: bool
@@ -123,13 +123,12 @@ class _Layer:
     @classmethod
     def of(cls, network: Network, parts: LayerParts, dtype: torch.dtype, narrows: bool) -> _Layer:
         """Of what is left of a layer."""
-        block, first = parts.attention, None
-        attention: Attend | Tensor | None = None
+        block = parts.attention
+        attention: Attend | AttendFirst | Tensor | None = None
         if isinstance(block, Attention):
             every = block.rotary is None and block.window is None and block.relative is None and not block.causal
             if narrows and every and network.head.reads == "first":
-                first = AttendFirst.of(block, network.distances, dtype)
-                attention = first.whole
+                attention = AttendFirst.of(block, network.distances, dtype)
             else:
                 attention = Attend.of(block, network.distances, dtype)
         elif isinstance(block, Constant):
@@ -140,7 +139,7 @@ class _Layer:
         elif isinstance(parts.ffn, Constant):
             neurons = tensor_of(parts.ffn.values, dtype)
         norms = (norm(parts.attention_norm, dtype), norm(parts.ffn_norm, dtype))
-        return cls(attention, first, neurons, norms, network.pre_norm, narrows)
+        return cls(attention, neurons, norms, network.pre_norm, narrows)
 
     def __call__(self, x: Tensor, tokens: Tokens, alone: Tensor | None) -> Tensor:
         """(tokens, hidden) -> the same; (rows, hidden) where it narrows."""
@@ -160,13 +159,12 @@ class _Layer:
         return x if self.pre_norm or of is None else of(x)
 
     def _attended(self, x: Tensor, tokens: Tokens, alone: Tensor | None) -> Tensor | None:
+        if isinstance(self.attention, AttendFirst):
+            return self.attention(x, x.index_select(0, tokens.first), tokens)
         if not isinstance(self.attention, Attend):
             return self.attention
-        if not self.narrows or alone is None:
-            return self.attention(x, tokens)
-        if self.first is not None:
-            return self.first(x, x.index_select(0, alone), tokens)
-        return self.attention(x, tokens).index_select(0, alone)
+        added = self.attention(x, tokens)
+        return added if not self.narrows or alone is None else added.index_select(0, alone)
 
 
 def _neurons(block: FeedForward, activated_by: str, dtype: torch.dtype) -> Function:

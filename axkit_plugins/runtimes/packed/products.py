@@ -69,11 +69,16 @@ def _in_bytes(weight: Bytes, bias: Array | None) -> Function:
     """Integers of the pass ``int8``, by the kernel that is the fastest on this processor; without one in float32."""
     codes, scale = torch.from_numpy(weight.codes).clone(), tensor_of(weight.scale, torch.float32)
     offset = None if bias is None else tensor_of(bias, torch.float32)
-    chosen = Chosen(Product(codes, scale, offset, weight.grid))
+    chosen, grid = Chosen(Product(codes, scale, offset, weight.grid)), weight.grid
 
     def product(x: Tensor) -> Tensor:
         kernel = chosen.kernel(x)
-        return functional.linear(x, codes * scale[:, None], offset) if kernel is None else kernel(x)
+        if kernel is not None:
+            return kernel(x)
+        if grid is not None:
+            step, zero = grid
+            x = ((x / step).round().add(zero).clamp(0, 255) - zero) * step
+        return functional.linear(x, codes * scale[:, None], offset)
 
     return product
 
