@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import ClassVar
 
-from axkit.ground.extras import refuse_missing, way_to
+from axkit.ground.extras import told_missing, way_to
 
 
 class Described:
@@ -41,4 +41,4 @@ def refuse_if_missing(name: str, described: type[Described], distribution: str) 
     """Raise NotApplicable when a pass lacks an optional package."""
     missing = described.missing_packages()
     if missing:
-        refuse_missing(f"pass '{name}'", missing, way=way_to_install(described, distribution))
+        raise told_missing(f"pass '{name}'", missing, way_to_install(described, distribution))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, requires
 from importlib.util import find_spec
 
@@ -51,6 +51,10 @@ def refuse_missing(what: str, packages: Iterable[str], extra: str = "", way: str
     """
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
-        which = "which is" if len(missing) == 1 else "which are"
-        way = way or (way_to(extra, whose) if extra else "install it")
-        raise NotApplicable(f"{what} needs {' and '.join(missing)}, {which} not installed: {way}")
+        raise told_missing(what, missing, way or (way_to(extra, whose) if extra else "install it"))
+
+
+def told_missing(what: str, missing: Sequence[str], way: str) -> NotApplicable:
+    """The sentence of :func:`refuse_missing`, to be raised."""
+    which = "which is" if len(missing) == 1 else "which are"
+    return NotApplicable(f"{what} needs {' and '.join(missing)}, {which} not installed: {way}")

@@ -29,6 +29,17 @@ if TYPE_CHECKING:
     from axkit.kit.inputs import run_rows as run_rows
     from axkit.kit.inputs import state_of_ranges as state_of_ranges
     from axkit.kit.inputs import watched_inputs as watched_inputs
+    from axkit.kit.int8_choosing import ProductCase as ProductCase
+    from axkit.kit.int8_choosing import fastest_of as fastest_of
+    from axkit.kit.int8_choosing import kernel_times as kernel_times
+    from axkit.kit.int8_choosing import rows_in_words as rows_in_words
+    from axkit.kit.int8_choosing import time_in_turn as time_in_turn
+    from axkit.kit.int8_kernels import IntegerKernels as IntegerKernels
+    from axkit.kit.int8_products import LARGEST_INPUT as LARGEST_INPUT
+    from axkit.kit.int8_products import SIXTEEN_BITS as SIXTEEN_BITS
+    from axkit.kit.int8_products import IntegerProduct as IntegerProduct
+    from axkit.kit.int8_products import input_steps as input_steps
+    from axkit.kit.int8_products import kernels_here as kernels_here
     from axkit.kit.least_squares import Moments as Moments
     from axkit.kit.least_squares import Projection as Projection
     from axkit.kit.least_squares import Repair as Repair
@@ -69,6 +80,9 @@ _OFFERED = {
     "compare": ("divergence", "divergence_key"),
     "eight_bits": ("input_grid", "to_int8"),
     "extras": ("refuse_missing",),
+    "int8_choosing": ("ProductCase", "fastest_of", "kernel_times", "rows_in_words", "time_in_turn"),
+    "int8_kernels": ("IntegerKernels",),
+    "int8_products": ("LARGEST_INPUT", "SIXTEEN_BITS", "IntegerProduct", "input_steps", "kernels_here"),
     "least_squares": ("Moments", "Projection", "Repair", "Spread"),
     "linears": (
         "embedding_at",

@@ -60,7 +60,7 @@ def test_without_a_kernel_the_same_products_in_float(monkeypatch, input_range):
     linear = Int8Linear.from_float(nn.Linear(64, 8), input_range)
     x = torch.randn(2, 64).clamp(-4, 4)
     y = linear(x)
-    monkeypatch.setattr("axkit_plugins.kernels.choosing.names_here", lambda fixed: ())
+    monkeypatch.setattr("axkit.kit.int8_choosing.kernels_here", lambda fixed: ())
     assert torch.equal(linear(x), y)  # found once, kept
     moved = linear.to("cpu")  # forgotten when a module moves
     torch.testing.assert_close(moved(x), y, atol=0.05, rtol=0.05)

@@ -12,11 +12,11 @@ from torch import nn
 from axkit import NotApplicable
 from axkit.anatomy.family import family_of
 from axkit.kit import Remembered, input_grid, linear_at, linear_names, replace_module
+from axkit.kit import int8_choosing as choosing
+from axkit.kit import int8_products as kernels
+from axkit.kit.int8_choosing import CHOICE, Measured, ProductCase, bucket, choose, fastest_of, time_in_turn
+from axkit.kit.int8_products import KERNELS, IntegerProduct, fitting, kernels_here, sums
 from axkit.testing import lend, tiny_split, tiny_subject
-from axkit_plugins.kernels import choosing
-from axkit_plugins.kernels import int8 as kernels
-from axkit_plugins.kernels.choosing import CHOICE, Case, Measured, bucket, choose, fastest, measured
-from axkit_plugins.kernels.int8 import KERNELS, Product, fitting, names_here, sums
 from axkit_plugins.quantize.int8 import Int8, audit
 from axkit_plugins.quantize.int8.modules import Int8Linear
 from axkit_plugins.quantize.int8.settled import in_words, kernel_rows
@@ -38,7 +38,7 @@ def product_of(inputs, outputs, fixed, largest=127, bias=True):
     torch.manual_seed(inputs + outputs)
     weight = torch.randint(-largest, largest + 1, (outputs, inputs), dtype=torch.int8)
     grid = input_grid(RANGE) if fixed else None
-    return Product(weight, torch.rand(outputs) * 0.01, torch.randn(outputs) if bias else None, grid)
+    return IntegerProduct(weight, torch.rand(outputs) * 0.01, torch.randn(outputs) if bias else None, grid)
 
 
 def by_hand(product, x):
@@ -54,7 +54,7 @@ def by_hand(product, x):
 @pytest.mark.parametrize("name", KERNELS)
 def test_every_kernel_computes_the_same_integers(name, fixed):
     if sums(name, fixed) == "none":
-        assert name not in names_here(fixed)
+        assert name not in kernels_here(fixed)
         pytest.skip("not here")
     for inputs, outputs, bias in ((64, 32, True), (30, 7, False), (129, 40, True)):
         product = product_of(inputs, outputs, fixed, bias=bias)
@@ -64,33 +64,33 @@ def test_every_kernel_computes_the_same_integers(name, fixed):
             expected, step = by_hand(product, x)
             apart = (kernel(x) - expected).abs()
             assert apart.shape == (*shape, outputs)
-            if name in names_here(fixed):
-                assert torch.equal(kernel(x), fitting(names_here(fixed)[0], product)(x))
+            if name in kernels_here(fixed):
+                assert torch.equal(kernel(x), fitting(kernels_here(fixed)[0], product)(x))
                 assert apart.max() <= 1e-5 * expected.abs().max()
             assert apart.max() <= 2 * step, "an input that lies between two steps may go to either"
 
 
 def test_there_is_a_kernel_and_the_usual_one_is_first():
     engines = torch.backends.quantized.supported_engines
-    assert names_here(False)[0] == ("x86" if "x86" in engines else names_here(False)[0])
-    assert len(names_here(False)) >= 1
+    assert kernels_here(False)[0] == ("x86" if "x86" in engines else kernels_here(False)[0])
+    assert len(kernels_here(False)) >= 1
 
 
 @pytest.mark.parametrize("fixed", [False, True])
 def test_no_sum_saturates_whatever_the_processor_adds_up_in(fixed):
     """In ``make lowered`` oneDNN adds pairs up in 16 bits; elsewhere nothing does."""
     weight = torch.full((32, 64), 127, dtype=torch.int8)
-    product = Product(weight, torch.ones(32), None, (1 / 255, 0) if fixed else None)
+    product = IntegerProduct(weight, torch.ones(32), None, (1 / 255, 0) if fixed else None)
     assert product.could_saturate
     x = torch.ones(20, 64)
     x[:, 0] = 0
-    for name in names_here(fixed):
+    for name in kernels_here(fixed):
         torch.testing.assert_close(fitting(name, product)(x), torch.full((20, 32), 127.0 * 63), atol=0.01, rtol=0)
 
 
 def test_what_could_saturate():
     def of(*rows):
-        return Product(torch.tensor(rows, dtype=torch.int8), torch.ones(len(rows)), None, None).could_saturate
+        return IntegerProduct(torch.tensor(rows, dtype=torch.int8), torch.ones(len(rows)), None, None).could_saturate
 
     assert not of([64, 64, 0, 0, -64, -64])  # 255 * 128 = 32640
     assert of([64, 65, 0, 0])
@@ -104,7 +104,7 @@ def test_what_could_saturate():
 def test_halved_weights_give_the_same_sums(monkeypatch):
     product = product_of(48, 16, False)
     assert product.could_saturate
-    whole = {name: fitting(name, product) for name in names_here(False)}
+    whole = {name: fitting(name, product) for name in kernels_here(False)}
     x = torch.randn(9, 48)
     expected = {name: kernel(x) for name, kernel in whole.items()}
     monkeypatch.setattr(kernels, "sums", lambda name, fixed: "saturate")
@@ -135,23 +135,23 @@ def test_rows_that_are_taken_to_be_alike():
 
 
 def test_the_usual_kernel_stays_unless_another_is_clearly_faster():
-    assert fastest(("a", "b"), {"a": 1.04, "b": 1.0}) == "a"
-    assert fastest(("a", "b"), {"a": 1.06, "b": 1.0}) == "b"
-    assert fastest(("a", "b", "c"), {"a": 9.0, "b": 2.0, "c": 1.0}) == "c"
+    assert fastest_of(("a", "b"), {"a": 1.04, "b": 1.0}) == "a"
+    assert fastest_of(("a", "b"), {"a": 1.06, "b": 1.0}) == "b"
+    assert fastest_of(("a", "b", "c"), {"a": 9.0, "b": 2.0, "c": 1.0}) == "c"
 
 
 def two_kernels(monkeypatch, seconds, quiet=True):
     """Two names for one kernel, with times by bucket; the cases that were measured."""
-    usual = names_here(False)[0]
+    usual = kernels_here(False)[0]
     monkeypatch.setitem(KERNELS, "other", KERNELS[usual])
-    monkeypatch.setattr(choosing, "names_here", lambda fixed: (usual, "other"))
+    monkeypatch.setattr(choosing, "kernels_here", lambda fixed: (usual, "other"))
     asked = []
 
-    def measured(ready, x):
+    def time_in_turn(ready, x):
         asked.append((sorted(ready), x.numel() // x.shape[-1]))
         return Measured({usual: 1.0, "other": seconds(x.numel() // x.shape[-1])}, quiet)
 
-    monkeypatch.setattr(choosing, "measured", measured)
+    monkeypatch.setattr(choosing, "time_in_turn", time_in_turn)
     return usual, asked
 
 
@@ -195,7 +195,7 @@ def test_what_was_measured_on_a_busy_machine_is_not_remembered(measuring, monkey
     for _ in range(2):
         Int8Linear.from_float(nn.Linear(32, 8))(torch.randn(2, 32))
     assert len(asked) == 1, "this process goes by it"
-    assert choosing.times_of(Case(32, 8, 1, False))[usual] == 1.0
+    assert choosing.kernel_times(ProductCase(32, 8, 1, False))[usual] == 1.0
     assert not measuring.exists()
 
 
@@ -214,7 +214,7 @@ def test_turns_that_were_interrupted_do_not_count(monkeypatch, interrupted):
     monkeypatch.setattr(choosing, "_interruptions", lambda: now["switches"])
     monkeypatch.setattr(choosing.time, "perf_counter", lambda: now["wall"])
     monkeypatch.setattr(choosing.time, "process_time", lambda: now["cpu"])
-    found = measured({"one": kernel}, torch.zeros(1))
+    found = time_in_turn({"one": kernel}, torch.zeros(1))
     quiet = len(interrupted) < 4
     expected = 1.0 if not interrupted else 3.0 if quiet else 2.0
     assert found == Measured({"one": expected}, quiet)
@@ -254,13 +254,13 @@ def test_two_processes_add_to_what_is_there(measuring):
 
 
 def test_a_kernel_that_is_pinned_is_taken_and_nothing_measured(measuring, monkeypatch):
-    monkeypatch.setattr(choosing, "measured", None)
-    case = Case(32, 8, 1, False)
-    for name in names_here(False):
+    monkeypatch.setattr(choosing, "time_in_turn", None)
+    case = ProductCase(32, 8, 1, False)
+    for name in kernels_here(False):
         monkeypatch.setenv(CHOICE, name)
         assert choose(case, None, torch.randn(2, 32)) == name
     monkeypatch.setenv(CHOICE, "usual")
-    assert choose(case, None, torch.randn(2, 32)) == names_here(False)[0]
+    assert choose(case, None, torch.randn(2, 32)) == kernels_here(False)[0]
     monkeypatch.setenv(CHOICE, "fastest")
     with pytest.raises(NotApplicable, match="AXKIT_INT8_KERNEL=fastest is no int8 kernel that this machine has"):
         choose(case, None, torch.randn(2, 32))
@@ -273,17 +273,17 @@ def test_measuring_is_real_and_leaves_torch_as_it_was(measuring):
     x = torch.randn(2, 32)
     y = linear(x)
     (name,) = linear.chosen().values()
-    assert name in names_here(False)
-    times = choosing.times_of(Case(32, 8, 1, False, linear_halves(linear)))
-    if len(names_here(False)) > 1:
-        assert times.keys() == set(names_here(False))
+    assert name in kernels_here(False)
+    times = choosing.kernel_times(ProductCase(32, 8, 1, False, linear_halves(linear)))
+    if len(kernels_here(False)) > 1:
+        assert times.keys() == set(kernels_here(False))
         assert all(0 < value < 1 for value in times.values())
-    torch.testing.assert_close(y, fitting(name, Product(linear.weight, linear.scale, linear.bias, None))(x))
+    torch.testing.assert_close(y, fitting(name, IntegerProduct(linear.weight, linear.scale, linear.bias, None))(x))
     assert torch.backends.quantized.engine == engine
 
 
 def linear_halves(linear):
-    return Case.of(Product(linear.weight, linear.scale, linear.bias, None), 1).halved
+    return ProductCase.of(IntegerProduct(linear.weight, linear.scale, linear.bias, None), 1).halved
 
 
 def saturated_by_hand(layer, inputs):
@@ -332,5 +332,5 @@ def test_a_reduced_range_saturates_nowhere_and_the_note_has_the_way_to_it(tmp_pa
     assert "VNNI" not in result.note
     layers = [module for module in subject.module.modules() if isinstance(module, Int8Linear)]
     assert {int(layer.weight.abs().max()) for layer in layers} == {63}
-    assert not any(Product(layer.weight, layer.scale, None, None).could_saturate for layer in layers)
+    assert not any(IntegerProduct(layer.weight, layer.scale, None, None).could_saturate for layer in layers)
     assert run(saturation_rows=0)[1].tables["saturation"] == []

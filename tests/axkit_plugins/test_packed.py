@@ -18,9 +18,9 @@ from axkit.anatomy.family import family_of
 from axkit.ground.errors import NotApplicable
 from axkit.ground.quiet import quiet
 from axkit.kit import replace_module
+from axkit.kit.int8_choosing import Measured
 from axkit.testing import check_pass, check_runtime, lend, tiny_model, tiny_reader, tiny_split, tiny_subject
 from axkit_plugins.half import Bf16
-from axkit_plugins.kernels.choosing import Measured
 from axkit_plugins.quantize.int4_vsq import Int4Vsq
 from axkit_plugins.runtimes.export import Export
 from axkit_plugins.runtimes.network.forms import FORMS
@@ -129,7 +129,7 @@ def test_the_fastest_is_measured_and_told(seconds, tmp_path, monkeypatch):
     subject = in_eight_bits(subject_of("bert"))
     times = dict(zip(("stored", "bfloat16"), seconds, strict=True))
     monkeypatch.setattr("axkit_plugins.runtimes.packed.body.has_bfloat16", lambda: True)
-    monkeypatch.setattr("axkit_plugins.runtimes.packed.body.measured", lambda made, x: Measured(times, True))
+    monkeypatch.setattr("axkit_plugins.runtimes.packed.body.time_in_turn", lambda made, x: Measured(times, True))
     result = Export().apply(subject, Export.Config(runtime=HERE, precision="fastest"), lend(tmp_path))
     assert subject.body.computes == min(times, key=times.get)
     assert result.note.split("computed in ")[1].startswith("bfloat16, 2.00" if seconds[0] == 2 else "what is")
@@ -137,7 +137,7 @@ def test_the_fastest_is_measured_and_told(seconds, tmp_path, monkeypatch):
 
 def test_without_bfloat16_there_is_nothing_to_measure(monkeypatch):
     monkeypatch.setattr("axkit_plugins.runtimes.packed.body.has_bfloat16", lambda: False)
-    monkeypatch.setattr("axkit_plugins.runtimes.packed.body.measured", lambda made, x: pytest.fail("measured"))
+    monkeypatch.setattr("axkit_plugins.runtimes.packed.body.time_in_turn", lambda made, x: pytest.fail("measured"))
     assert packed(subject_of("bert"), precision="fastest").body.computes == "stored"
 
 
@@ -169,7 +169,7 @@ def test_a_shared_layer_holds_its_weights_once():
 
 
 def test_without_a_kernel_fixed_ranges_hold(monkeypatch):
-    monkeypatch.setattr("axkit_plugins.kernels.choosing.names_here", lambda fixed: ())
+    monkeypatch.setattr("axkit.kit.int8_choosing.kernels_here", lambda fixed: ())
     subject = in_eight_bits(subject_of("bert", "TokenClassification"), (-0.5, 0.5))
     assert gap(subject, packed(subject), shapes=[(1, 5), (1, 20)]) < 1e-4
 

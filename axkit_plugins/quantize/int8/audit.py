@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from axkit.kit import run_rows, watched_inputs
-from axkit_plugins.kernels.int8 import LARGEST, SIXTEEN_BITS, steps_of
+from axkit.kit import LARGEST_INPUT, SIXTEEN_BITS, input_steps, run_rows, watched_inputs
 from axkit_plugins.quantize.int8.modules import Int8Linear
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class _Pairs:
         padded = nn.functional.pad(weight.int(), (0, weight.shape[1] % 2))
         pairs = padded.view(len(weight), -1, 2)
         most = torch.maximum(pairs.clamp(min=0).sum(-1), -pairs.clamp(max=0).sum(-1))
-        could = LARGEST * most > SIXTEEN_BITS
+        could = LARGEST_INPUT * most > SIXTEEN_BITS
         return cls(2 * could.nonzero()[:, 1], pairs[could], could.numel())
 
     def count(self, inputs: Tensor) -> None:
@@ -91,7 +90,7 @@ def saturating(model: nn.Module, names: Sequence[str], split: Split, rows: int) 
     def look(name: str, layer: nn.Module, inputs: Tensor) -> None:
         assert isinstance(layer, Int8Linear)
         step, zero = layer.grid or torch._choose_qparams_per_tensor(inputs)
-        pairs[name].count(steps_of(inputs.float(), step, zero).int())
+        pairs[name].count(input_steps(inputs.float(), step, zero).int())
 
     with watched_inputs(model, pairs, look):
         for _ in run_rows(model, split, rows, _BATCH):

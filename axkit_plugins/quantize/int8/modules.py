@@ -8,9 +8,18 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from axkit.kit import Plain, embedding_at, input_grid, linear_at, names_in, replace_module, to_int8, weight_matrix
-from axkit_plugins.kernels.chosen import Chosen
-from axkit_plugins.kernels.int8 import Product
+from axkit.kit import (
+    IntegerKernels,
+    IntegerProduct,
+    Plain,
+    embedding_at,
+    input_grid,
+    linear_at,
+    names_in,
+    replace_module,
+    to_int8,
+    weight_matrix,
+)
 
 _TWINS = "axkit_plugins.quantize.int8.plain"
 
@@ -42,7 +51,7 @@ class Int8Linear(nn.Module):
         self.register_buffer("bias", torch.zeros(out_features, device=device) if bias else None)
         self.register_buffer("input_scale", torch.ones((), device=device) if static else None)
         self.register_buffer("input_zero", torch.zeros((), dtype=torch.int32, device=device) if static else None)
-        self._kernels: Chosen | None = None  # made when first asked; holds the weights in other layouts
+        self._kernels: IntegerKernels | None = None  # made when first asked; holds the weights in other layouts
         self._input: tuple[float, int] | None = None  # the two as numbers
 
     @classmethod
@@ -85,10 +94,10 @@ class Int8Linear(nn.Module):
             x = ((x / step).round().add(zero).clamp(0, 255) - zero) * step
         return nn.functional.linear(x, self.weight.to(x.dtype) * self.scale[:, None].to(x.dtype), self.bias)
 
-    def _begin(self) -> Chosen:
+    def _begin(self) -> IntegerKernels:
         """The kernels to choose from, from now on; the fixed input range becomes numbers."""
         self._input = self.grid
-        self._kernels = Chosen(self.product)
+        self._kernels = IntegerKernels(self.product)
         return self._kernels
 
     @property
@@ -99,9 +108,9 @@ class Int8Linear(nn.Module):
         return float(self.input_scale), int(self.input_zero)
 
     @property
-    def product(self) -> Product:
+    def product(self) -> IntegerProduct:
         """What it computes, as kernels take it."""
-        return Product(self.weight, self.scale, self.bias, self.grid)
+        return IntegerProduct(self.weight, self.scale, self.bias, self.grid)
 
     def chosen(self) -> dict[int, str]:
         """The kernels that were chosen so far: bucket of rows -> name."""

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from axkit_plugins.kernels.choosing import Case, rows_of, times_of
-from axkit_plugins.kernels.int8 import names_here
+from axkit.kit import ProductCase, kernel_times, kernels_here, rows_in_words
 from axkit_plugins.quantize.int8.modules import Int8Linear
 
 if TYPE_CHECKING:
@@ -36,25 +35,25 @@ def settle(model: nn.Module, search: Split, size: int) -> None:
 
 def kernel_rows(model: nn.Module) -> list[Row]:
     """A table: for layers of one shape and as many rows the kernel, and how much faster than the usual one it was."""
-    found: Counter[tuple[Case, str]] = Counter()
+    found: Counter[tuple[ProductCase, str]] = Counter()
     for module in model.modules():
         if isinstance(module, Int8Linear):
             product = module.product
-            found.update((Case.of(product, number), name) for number, name in module.chosen().items())
+            found.update((ProductCase.of(product, number), name) for number, name in module.chosen().items())
     return [_row(case, name, layers) for (case, name), layers in sorted(found.items(), key=lambda one: _order(one[0]))]
 
 
-def _order(one: tuple[Case, str]) -> tuple[int, int, int, str]:
+def _order(one: tuple[ProductCase, str]) -> tuple[int, int, int, str]:
     case, name = one
     return case.inputs, case.outputs, case.bucket, name
 
 
-def _row(case: Case, name: str, layers: int) -> Row:
-    times, usual = times_of(case), names_here(case.fixed)[0]
+def _row(case: ProductCase, name: str, layers: int) -> Row:
+    times, usual = kernel_times(case), kernels_here(case.fixed)[0]
     row: Row = {
         "inputs": case.inputs,
         "outputs": case.outputs,
-        "rows_up_to": rows_of(case.bucket),
+        "rows_up_to": rows_in_words(case.bucket),
         "layers": layers,
         "kernel": name,
     }
@@ -64,6 +63,6 @@ def _row(case: Case, name: str, layers: int) -> Row:
 def in_words(rows: list[Row]) -> str:
     """Which kernels these are, where there are several or another than the usual one."""
     names = sorted({str(row["kernel"]) for row in rows})
-    if not names or names == [names_here(False)[0]]:
+    if not names or names == [kernels_here(False)[0]]:
         return ""
     return f"Fastest int8 kernels here, by rows: {', '.join(names)}."

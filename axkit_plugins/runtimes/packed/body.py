@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from axkit import CheckpointError, Manifest, Structure, Subject, TorchBody, family_of, has_bfloat16
-from axkit_plugins.kernels.choosing import fastest, measured
+from axkit.kit import fastest_of, time_in_turn
 from axkit_plugins.runtimes.network.read import read_network
 from axkit_plugins.runtimes.packed.model import PackedModel
 
@@ -70,8 +70,8 @@ class PackedBody:
         made = [cls.of(subject, one) for one in _TO_CHOOSE]
         if made[0]._dtype == made[1]._dtype:
             return made[0], 1.0
-        seconds = measured({one.computes: one.answer for one in made}, _like_rows(subject)).seconds
-        made.sort(key=lambda one: one.computes != fastest(_TO_CHOOSE, seconds))
+        seconds = time_in_turn({one.computes: one.answer for one in made}, _like_rows(subject)).seconds
+        made.sort(key=lambda one: one.computes != fastest_of(_TO_CHOOSE, seconds))
         return made[0], seconds[made[1].computes] / seconds[made[0].computes]
 
     @property

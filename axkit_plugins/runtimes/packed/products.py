@@ -9,9 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from axkit.kit import Fused, prepacked
-from axkit_plugins.kernels.chosen import Chosen
-from axkit_plugins.kernels.int8 import Product
+from axkit.kit import Fused, IntegerKernels, IntegerProduct, prepacked
 from axkit_plugins.runtimes.network.matrix import Array, Bytes, Floats, Linear, Matrix
 from axkit_plugins.runtimes.network.network import Norm
 
@@ -69,7 +67,7 @@ def _in_bytes(weight: Bytes, bias: Array | None) -> Function:
     """Integers of the pass ``int8``, by the kernel that is the fastest on this processor; without one in float32."""
     codes, scale = torch.from_numpy(weight.codes).clone(), tensor_of(weight.scale, torch.float32)
     offset = None if bias is None else tensor_of(bias, torch.float32)
-    chosen, grid = Chosen(Product(codes, scale, offset, weight.grid)), weight.grid
+    chosen, grid = IntegerKernels(IntegerProduct(codes, scale, offset, weight.grid)), weight.grid
 
     def product(x: Tensor) -> Tensor:
         kernel = chosen.kernel(x)

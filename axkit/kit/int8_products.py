@@ -21,12 +21,12 @@ Kernel = Callable[[Tensor], Tensor]  # (..., in) float32 -> (..., out) float32, 
 Sums = Literal["exact", "saturate", "none"]
 
 SIXTEEN_BITS = 32767
-LARGEST = 255  # of a quantized input
+LARGEST_INPUT = 255  # of a quantized input
 _TOGETHER = 4  # inputs lie side by side by fours in the kernels' layouts; pairs of them are added up
 
 
 @dataclass(frozen=True)
-class Product:
+class IntegerProduct:
     """y = x W^T + b.
 
     Attributes:
@@ -48,13 +48,13 @@ class Product:
         ranked = padded.view(-1, _TOGETHER).sort(-1).values
         most = int(ranked[..., -2:].clamp(min=0).sum(-1).max())
         least = int(ranked[..., :2].clamp(max=0).sum(-1).min())
-        return LARGEST * max(most, -least) > SIXTEEN_BITS
+        return LARGEST_INPUT * max(most, -least) > SIXTEEN_BITS
 
 
-Make = Callable[[Product], Kernel]
+Make = Callable[[IntegerProduct], Kernel]
 
 
-def _fused(engine: str, product: Product) -> Kernel:
+def _fused(engine: str, product: IntegerProduct) -> Kernel:
     """A quantized engine of PyTorch, which quantizes the inputs itself."""
     packed = _packed(engine, product)
     if product.grid is None:
@@ -72,13 +72,13 @@ def _heard_of_deprecation() -> None:
         torch.quantize_per_tensor(torch.zeros(1), 1.0, 0, torch.quint8)
 
 
-def steps_of(x: Tensor, step: float, zero: int) -> Tensor:
+def input_steps(x: Tensor, step: float, zero: int) -> Tensor:
     """Inputs as the numbers 0..255 of their steps, uint8, rounded as PyTorch's engines do."""
     _heard_of_deprecation()
     return torch.quantize_per_tensor(x, step, zero, torch.quint8).int_repr()
 
 
-def _packed(engine: str, product: Product) -> object:
+def _packed(engine: str, product: IntegerProduct) -> object:
     _heard_of_deprecation()
     before = torch.backends.quantized.engine
     zeros = torch.zeros(len(product.scale), dtype=torch.long)
@@ -90,7 +90,7 @@ def _packed(engine: str, product: Product) -> object:
         torch.backends.quantized.engine = before
 
 
-def _pointwise(product: Product) -> Kernel:
+def _pointwise(product: IntegerProduct) -> Kernel:
     """oneDNN's product of integers, as ``torch.compile`` calls it; inputs and sums are scaled by operators of PyTorch.
 
     The engines for x86 compute fma(sum, step * scale, bias); oneDNN would round once more before it adds the bias.
@@ -103,7 +103,7 @@ def _pointwise(product: Product) -> Kernel:
 
     def computed(x: Tensor) -> Tensor:
         step, zero = grid or torch._choose_qparams_per_tensor(x)
-        q = steps_of(x, step, zero)
+        q = input_steps(x, step, zero)
         sums: Tensor = op(q, 1.0, zero, packed, ones, zeros, None, 1.0, 0, torch.float32, "none", [], "")
         return torch.addcmul(bias, sums, scale * step, out=sums)
 
@@ -116,7 +116,7 @@ KERNELS: dict[str, Make] = {
 }
 
 
-def halved(make: Make, product: Product) -> Kernel:
+def halved(make: Make, product: IntegerProduct) -> Kernel:
     """The same sums as two products of weights up to 64, no pair of which can saturate: 255 * 2 * 64 < 32768."""
     half = product.weight.div(2, rounding_mode="trunc")
     one, other = make(replace(product, weight=half)), make(replace(product, weight=product.weight - half, bias=None))
@@ -137,14 +137,16 @@ def sums(name: str, fixed: bool) -> Sums:
     weight = torch.full((outputs, inputs), 127, dtype=torch.int8)
     found = []  # stays so where torch has no such kernel
     with suppress(RuntimeError, NotImplementedError, AttributeError, TypeError):
-        kernel = KERNELS[name](Product(weight, torch.ones(outputs), None, (1 / LARGEST, 0) if fixed else None))
+        kernel = KERNELS[name](
+            IntegerProduct(weight, torch.ones(outputs), None, (1 / LARGEST_INPUT, 0) if fixed else None)
+        )
         expected = 127.0 * (inputs - 1)
         found = [float(kernel(some).sub(expected).abs().max()) for some in (x, x[:1])]
     if not found:
         return "none"
     if max(found) < 1:
         return "exact"
-    probe = Product(weight // 2, torch.ones(outputs), None, (1 / LARGEST, 0) if fixed else None)
+    probe = IntegerProduct(weight // 2, torch.ones(outputs), None, (1 / LARGEST_INPUT, 0) if fixed else None)
     return "saturate" if float(KERNELS[name](probe)(x).sub(63.0 * (inputs - 1)).abs().max()) < 1 else "none"
 
 
@@ -160,14 +162,14 @@ def alike(name: str, other: str, fixed: bool) -> bool:
     random = torch.Generator().manual_seed(0)
     weight = torch.randint(-63, 64, (45, 67), generator=random, dtype=torch.int8)
     scale, bias = torch.rand(45, generator=random) / 100, torch.randn(45, generator=random)
-    product = Product(weight, scale, bias, (0.03, 120) if fixed else None)
+    product = IntegerProduct(weight, scale, bias, (0.03, 120) if fixed else None)
     one, two = KERNELS[name](product), KERNELS[other](product)
     rows = [torch.randn(count, 67, generator=random) for count in (1, 33, 260)]
     return all(torch.equal(one(x), two(x)) for x in rows)
 
 
 @cache
-def names_here(fixed: bool) -> tuple[str, ...]:
+def kernels_here(fixed: bool) -> tuple[str, ...]:
     """The kernels to choose from, the usual one first; all give the same bits on this processor.
 
     Args:
@@ -179,7 +181,7 @@ def names_here(fixed: bool) -> tuple[str, ...]:
     return tuple(name for name in there if name == there[0] or alike(name, there[0], fixed))
 
 
-def fitting(name: str, product: Product) -> Kernel:
+def fitting(name: str, product: IntegerProduct) -> Kernel:
     """A kernel for a product, exact on this processor."""
     make = KERNELS[name]
     if sums(name, product.grid is not None) == "saturate" and product.could_saturate:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from axkit_plugins.kernels.choosing import Case, bucket, choose
-from axkit_plugins.kernels.int8 import Kernel, Product, fitting
+from axkit.kit.int8_choosing import ProductCase, bucket, choose
+from axkit.kit.int8_products import IntegerProduct, Kernel, fitting
 
 
-class Chosen:
+class IntegerKernels:
     """What computes a product, for any number of rows.
 
     Args:
         product: it.
     """
 
-    def __init__(self, product: Product) -> None:
+    def __init__(self, product: IntegerProduct) -> None:
         self.product = product
         self._by_rows: dict[int, Kernel | None] = {}  # by the bucket of their number; none: there is no kernel
         self._ready: dict[str, Kernel] = {}  # by name; each holds the weights in a layout of its own
@@ -24,7 +24,7 @@ class Chosen:
         """For (..., in) float32; None where this PyTorch has none for this processor.
 
         Raises:
-            NotApplicable: as :func:`axkit_plugins.kernels.choosing.choose`.
+            NotApplicable: as :func:`axkit.kit.int8_choosing.choose`.
         """
         number = bucket(x.numel() // self.product.weight.shape[1])
         return self._by_rows[number] if number in self._by_rows else self._choose(x, number)
@@ -37,7 +37,7 @@ class Chosen:
                 made[name] = fitting(name, product)
             return made[name]
 
-        name = choose(Case.of(product, number), ready, x)
+        name = choose(ProductCase.of(product, number), ready, x)
         chosen = None if name is None else ready(name)
         if name is not None and chosen is not None:
             self._ready[name] = chosen  # the others go: each is the weights once more

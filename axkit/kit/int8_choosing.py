@@ -13,9 +13,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from axkit import NotApplicable
-from axkit.kit import Remembered
-from axkit_plugins.kernels.int8 import KERNELS, Kernel, Product, names_here, sums
+from axkit.ground.errors import NotApplicable
+from axkit.kit.by_machine import Remembered
+from axkit.kit.int8_products import KERNELS, IntegerProduct, Kernel, kernels_here, sums
 
 T = TypeVar("T")
 CHOICE = "AXKIT_INT8_KERNEL"
@@ -29,13 +29,13 @@ def bucket(rows: int) -> int:
     return min(6, ((rows - 1).bit_length() + 1) >> 1)
 
 
-def rows_of(number: int) -> str:
+def rows_in_words(number: int) -> str:
     """A bucket in words."""
     return "more" if number == 6 else str(4**number)
 
 
 @dataclass(frozen=True)
-class Case:
+class ProductCase:
     """A product, as far as it matters for its speed.
 
     Attributes:
@@ -53,20 +53,20 @@ class Case:
     halved: bool = False
 
     @classmethod
-    def of(cls, product: Product, number: int) -> Case:
+    def of(cls, product: IntegerProduct, number: int) -> ProductCase:
         """A layer's product of as many rows as a bucket has."""
         fixed = product.grid is not None
-        split = any(sums(name, fixed) == "saturate" for name in names_here(fixed)) and product.could_saturate
+        split = any(sums(name, fixed) == "saturate" for name in kernels_here(fixed)) and product.could_saturate
         return cls(product.weight.shape[1], product.weight.shape[0], number, fixed, split)
 
     @property
     def name(self) -> str:
         """As the file of measured times has it."""
         ends = f"{' fixed' if self.fixed else ''}{' halved' if self.halved else ''}"
-        return f"{self.inputs}x{self.outputs} rows {rows_of(self.bucket)}{ends}"
+        return f"{self.inputs}x{self.outputs} rows {rows_in_words(self.bucket)}{ends}"
 
 
-def choose(case: Case, ready: Callable[[str], Kernel], x: Tensor) -> str | None:
+def choose(case: ProductCase, ready: Callable[[str], Kernel], x: Tensor) -> str | None:
     """The name of the kernel for a product; None where this PyTorch has none for this processor.
 
     What was measured once on this kind of machine, in this process or another, is not measured again.
@@ -79,7 +79,7 @@ def choose(case: Case, ready: Callable[[str], Kernel], x: Tensor) -> str | None:
     Raises:
         NotApplicable: ``AXKIT_INT8_KERNEL`` names a kernel that is not there.
     """
-    names = names_here(case.fixed)
+    names = kernels_here(case.fixed)
     wanted = os.environ.get(CHOICE) or MEASURE
     if wanted not in (MEASURE, USUAL):
         pinned = [name for name in KERNELS if sums(name, case.fixed) != "none"]
@@ -89,21 +89,21 @@ def choose(case: Case, ready: Callable[[str], Kernel], x: Tensor) -> str | None:
         raise NotApplicable(f"{CHOICE}={wanted} is no int8 kernel that this machine has; give {there}")
     if len(names) < 2 or wanted == USUAL:
         return names[0] if names else None
-    known = times_of(case)
+    known = kernel_times(case)
     if not set(names) <= known.keys():
-        found = measured({name: ready(name) for name in names}, x)
+        found = time_in_turn({name: ready(name) for name in names}, x)
         _memory(torch.get_num_threads()).put(case.name, found.seconds, lasting=found.undisturbed)
         known = found.seconds
-    return fastest(names, known)
+    return fastest_of(names, known)
 
 
-def times_of(case: Case) -> Mapping[str, float]:
+def kernel_times(case: ProductCase) -> Mapping[str, float]:
     """Seconds of each kernel, where they were measured; empty elsewhere."""
     known = _memory(torch.get_num_threads()).get(case.name)
     return {name: value for name, value in known.items() if name in KERNELS}
 
 
-def fastest(names: Sequence[str], times: Mapping[str, float]) -> str:
+def fastest_of(names: Sequence[str], times: Mapping[str, float]) -> str:
     """The first, which is the usual one, unless another is faster by more than two timings of one kernel differ."""
     best = min(names, key=lambda name: times[name])
     return best if times[names[0]] > STAYS * times[best] else names[0]
@@ -123,7 +123,7 @@ class Measured:
     undisturbed: bool
 
 
-def measured(kernels: Mapping[str, Callable[[T], object]], x: T) -> Measured:
+def time_in_turn(kernels: Mapping[str, Callable[[T], object]], x: T) -> Measured:
     """Time kernels, or whole models, on some inputs, in turn."""
     clean, spent = ({name: float("inf") for name in kernels} for _ in range(2))
     for kernel in kernels.values():

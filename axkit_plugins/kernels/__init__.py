@@ -1,1 +1,0 @@
-"""Products on processors: what several of our passes compute with. Knows no pass."""
