@@ -103,13 +103,13 @@ class Export(Pass[ExportConfig]):
 
 
 def _as_packed(subject: Subject, config: ExportConfig) -> Result:
-    from axkit_plugins.runtimes.packed.body import PackedBody
+    from axkit_plugins.runtimes.packed.body import PackedBody, fastest_body
 
     assert config.precision != "int8"
     if config.precision != "fastest":
         subject.body = body = PackedBody.of(subject, config.precision)
         return Result(note=_NARROW if body.lacks_bfloat16 else "")
-    made, times = PackedBody.fastest(subject)
+    made, times = fastest_body(subject)
     subject.body = made
     if times <= 1.0:  # nothing to choose from, or they differ by no more than two timings
         return Result()

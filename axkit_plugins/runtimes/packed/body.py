@@ -58,22 +58,6 @@ class PackedBody:
         made.names, made.model = network.inputs, PackedModel(network, made._dtype)
         return made
 
-    @classmethod
-    def fastest(cls, subject: Subject) -> tuple[Self, float]:
-        """As stored or in bfloat16, whichever answers a batch sooner here, and how many times as fast as the other.
-
-        It stays as stored unless bfloat16 is faster by more than two timings differ.
-
-        Raises:
-            NotApplicable: likewise.
-        """
-        made = [cls.of(subject, one) for one in _TO_CHOOSE]
-        if made[0]._dtype == made[1]._dtype:
-            return made[0], 1.0
-        seconds = time_in_turn({one.computes: one.answer for one in made}, _like_rows(subject)).seconds
-        made.sort(key=lambda one: one.computes != fastest_of(_TO_CHOOSE, seconds))
-        return made[0], seconds[made[1].computes] / seconds[made[0].computes]
-
     @property
     def config(self) -> Mapping[str, Any]:
         """The model's own."""
@@ -149,6 +133,22 @@ class PackedBody:
         made = cls(TorchBody.load(folder, manifest), manifest.structure, tuple(names), computes)
         made.opened()
         return made
+
+
+def fastest_body(subject: Subject) -> tuple[PackedBody, float]:
+    """As stored or in bfloat16, whichever answers a batch sooner here, and how many times as fast as the other.
+
+    It stays as stored unless bfloat16 is faster by more than two timings differ.
+
+    Raises:
+        NotApplicable: its model has something that is computed by its module alone.
+    """
+    made = [PackedBody.of(subject, one) for one in _TO_CHOOSE]
+    if made[0].opened().dtype == made[1].opened().dtype:
+        return made[0], 1.0
+    seconds = time_in_turn({one.computes: one.answer for one in made}, _like_rows(subject)).seconds
+    made.sort(key=lambda one: one.computes != fastest_of(_TO_CHOOSE, seconds))
+    return made[0], seconds[made[1].computes] / seconds[made[0].computes]
 
 
 def _like_rows(subject: Subject) -> Mapping[str, Tensor]:
