@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from conftest import write_rows, write_trained_model
 
 from axkit.anatomy.family import family_of
 from axkit.kit import embedding_at, embedding_names, linear_at, linear_names, replace_module
@@ -87,3 +88,14 @@ V3 = {
     "conv_kernel_size": 0,
     "pos_att_type": ["p2c", "c2p"],
 }
+
+
+def workplace(folder, monkeypatch, recipe):
+    """A trained model, rows and a recipe; the working directory."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(folder / "hf"))
+    write_trained_model(folder / "model", "bert")
+    write_rows(folder / "train.jsonl", 80, 1)
+    write_rows(folder / "test.jsonl", 40, 2)
+    (folder / "recipe.yaml").write_text(recipe, encoding="utf-8")
+    return folder

@@ -24,18 +24,22 @@ def prepacks(dtype: torch.dtype) -> bool:
     return bool(torch._C._has_mkldnn) and all(hasattr(torch.ops.mkldnn, one) for one in _KERNELS)
 
 
-def prepacked(weight: Tensor, bias: Tensor | None, fused: Fused = "none") -> Callable[[Tensor], Tensor] | None:
-    """(..., in) -> (..., out), both of the weight's precision; None where :func:`prepacks` has no such product.
+def prepacked(
+    weight: Tensor, bias: Tensor | None, fused: Fused = "none", dtype: torch.dtype | None = None
+) -> Callable[[Tensor], Tensor] | None:
+    """(..., in) -> (..., out), both of one precision; None where :func:`prepacks` has no such product.
 
     Args:
         weight: (out, in), on the CPU; a copy of it is held, so it may go.
         bias: (out,), or None.
         fused: computed on what comes out.
+        dtype: the precision; None: the weight's.
     """
-    if not (prepacks(weight.dtype) and weight.device.type == "cpu" and weight.numel()):
+    dtype = dtype or weight.dtype
+    if not (prepacks(dtype) and weight.device.type == "cpu" and weight.numel()):
         return None
-    turned = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), _ROWS)
-    own = None if bias is None else bias.detach().to(weight.dtype)
+    turned = torch.ops.mkldnn._reorder_linear_weight(weight.detach().to(dtype).contiguous(), _ROWS)
+    own = None if bias is None else bias.detach().to(dtype)
     product: Any = torch.ops.mkldnn._linear_pointwise.default
     name, algorithm = _FUSED.get(fused, (fused, ""))
 

@@ -61,6 +61,14 @@ class Session:
     run: Callable[[Mapping[str, Array]], Mapping[str, Array]]
 
 
+def completed(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """With the mask and the token types that a tokenizer may leave out."""
+    if "input_ids" not in inputs:
+        return dict(inputs)
+    ids = inputs["input_ids"]
+    return {"attention_mask": torch.ones_like(ids), "token_type_ids": torch.zeros_like(ids), **inputs}
+
+
 @dataclass(eq=False)
 class GraphBody:
     """A graph; implements :class:`axkit.Body`.
@@ -87,10 +95,7 @@ class GraphBody:
 
     def answer(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The graph's outputs by name."""
-        session, given = self._opened(), dict(inputs)
-        if "input_ids" in inputs:
-            ids = inputs["input_ids"]
-            given = {"attention_mask": torch.ones_like(ids), "token_type_ids": torch.zeros_like(ids)} | given
+        session, given = self._opened(), completed(inputs)
         arrays = {name: np.ascontiguousarray(given[name].numpy()) for name in session.inputs}
         found = session.run(
             {name: one if one.dtype.kind == "f" else one.astype(np.int64) for name, one in arrays.items()}

@@ -9,7 +9,8 @@ import sys
 
 import pytest
 import torch
-from conftest import write_images, write_rows, write_trained_model
+from conftest import write_images
+from exporting import workplace
 
 import axkit
 from axkit.finished.export import export
@@ -46,14 +47,8 @@ print(chr(10).join(predict.said(sys.argv[2:])))
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A trained model, rows and a recipe; the working directory."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "hf"))
-    write_trained_model(tmp_path / "model", "bert")
-    write_rows(tmp_path / "train.jsonl", 80, 1)
-    write_rows(tmp_path / "test.jsonl", 40, 2)
-    (tmp_path / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
-    return tmp_path
+    """The working directory of the commands."""
+    return workplace(tmp_path, monkeypatch, RECIPE)
 
 
 def alone(folder, *texts):

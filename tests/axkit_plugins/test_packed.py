@@ -9,8 +9,21 @@ import re
 
 import pytest
 import torch
-from conftest import write_images, write_rows, write_trained_model
-from exporting import HEADS, SHAPES, V3, K, cut, cut_to_biases, exported, gap, in_eight_bits, inputs_of, subject_of
+from conftest import write_images
+from exporting import (
+    HEADS,
+    SHAPES,
+    V3,
+    K,
+    cut,
+    cut_to_biases,
+    exported,
+    gap,
+    in_eight_bits,
+    inputs_of,
+    subject_of,
+    workplace,
+)
 from torch import nn
 
 import axkit
@@ -244,17 +257,11 @@ passes:
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A trained model and rows; the working directory."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "hf"))
-    write_trained_model(tmp_path / "model", "bert")
-    write_rows(tmp_path / "train.jsonl", 80, 1)
-    write_rows(tmp_path / "test.jsonl", 40, 2)
-    return tmp_path
+    """The working directory of the commands."""
+    return workplace(tmp_path, monkeypatch, RECIPE)
 
 
 def test_the_last_stage_of_a_recipe(place, run):
-    (place / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
     code, _, said = run("apply", "recipe.yaml", "--out", "out")
     assert code == 0, said
     folder = place / "out" / "tiny"

@@ -36,7 +36,7 @@ class PackedLinears:
         found = known.get(id(weight))
         version = weight._version + (0 if bias is None else bias._version)
         if found is None or found.version != version or found.weight() is not weight:
-            product = prepacked(weight.detach().to(dtype), bias)
+            product = prepacked(weight, bias, dtype=dtype)
             if product is None:
                 return None
             found = _Packed(product, weight, version, partial(known.pop, id(weight), None))

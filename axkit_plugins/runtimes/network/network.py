@@ -8,6 +8,8 @@ from typing import Literal
 
 from axkit_plugins.runtimes.network.matrix import Array, Floats, Linear, Matrix
 
+HIDDEN = -1e30  # added to a score: its probability is exactly 0 in each precision, and sums stay finite
+
 Index = Literal["ids", "positions", "types"]
 Reads = Literal["first", "last", "mean", "each"]
 
@@ -83,6 +85,11 @@ class Attention:
     window: int | None = None
     rotary: Rotary | None = None
     relative: Relative | None = None
+
+    @property
+    def folds(self) -> bool:
+        """Whether one query can do without keys and values: it sees all tokens, wherever they stand."""
+        return self.rotary is None and self.window is None and self.relative is None and not self.causal
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,6 +260,10 @@ class Network:
     norm: Norm | None = None
     distances: Array | None = None
     convolution: Convolution | None = None
+
+    def narrows(self, index: int) -> bool:
+        """Whether behind this layer nothing but one token of each row is read, if the head reads one."""
+        return index == len(self.layers) - 1 and (index > 0 or self.convolution is None)
 
     @property
     def has_few_bits(self) -> bool:

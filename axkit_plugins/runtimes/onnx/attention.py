@@ -6,10 +6,10 @@ import numpy as np
 from onnx import TensorProto
 
 from axkit_plugins.runtimes.network.matrix import Bytes, Floats, Linear, rows_of, stacked
-from axkit_plugins.runtimes.network.network import Attention, Network, Relative, Rotary
+from axkit_plugins.runtimes.network.network import HIDDEN, Attention, Network, Relative, Rotary
 from axkit_plugins.runtimes.onnx.graph import MICROSOFT, Graph
 from axkit_plugins.runtimes.onnx.products import linear
-from axkit_plugins.runtimes.onnx.tokens import MASKED, Scores, Tokens, behind, gathered, places_of, scores_of, spread
+from axkit_plugins.runtimes.onnx.tokens import Scores, Tokens, behind, gathered, places_of, scores_of, spread
 
 
 def _turned(graph: Graph, x: str, how: Rotary, tokens: Tokens) -> str:
@@ -81,7 +81,7 @@ def _attended(graph: Graph, projected: str, heads: int, width: int, tokens: Toke
     parts = graph.several(3, "Split", graph.add("Reshape", projected, shape), axis=2, num_outputs=3)
     seen = graph.once("seen", lambda: graph.add("Cast", tokens.mask, to=TensorProto.INT32))
     return graph.add(
-        "MultiHeadAttention", *parts, "", seen, domain=MICROSOFT, num_heads=heads, scale=1.0, mask_filter_value=MASKED
+        "MultiHeadAttention", *parts, "", seen, domain=MICROSOFT, num_heads=heads, scale=1.0, mask_filter_value=HIDDEN
     )
 
 

@@ -62,7 +62,7 @@ def build(network: Network, packed: bool, widens: bool = False) -> Built:
     alone = _read(graph, network.head, tokens)
     entered, beside, narrowed = x, network.convolution, False
     for index, layer in enumerate(network.layers):
-        narrowed = index == len(network.layers) - 1 and (index > 0 or beside is None)
+        narrowed = network.narrows(index)
         x = _Layer(graph, network, layer, tokens, f"layer_{index}").build(x, alone if narrowed else None)
         if index == 0 and beside is not None:
             x = _convolved(graph, beside, entered, x, tokens)
@@ -199,8 +199,7 @@ class _Layer:
         graph, block = self.graph, self.parts.attention
         if not isinstance(block, Attention):
             return "" if block is None else graph.constant(block.values, f"{self.name}.attention")
-        every = block.rotary is None and block.window is None and block.relative is None and not block.causal
-        if alone is not None and every and self.network.head.reads == "first":
+        if alone is not None and block.folds and self.network.head.reads == "first":
             first = graph.add("Gather", x, alone)
             context = attend_first(graph, x, first, block, self.tokens, self.network, self.name)
         else:

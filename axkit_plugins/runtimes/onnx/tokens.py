@@ -8,10 +8,8 @@ import numpy as np
 from onnx import TensorProto
 
 from axkit_plugins.runtimes.network.matrix import Array
-from axkit_plugins.runtimes.network.network import Attention, Network
+from axkit_plugins.runtimes.network.network import HIDDEN, Attention, Network
 from axkit_plugins.runtimes.onnx.graph import Graph
-
-MASKED = -1e30  # added to a score: its probability is exactly 0 in each precision, and sums stay finite
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class Tokens:
         shape: of the ids, (2,): rows and tokens of the longest.
         rows: (1,).
         length: (1,), tokens of the longest row.
-        added: to scores, (batch, 1, 1, tokens): 0, or :data:`MASKED` where there is no token.
+        added: to scores, (batch, 1, 1, tokens): 0, or :data:`HIDDEN` where there is no token.
         mask: (batch, tokens), as it came.
         kept: flat places of the real tokens, (real,); None where all places are computed.
         place: of each place, the real token that stands there, (batch * tokens,); any at padding. None likewise.
@@ -52,7 +50,7 @@ def mark_tokens(graph: Graph, ids: str, mask: str, packed: bool) -> Tokens:
     rows = graph.add("Gather", shape, graph.whole(0))
     length = graph.add("Gather", shape, graph.whole(1))
     absent = graph.add("Sub", graph.number(1.0), graph.add("Cast", mask, to=TensorProto.FLOAT))
-    added = graph.add("Unsqueeze", graph.add("Mul", absent, graph.number(MASKED)), graph.whole(1, 2))
+    added = graph.add("Unsqueeze", graph.add("Mul", absent, graph.number(HIDDEN)), graph.whole(1, 2))
     if not packed:
         row = graph.add("Range", graph.one(0), graph.add("Squeeze", rows, graph.whole(0)), graph.one(1))
         return Tokens(shape, rows, length, added, mask, None, None, graph.add("Mul", row, length))
@@ -88,7 +86,7 @@ class Scores:
     """What is added to scores before softmax.
 
     Attributes:
-        added: broadcast to (batch, heads, queries, tokens): :data:`MASKED` where a key is not seen, and what
+        added: broadcast to (batch, heads, queries, tokens): :data:`HIDDEN` where a key is not seen, and what
             distances add.
         counts: keys that each query sees, int64, broadcast to (batch, heads, queries, 1).
     """
@@ -119,9 +117,9 @@ def _seen(graph: Graph, block: Attention, tokens: Tokens) -> Scores:
         if block.window is not None:
             far = graph.add("Greater", graph.add("Abs", apart), graph.one(block.window))
             hidden = graph.add("Or", hidden, far) if hidden else far
-        cost = graph.add("Mul", graph.add("Cast", hidden, to=TensorProto.FLOAT), graph.number(MASKED))
+        cost = graph.add("Mul", graph.add("Cast", hidden, to=TensorProto.FLOAT), graph.number(HIDDEN))
         added = graph.add("Add", added, graph.add("Unsqueeze", cost, graph.whole(0, 1)))
-    real = graph.add("Cast", graph.add("Greater", added, graph.number(MASKED / 2)), to=TensorProto.INT64)
+    real = graph.add("Cast", graph.add("Greater", added, graph.number(HIDDEN / 2)), to=TensorProto.INT64)
     return Scores(added, graph.add("ReduceSum", real, graph.whole(-1), keepdims=1))
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from axkit_plugins.runtimes.network.matrix import Array, Linear, rows_of, stacked
-from axkit_plugins.runtimes.network.network import Attention, Relative, Rotary
+from axkit_plugins.runtimes.network.network import HIDDEN, Attention, Relative, Rotary
 from axkit_plugins.runtimes.packed.products import Function, linear, tensor_of
 from axkit_plugins.runtimes.packed.tokens import Tokens
 
@@ -200,7 +200,7 @@ def largest(weights: Tensor, k: int | float | None, added: Tensor | None, exactl
     length = weights.shape[-1]
     values, where = weights.topk(k if isinstance(k, int) else length, -1)
     if isinstance(k, float):
-        seen = torch.tensor(float(length)) if added is None else (added > -1e29).sum(-1, keepdim=True).float()
+        seen = torch.tensor(float(length)) if added is None else (added > HIDDEN / 2).sum(-1, keepdim=True).float()
         share = (seen * k).ceil().long().clamp(min=1)  # padding may see nothing
         within = torch.arange(length) < share
         if not exactly:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from axkit import CheckpointError, Manifest, Structure, Subject, TorchBody, family_of, has_bfloat16
 from axkit.kit import fastest_of, time_in_turn
+from axkit_plugins.runtimes.body import completed
 from axkit_plugins.runtimes.network.read import read_network
 from axkit_plugins.runtimes.packed.model import PackedModel
 
@@ -92,12 +93,8 @@ class PackedBody:
 
     def answer(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The outputs by name."""
-        given = dict(inputs)
-        if "input_ids" in inputs:
-            ids = inputs["input_ids"]
-            given = {"attention_mask": torch.ones_like(ids), "token_type_ids": torch.zeros_like(ids)} | given
         with torch.inference_mode():
-            return self.opened()(given)
+            return self.opened()(completed(inputs))
 
     def wait(self) -> None:
         """An answer is there when it is given."""

@@ -44,12 +44,11 @@ class PackedModel:
         else:
             self.embedded, self.patches = _embedded(embeddings, dtype), None
         self.beside = None if network.convolution is None else _convolved(network.convolution, dtype)
-        last = len(network.layers) - 1
         reads_one = network.head.reads in ("first", "last")
         made: dict[tuple[int, bool], _Layer] = {}  # a layer that stands several times holds its weights once
         self.layers = []
         for index, one in enumerate(network.layers):
-            key = id(one), reads_one and index == last and (index > 0 or self.beside is None)
+            key = id(one), reads_one and network.narrows(index)
             made[key] = made.get(key) or _Layer.of(network, one, dtype, key[1])
             self.layers.append(made[key])
         self.norm = norm(network.norm, dtype)
@@ -126,8 +125,7 @@ class _Layer:
         block = parts.attention
         attention: Attend | AttendFirst | Tensor | None = None
         if isinstance(block, Attention):
-            every = block.rotary is None and block.window is None and block.relative is None and not block.causal
-            if narrows and every and network.head.reads == "first":
+            if narrows and block.folds and network.head.reads == "first":
                 attention = AttendFirst.of(block, network.distances, dtype)
             else:
                 attention = Attend.of(block, network.distances, dtype)

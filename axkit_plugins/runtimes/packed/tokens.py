@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from axkit_plugins.runtimes.network.network import HIDDEN
+
 T = TypeVar("T")
 STEP = 8  # rows are made so long, or twice, ...
-HIDDEN = -1e30  # added to a score: its probability is exactly 0 in each precision, and sums stay finite
 
 
 @dataclass(eq=False)
