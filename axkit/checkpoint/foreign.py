@@ -39,15 +39,16 @@ def what_it_is(folder: Path, otherwise: str) -> str:
 
 
 def refuse_other_runtime(folder: Path) -> None:
-    """Refuse a folder of axkit's whose body is no torch module: no pass, and no other model, can start from it.
+    """Refuse a folder of axkit's whose files are no transformers model's: no pass, and no other model, starts from it.
 
     Raises:
         CheckpointError: names the runtime.
     """
-    runtime = None
+    runtime, keeps = None, None
     with suppress(FileNotFoundError, CheckpointError):  # a manifest that cannot be read is told of elsewhere
-        runtime = read_object(folder / "axkit.json", 64 * MEGABYTE).get("runtime")
-    if isinstance(runtime, str) and runtime != "torch":
+        found = read_object(folder / "axkit.json", 64 * MEGABYTE)
+        runtime, keeps = found.get("runtime"), found.get("keeps_model")
+    if isinstance(runtime, str) and runtime != "torch" and keeps is not True:
         raise CheckpointError(
             f"{folder} holds a model of the runtime '{runtime:.80}', from which nothing is loaded to work on; give "
             f"the checkpoint that it was made of"

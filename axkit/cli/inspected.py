@@ -37,7 +37,12 @@ def inspect_command(folder: str, as_json: bool) -> None:
     if found.inside is not None:
         for line in _idle(found.inside):
             console.print(line, highlight=False, markup=False)
-        console.print(_parts(found.inside), _wins(found.inside))
+        console.print(_parts(found.inside))
+        if found.inside.wins:
+            console.print(_wins(found.inside))
+        else:
+            by = f"'{found.inside.ended_by}' left too few bits for other passes; inspect the model before it"
+            console.print(f"What could be won: nothing more. {by}.", highlight=False, markup=False)
     if found.recipe:
         console.print("A recipe to start from:\n", highlight=False)
         click.echo(found.recipe)

@@ -25,6 +25,9 @@ class Body(Protocol):
         runtime: the name of the entry point, and what the folder's manifest says.
         config: of the model, as config.json of a stock transformers checkpoint has it, whole: ``model_type``,
             ``architectures``, ``id2label``, ``vocab_size``. What a body is made of another for keeps that one's.
+
+    A class may say ``keeps_model = True`` where ``save`` writes a transformers model's own files beside its own: then
+    transformers loads the folder too, and recipes start from it.
     """
 
     runtime: ClassVar[str]

@@ -30,6 +30,7 @@ class Manifest:
         runtime: which body the folder holds.
         sha256: of every other file of the folder, by name.
         axkit: the release that wrote it.
+        keeps_model: another runtime answers, and the files are a transformers model's own.
     """
 
     structure: Structure
@@ -38,11 +39,17 @@ class Manifest:
     runtime: str = TORCH
     sha256: Mapping[str, str] = field(default_factory=dict)
     axkit: str = __version__
+    keeps_model: bool = False
 
     @property
     def is_stock(self) -> bool:
         """True when nothing was done that a class of transformers cannot rebuild."""
         return is_stock(self.structure, self.trail)
+
+    @property
+    def holds_model(self) -> bool:
+        """True where the files are a transformers model's own, which passes can work on."""
+        return self.runtime == TORCH or self.keeps_model
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; the runtime stands there only where it is not torch, as in every folder of axkit 0.1.0."""
@@ -50,6 +57,7 @@ class Manifest:
             "format": FORMAT,
             "axkit": self.axkit,
             **({} if self.runtime == TORCH else {"runtime": self.runtime}),
+            **({"keeps_model": True} if self.keeps_model else {}),
             "structure": self.structure.to_json(),
             "trail": [step.to_json(self.structure) for step in self.trail],
             "about": self.about.to_json(),

@@ -16,7 +16,7 @@ from axkit.contract.registered import Registered, load_pass
 from axkit.contract.subject import Subject
 from axkit.contract.tools import Tools
 from axkit.contract.trail import TrailStep
-from axkit.finished.opened import open_finished
+from axkit.finished.opened import opened_with
 from axkit.finished.score import about_of
 from axkit.ground import fence
 from axkit.ground.atomic import atomic_folder
@@ -24,7 +24,7 @@ from axkit.ground.errors import RecipeError, StorageError
 from axkit.ground.progress import Silent
 from axkit.ground.wording import fault_sentence
 from axkit.ground.writable import check_writable
-from axkit.runtimes.folder import save
+from axkit.runtimes.folder import load_to_work, save
 
 PASS = "export"
 
@@ -67,7 +67,7 @@ def export(folder: str | Path, out: str | Path, replace: bool = False, **setting
     check_writable(out)
     found = load_pass(PASS)
     refuse_if_missing(PASS, found.pass_class, found.entry.distribution)
-    subject = open_finished(folder).subject
+    subject = opened_with(folder, load_to_work(folder)).subject
     note = _apply(found, settings, subject, folder)
     with atomic_folder(out) as draft:
         size = save(subject, subject.reader, draft, about_of(folder), golden=True)

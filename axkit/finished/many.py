@@ -145,7 +145,7 @@ def load(folder: str | Path) -> Any:
         NotApplicable: it holds a model of another runtime, which is no transformers model (see ``axkit.load_subject``,
             and :class:`Predictor`, which takes any).
     """
-    subject = folders.load_subject(folder)
+    subject = folders.load_to_work(folder)
     module = subject.module
     module.predict_many = _Many(Path(folder), subject)
     return module

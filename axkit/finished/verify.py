@@ -78,7 +78,8 @@ def verify(folder: str | Path, trust_code: bool = False) -> Iterator[Checked]:
         yield visit.judged("axkit", runtime, found)
         config = read_object(folder / NAME)
         own = str(config.get("model_type")).startswith(PREFIX)
-        if isinstance(found, str) or runtime != TORCH or (own and not config.get("auto_map")):
+        holds_model = manifest is None or manifest.holds_model
+        if isinstance(found, str) or not holds_model or (own and not config.get("auto_map")):
             return
         if own and not trust_code and not _is_our_code(folder):
             yield Checked(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,8 @@ from axkit.run.verdict import OF_ITS_OWN, change_cell, speed_cell
 from axkit.runtimes.manifest import read_manifest
 
 HEAD = ("run", "dense", "result", "change", "MB", "smaller", "throughput", "one input", "made in, s", "passes")
-_LONGEST = 60  # characters of a setting
+_LONGEST = 60  # characters of a setting, or of a title
+OWN_FILES = "own files"
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,14 @@ class Placed:
 
     Attributes:
         name: of its folder, as short as tells it from the others.
-        task: in words.
+        task: its registered name, or all that its recipe says of it, as JSON.
+        title: of the task, in few words.
         report: of it.
     """
 
     name: str
     task: str
+    title: str
     report: Report
 
     @property
@@ -79,7 +82,7 @@ def placed(folders: Sequence[str | Path]) -> list[Placed]:
         if not here:
             raise CheckpointError(f"{folder} holds no run (no {REPORT}); give run folders, or a folder of such")
     each = list(dict.fromkeys(found))
-    return [Placed(name, _task(one), read_report(one)) for one, name in zip(each, short_names(each), strict=True)]
+    return [Placed(name, *_task(one), read_report(one)) for one, name in zip(each, short_names(each), strict=True)]
 
 
 def short_names(folders: Sequence[Path]) -> list[str]:
@@ -94,12 +97,17 @@ def short_names(folders: Sequence[Path]) -> list[str]:
     return [str(one) for one in folders]
 
 
-def _task(folder: Path) -> str:
+def _task(folder: Path) -> tuple[str, str]:
+    """What tells tasks apart, and what a person calls it."""
     manifest = read_manifest(folder)
     task = manifest.about.task if manifest else None
-    if isinstance(task, str):
-        return task
-    return "own files" if task is None else f"own files {json.dumps(task, sort_keys=True):.{_LONGEST}}"
+    if not isinstance(task, Mapping):
+        return task or OWN_FILES, task or OWN_FILES
+    files = task.get("files")
+    each = list(files.values()) if isinstance(files, Mapping) else [files] if isinstance(files, str) else []
+    names = dict.fromkeys(Path(str(one)).name for one in each)
+    named = str(task.get("hub") or task.get("name") or ", ".join(names) or OWN_FILES)
+    return json.dumps(task, sort_keys=True), f"{named:.{_LONGEST}}"
 
 
 def grouped(runs: Sequence[Placed]) -> list[Group]:
@@ -113,9 +121,8 @@ def _group(number: int, task: str, metric: str, runs: Sequence[Placed]) -> Group
     drawn = Drawn()
     drawn.add("plot", partial(_plot, own, metric, f"plot-{number}"))
     rows = tuple(one.row() for one in own)
-    return Group(
-        f"{task}: {metric}", Grid(f"Test {metric}, points; {len(own)} runs", HEAD, rows), drawn, tuple(_notes(own))
-    )
+    grid = Grid(f"Test {metric}, points; {len(own)} runs", HEAD, rows)
+    return Group(f"{own[0].title}: {metric}", grid, drawn, tuple(_notes(own)))
 
 
 def _plot(runs: Sequence[Placed], metric: str, name: str) -> str:

@@ -9,7 +9,7 @@ from axkit.ground.progress import Progress
 from axkit.ground.target import DEFAULT
 from axkit.run.planning import Plan
 from axkit.run.readings import Readings
-from axkit.runtimes.folder import load_subject
+from axkit.runtimes.folder import load_to_work
 from axkit.runtimes.torch.body import torch_subject
 from axkit.runtimes.torch.opening import fit_padding, open_for_task, open_reader, token_limit
 from axkit.tasks.about import About
@@ -56,7 +56,7 @@ def _for_task(plan: Plan) -> Subject:
 
 def _as_it_was_left(plan: Plan) -> Subject:
     """A result of axkit, bit by bit, with its structure and its trail; the labels have the task's names."""
-    subject, names = load_subject(plan.model_folder), plan.rows.label_names
+    subject, names = load_to_work(plan.model_folder), plan.rows.label_names
     config = subject.module.config
     config.problem_type = KINDS[plan.task.spec.kind].about.problem_type
     if names:

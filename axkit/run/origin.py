@@ -15,7 +15,7 @@ from axkit.contract.trail import TrailStep
 from axkit.contract.traits import OF_THE_RUN, Trait
 from axkit.ground.errors import AxkitError, CheckpointError
 from axkit.run.steps import PlannedStep
-from axkit.runtimes.manifest import check_described, read_manifest
+from axkit.runtimes.manifest import check_described, read_manifest, to_work_on
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def origin_of(model: str, folder: Path, config: Mapping[str, Any]) -> Origin | N
     Raises:
         CheckpointError: what axkit wrote about it is damaged.
     """
-    manifest = read_manifest(folder)
+    manifest = to_work_on(read_manifest(folder))
     if manifest is not None:
         return Origin(model, manifest.trail)
     if is_own(config):

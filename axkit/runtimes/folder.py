@@ -10,12 +10,12 @@ from typing import Any
 from axkit.anatomy.family import family_of
 from axkit.anatomy.surgery import dense_structure
 from axkit.checkpoint.sources import check_folder, read_config
-from axkit.contract.manifest import MANIFEST, TORCH, Manifest
+from axkit.contract.manifest import MANIFEST, Manifest
 from axkit.contract.subject import Subject
 from axkit.ground.hashes import read_hash
 from axkit.runtimes.golden import write_golden
-from axkit.runtimes.known import load_body, save_body
-from axkit.runtimes.manifest import check_described, check_hashes, read_manifest
+from axkit.runtimes.known import keeps_model, load_body, save_body
+from axkit.runtimes.manifest import check_described, check_hashes, read_manifest, to_work_on
 from axkit.runtimes.torch.body import TorchBody
 from axkit.runtimes.torch.loading import load_module
 from axkit.tasks.about import About
@@ -37,8 +37,9 @@ def save(subject: Subject, tokenizer: Any, folder: Path, about: About | None = N
     Raises:
         PluginError: a body of another runtime breaks its contract.
     """
-    manifest = Manifest(subject.structure, subject.trail, about or About(), subject.body.runtime)
-    save_body(subject.body, folder, manifest)
+    body = subject.body
+    manifest = Manifest(subject.structure, subject.trail, about or About(), body.runtime, keeps_model=keeps_model(body))
+    save_body(body, folder, manifest)
     tokenizer.save_pretrained(folder)
     if golden:
         write_golden(subject, tokenizer, folder)
@@ -55,9 +56,22 @@ def load_subject(folder: str | Path) -> Subject:
         CheckpointError: no checkpoint, a damaged or changed one, a pickle, or one that needs a missing plugin.
     """
     folder = Path(folder)
+    return _loaded(folder, read_manifest(folder))
+
+
+def load_to_work(folder: str | Path) -> Subject:
+    """What passes work on: a folder's model, or the transformers model whose files it keeps for another runtime.
+
+    Raises:
+        CheckpointError: as :func:`load_subject`.
+    """
+    folder = Path(folder)
+    return _loaded(folder, to_work_on(read_manifest(folder)))
+
+
+def _loaded(folder: Path, manifest: Manifest | None) -> Subject:
     config = read_config(folder)
-    manifest = read_manifest(folder)
-    if manifest is None or manifest.runtime == TORCH:
+    if manifest is None or manifest.holds_model:
         check_folder(folder)
     if manifest is not None:
         check_hashes(folder, manifest)
@@ -80,4 +94,4 @@ def load(folder: str | Path) -> Any:
         CheckpointError: one sentence that says what is wrong with the folder.
         NotApplicable: it holds a model of another runtime, which is no transformers model (see :func:`load_subject`).
     """
-    return load_subject(folder).module
+    return load_to_work(folder).module

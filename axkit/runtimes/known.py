@@ -32,6 +32,11 @@ def body_class(runtime: str) -> type[Body]:
     return found
 
 
+def keeps_model(body: Body) -> bool:
+    """Whether what it writes holds a transformers model's own files, though it is no torch body."""
+    return body.runtime != TORCH and getattr(body, "keeps_model", False) is True
+
+
 def save_body(body: Body, folder: Path, manifest: Manifest) -> None:
     """Let a body write its files, and config.json where it writes none.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,9 @@ from axkit.anatomy.structure import Structure
 from axkit.checkpoint.weights import is_plain
 from axkit.contract.manifest import FORMAT, TORCH, Manifest
 from axkit.contract.manifest import MANIFEST as MANIFEST
+from axkit.contract.registered import load_pass
 from axkit.contract.trail import TrailStep
+from axkit.contract.traits import TORCH_MODULE
 from axkit.ground.errors import CheckpointError
 from axkit.ground.files import MEGABYTE, open_regular, read_object
 from axkit.tasks.about import About
@@ -40,10 +44,29 @@ def read_manifest(folder: Path) -> Manifest | None:
     for name, value in hashes.items():
         if not is_plain(name) or not isinstance(value, str):
             raise CheckpointError(f"{path} lists '{name:.80}', which is no file of this folder; copy the folder again")
+    keeps = found.get("keeps_model", False)
     if not isinstance(runtime, str):
         raise _damaged(path, "runtime")
+    if type(keeps) is not bool:
+        raise _damaged(path, "keeps_model")
     structure, trail = check_described({name: found.get(name) for name in ("structure", "trail")}, path)
-    return Manifest(structure, trail, About.from_json(about, f"{path}"), runtime, hashes, str(found.get("axkit", "")))
+    task, by = About.from_json(about, f"{path}"), str(found.get("axkit", ""))
+    return Manifest(structure, trail, task, runtime, hashes, by, keeps)
+
+
+def to_work_on(manifest: Manifest | None) -> Manifest | None:
+    """What a folder says of the model whose files it keeps for another runtime: without what made that one's body.
+
+    Raises:
+        PluginError: a pass of its trail is not installed.
+    """
+    if manifest is None or manifest.runtime == TORCH or not manifest.keeps_model:
+        return manifest
+    return replace(manifest, runtime=TORCH, keeps_model=False, trail=tuple(takewhile(_keeps_module, manifest.trail)))
+
+
+def _keeps_module(step: TrailStep) -> bool:
+    return TORCH_MODULE not in load_pass(step.name).pass_class.ends
 
 
 def check_described(described: Any, path: Path) -> tuple[Structure, tuple[TrailStep, ...]]:

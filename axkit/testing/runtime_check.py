@@ -18,6 +18,8 @@ from axkit.contract.manifest import Manifest
 from axkit.contract.subject import Subject
 from axkit.ground.errors import AxkitError
 from axkit.ground.pickles import is_pickle
+from axkit.runtimes.known import keeps_model
+from axkit.runtimes.torch.body import TorchBody
 from axkit.runtimes.torch.view import fence
 from axkit.testing.looks import say
 from axkit.testing.tiny import tiny_split
@@ -41,7 +43,7 @@ def check_runtime(subject: Subject, inputs: Sequence[Mapping[str, Tensor]] | Non
     _check_members(body)
     answers = _check_answers(body, asked)
     _check_copy(body, asked, answers)
-    manifest = Manifest(subject.structure, subject.trail, runtime=body.runtime)
+    manifest = Manifest(subject.structure, subject.trail, runtime=body.runtime, keeps_model=keeps_model(body))
     with tempfile.TemporaryDirectory() as place:
         outer = Path(place).resolve()
         files = _check_saved(body, outer / "saved", manifest)
@@ -50,8 +52,17 @@ def check_runtime(subject: Subject, inputs: Sequence[Mapping[str, Tensor]] | Non
         again = type(body).load(moved, manifest)
         say(again.runtime == body.runtime, f"load gives a body of the runtime '{again.runtime}'; mend it")
         _same(answers, _asked(again, asked), "what was saved and loaded answers otherwise; mend save or load")
+        if manifest.keeps_model:
+            _check_kept(moved, manifest)
         say(again.values() == body.values(), "what was loaded stores another number of values; mend values or load")
         _check_damaged(type(body), moved, files, manifest, asked, answers)
+
+
+def _check_kept(folder: Path, manifest: Manifest) -> None:
+    try:
+        TorchBody.load(folder, manifest)
+    except AxkitError as error:
+        say(False, f"it says keeps_model, and no transformers model is in its folder ({error}); write one, or say not")
 
 
 def _check_members(body: Any) -> None:

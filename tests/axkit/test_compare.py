@@ -12,8 +12,11 @@ from hostile import EVIL
 from pages import faults
 from records import MACHINE, STAGE, SUMMARY, report
 
+from axkit.anatomy.structure import Structure
+from axkit.contract.manifest import Manifest
 from axkit.report.compare import compared_page, differing, grouped, placed, short_names
 from axkit.report.plots.comparison import Point, comparison_svg
+from axkit.tasks.about import About
 
 
 def run_folder(place, name, stages=(), **summary):
@@ -47,6 +50,17 @@ def test_runs_side_by_side(folders, run):
         assert part in out, part
     assert "int8.max_drop" in out
     assert "not the same" not in out
+
+
+def test_a_task_of_own_files_is_called_by_them(workplace):
+    """What two recipes say of their rows tells them apart, however long what they share is."""
+    told = {"files": {"train": "data/reviews.csv", "test": "data/other.csv"}, "text": "t" * 80, "label": "stars"}
+    for name, label in (("one", "stars"), ("other", "liked")):
+        about = About(task={**told, "label": label})
+        made = Manifest(Structure.dense(1, 2, 4), about=about).to_json()
+        (Path(run_folder("runs", name)) / "axkit.json").write_text(json.dumps(made), encoding="utf-8")
+    groups = grouped(placed(["runs"]))
+    assert [one.title for one in groups] == ["reviews.csv, other.csv: accuracy"] * 2
 
 
 def test_what_agreement_is_stands_beside_runs_without_labels(workplace, run):

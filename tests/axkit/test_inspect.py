@@ -13,6 +13,7 @@ from conftest import write_base_model
 
 from axkit.anatomy.family import family_of
 from axkit.anatomy.surgery import layers_of
+from axkit.contract.trail import TrailStep
 from axkit.finished.inspect import inspect
 from axkit.finished.inspect.zeros import idle
 from axkit.ground.errors import CheckpointError
@@ -141,6 +142,24 @@ def test_a_result_of_ours(workplace):
     assert found.said.supported
     assert found.inside.structure == subject.structure
     assert found.inside.idle.dead_heads == ()
+
+
+def test_in_sixteen_bits_somebody_elses_goes_on_and_ours_does_not(folder, workplace, run):
+    family = family_of("bert")
+    with quiet():
+        tiny_model(family).to(torch.bfloat16).save_pretrained(folder)
+    found = inspect(folder)
+    assert found.quantized == "BF16 100 %"
+    assert [win.step for win in found.inside.wins] == ["int8", "axformer_prune (budget) and mend"]
+    assert all(win.bytes < sum(found.inside.bytes.values()) for win in found.inside.wins)
+    subject = torch_subject(tiny_model(family).to(torch.bfloat16), family)
+    subject.passed(TrailStep("bf16", "axkit"))
+    (workplace / "ours").mkdir()
+    save(subject, tiny_reader(family), workplace / "ours")
+    assert inspect("ours").inside.wins == ()
+    assert inspect("ours").recipe == ""
+    out = run("inspect", "ours")[1]
+    assert "nothing more. 'bf16' left too few bits" in " ".join(out.split())
 
 
 def test_pickles_alone_are_named_and_not_opened(folder, run):

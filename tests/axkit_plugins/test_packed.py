@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import html
-import json
-import re
 
 import pytest
 import torch
-from conftest import write_images
 from exporting import (
     HEADS,
     SHAPES,
@@ -22,17 +18,14 @@ from exporting import (
     in_eight_bits,
     inputs_of,
     subject_of,
-    workplace,
 )
 from torch import nn
 
-import axkit
 from axkit.anatomy.family import family_of
 from axkit.ground.errors import NotApplicable
-from axkit.ground.quiet import quiet
 from axkit.kit import replace_module
 from axkit.kit.int8_choosing import Measured
-from axkit.testing import check_pass, check_runtime, lend, tiny_model, tiny_reader, tiny_split, tiny_subject
+from axkit.testing import check_pass, check_runtime, lend, tiny_split, tiny_subject
 from axkit_plugins.half import Bf16
 from axkit_plugins.quantize.int4_vsq import Int4Vsq
 from axkit_plugins.runtimes.export import Export
@@ -241,71 +234,3 @@ def test_few_numbers_of_tokens_come_about():
         body.answer(inputs_of(8, 33 + seed % 4, 0, seed))
     assert seen
     assert all(computed(tokens) == tokens for tokens, _ in seen)
-
-
-RECIPE = """\
-axkit: 1
-name: tiny
-model: model
-task: {kind: classification, files: {train: train.jsonl, test: test.jsonl}, text: sentence, label: label}
-passes:
-  - {pass: drop_layers, drop: [1]}
-  - {pass: int8, beside_bfloat16: false}
-  - {pass: export, runtime: torch-packed}
-"""
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """The working directory of the commands."""
-    return workplace(tmp_path, monkeypatch, RECIPE)
-
-
-def test_the_last_stage_of_a_recipe(place, run):
-    code, _, said = run("apply", "recipe.yaml", "--out", "out")
-    assert code == 0, said
-    folder = place / "out" / "tiny"
-    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    before, stage = report["stages"][-2:]
-    assert abs(stage["metric_search"] - before["metric_search"]) <= 5
-    assert axkit.load_subject(folder).body.runtime == HERE
-    assert run("verify", str(folder))[0] == 0
-    assert run("predict", str(folder), "the film was good")[0] == 0
-    few = ("--batch", "1,4", "--tokens", "8", "--rounds", "1", "--seconds", "0", "--no-memory")
-    assert HERE in run("bench", str(folder), "--against", "model", *few)[1]
-
-
-def test_the_folder_holds_the_model_itself(place, run):
-    """Transformers alone loads it: nothing was converted."""
-    assert run("export", "model", "--out", "there", "--runtime", HERE, "--precision", "bfloat16")[0] == 0
-    from transformers import AutoModelForSequenceClassification
-
-    with quiet():
-        one, other = (AutoModelForSequenceClassification.from_pretrained(name) for name in ("model", "there"))
-    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
-    (place / "there" / "packed.json").write_text('{"computes": "int3", "inputs": []}')
-    assert "packed.json is not the file that axkit wrote" in run("predict", "there", "good")[2]
-    (place / "there" / "axkit.json").write_text(
-        (place / "there" / "axkit.json").read_text().replace('"packed.json"', '"absent.json"')
-    )
-    assert run("predict", "there", "good")[0] == 2
-
-
-def test_images_are_read_as_before(place, run):
-    family = axkit.family_of("vit")
-    with quiet():
-        tiny_model(family, id2label={0: "dark", 1: "light"}).save_pretrained(place / "other")
-    tiny_reader(family).save_pretrained(place / "other")
-    image = str(sorted(write_images(place / "images", 1).rglob("*.png"))[0])
-    assert run("export", "other", "--out", "there", "--runtime", HERE)[0] == 0
-    assert run("predict", "there", image)[1] == run("predict", "other", image)[1] != ""
-
-
-def test_how_to_use_it_says_what_works(place, run):
-    (place / "recipe.yaml").write_text(RECIPE.replace("  - {pass: int8, beside_bfloat16: false}\n", ""), "utf-8")
-    assert run("apply", "recipe.yaml", "--out", "runs")[0] == 0
-    page = (place / "runs" / "tiny" / "report.html").read_text(encoding="utf-8")
-    (lines,) = re.findall(r"import axkit\nmodel = .*\n.*", html.unescape(page))
-    exec(lines.partition("</")[0].replace("model.predict", "said = model.predict"), found := {})
-    assert len(found["said"]) == 1
-    assert "library_name" not in (place / "runs" / "tiny" / "README.md").read_text(encoding="utf-8")

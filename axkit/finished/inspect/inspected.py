@@ -15,13 +15,14 @@ from axkit.contract.manifest import TORCH
 from axkit.contract.subject import Subject
 from axkit.finished.inspect.files import Held
 from axkit.finished.inspect.parts import bytes_by_part, seconds_by_part
-from axkit.finished.inspect.wins import Win, starting_recipe, wins
+from axkit.finished.inspect.wins import Win, ended_by, starting_recipe, wins
 from axkit.finished.inspect.zeros import Idle, idle
 from axkit.finished.opened import opened_with
 from axkit.finished.score import about_of
 from axkit.ground.errors import AxkitError, CheckpointError
 from axkit.measure.speed import Inputs
-from axkit.runtimes.folder import load_subject
+from axkit.runtimes.folder import load_to_work
+from axkit.runtimes.manifest import read_manifest
 from axkit.runtimes.torch.body import TorchBody
 from axkit.tasks.image_reader import ImageReader
 from axkit.tasks.kinds.kind import Kind, kind_of, our_kinds
@@ -42,6 +43,7 @@ class Inside:
         seconds: by part, of one batch on this machine; empty where it has no reader to make inputs for.
         batch: what was timed, in words.
         wins: what could be won.
+        ended_by: the pass behind which nothing can; empty where there is none.
     """
 
     values: int
@@ -51,6 +53,7 @@ class Inside:
     seconds: Mapping[str, float]
     batch: str
     wins: tuple[Win, ...]
+    ended_by: str
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -62,6 +65,7 @@ class Inside:
             "seconds_by_part": dict(self.seconds),
             "batch": self.batch,
             "wins": [one.to_json() for one in self.wins],
+            "ended_by": self.ended_by,
         }
 
 
@@ -153,15 +157,16 @@ def inspect(folder: str | Path) -> Inspected:
     inside, lacks = (None, []) if subject is None else _inside(subject, place)
     lacks += [] if kind else ["a head for a task"]
     lacks += ["names of labels"] if labels and all(one == f"LABEL_{at}" for at, one in enumerate(labels)) else []
-    passes = tuple(step.name for step in subject.trail) if subject is not None else ()
+    manifest = read_manifest(place) if subject is not None else None
+    trail = manifest.trail if manifest else subject.trail if subject else ()
     recipe = ""
     if inside is not None and inside.wins and subject is not None:
         recipe = starting_recipe(place, kind, subject.family, labels)
     return Inspected(
         folder=str(folder),
         said=_said(config, kind, labels),
-        passes=passes,
-        runtime=subject.body.runtime if subject is not None else TORCH,
+        passes=tuple(step.name for step in trail),
+        runtime=manifest.runtime if manifest else TORCH,
         quantized=_quantized(config, held),
         missing=tuple(lacks),
         files=held,
@@ -179,7 +184,7 @@ def _said(config: Mapping[str, Any], kind: Kind | None, labels: tuple[str, ...])
 
 def _loaded(folder: Path) -> tuple[Subject | None, str]:
     try:
-        return load_subject(folder), ""
+        return load_to_work(folder), ""
     except AxkitError as error:  # what is wrong with it is what was asked
         return None, str(error)
 
@@ -237,8 +242,9 @@ def _inside(subject: Subject, folder: Path) -> tuple[Inside | None, list[str]]:
         assert isinstance(subject.body, TorchBody), "it has a module"
         seconds = seconds_by_part(subject.body, family, inputs)
     found = idle(model, family, subject.structure)
-    could = wins(model, parts, seconds)
-    return Inside(subject.body.values(), subject.structure, found, parts, seconds, batch, could), lacks
+    could = wins(subject, parts, seconds)
+    by = ended_by(subject)
+    return Inside(subject.body.values(), subject.structure, found, parts, seconds, batch, could, by), lacks
 
 
 def _batch(reader: Any, limit: int, folder: Path, subject: Subject) -> tuple[Mapping[str, Any], str]:

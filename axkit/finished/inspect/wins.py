@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,15 @@ from typing import Any
 from torch import nn
 
 from axkit.anatomy.family import Family
+from axkit.contract.registered import load_pass
+from axkit.contract.subject import Subject
+from axkit.contract.traits import FLOAT_WEIGHTS, FULL_PRECISION
 from axkit.finished.inspect.parts import ATTENTION, FFN
 from axkit.ground.cpu import expects_bfloat16
 from axkit.tasks.kinds.kind import Kind
 
 _CUT = 0.5  # of attention and feed-forward, for the sake of a figure
-_HALF, _BYTE = 2, 1
+_HALF, _BYTE = 2, 1  # bytes of a number
 
 
 @dataclass(frozen=True)
@@ -42,36 +45,45 @@ class Win:
         return dict(vars(self))
 
 
-def wins(model: Any, parts: Mapping[str, int], seconds: Mapping[str, float]) -> tuple[Win, ...]:
-    """What could be won on a model in floats; nothing of one that has none left."""
-    whole, floats = sum(parts.values()), _float_bytes(model)
-    wide = sum(one.weight.nbytes for one in model.modules() if _is_matrix(one))
-    if 2 * wide < whole:  # most of it is in fewer bits already
+def ended_by(subject: Subject) -> str:
+    """The pass that left too few bits for others to work on; empty where none did."""
+    ends = ((step.name, load_pass(step.name).pass_class.ends) for step in subject.trail)
+    return next((name for name, ended in ends if ended & {FLOAT_WEIGHTS, FULL_PRECISION}), "")
+
+
+def wins(subject: Subject, parts: Mapping[str, int], seconds: Mapping[str, float]) -> tuple[Win, ...]:
+    """What could be won on a model, as a recipe would open it; nothing where a pass has left too few bits.
+
+    Args:
+        subject: the model.
+        parts: its bytes, by part.
+        seconds: its time, by part; empty where it was not timed.
+    """
+    if ended_by(subject):
         return ()
-    inside = parts.get(ATTENTION, 0) + parts.get(FFN, 0)
-    shares = seconds.get(ATTENTION, 0.0) + seconds.get(FFN, 0.0)
-    spent = sum(seconds.values())
-    faster = 1 / (1 - _CUT * shares / spent) if spent else None
-    return (
-        Win("bf16", whole - floats + floats * _HALF // 4, None, "sizes", _bfloat16()),
-        Win("int8", whole - wide + wide * _BYTE // 4, None, "sizes", "speed goes by the processor: the pass times it"),
-        Win(
-            "axformer_prune (budget) and mend",
-            whole - round(_CUT * inside),
-            faster,
-            "sizes and times",
-            "where half of attention and feed-forward can go; what that costs only your rows tell",
-        ),
+    return (*_fewer_bits(subject.module, sum(parts.values())), _fewer_heads_and_neurons(parts, seconds))
+
+
+def _fewer_bits(model: Any, whole: int) -> Iterator[Win]:
+    floats = [one for one in model.parameters() if one.is_floating_point()]
+    halved = whole - sum(one.nbytes - _HALF * one.numel() for one in floats)
+    if halved < whole:  # it is not in 16 bits already
+        yield Win("bf16", halved, None, "sizes", _bfloat16())
+    tables = [one.weight for one in model.modules() if isinstance(one, nn.Linear | nn.Embedding)]
+    saved = sum(one.nbytes - _BYTE * one.numel() for one in tables)
+    yield Win("int8", whole - saved, None, "sizes", "speed goes by the processor: the pass times it")
+
+
+def _fewer_heads_and_neurons(parts: Mapping[str, int], seconds: Mapping[str, float]) -> Win:
+    inside, spent = (sum(one.get(part, 0) for part in (ATTENTION, FFN)) for one in (parts, seconds))
+    all_of_it = sum(seconds.values())
+    return Win(
+        "axformer_prune (budget) and mend",
+        sum(parts.values()) - round(_CUT * inside),
+        1 / (1 - _CUT * spent / all_of_it) if all_of_it else None,
+        "sizes and times",
+        "where half of attention and feed-forward can go; what that costs only your rows tell",
     )
-
-
-def _is_matrix(module: nn.Module) -> bool:
-    weight = getattr(module, "weight", None)
-    return isinstance(module, nn.Linear | nn.Embedding) and weight is not None and weight.element_size() == 4
-
-
-def _float_bytes(model: Any) -> int:
-    return sum(one.nbytes for one in model.parameters() if one.is_floating_point() and one.element_size() == 4)
 
 
 def _bfloat16() -> str:

@@ -23,7 +23,7 @@ from axkit.ground.device import CPU
 from axkit.ground.errors import NotApplicable
 from axkit.kit.train.marks import dice_as_found, left_as_found
 from axkit.kit.train.resume import going_on
-from axkit.runtimes.folder import load_subject
+from axkit.runtimes.folder import load_to_work
 from axkit.runtimes.manifest import read_manifest
 from axkit.runtimes.torch.body import torch_subject
 
@@ -195,7 +195,7 @@ def _pretrained(subject: Subject, folder: Path) -> Subject:
 
     manifest = read_manifest(folder)
     if is_own(read_config(folder)) or (manifest is not None and not manifest.structure.is_dense):
-        return load_subject(folder)
+        return load_to_work(folder)
     fresh = AutoModel.from_pretrained(str(folder), local_files_only=True, use_safetensors=True)
     now = subject.structure
     return torch_subject(fresh, subject.family, Structure.dense(len(now.layers), now.n_heads, now.ffn_width))

@@ -19,7 +19,7 @@ from axkit.contract.reader import reads_alike
 from axkit.contract.subject import Subject
 from axkit.ground.errors import CheckpointError
 from axkit.ground.quiet import quiet
-from axkit.runtimes.folder import load_subject
+from axkit.runtimes.folder import load_to_work
 from axkit.runtimes.torch.loading import load_weights
 from axkit.runtimes.torch.ordered import answer_in_order
 from axkit.runtimes.torch.view import fence, view
@@ -224,7 +224,7 @@ def open_subject(name: str, tokenizer: Any, kind: TaskKind, names: Sequence[str]
                 f"model '{name}' takes {most} tokens at most, and the longest row has {longest}; set the task's "
                 f"'max_length' to {most}"
             )
-    subject = replace(load_subject(folder), reader=other)
+    subject = replace(load_to_work(folder), reader=other)
     if not type(subject.module).__name__.endswith(f"For{kind.about.head}"):
         raise CheckpointError(
             f"model '{name}' has no trained head for {kind.about.name}; take one fine-tuned for the task"

@@ -40,6 +40,7 @@ class PackedBody:
     """
 
     runtime: ClassVar[str] = "torch-packed"
+    keeps_model: ClassVar[bool] = True
 
     kept: TorchBody
     structure: Structure
