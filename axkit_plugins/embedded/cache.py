@@ -8,14 +8,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from axkit import StorageError
 from axkit.kit import cache_folder as cache_folder
 
 
 @contextmanager
 def write_folder(target: Path) -> Iterator[Path]:
-    """Yield a temporary folder that becomes ``target`` when the block ends well; two processes may race."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    """Yield a temporary folder that becomes ``target`` when the block ends well; two processes may race.
+
+    Raises:
+        StorageError: there can be no such folder; a container's home is often not to be written.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {target.parent}, where embedded models and data are kept ({error.strerror}); set "
+            f"AXKIT_CACHE to a folder that can be written"
+        ) from error
     try:
         yield partial
         try:

@@ -65,7 +65,7 @@ def texts_folder() -> Path:
     target = cache_folder() / "hutto-icwsm-2014-1"
     if target.is_dir():
         return target
-    with tempfile.TemporaryDirectory() as scratch, write_folder(target) as folder:
+    with write_folder(target) as folder, tempfile.TemporaryDirectory() as scratch:
         archive = _download(Path(scratch))
         with tarfile.open(archive) as outer:
             inner = outer.extractfile(_INNER)

