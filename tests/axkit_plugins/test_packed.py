@@ -32,7 +32,7 @@ from axkit_plugins.runtimes.export import Export
 from axkit_plugins.runtimes.network.forms import FORMS
 from axkit_plugins.runtimes.packed.attention import largest
 from axkit_plugins.runtimes.packed.body import _like_rows
-from axkit_plugins.runtimes.packed.tokens import computed
+from axkit_plugins.runtimes.packed.tokens import Tokens, computed
 
 HERE = "torch-packed"
 
@@ -234,3 +234,13 @@ def test_few_numbers_of_tokens_come_about():
         body.answer(inputs_of(8, 33 + seed % 4, 0, seed))
     assert seen
     assert all(computed(tokens) == tokens for tokens, _ in seen)
+
+
+def test_padding_is_computed_where_that_takes_no_longer():
+    """But for integers, which are rounded by the range of all inputs: an answer goes by its own tokens alone."""
+    mask = torch.tensor([[1] * 20 + [0] * 4])
+    assert Tokens.of(mask, apart=False).kept is None
+    assert len(Tokens.of(mask, apart=True).kept) == computed(20)
+    assert Tokens.of(torch.cat((mask, mask[:, :1].expand(-1, 24).cumsum(1) < 3)), apart=False).kept is not None
+    assert packed(subject_of("bert")).body.opened().apart is False
+    assert packed(in_eight_bits(subject_of("bert"))).body.opened().apart is True

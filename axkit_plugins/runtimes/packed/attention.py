@@ -14,6 +14,8 @@ from axkit_plugins.runtimes.network.network import HIDDEN, Attention, Relative, 
 from axkit_plugins.runtimes.packed.products import Function, linear, tensor_of
 from axkit_plugins.runtimes.packed.tokens import Tokens
 
+FEW = 64  # tokens, padding too: to call oneDNN, which multiplies 16 bits, takes longer than to multiply so few
+
 Turn = Callable[[Tensor, Tokens], Tensor]
 Add = Callable[[Tensor, Tensor, Tensor, Tokens], Tensor]
 
@@ -57,7 +59,7 @@ class Seen:
     def weights(self, scores: Tensor, added: Tensor | None) -> Tensor:
         """Scores, to which that was added -> probabilities, those that are kept."""
         k = kept_of(self.hard_k, scores.shape[-1])
-        return largest(_softmax(scores), k, added, self.exactly).to(self.dtype)
+        return largest(_softmax(scores), k, added, self.exactly).to(scores.dtype)
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,9 @@ class AttendFirst:
 
     def __call__(self, x: Tensor, first: Tensor, tokens: Tokens) -> Tensor:
         """(tokens, hidden), first tokens (rows, hidden) -> (rows, hidden)."""
-        states, heads, dtype = tokens.spread(x), len(self.seen.heads), self.seen.dtype
+        heads, few = len(self.seen.heads), tokens.rows * tokens.length <= FEW
+        dtype = torch.float32 if few else self.seen.dtype
+        states = tokens.spread(x).to(dtype)
         asked = self.query(first).float().view(tokens.rows, heads, -1).transpose(0, 1)  # (heads, rows, head size)
         asked = torch.bmm(asked, self.key).to(dtype).transpose(0, 1)
         scores = torch.bmm(asked, states.transpose(1, 2))  # (rows, heads, length)
@@ -158,7 +162,7 @@ class AttendFirst:
         if self.bias is not None:  # the weights sum up to 1, but for hard attention
             share = 1.0 if self.seen.hard_k is None else weights.float().sum(-1).t()[:, :, None]
             context = context + share * self.bias
-        return self.out(context.to(dtype).transpose(0, 1).reshape(tokens.rows, -1))
+        return self.out(context.to(x.dtype).transpose(0, 1).reshape(tokens.rows, -1))
 
 
 def _by_distance(table: Tensor, seen: Tensor | None, tokens: Tokens) -> Tensor:

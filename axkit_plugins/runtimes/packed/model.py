@@ -37,6 +37,7 @@ class PackedModel:
 
     def __init__(self, network: Network, dtype: torch.dtype) -> None:
         self.inputs, self.head, self.dtype = network.inputs, replace(network.head, steps=()), dtype
+        self.apart = dtype == torch.float32 and network.has_few_bits  # integers are rounded by the range of all inputs
         embeddings = network.embeddings
         if isinstance(embeddings, Patches):
             self.embedded: Callable[[Inputs, Tokens], Tensor] = _patched(embeddings, dtype)
@@ -78,7 +79,7 @@ class PackedModel:
 
     def _tokens(self, inputs: Inputs) -> Tokens:
         if self.patches is None:
-            return Tokens.of(inputs["attention_mask"])
+            return Tokens.of(inputs["attention_mask"], self.apart)
         return Tokens.of_all(len(inputs["pixel_values"]), self.patches)
 
     def _lengthened(self, inputs: Inputs, given: int) -> Inputs:

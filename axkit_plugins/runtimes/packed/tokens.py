@@ -30,8 +30,9 @@ class Tokens:
         length: of a row, with its padding.
         mask: (rows, length) bool, True at tokens; None where there is no padding.
         kept: flat places of the tokens, (computed,) int64, the very first once more where there are fewer than are
-            computed; None where there is no padding.
-        place: of each flat place, the token that stands there, (rows * length,) int64; some token at padding.
+            computed; None where all are computed, padding too.
+        place: of each flat place, the token that stands there, (rows * length,) int64; some token at padding; None
+            likewise.
         first: each row's first token among those computed, (rows,) int64.
         made: what layers that are alike share, by what decides it.
     """
@@ -45,22 +46,30 @@ class Tokens:
     made: dict[object, object] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, given: Tensor) -> Tokens:
-        """Of an attention mask, (rows, length), 1 at tokens, padded on the right."""
+    def of(cls, given: Tensor, apart: bool) -> Tokens:
+        """Of an attention mask, (rows, length), 1 at tokens, padded on the right.
+
+        Args:
+            given: the mask.
+            apart: padding is not computed even where that takes no longer: others' answers would go by it.
+        """
         mask = given.bool()
         rows, length = mask.shape
-        if bool(mask.all()):
-            return cls.of_all(rows, length)
         flat = mask.reshape(-1)
+        count = int(flat.sum())
+        if count == len(flat):
+            return cls.of_all(rows, length)
+        if not apart and computed(count) >= len(flat):
+            return cls.of_all(rows, length, mask)
         kept = flat.nonzero().squeeze(1)
         kept = functional.pad(kept, (0, computed(len(kept)) - len(kept)))
         place = (flat.cumsum(0) - 1).clamp(min=0)
         return cls(rows, length, mask, kept, place, place.view(rows, length)[:, 0])
 
     @classmethod
-    def of_all(cls, rows: int, length: int) -> Tokens:
-        """Of rows that are equally long."""
-        return cls(rows, length, None, None, None, _counted(rows) * length)
+    def of_all(cls, rows: int, length: int, mask: Tensor | None = None) -> Tokens:
+        """Of rows that are equally long, or are computed with their padding."""
+        return cls(rows, length, mask, None, None, _counted(rows) * length)
 
     def spread(self, x: Tensor) -> Tensor:
         """(computed, width) -> (rows, length, width); some token's values at padding."""
