@@ -21,7 +21,7 @@ NUMBERS := $(addprefix tests/axkit_plugins/test_,$(addsuffix .py,bf16 int8 int4_
 
 .PHONY: demo demo-short gpu test lowered lowered-numbers oldest lint types unit docs fuzz faults serve format clean
 
-demo: $(VENV)/.demo  ## Set up, and make DistilBERT smaller and faster (some five minutes on two cores).
+demo: $(VENV)/.demo  ## Set up, and make DistilBERT smaller and faster (some four minutes on two cores).
 	$(BIN)/axkit apply $(RECIPE) --force
 
 demo-short: $(VENV)/.demo  ## The same job on fewer rows, in some two minutes; proves the path, not the accuracy.

@@ -17,6 +17,7 @@ _INTRODUCTION = """\
 
 ```python
 from axkit.testing import check_pass
+from axkit_narrow import Narrow
 
 check_pass(Narrow, "bert", keep=0.5)
 ```

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from axkit.kit.sizes import stored_bits as stored_bits
     from axkit.kit.sizes import weight_bytes as weight_bytes
     from axkit.kit.state import names_in as names_in
+    from axkit.kit.teacher import teacher_of as teacher_of
     from axkit.kit.train.distillation import distill_model as distill_model
     from axkit.kit.train.layer_map import layer_map as layer_map
     from axkit.kit.train.loop import start_from_pretrained as start_from_pretrained
@@ -111,6 +112,7 @@ _OFFERED = {
     "roles": ("SKIP_HELP", "SkipRole"),
     "sizes": ("stored_bits", "weight_bytes"),
     "state": ("names_in",),
+    "teacher": ("teacher_of",),
     "train.distillation": ("distill_model",),
     "train.layer_map": ("layer_map",),
     "train.loop": ("start_from_pretrained", "train_model"),

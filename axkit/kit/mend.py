@@ -6,7 +6,7 @@ after it, so that it also makes good what the blocks below it lost.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -23,7 +23,7 @@ from axkit.kit.least_squares import Moments, Projection, Spread
 Keep = Callable[[int, What, Projection], Sequence[int]]
 
 
-def problem(ours: Below, dense: Below, layer: int, what: What) -> Projection:
+def problem(ours: Below, dense: Below, layer: int, what: What, theirs: int | None = None) -> Projection:
     """The least-squares problem of a block: what shall leave it is what the dense model's residual stream lacks.
 
     Args:
@@ -31,16 +31,18 @@ def problem(ours: Below, dense: Below, layer: int, what: What) -> Projection:
         dense: the model whose answers are to be kept, computing for the same tokens.
         layer: index in the dense model.
         what: the block; it must have parts left.
+        theirs: the dense model's layer that it is held to; the same where None.
     """
     out = _projection(layer_of(ours.subject, layer), what)
-    return Projection(moments_of(ours, dense, layer, what), matrix(out), out.bias)
+    return Projection(moments_of(ours, dense, layer, what, theirs), matrix(out), out.bias)
 
 
-def moments_of(ours: Below, dense: Below, layer: int, what: What) -> Moments:
+def moments_of(ours: Below, dense: Below, layer: int, what: What, theirs: int | None = None) -> Moments:
     """What enters a block's output projection, and what shall leave it; as of :func:`problem`."""
     weight = matrix(_projection(layer_of(ours.subject, layer), what))
     found = Moments(weight.shape[1], weight.shape[0], weight.device)
-    for seen, wanted in zip(ours.look(layer, what), dense.look(layer, what), strict=True):
+    there = dense.look(layer if theirs is None else theirs, what)
+    for seen, wanted in zip(ours.look(layer, what), there, strict=True):
         found.add(seen.inputs, wanted.sums - (seen.sums - seen.outputs))
     return found
 
@@ -96,7 +98,9 @@ def removal_costs(subject: Subject, calibration: Calibration) -> dict[tuple[int,
     return found
 
 
-def cut_and_mend(subject: Subject, dense: Subject, calibration: Calibration, keep: Keep) -> None:
+def cut_and_mend(
+    subject: Subject, dense: Subject, calibration: Calibration, keep: Keep, layers: Mapping[int, int] | None = None
+) -> None:
     """Carve a subject block by block, first layer to last, each refitted on what the mended ones below it give.
 
     Args:
@@ -104,13 +108,14 @@ def cut_and_mend(subject: Subject, dense: Subject, calibration: Calibration, kee
         dense: the model whose answers are to be kept; not the subject itself.
         calibration: rows.
         keep: (layer, block, problem) -> positions among the heads or neurons that are there; all of them to mend only.
+        layers: of the subject -> of the dense model, ascending; each its own where None.
     """
     ours, theirs = Below(subject, calibration), Below(alike(dense, subject.structure), calibration)
     for layer in range(len(subject.structure.layers)):
         for what in BLOCKS:
             if not has_parts(subject, layer, what):
                 continue
-            found = problem(ours, theirs, layer, what)
+            found = problem(ours, theirs, layer, what, layer if layers is None else layers[layer])
             kept = sorted(keep(layer, what, found))
             pick = subject.structure.keep_heads if what == "attention" else subject.structure.keep_neurons
             subject.carve(pick(layer, kept))
@@ -188,8 +193,16 @@ def refit(layer: Layer, what: What, found: Projection, kept: Sequence[int], widt
             out.bias.copy_(bias)
 
 
-def mend_model(subject: Subject, dense: Subject, calibration: Calibration) -> tuple[float, float]:
+def mend_model(
+    subject: Subject, dense: Subject, calibration: Calibration, layers: Mapping[int, int] | None = None
+) -> tuple[float, float]:
     """Refit every block of a model that was cut before; its structure stays.
+
+    Args:
+        subject: mended in place.
+        dense: the model that it was cut from, or another of its family and width.
+        calibration: rows.
+        layers: of the subject -> of the dense model, ascending, the last to the last; each its own where None.
 
     Returns:
         How far the last layer's output is from the dense model's, before and after: mean square of the difference as a
@@ -199,7 +212,7 @@ def mend_model(subject: Subject, dense: Subject, calibration: Calibration) -> tu
     before = gap(subject, dense, calibration)
     if before > 0:
         cut_and_mend(
-            subject, dense, calibration, lambda _, what, found: range(found.inputs // part_width(subject, what))
+            subject, dense, calibration, lambda _, what, found: range(found.inputs // part_width(subject, what)), layers
         )
     return before, gap(subject, dense, calibration)
 

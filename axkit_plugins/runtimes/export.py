@@ -56,10 +56,10 @@ class ExportConfig(PassConfig):
 
 
 class Export(Pass[ExportConfig]):
-    """Build the model's graph for another runtime, from what is left of it and its weights; nothing is traced."""
+    """Build what answers in another runtime, from what is left of the model and its weights; nothing is traced."""
 
     Config = ExportConfig
-    purpose = "deploy without PyTorch: a folder that answers with onnxruntime and tokenizers alone"
+    purpose = "serving: a graph of onnxruntime or OpenVINO, without PyTorch, or in PyTorch without padding"
     paper = "Open Neural Network Exchange, operators of opset 20; integers as Jacob et al. 2018, arXiv 1712.05877"
     requires = frozenset({TORCH_MODULE, PLAIN_WEIGHTS})
     ends = frozenset({TORCH_MODULE, FLOAT_WEIGHTS, DIFFERENTIABLE, FULL_PRECISION, PLAIN_WEIGHTS})

@@ -1,10 +1,25 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
+from command import refused
+from exporting import workplace
 
-from axkit.testing import check_pass, lend, logits_of, tiny_subject
+import axkit
+from axkit.ground.quiet import quiet
+from axkit.testing import check_pass, lend, logits_of, tiny_model, tiny_reader, tiny_subject
 from axkit_plugins.mend import Mend
+
+RECIPE = """\
+axkit: 1
+name: mended
+model: short
+task: {kind: classification, files: {train: train.jsonl, test: test.jsonl}, text: sentence, label: label}
+passes:
+  - {pass: mend, rows: 40, teacher: model, layers: [0, 2]}
+"""
 
 
 def test_it_keeps_the_contract(family):
@@ -41,3 +56,52 @@ def test_what_stays_makes_up_for_a_whole_block(plain_family, tmp_path, block):
     subject.carve(getattr(subject.structure, block)(1))
     result = Mend().apply(subject, Mend.Config(), lend(tmp_path, teacher=dense.module))
     assert result.facts["missed_after_ratio"] < result.facts["missed_before_ratio"]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """The working directory of the commands, with a dense model and what somebody cut from it."""
+    made = workplace(tmp_path, monkeypatch, RECIPE)
+    family = axkit.family_of("bert")
+    dense = axkit.load_subject("model").module
+    short = tiny_model(family, num_hidden_layers=2, id2label={0: "0", 1: "1"})
+    there = dense.state_dict()
+    kept = {name: there[name.replace("layer.1.", "layer.2.")] for name in short.state_dict()}
+    short.load_state_dict(kept)
+    with quiet():
+        short.save_pretrained("short")
+        tiny_model(axkit.family_of("distilbert")).save_pretrained("other")
+    for name in ("short", "other"):
+        tiny_reader(family).save_pretrained(name)
+    return made
+
+
+def test_what_somebody_else_cut_is_mended_to_what_it_was_cut_from(place, run):
+    code, _, said = run("apply", "recipe.yaml", "--out", "out")
+    assert code == 0, said
+    stage = json.loads((place / "out" / "mended" / "report.json").read_text("utf-8"))["stages"][-1]
+    assert stage["facts"]["missed_after_ratio"] < stage["facts"]["missed_before_ratio"]
+    assert "nothing to mend" not in stage["note"]
+    (place / "own.yaml").write_text(
+        RECIPE.replace("model: short", "model: out/mended").replace("[0, 2]", "[1, 2]"), "utf-8"
+    )
+    assert run("apply", "own.yaml", "--out", "again")[0] == 0, "ours may be mended again"
+
+
+def test_a_teacher_that_it_was_not_cut_from(place, run):
+    for replaced, said in (
+        ("teacher: dense", "'layers' is of a teacher of its own"),
+        ("teacher: nowhere", "nowhere"),
+        ("teacher: other", "of the family 'distilbert'"),
+    ):
+        (place / "bad.yaml").write_text(RECIPE.replace("teacher: model", replaced), "utf-8")
+        refused(run("plan", "bad.yaml"), said)
+    for layers, said in (("[2, 0]", "ascending"), ("[0, 1, 2]", "lists 3"), ("[0, 7]", "names layer 7")):
+        (place / "bad.yaml").write_text(RECIPE.replace("[0, 2]", layers), "utf-8")
+        refused(run("apply", "bad.yaml"), said)
+    wide = tiny_model(axkit.family_of("bert"), hidden_size=64, id2label={0: "0", 1: "1"})
+    with quiet():
+        wide.save_pretrained("wide")
+    tiny_reader(axkit.family_of("bert")).save_pretrained("wide")
+    (place / "bad.yaml").write_text(RECIPE.replace("teacher: model", "teacher: wide"), "utf-8")
+    refused(run("apply", "bad.yaml"), "hidden values")

@@ -121,7 +121,7 @@ def starting_recipe(folder: Path, kind: Kind | None, family: Family, labels: Seq
             *first,
             "  - pass: axformer_prune  # takes heads, neurons and blocks out, and mends what is left",
             "    objective: budget",
-            "    criterion: calibrated_loss",
+            "    criterion: divergence",
             "    speedup: 1.8",
             "    max_drop: 1.0",
             "  - pass: int8  # a quarter of the bytes; leaves layers in float that cost more than half a point",

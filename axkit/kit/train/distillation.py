@@ -13,13 +13,12 @@ from transformers import Trainer
 
 from axkit.contract.subject import Subject
 from axkit.ground.device import Device
-from axkit.ground.errors import NotApplicable
 from axkit.kit.answers import row_logits
 from axkit.kit.remembered import remembered
+from axkit.kit.teacher import DENSE, teacher_of
 from axkit.kit.train import loop
 from axkit.kit.train.layer_map import layer_map
 from axkit.kit.train.watching import Pairs, Seen
-from axkit.runtimes.torch.opening import open_subject
 
 if TYPE_CHECKING:
     from axkit.contract.tools import Tools
@@ -35,7 +34,7 @@ def distill_model(subject: Subject, config: DistillationConfig, tools: Tools) ->
     Raises:
         NotApplicable: the teacher does not fit the task or the student.
     """
-    teacher = _teacher(config.teacher, subject, tools)
+    teacher = teacher_of(config.teacher, subject, tools)
     pairs = None
     if config.cosine or config.hidden or config.attention:
         layers = layer_map(subject.structure, teacher.structure, config.layers)
@@ -64,26 +63,9 @@ def _answers(teacher: Subject, config: DistillationConfig, tools: Tools) -> Tens
         with tools.device.autocast():
             return row_logits(teacher.module, tools.train, tools.device, tools.progress, "asking the teacher")
 
-    if config.teacher != "dense":  # opened for this pass alone
+    if config.teacher != DENSE:  # opened for this pass alone
         return asked()
     return remembered(tools.memo, "teacher's logits", (teacher.module, tools.train), (tools.device.half,), asked)
-
-
-def _teacher(name: str, student: Subject, tools: Tools) -> Subject:
-    """The teacher, in eval mode, with the student's outputs in the student's order."""
-    if name == "dense":
-        assert tools.teacher is not None, "planned: the pass needs a teacher"
-        teacher: Subject = tools.teacher
-    else:
-        names = tuple(student.module.config.id2label.values())
-        teacher = open_subject(name, tools.reader, tools.train.kind, names, int(tools.train.lengths.max()))
-    ours, theirs = (one.module.config.num_labels for one in (student, teacher))
-    if ours != theirs:
-        raise NotApplicable(
-            f"teacher '{name}' has {theirs} outputs, the model {ours}: take a teacher trained on this task"
-        )
-    teacher.module.eval()
-    return teacher
 
 
 class Distiller(Trainer):  # type: ignore[misc]  # transformers is untyped
