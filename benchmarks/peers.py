@@ -37,6 +37,8 @@ NEEDS = {
     "torchao": ("torch", "torchao", "transformers", "numpy", "setuptools"),
     "onnxruntime": ("torch", "transformers", "onnx", "onnxruntime", "numpy"),
     "openvino": ("torch", "transformers", "openvino", "nncf", "numpy"),
+    "torch_pruning": ("torch", "torch-pruning", "transformers", "numpy"),
+    "textpruner": ("torch", "textpruner", "transformers", "numpy"),
 }
 SCENARIOS = ("b1", "b32", "b32 sorted")
 _SINGLES, _CALIBRATION = 32, 300
@@ -206,6 +208,7 @@ def measured(asked: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     data = scratch / "rows.npz"
     lengths, labels = tokenized(asked, asked.data, asked.rows, data)
     tokenized(asked, asked.calibrate, _CALIBRATION, scratch / "calibration.npz")
+    tokenized(asked, asked.calibrate, sys.maxsize, scratch / "train.npz")
     wanted = [Wanted("dense, float32", "dense", sys.executable, asked.dense)]
     wanted += [Wanted(f"axkit {path.name}", "axkit", sys.executable, path) for path in asked.ours]
     why, sizes, peers = {}, {}, []

@@ -135,8 +135,51 @@ def openvino(folder: Path, work: Path, rows: Inputs, threads: int) -> Answer:
     return lambda inputs: compiled({name: inputs[name] for name in names})[0]
 
 
+def torch_pruning(folder: Path, work: Path, rows: Inputs, threads: int) -> Answer:
+    """torch-pruning by hand: half of the heads and neurons by magnitude, as in its examples; nothing is trained."""
+    import torch
+    import torch_pruning as tp
+
+    module = _module(folder)
+    module.set_attn_implementation("eager")  # which can be traced
+    blocks = [one for one in module.modules() if hasattr(one, "query") and hasattr(one, "num_attention_heads")]
+    heads = {part: one.num_attention_heads for one in blocks for part in (one.query, one.key, one.value)}
+    inner = [part for name, part in module.named_modules() if name.endswith("intermediate.dense")]
+    kept = [one for one in module.modules() if isinstance(one, torch.nn.Linear) and one not in [*heads, *inner]]
+    sample = {name: torch.from_numpy(value[:1, :16]) for name, value in rows.items()}
+    settings = {"ignored_layers": kept, "num_heads": heads, "prune_num_heads": True, "head_pruning_ratio": 0.5}
+    importance = tp.importance.MagnitudeImportance(p=2)
+    made = tp.pruner.BasePruner(
+        module, sample, importance, pruning_ratio=0.5, output_transform=lambda out: out.logits.sum(), **settings
+    )
+    made.step()
+    for one in blocks:
+        one.num_attention_heads = made.num_heads[one.query]
+        one.all_head_size = one.query.out_features
+        one.attention_head_size = one.all_head_size // one.num_attention_heads
+    module.set_attn_implementation("sdpa")
+    torch.save(module.state_dict(), work / "model.pt")  # to be weighed, never read
+    return _by_torch(module)
+
+
+def textpruner(folder: Path, work: Path, rows: Inputs, threads: int) -> Answer:
+    """TextPruner's vocabulary pruning: word pieces that no training row has are unknown ones from then on."""
+    from textpruner import GeneralConfig, VocabularyPruner
+    from transformers import AutoTokenizer
+
+    module, tokenizer = _module(folder), AutoTokenizer.from_pretrained(folder)
+    seen = np.unique(_held(work.parent / "train.npz")["input_ids"]).tolist()
+    number = np.full(module.config.vocab_size, 0)
+    pruner = VocabularyPruner(module, tokenizer, general_config=GeneralConfig(output_dir=str(work), device="cpu"))
+    pruner.prune(additional_token_ids=seen)
+    number[:] = pruner.pruned_token_ids.index(tokenizer.unk_token_id)
+    number[pruner.pruned_token_ids] = np.arange(len(pruner.pruned_token_ids))
+    answer = _by_torch(module)
+    return lambda inputs: answer({**inputs, "input_ids": number[inputs["input_ids"]]})
+
+
 PEERS = {"axkit": ours, "dense": ours} | {
-    one.__name__: one for one in (bfloat16, torch_ao, torchao, onnxruntime, openvino)
+    one.__name__: one for one in (bfloat16, torch_ao, torchao, onnxruntime, openvino, torch_pruning, textpruner)
 }
 
 
