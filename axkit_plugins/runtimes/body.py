@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -17,6 +17,7 @@ from axkit_plugins.runtimes.network.matrix import Array
 from axkit_plugins.runtimes.predict import script
 
 MODEL, EXPORT, PREDICT = "model.onnx", "export.json", "predict.py"
+SHORT = 64  # tokens of a row that may be padded further
 Computes = Literal["float32", "bfloat16"]
 
 
@@ -28,11 +29,13 @@ class About:
         runtime: that it was built for.
         computes: the precision of products, where the processor has it.
         values: numbers that it stores: weights, scales, tables.
+        pads: rows of up to SHORT tokens may be padded further, on the right, and answer the same.
     """
 
     runtime: str
     computes: Computes
     values: int
+    pads: bool = False
 
     @classmethod
     def read(cls, path: Path) -> About:
@@ -42,8 +45,14 @@ class About:
             CheckpointError: it is no such file.
         """
         found = json.loads(path.read_text(encoding="utf-8"))
-        made = cls(**found) if isinstance(found, dict) and found.keys() == {"runtime", "computes", "values"} else None
-        if made is None or made.computes not in ("float32", "bfloat16") or type(made.values) is not int:
+        known = isinstance(found, dict) and found.keys() | {"pads"} == {one.name for one in fields(cls)}
+        made = cls(**found) if known else None
+        if (
+            made is None
+            or made.computes not in ("float32", "bfloat16")
+            or type(made.values) is not int
+            or type(made.pads) is not bool
+        ):
             raise CheckpointError(f"{path} is damaged; copy the whole folder again")
         return made
 

@@ -21,6 +21,7 @@ from axkit_plugins.runtimes.network.forms import FORMS
 
 if TYPE_CHECKING:
     from axkit import Family, Subject, Tools
+    from axkit_plugins.runtimes.network.network import Head
 
 
 _NEEDS = {
@@ -130,7 +131,16 @@ def _as_graph(subject: Subject, config: ExportConfig) -> Result:
     network = read_network(subject, config.precision)
     built = build(network, config.packed, widens)
     wide = widens and network.has_few_bits
-    about = About(config.runtime, "bfloat16" if wide else "float32", built.values)
+    about = About(config.runtime, "bfloat16" if wide else "float32", built.values, _pads(subject, network.head))
     made = OpenVinoBody if widens else OnnxBody
     subject.body = made(dict(subject.body.config), built.model, about)
     return Result(facts={"graph_bytes": float(len(built.model))}, note=_WIDE if wide else "")
+
+
+def _pads(subject: Subject, head: Head) -> bool:
+    """As of ``About``. Not where a head looks for the last token: OpenVINO 2026.4 crashes on that at a fixed length."""
+    from axkit_plugins.runtimes.body import SHORT
+
+    most = subject.family.tokens_at_most(subject.module.config)
+    reads_words = subject.family.inputs == "tokens"
+    return reads_words and head.reads != "last" and (most is None or most >= SHORT)

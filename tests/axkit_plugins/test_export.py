@@ -35,7 +35,7 @@ def test_every_family_at_every_length(name, packed):
 )
 def test_openvino_reads_the_same_graph(name, head, packed):
     subject = cut(subject_of(name, HEADS[head]), last=K)  # among many small ones the last kept is a matter of rounding
-    assert gap(subject, exported(subject, runtime="openvino", packed=packed)) < 1e-4
+    assert gap(subject, exported(subject, runtime="openvino", packed=packed), shapes=(*SHAPES, (1, 20), (1, 64))) < 1e-4
     subject.carve(subject.structure.change(0, hard_k=0.4))
     assert gap(subject, exported(subject, runtime="openvino", packed=packed), shapes=SHAPES[:-1]) < 1e-4
 
@@ -143,6 +143,19 @@ def test_int8_of_a_classifier_is_close_and_four_times_smaller():
     assert len(eight.body.model) < 0.35 * len(dense.body.model)
     scale = float(dense.body.answer(inputs_of(4, 20, 0))["logits"].std())
     assert gap(in_eight_bits(subject), eight, shapes=[(1, 20)]) < 0.2 * scale
+
+
+def test_one_short_row_has_a_graph_of_its_own_in_openvino():
+    def reads(shapes, name="bert", **settings):
+        body = exported(subject_of(name, **settings), runtime="openvino").body
+        for tokens in shapes:
+            body.answer(inputs_of(1, tokens, 0))
+        return body.about.pads
+
+    assert reads((1, 16, 17, 64, 65))
+    assert reads((5,), "roberta")
+    assert not reads((5,), "gpt2"), "it looks for the last token"
+    assert not reads((5,), max_position_embeddings=40)
 
 
 def test_openvino_keeps_the_bytes_and_widens_them():

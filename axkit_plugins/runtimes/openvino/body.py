@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from axkit_plugins.runtimes.body import GraphBody, Session
+import numpy as np
+
+from axkit_plugins.runtimes.body import SHORT, GraphBody, Session
 from axkit_plugins.runtimes.network.matrix import Array
+
+if TYPE_CHECKING:
+    import openvino
+
+_STEP = 16  # tokens: lengths up to SHORT at which one row is computed in a graph of its own
+_SMALL = 64 << 20  # bytes of a model: each such graph holds its weights once more
+Run = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 
 
 class OpenVinoBody(GraphBody):
-    """A graph in OpenVINO; implements :class:`axkit.Body`."""
+    """A graph in OpenVINO; implements :class:`axkit.Body`.
+
+    A graph for all shapes works out those of each node at each call, which for one short row takes as long as to
+    compute them. So such a row is padded to one of four lengths, each with a graph of its own, compiled when it is
+    first met.
+    """
 
     runtime: ClassVar[str] = "openvino"
 
@@ -28,13 +43,55 @@ class OpenVinoBody(GraphBody):
         }
         if self.about.computes == "float32":
             settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0  # else it rounds inputs of weights in 8 bits
-        compiled = core.compile_model(core.read_model(self.model), "CPU", settings)
-        request = compiled.create_infer_request()
+        model = core.read_model(self.model)
+        compiled = core.compile_model(model, "CPU", settings)
+        names, any_shape = tuple(one.get_any_name() for one in compiled.inputs), _asking(compiled)
+        if not self.about.pads or len(self.model) > _SMALL:
+            return Session(names, any_shape)
+        each = {one.get_any_name() for one in compiled.outputs if _is_of_tokens(one)}
+
+        @cache
+        def of_length(length: int) -> Run:
+            still = model.clone()
+            still.reshape({name: [1, length] for name in names})
+            return _asking(core.compile_model(still, "CPU", settings))
 
         def run(given: Mapping[str, Array]) -> Mapping[str, Array]:
-            found = request.infer(dict(given))
-            return {
-                output.get_any_name(): value.copy() for output, value in found.items()
-            }  # the request reuses its own
+            rows, length = given["attention_mask"].shape
+            if rows > 1 or not 0 < length <= SHORT:
+                return any_shape(given)
+            longer = -(-length // _STEP) * _STEP
+            found = of_length(longer)(_lengthened(given, longer))
+            return {name: one[:, :length] if name in each else one for name, one in found.items()}
 
-        return Session(tuple(one.get_any_name() for one in compiled.inputs), run)
+        return Session(names, run)
+
+
+def _asking(compiled: openvino.CompiledModel) -> Run:
+    """What sets inputs, computes, and copies the outputs, which the next call overwrites."""
+    import openvino
+
+    request: Any = compiled.create_infer_request()
+    names = [one.get_any_name() for one in compiled.outputs]
+
+    def run(given: Mapping[str, Array]) -> Mapping[str, Array]:
+        for name, one in given.items():
+            request.set_tensor(name, openvino.Tensor(one, shared_memory=True))
+        request.start_async()
+        request.wait()
+        return {name: request.get_tensor(name).data.copy() for name in names}
+
+    return run
+
+
+def _is_of_tokens(output: openvino.ConstOutput) -> bool:
+    shape = output.get_partial_shape()
+    return bool(shape.rank.get_length() > 1 and shape[1].is_dynamic)
+
+
+def _lengthened(given: Mapping[str, Array], length: int) -> dict[str, Array]:
+    """One row, padded on the right, whatever it is padded with: its mask hides it."""
+    made = {name: np.zeros((1, length), np.int64) for name in given}
+    for name, one in given.items():
+        made[name][:, : one.shape[1]] = one
+    return made
