@@ -8,7 +8,7 @@ import re
 
 import pytest
 import torch
-from conftest import write_images
+from conftest import folder_of, write_images
 from exporting import workplace
 
 import axkit
@@ -116,3 +116,12 @@ def test_a_recipe_starts_from_it(place, run):
     assert "axkit.json is damaged" in run("predict", "out/tiny", "good")[2]
     (place / "out" / "tiny" / "axkit.json").write_text(json.dumps({**told, "keeps_model": False}), "utf-8")
     assert "from which nothing is loaded to work on" in run("plan", "second.yaml")[2]
+
+
+@pytest.mark.parametrize("head", ["TokenClassification", "QuestionAnswering"])
+def test_both_doors_answer_alike_but_for_padding(place, run, head):
+    folder_of(place / "each", head)
+    assert run("export", "each", "--out", "there", "--runtime", HERE)[0] == 0
+    code, out, _ = run("verify", "there")
+    assert code == 0
+    assert "transformers  ok    a stock class" in out

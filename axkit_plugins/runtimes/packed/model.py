@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from axkit_plugins.runtimes.network.matrix import rows_of
 from axkit_plugins.runtimes.network.network import (
     Attention,
     Constant,
@@ -44,6 +46,7 @@ class PackedModel:
             self.patches: int | None = len(embeddings.positions)
         else:
             self.embedded, self.patches = _embedded(embeddings, dtype), None
+            self.most, self.padded_with = _most(embeddings), network.head.padding or embeddings.padding or 0
         self.beside = None if network.convolution is None else _convolved(network.convolution, dtype)
         reads_one = network.head.reads in ("first", "last")
         made: dict[tuple[int, bool], _Layer] = {}  # a layer that stands several times holds its weights once
@@ -83,12 +86,12 @@ class PackedModel:
         return Tokens.of_all(len(inputs["pixel_values"]), self.patches)
 
     def _lengthened(self, inputs: Inputs, given: int) -> Inputs:
-        """Padded further, where rows of so many tokens are of a length that is not computed."""
-        more = -given % STEP
-        if self.patches is not None or not more:
+        """Padded further where rows are of a length that is not computed, but not past the last position."""
+        more = 0 if self.patches is not None else min(-given % STEP, self.most - given)
+        if more <= 0:
             return inputs
         return {
-            name: functional.pad(one, (0, more), value=(self.head.padding or 0) if name == "input_ids" else 0)
+            name: functional.pad(one, (0, more), value=self.padded_with if name == "input_ids" else 0)
             for name, one in inputs.items()
         }
 
@@ -199,6 +202,12 @@ def _embedded(embeddings: Embeddings, dtype: torch.dtype) -> Callable[[Inputs, T
         return x if project is None else project(x)
 
     return embedded
+
+
+def _most(embeddings: Embeddings) -> int:
+    """Tokens of a row that there are positions for."""
+    found = [rows_of(one.rows) for one in embeddings.tables if one.index == "positions"]
+    return min(found, default=sys.maxsize) - (0 if embeddings.padding is None else embeddings.padding + 1)
 
 
 def _positions(ids: Tensor, padding: int | None, tokens: Tokens) -> Tensor:
