@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -16,11 +17,15 @@ from axkit import (
     PassConfig,
     Result,
     Tools,
+    family_of,
     model_config,
 )
 
 if TYPE_CHECKING:
-    from axkit import Family, Subject
+    from axkit import Family, Structure, Subject
+
+
+_OTHER = "name the model that it was cut from"
 
 
 class MendConfig(PassConfig):
@@ -59,11 +64,11 @@ class Mend(Pass[MendConfig]):
             if config.layers is not None:
                 raise NotApplicable("'layers' is of a teacher of its own: name one, or leave 'layers' out")
             return
-        theirs = model_config(config.teacher)["model_type"]
-        if theirs != family.model_type:
+        theirs = family_of(str(model_config(config.teacher)["model_type"]))
+        if theirs.model_type != family.model_type:
             raise NotApplicable(
-                f"the teacher '{config.teacher}' is of the family '{theirs}', the model of '{family.model_type}'; name "
-                f"the model that it was cut from"
+                f"the teacher '{config.teacher}' is of the family '{theirs.model_type}', the model of "
+                f"'{family.model_type}'; name the model that it was cut from"
             )
 
     def models(self, config: MendConfig) -> tuple[str, ...]:
@@ -80,7 +85,7 @@ class Mend(Pass[MendConfig]):
 
         calibration = Calibration(tools.train, config.rows)
         teacher = teacher_of(config.teacher, subject, tools)
-        layers = None if config.teacher == "dense" else _layers(subject, teacher, config)
+        layers = _layers(subject, teacher, config)
         with tools.device.holding(subject.module, teacher.module):
             before, after = mend_model(subject, teacher, calibration, layers)
         note = "" if before > 0 else "Nothing was cut: there is nothing to mend."
@@ -89,30 +94,35 @@ class Mend(Pass[MendConfig]):
 
 
 def _layers(subject: Subject, teacher: Subject, config: MendConfig) -> dict[int, int]:
-    """The subject's layer -> the teacher's that it is held to.
+    """The subject's layer -> the teacher's that it is held to; the last one to the last, as the head reads it.
 
     Raises:
-        NotApplicable: there is none, or another width.
+        NotApplicable: there is none, or it cannot be held to it.
     """
     from axkit.kit import layer_map
 
-    name, there, depth = config.teacher, teacher.structure.layers, len(teacher.structure.layers)
-    sizes = [one.family.size(one.module.config, "hidden") for one in (subject, teacher)]
-    if sizes[0] != sizes[1]:
-        raise NotApplicable(
-            f"the teacher '{name}' has {sizes[1]} hidden values, the model {sizes[0]}; name what it was cut from"
-        )
-    left, declared = subject.structure, config.layers
-    if declared is None and depth == len(left.layers):
-        declared = [index for index, layer in enumerate(left.layers) if layer.present]
-    found = layer_map(left, teacher.structure, declared)
-    named = list(found.values())
-    lacking = [index for index in named if not (there[index].present and there[index].attention and there[index].ffn)]
-    if lacking:
-        raise NotApplicable(f"layer {lacking[0]} of the teacher '{name}' has been cut itself; take one that is whole")
-    if named != sorted(set(named)) or (left.first_token_only and named[-1] != depth - 1):
-        raise NotApplicable(
-            f"'layers' is {named}; name the teacher's layers in ascending order, and its last, {depth - 1}, where the "
-            f"model computes its last layer for one token alone"
-        )
+    name, whole, left = config.teacher, teacher.structure, subject.structure
+    sizes = [{"hidden values": one.family.size(one.module.config, "hidden")} for one in (subject, teacher)]
+    if subject.family.shared_layers:
+        for one, size in zip((subject, teacher), sizes, strict=True):
+            size["turns of its one layer"] = int(getattr(one.module.config, one.family.config.layers))
+    for what, ours in sizes[0].items():
+        if ours != sizes[1][what]:
+            raise NotApplicable(f"the teacher '{name}' has {sizes[1][what]} {what}, the model {ours}; {_OTHER}")
+    there, theirs = ([i for i, layer in enumerate(one.layers) if layer.present] for one in (left, whole))
+    if len(there) > len(theirs):
+        raise NotApplicable(f"the teacher '{name}' has {len(theirs)} layers, the model {len(there)}; {_OTHER}")
+    declared = there if config.layers is None and len(whole.layers) == len(left.layers) else config.layers
+    found = layer_map(left, whole, declared) | dict.fromkeys(there[-1:], theirs[-1])
+    if not _has_all(whole, left, found):
+        raise NotApplicable(f"the teacher '{name}' has been cut itself; {_OTHER}")
+    if list(found.values()) != sorted(set(found.values())):
+        raise NotApplicable(f"'layers' names {list(found.values())}; name layers of the teacher in ascending order")
     return found
+
+
+def _has_all(teacher: Structure, left: Structure, layers: Mapping[int, int]) -> bool:
+    """Whether the teacher has every block that is to be held to one of its own, for as many tokens."""
+    pairs = [(left.layers[ours], teacher.layers[theirs]) for ours, theirs in layers.items()]
+    blocks = all(its.present and its.attention >= my.attention and its.ffn >= my.ffn for my, its in pairs)
+    return blocks and left.first_token_only >= teacher.first_token_only

@@ -145,6 +145,8 @@ def torch_pruning(folder: Path, work: Path, rows: Inputs, threads: int) -> Answe
     blocks = [one for one in module.modules() if hasattr(one, "query") and hasattr(one, "num_attention_heads")]
     heads = {part: one.num_attention_heads for one in blocks for part in (one.query, one.key, one.value)}
     inner = [part for name, part in module.named_modules() if name.endswith("intermediate.dense")]
+    if not heads or not inner:
+        raise RuntimeError("its example for BERT knows other names of layers than this model has")
     kept = [one for one in module.modules() if isinstance(one, torch.nn.Linear) and one not in [*heads, *inner]]
     sample = {name: torch.from_numpy(value[:1, :16]) for name, value in rows.items()}
     settings = {"ignored_layers": kept, "num_heads": heads, "prune_num_heads": True, "head_pruning_ratio": 0.5}

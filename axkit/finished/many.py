@@ -142,8 +142,8 @@ def load(folder: str | Path) -> Any:
 
     Raises:
         CheckpointError: one sentence that says what is wrong with the folder.
-        NotApplicable: it holds a model of another runtime, which is no transformers model (see ``axkit.load_subject``,
-            and :class:`Predictor`, which takes any).
+        NotApplicable: it holds no transformers model, but another runtime's (see ``axkit.load_subject``, and
+            :class:`Predictor`, which takes any).
     """
     subject = folders.load_to_work(folder)
     module = subject.module

@@ -92,6 +92,6 @@ def load(folder: str | Path) -> Any:
 
     Raises:
         CheckpointError: one sentence that says what is wrong with the folder.
-        NotApplicable: it holds a model of another runtime, which is no transformers model (see :func:`load_subject`).
+        NotApplicable: it holds no transformers model, but another runtime's (see :func:`load_subject`).
     """
     return load_to_work(folder).module

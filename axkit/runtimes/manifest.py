@@ -15,7 +15,7 @@ from axkit.contract.manifest import MANIFEST as MANIFEST
 from axkit.contract.registered import load_pass
 from axkit.contract.trail import TrailStep
 from axkit.contract.traits import TORCH_MODULE
-from axkit.ground.errors import CheckpointError
+from axkit.ground.errors import AxkitError, CheckpointError
 from axkit.ground.files import MEGABYTE, open_regular, read_object
 from axkit.tasks.about import About
 
@@ -55,18 +55,17 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def to_work_on(manifest: Manifest | None) -> Manifest | None:
-    """What a folder says of the model whose files it keeps for another runtime: without what made that one's body.
-
-    Raises:
-        PluginError: a pass of its trail is not installed.
-    """
+    """What a folder says of the model whose files it keeps for another runtime: without what made that one's body."""
     if manifest is None or manifest.runtime == TORCH or not manifest.keeps_model:
         return manifest
     return replace(manifest, runtime=TORCH, keeps_model=False, trail=tuple(takewhile(_keeps_module, manifest.trail)))
 
 
 def _keeps_module(step: TrailStep) -> bool:
-    return TORCH_MODULE not in load_pass(step.name).pass_class.ends
+    try:
+        return TORCH_MODULE not in load_pass(step.name).pass_class.ends
+    except AxkitError:  # who needs to know what it did says that it is not installed
+        return True
 
 
 def check_described(described: Any, path: Path) -> tuple[Structure, tuple[TrailStep, ...]]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from command import refused
 from exporting import workplace
 
 import axkit
+from axkit import torch_subject
 from axkit.ground.quiet import quiet
 from axkit.testing import check_pass, lend, logits_of, tiny_model, tiny_reader, tiny_subject
 from axkit_plugins.mend import Mend
@@ -88,10 +90,44 @@ def test_what_somebody_else_cut_is_mended_to_what_it_was_cut_from(place, run):
     assert run("apply", "own.yaml", "--out", "again")[0] == 0, "ours may be mended again"
 
 
+def test_the_last_layer_is_held_to_the_last(tmp_path):
+    """Which the head reads, whatever it was before; and a teacher of more layers is taken in equal shares."""
+    dense = tiny_subject(axkit.family_of("bert"))
+    for gone in (2, 1):
+        subject = dense.copy()
+        subject.carve(subject.structure.without_layer(gone))
+        result = Mend().apply(subject, Mend.Config(), lend(tmp_path, teacher=dense.module))
+        assert result.facts["missed_after_ratio"] < result.facts["missed_before_ratio"], gone
+
+
+def test_a_teacher_that_has_less_than_the_model(tmp_path, monkeypatch):
+    dense = tiny_subject(axkit.family_of("bert"))
+    subject = dense.copy()
+    subject.carve(subject.structure.without_heads(0, [1]))
+    for cut in (dense.structure.without_attention(1), replace(dense.structure, first_token_only=True)):
+        teacher = dense.copy()
+        teacher.carve(cut)
+        monkeypatch.setattr("axkit.kit.teacher.open_subject", lambda *_, made=teacher: made)
+        with pytest.raises(axkit.NotApplicable, match="has been cut itself; name the model"):
+            Mend().apply(subject, Mend.Config(teacher="x"), lend(tmp_path))
+    teacher.carve(teacher.structure.without_ffn(0))
+    subject = dense.copy()
+    subject.carve(teacher.structure.without_heads(1, [0]))
+    assert "missed_after_ratio" in Mend().apply(subject, Mend.Config(teacher="x"), lend(tmp_path)).facts
+
+
+def test_a_shared_layer_that_takes_other_turns(tmp_path, monkeypatch):
+    family = axkit.family_of("albert")
+    subject, teacher = tiny_subject(family), torch_subject(tiny_model(family, num_hidden_layers=5), family)
+    monkeypatch.setattr("axkit.kit.teacher.open_subject", lambda *_: teacher)
+    with pytest.raises(axkit.NotApplicable, match="turns of its one layer"):
+        Mend().apply(subject, Mend.Config(teacher="x"), lend(tmp_path, family=family))
+
+
 def test_a_teacher_that_it_was_not_cut_from(place, run):
     for replaced, said in (
         ("teacher: dense", "'layers' is of a teacher of its own"),
-        ("teacher: nowhere", "nowhere"),
+        ("teacher: ./nowhere", "'./nowhere' is no folder"),
         ("teacher: other", "of the family 'distilbert'"),
     ):
         (place / "bad.yaml").write_text(RECIPE.replace("teacher: model", replaced), "utf-8")
@@ -99,6 +135,10 @@ def test_a_teacher_that_it_was_not_cut_from(place, run):
     for layers, said in (("[2, 0]", "ascending"), ("[0, 1, 2]", "lists 3"), ("[0, 7]", "names layer 7")):
         (place / "bad.yaml").write_text(RECIPE.replace("[0, 2]", layers), "utf-8")
         refused(run("apply", "bad.yaml"), said)
+    (place / "bad.yaml").write_text(
+        RECIPE.replace("model: short", "model: model").replace("teacher: model", "teacher: short")
+    )
+    refused(run("apply", "bad.yaml"), "has 2 layers, the model 3")
     wide = tiny_model(axkit.family_of("bert"), hidden_size=64, id2label={0: "0", 1: "1"})
     with quiet():
         wide.save_pretrained("wide")

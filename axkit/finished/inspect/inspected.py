@@ -242,8 +242,8 @@ def _inside(subject: Subject, folder: Path) -> tuple[Inside | None, list[str]]:
         assert isinstance(subject.body, TorchBody), "it has a module"
         seconds = seconds_by_part(subject.body, family, inputs)
     found = idle(model, family, subject.structure)
-    could = wins(subject, parts, seconds)
     by = ended_by(subject)
+    could = () if by else wins(model, parts, seconds)
     return Inside(subject.body.values(), subject.structure, found, parts, seconds, batch, could, by), lacks
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from axkit.contract.subject import Subject
 from axkit.contract.traits import FLOAT_WEIGHTS, FULL_PRECISION
 from axkit.finished.inspect.parts import ATTENTION, FFN
 from axkit.ground.cpu import expects_bfloat16
+from axkit.ground.errors import AxkitError
 from axkit.tasks.kinds.kind import Kind
 
 _CUT = 0.5  # of attention and feed-forward, for the sake of a figure
-_HALF, _BYTE = 2, 1  # bytes of a number
+_FULL, _HALF, _BYTE = 4, 2, 1  # bytes of a number
 
 
 @dataclass(frozen=True)
@@ -46,43 +48,38 @@ class Win:
 
 
 def ended_by(subject: Subject) -> str:
-    """The pass that left too few bits for others to work on; empty where none did."""
-    ends = ((step.name, load_pass(step.name).pass_class.ends) for step in subject.trail)
-    return next((name for name, ended in ends if ended & {FLOAT_WEIGHTS, FULL_PRECISION}), "")
+    """The pass that left too few bits for others to work on; empty where none did, or nobody knows."""
+    for step in subject.trail:
+        with suppress(AxkitError):  # it is not installed, and was not needed to load the model
+            if load_pass(step.name).pass_class.ends & {FLOAT_WEIGHTS, FULL_PRECISION}:
+                return step.name
+    return ""
 
 
-def wins(subject: Subject, parts: Mapping[str, int], seconds: Mapping[str, float]) -> tuple[Win, ...]:
-    """What could be won on a model, as a recipe would open it; nothing where a pass has left too few bits.
+def wins(model: Any, parts: Mapping[str, int], seconds: Mapping[str, float]) -> tuple[Win, ...]:
+    """What could be won on a model that passes can work on, which a recipe opens in float32.
 
     Args:
-        subject: the model.
+        model: as it is stored.
         parts: its bytes, by part.
         seconds: its time, by part; empty where it was not timed.
     """
-    if ended_by(subject):
-        return ()
-    return (*_fewer_bits(subject.module, sum(parts.values())), _fewer_heads_and_neurons(parts, seconds))
-
-
-def _fewer_bits(model: Any, whole: int) -> Iterator[Win]:
-    floats = [one for one in model.parameters() if one.is_floating_point()]
-    halved = whole - sum(one.nbytes - _HALF * one.numel() for one in floats)
-    if halved < whole:  # it is not in 16 bits already
-        yield Win("bf16", halved, None, "sizes", _bfloat16())
-    tables = [one.weight for one in model.modules() if isinstance(one, nn.Linear | nn.Embedding)]
-    saved = sum(one.nbytes - _BYTE * one.numel() for one in tables)
-    yield Win("int8", whole - saved, None, "sizes", "speed goes by the processor: the pass times it")
-
-
-def _fewer_heads_and_neurons(parts: Mapping[str, int], seconds: Mapping[str, float]) -> Win:
+    floats = sum(one.numel() for one in model.parameters() if one.is_floating_point())
+    tables = sum(one.weight.numel() for one in model.modules() if isinstance(one, nn.Linear | nn.Embedding))
+    stored = sum(parts.values())
+    whole = stored + sum(_FULL * one.numel() - one.nbytes for one in model.parameters() if one.is_floating_point())
     inside, spent = (sum(one.get(part, 0) for part in (ATTENTION, FFN)) for one in (parts, seconds))
     all_of_it = sum(seconds.values())
-    return Win(
-        "axformer_prune (budget) and mend",
-        sum(parts.values()) - round(_CUT * inside),
-        1 / (1 - _CUT * spent / all_of_it) if all_of_it else None,
-        "sizes and times",
-        "where half of attention and feed-forward can go; what that costs only your rows tell",
+    return (
+        Win("bf16", whole - (_FULL - _HALF) * floats, None, "sizes", _bfloat16()),
+        Win("int8", whole - (_FULL - _BYTE) * tables, None, "sizes", "speed goes by the processor: the pass times it"),
+        Win(
+            "axformer_prune (budget) and mend",
+            whole - round(_CUT * inside * whole / stored),
+            1 / (1 - _CUT * spent / all_of_it) if all_of_it else None,
+            "sizes and times",
+            "where half of attention and feed-forward can go; what that costs only your rows tell",
+        ),
     )
 
 
