@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -103,26 +104,35 @@ def _task(folder: Path) -> tuple[str, str]:
     task = manifest.about.task if manifest else None
     if not isinstance(task, Mapping):
         return task or OWN_FILES, task or OWN_FILES
-    files = task.get("files")
-    each = list(files.values()) if isinstance(files, Mapping) else [files] if isinstance(files, str) else []
-    names = dict.fromkeys(Path(str(one)).name for one in each)
+    names = dict.fromkeys(Path(one).name for one in _files(task.get("files")))
     named = str(task.get("hub") or task.get("name") or ", ".join(names) or OWN_FILES)
     return json.dumps(task, sort_keys=True), f"{named:.{_LONGEST}}"
+
+
+def _files(said: Any) -> list[str]:
+    """All paths that a task's ``files`` names, in whichever form."""
+    inner = list(said.values()) if isinstance(said, Mapping) else said if isinstance(said, list) else []
+    return [said] if isinstance(said, str) else [path for one in inner for path in _files(one)]
 
 
 def grouped(runs: Sequence[Placed]) -> list[Group]:
     """Runs of one task and metric together, each with what is to be known of them."""
     keys = dict.fromkeys((one.task, one.report.summary.quality.metric_name) for one in runs)
-    return [_group(number, *key, runs) for number, key in enumerate(keys)]
+    titles = {one.task: one.title for one in runs}
+    alike = Counter(titles.values())
+    for number, task in enumerate(titles, 1):
+        if alike[titles[task]] > 1:  # the same files, read otherwise
+            titles[task] = f"{titles[task]} ({number})"
+    return [_group(number, *key, titles[key[0]], runs) for number, key in enumerate(keys)]
 
 
-def _group(number: int, task: str, metric: str, runs: Sequence[Placed]) -> Group:
+def _group(number: int, task: str, metric: str, title: str, runs: Sequence[Placed]) -> Group:
     own = [one for one in runs if (one.task, one.report.summary.quality.metric_name) == (task, metric)]
     drawn = Drawn()
     drawn.add("plot", partial(_plot, own, metric, f"plot-{number}"))
     rows = tuple(one.row() for one in own)
     grid = Grid(f"Test {metric}, points; {len(own)} runs", HEAD, rows)
-    return Group(f"{own[0].title}: {metric}", grid, drawn, tuple(_notes(own)))
+    return Group(f"{title}: {metric}", grid, drawn, tuple(_notes(own)))
 
 
 def _plot(runs: Sequence[Placed], metric: str, name: str) -> str:

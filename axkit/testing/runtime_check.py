@@ -24,6 +24,7 @@ from axkit.runtimes.torch.view import fence
 from axkit.testing.looks import say
 from axkit.testing.tiny import tiny_split
 
+_KEPT = 5e-2  # of the largest answer: a body may compute what is kept in fewer bits
 ALONE = 1e-4  # of answers: a row by itself and in a batch; kernels sum in another order there
 Answers = list[dict[str, Tensor]]
 
@@ -53,16 +54,22 @@ def check_runtime(subject: Subject, inputs: Sequence[Mapping[str, Tensor]] | Non
         say(again.runtime == body.runtime, f"load gives a body of the runtime '{again.runtime}'; mend it")
         _same(answers, _asked(again, asked), "what was saved and loaded answers otherwise; mend save or load")
         if manifest.keeps_model:
-            _check_kept(moved, manifest)
+            _check_kept(moved, manifest, asked, answers)
         say(again.values() == body.values(), "what was loaded stores another number of values; mend values or load")
         _check_damaged(type(body), moved, files, manifest, asked, answers)
 
 
-def _check_kept(folder: Path, manifest: Manifest) -> None:
+def _check_kept(folder: Path, manifest: Manifest, asked: Sequence[Mapping[str, Tensor]], answers: Answers) -> None:
     try:
-        TorchBody.load(folder, manifest)
+        kept = TorchBody.load(folder, manifest)
     except AxkitError as error:
         say(False, f"it says keeps_model, and no transformers model is in its folder ({error}); write one, or say not")
+    for inputs, there, here in zip(asked, _asked(kept, asked), answers, strict=True):
+        mask = inputs.get("attention_mask", torch.zeros(0)).bool()
+        for name, one in here.items():
+            shown = mask if one.shape[:2] == mask.shape else slice(None)  # of padding each says what it likes
+            far = float((one[shown] - there[name][shown]).abs().max()) > _KEPT * (1 + float(one[shown].abs().max()))
+            say(not far, "the model that its folder keeps answers otherwise; keep the one that the body computes")
 
 
 def _check_members(body: Any) -> None:

@@ -284,7 +284,12 @@ class NoModelType(AnswersBody):
         super().__init__({key: value for key, value in config.items() if key != "model_type"}, rows, table)
 
 
+class KeepsNothing(AnswersBody):
+    keeps_model = True
+
+
 FAULTS = {
+    KeepsNothing: "no transformers model is in its folder",
     Unlisted: "does not list it",
     Elsewhere: "does not list it",
     ListsElsewhere: "no file in the folder",

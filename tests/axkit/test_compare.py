@@ -60,7 +60,10 @@ def test_a_task_of_own_files_is_called_by_them(workplace):
         made = Manifest(Structure.dense(1, 2, 4), about=about).to_json()
         (Path(run_folder("runs", name)) / "axkit.json").write_text(json.dumps(made), encoding="utf-8")
     groups = grouped(placed(["runs"]))
-    assert [one.title for one in groups] == ["reviews.csv, other.csv: accuracy"] * 2
+    assert [one.title for one in groups] == [f"reviews.csv, other.csv ({n}): accuracy" for n in (1, 2)]
+    made = Manifest(Structure.dense(1, 2, 4), about=About(task={"files": {"train": ["a/b.csv", "c.csv"]}})).to_json()
+    (Path(run_folder("others", "many")) / "axkit.json").write_text(json.dumps(made), encoding="utf-8")
+    assert grouped(placed(["others"]))[0].title == "b.csv, c.csv: accuracy"
 
 
 def test_what_agreement_is_stands_beside_runs_without_labels(workplace, run):

@@ -120,6 +120,7 @@ def test_a_wrong_hash_is_refused(cache, monkeypatch):
 def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("AXKIT_CACHE", str(tmp_path / "file" / "axkit"))
+    monkeypatch.setattr(fetch.subprocess, "run", lambda *_, **__: pytest.fail("nothing is downloaded first"))
     for prepare in (models.distilbert.prepare, vit.vit_small.prepare, data.texts_folder):
         with pytest.raises(StorageError, match=r"file.axkit, where .* set AXKIT_CACHE to a folder that can be written"):
             prepare()

@@ -31,7 +31,7 @@ from axkit_plugins.quantize.int4_vsq import Int4Vsq
 from axkit_plugins.runtimes.export import Export
 from axkit_plugins.runtimes.network.forms import FORMS
 from axkit_plugins.runtimes.packed.attention import largest
-from axkit_plugins.runtimes.packed.body import _like_rows
+from axkit_plugins.runtimes.packed.body import PackedBody, _like_rows
 from axkit_plugins.runtimes.packed.tokens import Tokens, computed
 
 HERE = "torch-packed"
@@ -244,3 +244,17 @@ def test_padding_is_computed_where_that_takes_no_longer():
     assert Tokens.of(torch.cat((mask, mask[:, :1].expand(-1, 24).cumsum(1) < 3)), apart=False).kept is not None
     assert packed(subject_of("bert")).body.opened().apart is False
     assert packed(in_eight_bits(subject_of("bert"))).body.opened().apart is True
+
+
+class Adds(PackedBody):
+    def answer(self, inputs):
+        return {name: one + 3 for name, one in super().answer(inputs).items()}
+
+
+def test_the_model_that_is_kept_is_the_one_that_is_computed():
+    subject = packed(subject_of("bert", "TokenClassification"))
+    batches = [inputs_of(4, tokens, 0) for tokens in (7, 20)]
+    check_runtime(subject, batches)
+    subject.body = Adds(**vars(subject.body))
+    with pytest.raises(AssertionError, match="keeps answers otherwise"):
+        check_runtime(subject, batches)
