@@ -98,15 +98,19 @@ class Rungs:
         if not self.goal.exports:
             return ()
         if self.goal.is_graph:
-            settings = {"runtime": self.goal.where, "precision": "int8"}
-            return (PassLine(EXPORT, settings, {"": f"Out of PyTorch: a folder that {self.goal.where} runs."}),)
+            why = f"Out of PyTorch: a folder that {self.goal.where} runs, of the same integers."
+            # int8 says which sums would saturate on other processors, and stays out where it costs too much
+            return (
+                self._bits("int8", beside_bfloat16=False),
+                PassLine(EXPORT, {"runtime": self.goal.where}, {"": why}),
+            )
         why = "Computed without padding and without modules; the files stay what they are."
         return (PassLine(EXPORT, {"runtime": self.goal.where, "precision": "fastest"}, {"": why}),)
 
     def _bits_of(self, how: str | None) -> Sequence[PassLine]:
         return () if how is None else (self._bits(how),)
 
-    def _bits(self, how: str) -> PassLine:
+    def _bits(self, how: str, **settings: Any) -> PassLine:
         why = {
             "int8": "Weights in 8 bits, products by int8 kernels.",
             "bf16": "Weights and products in 16 bits, with float32's range.",
@@ -114,7 +118,7 @@ class Rungs:
         }
         budget = {"budget": {"max_drop": self.goal.max_drop}}
         undone = "points on the search split; a stage that costs more is undone"
-        return PassLine(how, budget, {"": why[how], "budget": undone})
+        return PassLine(how, settings | budget, {"": why[how], "budget": undone})
 
     def _cut(self, speedup: float | None, size: float | None, most: float, extra: dict[str, Any]) -> PassLine:
         settings: dict[str, Any] = {
