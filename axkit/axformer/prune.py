@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from axkit.axformer.bench.storage import foreseen, search_work, table_work
-from axkit.axformer.settings import BUDGET_ROWS, NO_DIVERGENCE, NO_LABELS, AxformerPruneConfig, split_up
+from axkit.axformer.settings import BUDGET_ROWS, NO_DIVERGENCE, NO_LABELS, OF_OBJECTIVE, AxformerPruneConfig, split_up
 from axkit.contract.passes import Gain, Pass, SearchWork, Workload
 from axkit.contract.result import Result
 from axkit.contract.tools import Tools
@@ -40,11 +40,13 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
         """A budget needs a target, and a target a budget."""
         if config.criterion == "divergence" and config.objective == "accuracy":
             raise NotApplicable(f"criterion divergence {NO_DIVERGENCE}")
-        targets = [name for name in ("speedup", "size", "recover") if getattr(config, name) is not None]
         if config.objective == "budget" and config.speedup is None and config.size is None:
             raise NotApplicable("objective budget has no target: give 'speedup' or 'size', or both")
-        if config.objective == "accuracy" and targets:
-            raise NotApplicable(f"'{targets[0]}' is for objective budget: add 'objective: budget', or take it out")
+        other = next(one for one in OF_OBJECTIVE if one != config.objective)
+        fields = type(config).model_fields
+        for name in OF_OBJECTIVE[other]:
+            if getattr(config, name) != fields[name].default:
+                raise NotApplicable(f"'{name}' is for objective {other}: add 'objective: {other}', or take it out")
 
     def without_labels(self, config: AxformerPruneConfig) -> str:
         """The paper's rule asks for answers that are better than the dense model's."""

@@ -10,6 +10,10 @@ from axkit.contract.passes import InnerStep, PassConfig
 
 BUDGET_ROWS = 512  # of the search split that a candidate of a budget search is looked at on; rounds are judged on all
 NO_DIVERGENCE = "is for objective budget: by the paper's rule nothing is nearer to the dense model than it is; use loss"
+OF_OBJECTIVE = {  # settings that do nothing under the other one
+    "accuracy": ("tolerance", "vote", "guard", "guard_level", "search_rows"),
+    "budget": ("speedup", "size", "recover", "rounds", "confidence", "max_drop"),
+}
 FRESH = 5  # where a search has more rows than it takes, a fifth of them at least is kept to confirm on
 NO_LABELS = "asks for better answers than the dense model's, and those are the labels here; "
 Kept = Annotated[int, Field(ge=1, le=8192)] | Annotated[float, Field(gt=0, lt=1)]

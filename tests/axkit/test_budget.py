@@ -235,6 +235,13 @@ def test_targets_and_objective_go_together():
     check = AxformerPrune().check
     with pytest.raises(NotApplicable, match="no target"):
         check(family, AxformerPrune.Config(objective="budget"))
+    for settings, said in (
+        ({"objective": "budget", "speedup": 2, "vote": 0.1}, "'vote' is for objective accuracy"),
+        ({"objective": "budget", "speedup": 2, "search_rows": 100}, "'search_rows' is for objective accuracy"),
+        ({"max_drop": 3}, "'max_drop' is for objective budget"),
+    ):
+        with pytest.raises(NotApplicable, match=said):
+            AxformerPrune().check(family_of("bert"), AxformerPrune.Config(**settings))
     with pytest.raises(NotApplicable, match="objective: budget"):
         check(family, AxformerPrune.Config(speedup=2.0))
 
