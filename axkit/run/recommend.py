@@ -67,15 +67,18 @@ class Recommendation:
     options: tuple[Option, ...]
 
     @classmethod
-    def of(cls, stages: Sequence[StageRecord], throughput: float, latency: float) -> Recommendation | None:
+    def of(
+        cls, stages: Sequence[StageRecord], throughput: float, latency: float, beside: Sequence[StoredAs] = ()
+    ) -> Recommendation | None:
         """Of a run; None where nothing was timed that one could choose from.
 
         Args:
             stages: in order.
             throughput: of the result in batches, as a multiple of the dense model's.
             latency: how many times as quick as the dense model it is on one input.
+            beside: the result and other precisions of it, timed at the end where its last pass timed none; it is last.
         """
-        options = tuple(_options([stage for stage in stages if not stage.undone], throughput, latency))
+        options = tuple(_options([stage for stage in stages if not stage.undone], throughput, latency, beside))
         if len(options) < 2:
             return None
         return cls(_fastest(options, single=True), _fastest(options, single=False), options)
@@ -110,12 +113,14 @@ def _fastest(options: Sequence[Option], single: bool) -> Option:
     return best if times(best) > _STAYS * times(options[0]) else options[0]
 
 
-def _options(stages: Sequence[StageRecord], throughput: float, latency: float) -> Iterator[Option]:
+def _options(
+    stages: Sequence[StageRecord], throughput: float, latency: float, beside: Sequence[StoredAs]
+) -> Iterator[Option]:
     """The result, and what else was timed of the same model: other precisions, and what its last stage started from."""
     if not stages or _compared(stages[-1]) is None:
         return
     last = stages[-1]
-    yield from _of_stage(last, throughput, latency, is_result=True)
+    yield from _of_stage(last, throughput, latency, True, beside)
     before = stages[-2] if len(stages) > 1 else None
     speed = _compared(before) if before is not None else None
     if not last.told.precisions and before is not None and speed is not None and speed.beside is not None:
@@ -128,9 +133,11 @@ def _compared(stage: StageRecord) -> StageSpeed | None:
     return stage.speed if stage.speed is not None and stage.speed.beside is not None else None
 
 
-def _of_stage(stage: StageRecord, throughput: float, latency: float | None, is_result: bool) -> Iterator[Option]:
-    """What a stage left, and the other precisions that it timed beside it."""
-    runtime, precisions = str(stage.applied.config.get(RUNTIME, _TORCH)), stage.told.precisions
+def _of_stage(
+    stage: StageRecord, throughput: float, latency: float | None, is_result: bool, beside: Sequence[StoredAs] = ()
+) -> Iterator[Option]:
+    """What a stage left, and the other precisions that were timed beside it."""
+    runtime, precisions = str(stage.applied.config.get(RUNTIME, _TORCH)), stage.told.precisions or beside
     if not precisions:
         yield Option(stage.applied.name, runtime, throughput, latency, None, is_result)
         return

@@ -7,9 +7,11 @@ import time
 from axkit.contract.subject import Subject
 from axkit.ground.target import DEFAULT
 from axkit.measure import speed as measure
+from axkit.run.beside import beside_bfloat16
 from axkit.run.comparing import Compared
 from axkit.run.quality import ControlFound, ControlRecord
 from axkit.run.recommend import Recommendation
+from axkit.run.records import StoredAs
 from axkit.run.row_counts import PerSplit, RowCounts
 from axkit.run.spent import RunSpent, Where
 from axkit.run.summary import Baseline, Both, Searched, Summary
@@ -55,9 +57,19 @@ def summary_of(
             [stage.record for stage in walk.stages[walk.plan.baseline :]],
             compared.speeds.throughput_ratio,
             compared.speeds.latency_ratio,
+            _beside(walk, subject),
         ),
         came=came,
     )
+
+
+def _beside(walk: Walk, subject: Subject) -> list[StoredAs]:
+    """The result in another precision, where it is served by a CPU, and none of its passes has timed that."""
+    last = [stage.record for stage in walk.stages if not stage.record.undone][-1:]
+    on_cpu = walk.bench.device.is_cpu and walk.plan.recipe.target.device == DEFAULT.device
+    if not on_cpu or any(one.told.precisions for one in last):
+        return []
+    return beside_bfloat16(subject, walk.readings.by(subject.reader)["search"])
 
 
 def _rows(walk: Walk, subject: Subject) -> RowCounts:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from records import SUMMARY, report, stage, summary
 
+from axkit.anatomy.family import family_of
 from axkit.ground.fields import Fields
 from axkit.report.text import report_text
+from axkit.run import beside
 from axkit.run.recommend import Recommendation
 from axkit.run.records import StageRecord
 from axkit.run.summary import Summary
+from axkit.testing import tiny_split, tiny_subject
 
 INT8 = {"stored_as": "int8", "times_float32": 2.0, "times_float32_b1": 2.5, "weights_bytes": 100.0}
 HALF = {"stored_as": "bfloat16", "times_float32": 3.0, "times_float32_b1": 2.0, "weights_bytes": 200.0}
@@ -37,6 +41,27 @@ def test_the_result_is_recommended_unless_something_is_clearly_faster(times, exp
     found = Recommendation.of([stage(tables={"precisions": rows})], 6.0, 5.0)
     assert found.throughput.precision == expected
     assert found.latency.precision == "int8"
+
+
+def test_a_result_in_float32_stands_beside_its_copy_in_bfloat16(monkeypatch):
+    """Where no pass has timed one, it is timed at the end."""
+    subject, rows = tiny_subject(family_of("bert")), tiny_split(12)
+    monkeypatch.setattr(beside, "has_bfloat16", lambda: True)
+    monkeypatch.setattr(beside, "relative_speed", lambda *_, rows=32, **__: 3.0 if rows == 32 else 0.5)
+    timed = beside.beside_bfloat16(subject, rows)
+    assert [(one.stored_as, one.times, one.times_b1) for one in timed] == [
+        ("bfloat16", 3.0, 0.5),
+        ("float32", 1.0, 1.0),
+    ]
+    assert timed[0].weights_bytes == timed[1].weights_bytes / 2
+    assert {one.dtype for one in subject.module.parameters()} == {torch.float32}
+    found = Recommendation.of([stage(**{"pass": "axformer_prune"})], 2.0, 1.5, timed)
+    assert told(found) == {("float32", "torch"): (2.0, 1.5), ("bfloat16", "torch"): (6.0, 0.75)}
+    assert (found.throughput.precision, found.latency.precision) == ("bfloat16", "float32")
+    subject.module.to(torch.bfloat16)
+    assert beside.beside_bfloat16(subject, rows) == []
+    monkeypatch.setattr(beside, "has_bfloat16", lambda: False)
+    assert beside.beside_bfloat16(tiny_subject(family_of("bert")), rows) == []
 
 
 def test_an_exported_result_stands_beside_what_it_was_made_of():
