@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
+
+from axkit.ground import registry
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -39,6 +42,19 @@ def test_every_command_and_every_option_has_a_heading_and_says_what_it_does():
                 (heading,) = [line for line in headings if line.endswith(f"{{ #{command.name}-{option.name} }}")]
                 assert all(f"`{one}`" in heading for one in option.opts)
                 assert option.help, f"{name} {option.name}"
+
+
+def test_every_setting_of_every_pass_of_ours_stands_in_its_table():
+    made = load("passes")
+    parts = dict(part.split("\n", 1) for part in made.page().split("\n## ")[1:])
+    assert len(parts) > 10
+    assert parts.keys() == {name for name, entry in registry.entries(registry.PASSES).items() if entry.is_ours}
+    for name, part in parts.items():
+        pass_class = registry.get(registry.PASSES, name)
+        assert all(fact and fact.replace("<", "&lt;") in part for fact in (pass_class.purpose, pass_class.paper)), name
+        rows = [re.split(r" (?<!\\)\| ", line.strip("| ")) for line in part.splitlines() if line.startswith("| `")]
+        assert all(len(row) == 4 and row[1] and row[3] for row in rows), name
+        assert [row[0].strip("`") for row in rows] == [*pass_class.Config.model_fields, "budget.max_drop"], name
 
 
 def test_the_page_of_recipes_names_each():

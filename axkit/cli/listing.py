@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -10,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from axkit.contract.described import way_to_install
-from axkit.contract.passes import Pass, PassConfig
+from axkit.contract.passes import Pass
 from axkit.contract.registered import load_pass
 from axkit.ground import fence, registry
 from axkit.ground.errors import PluginError, shown
@@ -64,21 +66,58 @@ def show_recipes(console: Console) -> None:
     console.print(table)
 
 
-def settings_of(config: type[PassConfig]) -> list[tuple[str, str, str, str, str]]:
-    """(name, type, default, range, description) of every setting."""
+_BOUNDS = (("exclusiveMinimum", ">"), ("minimum", ">="), ("exclusiveMaximum", "<"), ("maximum", "<="))
+
+
+def settings_of(pass_class: type[Pass[Any]]) -> list[tuple[str, str, str, str, str]]:
+    """(name, type, default, range, description) of every setting, as a recipe writes them; the budget is the last."""
+    schema = pass_class.Config.model_json_schema()
     rows = []
-    for name, field in config.model_json_schema()["properties"].items():
-        kinds = [part.get("type", "") for part in field.get("anyOf", [field])]
-        if "enum" in field:
-            kinds = [" | ".join(map(str, field["enum"]))]
-        bounds = []
-        for key, sign in (("exclusiveMinimum", ">"), ("minimum", ">="), ("exclusiveMaximum", "<"), ("maximum", "<=")):
-            if key in field:
-                bounds.append(f"{sign} {field[key]:g}")
-        required = config.model_fields[name].is_required()
-        default = "required" if required else str(field.get("default", ""))
-        rows.append((name, " or ".join(kinds), default, ", ".join(bounds), field.get("description", "")))
-    return rows
+    for name, field in schema["properties"].items():
+        ranges = [_range(part) for part in field.get("anyOf", [field])]
+        default = "required" if name in schema.get("required", ()) else _written(field.get("default", ""))
+        told = (default, " or ".join(filter(None, ranges)), field.get("description", ""))
+        rows.append((name, _type(field, schema.get("$defs", {})), *told))
+    budget = "Any pass: points it may cost on the search split, or it is undone."
+    if pass_class.holds_budget:
+        budget += f" This one first keeps it itself: it fills {pass_class.holds_budget} in."
+    return [*rows, ("budget.max_drop", "number", "", ">= 0", budget)]
+
+
+def _type(part: Mapping[str, Any], named: Mapping[str, Any]) -> str:
+    """Of a part of a JSON schema, whose other parts are asked for by their names."""
+    if "$ref" in part:
+        return _type(named[part["$ref"].rpartition("/")[2]], named)
+    if "anyOf" in part:
+        return " or ".join(_type(one, named) for one in part["anyOf"])
+    if "enum" in part:
+        return " | ".join(map(str, part["enum"]))
+    if part.get("type") == "array":
+        return f"list of {_type(part.get('items', {}), named)}"
+    return "map" if part.get("type") == "object" else str(part.get("const", part.get("type", "any")))
+
+
+def _range(part: Mapping[str, Any]) -> str:
+    return ", ".join(f"{sign} {part[key]:g}" for key, sign in _BOUNDS if key in part)
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def facts_of(entry: registry.Entry, pass_class: type[Pass[Any]]) -> dict[str, str]:
+    """What is told of a pass beside its settings, the same on every machine; empty where there is nothing to tell."""
+    optional = pass_class.extra or pass_class.install
+    return {
+        "for": pass_class.purpose,
+        "from": f"{entry.distribution} ({entry.target})",
+        "paper": pass_class.paper,
+        "is lent": ", ".join(sorted(pass_class.needs)) or "nothing",
+        "requires": ", ".join(sorted(pass_class.requires)) or "nothing",
+        "ends": ", ".join(sorted(pass_class.ends)) or "nothing",
+        "extra": pass_class.extra or "",
+        "installed by": way_to_install(pass_class, entry.distribution) if optional else "",
+    }
 
 
 def show_pass(name: str, console: Console) -> None:
@@ -95,30 +134,13 @@ def show_pass(name: str, console: Console) -> None:
 def _show_pass(entry: registry.Entry, pass_class: type[Pass[Any]], console: Console) -> None:
     about = (pass_class.__doc__ or "").strip().split("\n")[0]
     console.print(f"[bold]{entry.name}[/bold]  {escape(about)}", highlight=False)
-    facts = {
-        "for": pass_class.purpose,
-        "from": f"{entry.distribution} ({entry.target})",
-        "paper": pass_class.paper,
-        "is lent": ", ".join(sorted(pass_class.needs)) or "nothing",
-        "requires": ", ".join(sorted(pass_class.requires)) or "nothing",
-        "ends": ", ".join(sorted(pass_class.ends)) or "nothing",
-        "extra": f"axkit[{pass_class.extra}]" if pass_class.extra else "",
-    }
-    missing = pass_class.missing_packages()
-    if missing:
-        facts["missing"] = f"{', '.join(missing)}: {way_to_install(pass_class, entry.distribution)}"
-    elif pass_class.install:
-        facts["installed by"] = pass_class.install
+    facts = {**facts_of(entry, pass_class), "missing": ", ".join(pass_class.missing_packages())}
     for key, value in facts.items():
         if value:
             console.print(f"  {key}: {value}", highlight=False, markup=False)
     table = Table("setting", "type", "default", "range", "meaning")
-    for row in settings_of(pass_class.Config):
-        table.add_row(*row)
-    budget = "Any pass: points it may cost on the search split, or it is undone."
-    if pass_class.holds_budget:
-        budget += f" This one first keeps it itself: it fills {pass_class.holds_budget} in."
-    table.add_row("budget.max_drop", "number", "", ">= 0", budget)
+    for row in settings_of(pass_class):
+        table.add_row(*map(escape, row))
     console.print(table)
 
 

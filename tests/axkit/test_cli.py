@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Annotated, Literal
 
 from click.testing import CliRunner
 from command import refused
+from pydantic import Field
 
+from axkit import InnerStep, Pass, PassConfig
 from axkit.cli import app as cli
+from axkit.cli.listing import settings_of
 from axkit.ground import registry
 
 
@@ -47,6 +51,43 @@ def test_every_pass_of_ours_says_what_it_is_for_and_where_from(run):
         assert made.paper in text
         assert f"requires: {', '.join(sorted(made.requires))}" in text
         assert all(package in text for package in made.missing_packages())
+
+
+class Odd(PassConfig):
+    """Settings of many types."""
+
+    share: float | None = Field(None, gt=0, le=1, description="[bold]Told[/bold] as it is.")
+    words: list[Literal["x", "y"]] = Field(["x"])
+    either: Annotated[int, Field(ge=2)] | Annotated[float, Field(lt=1)] = 2
+    inner: InnerStep | None = None
+    names: dict[str, int] = Field(default_factory=dict)
+    same: bool
+    way: Literal["a", "b"] = "a"
+
+
+class OddPass(Pass[Odd]):
+    """Does nothing."""
+
+    holds_budget = "share"
+
+    def apply(self, subject, config, tools):
+        raise NotImplementedError
+
+
+def test_settings_are_told_as_a_recipe_writes_them(run):
+    with registry.at_hand(registry.PASSES, "odd", OddPass):
+        assert "[bold]Told[/bold]" in run("passes", "odd")[1]
+    assert [row[:4] for row in settings_of(OddPass)] == [
+        ("share", "number or null", "null", "> 0, <= 1"),
+        ("words", "list of x | y", '["x"]', ""),
+        ("either", "integer or number", "2", ">= 2 or < 1"),
+        ("inner", "map or null", "null", ""),
+        ("names", "map", "", ""),
+        ("same", "boolean", "required", ""),
+        ("way", "a | b", "a", ""),
+        ("budget.max_drop", "number", "", ">= 0"),
+    ]
+    assert settings_of(OddPass)[-1][-1].endswith("it fills share in.")
 
 
 def test_plan_says_what_is_foreseen(run, workplace, monkeypatch):
