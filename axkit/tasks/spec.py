@@ -19,7 +19,9 @@ from axkit.tasks.shares import Shares, check_shares
 from axkit.tasks.task_file import opened
 
 Row = Mapping[str, Any]
+"""One row of a task: column -> what stands there."""
 SplitName = Literal["train", "search", "test"]
+"""What rows are for: to train on, to decide on, or to be scored on once all is decided."""
 SPLITS: tuple[SplitName, ...] = ("train", "search", "test")
 
 
