@@ -52,6 +52,11 @@ def test_a_card_has_figures_limits_recipe_and_use():
     assert "of `own files`" not in text
 
 
+def test_what_no_pipeline_takes_is_asked_by_axkit():
+    text = card(kind="odd", task="mine")
+    assert '```sh\naxkit predict runs/tiny "..."\n```' in text[text.index("## Use") : text.index("## Figures")]
+
+
 def test_a_recipe_cannot_leave_its_block():
     made = replace(report(), recipe="axkit: 1\n```\n# not the recipe\n````\n")
     text = card(made)

@@ -1,6 +1,12 @@
 """Hints name packages that can be had, whether or not axkit itself is published."""
 
+import re
+from pathlib import Path
+
 from axkit.ground.extras import needs_of, way_to
+
+ROOT = Path(__file__).resolve().parents[2]
+FROM_AN_INDEX = re.compile(r"pip install '?axkit(?!-|\[\w+\] @ file:)")
 
 
 def test_an_extra_is_told_by_its_packages():
@@ -15,3 +21,12 @@ def test_an_extra_made_of_extras_is_told_by_theirs():
 def test_what_nobody_knows_is_asked_for_by_name():
     assert way_to("x", "no-such-thing") == "pip install 'no-such-thing[x]'"
     assert way_to("no-such-extra") == "pip install 'axkit[no-such-extra]'"
+
+
+def test_no_page_recipe_or_message_takes_axkit_from_an_index():
+    assert FROM_AN_INDEX.search("pip install 'axkit[onnx]'")
+    assert FROM_AN_INDEX.search("pip install axkit\naxkit predict")
+    places = ("README.md", "docs/*.md", "recipes/**/*.yaml", "axkit/**/*.py", "axkit_plugins/**/*.py")
+    found = [path for place in places for path in ROOT.glob(place)]
+    assert len(found) > 300
+    assert not [path.name for path in found if FROM_AN_INDEX.search(path.read_text(encoding="utf-8"))]

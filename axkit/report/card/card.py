@@ -122,7 +122,7 @@ def _used(report: Report, kind: Kind | None, manifest: Manifest) -> list[str]:
         asked = f'ask = pipeline("{pipeline_of(kind)}", "{folder}")'
         lines = "\n".join([*known, "from transformers import pipeline", asked])
         return ["## Use", "", *_fenced(lines, "python"), ""]
-    return ["## Use", "", *_fenced(f'pip install axkit\naxkit predict {folder} "..."', "sh"), ""]
+    return ["## Use", "", *_fenced(f'axkit predict {folder} "..."', "sh"), ""]
 
 
 def _metrics(report: Report) -> list[str]:
