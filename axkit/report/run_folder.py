@@ -12,6 +12,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from axkit.contract.passes import PassConfig
 from axkit.ground.atomic import draft_of
 from axkit.ground.device import gpu_names
 from axkit.ground.processor import Processor
@@ -123,22 +124,11 @@ def _probe(run: Run) -> Probe:
 
 def resolved_recipe(run: Run, folder: Path) -> str:
     """The recipe as it ran: overrides applied, every default written out; from its folder it can be applied again."""
-    recipe = run.plan.recipe
-    tree: dict[str, Any] = {
-        "axkit": recipe.axkit,
-        "name": recipe.name,
-        "model": recipe.model,
-        "task": recipe.task,
-        "seed": recipe.seed,
-    }
-    samples = recipe.samples.model_dump(exclude_none=True)
-    if samples:
-        tree["samples"] = samples
-    tree["control"] = recipe.control
+    tree: dict[str, Any] = run.plan.recipe.model_dump(exclude={"passes"}, exclude_none=True)
     tree["passes"] = [
         {
             "pass": step.name,
-            **step.config.model_dump(mode="json", exclude_none=True),
+            **_settings(step.config),
             **({"budget": step.budget.model_dump()} if step.budget else {}),
         }
         for step in run.plan.steps
@@ -146,6 +136,13 @@ def resolved_recipe(run: Run, folder: Path) -> str:
     text = io.StringIO()
     YAML().dump(seen_from(tree, folder), text)
     return text.getvalue()
+
+
+def _settings(config: PassConfig) -> dict[str, Any]:
+    """All of them; a null is left out only where that is what a missing key means."""
+    fields = type(config).model_fields
+    said = config.model_dump(mode="json")
+    return {name: value for name, value in said.items() if value is not None or fields[name].default is not None}
 
 
 def machine() -> Machine:
