@@ -10,6 +10,7 @@ from axkit.goal.depth import Depth, Depths
 from axkit.goal.outcome import Tried, choose
 from axkit.goal.rungs import Rung, Rungs
 from axkit.goal.settings import PACKED, Goal
+from axkit.ground.errors import AxkitError, NotApplicable, RecipeError
 from axkit.ground.figures import quantity, ratio
 
 AGAIN = 4  # more times that cuts of another depth are tried: they share the table of the first ones
@@ -18,6 +19,7 @@ _STEP_COST = 4.0  # a step of training takes a row as long as so many answers of
 _EPOCHS = (3.0, 2.0, 1.0)  # of the last training; the most that there is time for
 
 Attempt = Callable[[Rung], Tried]
+OF_A_RUNG = (NotApplicable, RecipeError)  # its passes do not serve here; any other error is of what all rungs share
 
 
 @dataclass
@@ -61,6 +63,7 @@ class Ladder:
         bits: the precisions that this machine may take, the usual one first.
         tried: in order.
         left_out: what was not, and why.
+        refused: the errors of rungs that cannot be had here.
     """
 
     rungs: Rungs
@@ -69,12 +72,16 @@ class Ladder:
     bits: tuple[str, ...]
     tried: list[Tried] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    refused: list[AxkitError] = field(default_factory=list)
 
     def climb(self) -> Tried | None:
         """Try until something has what is wanted, or nothing is left to try.
 
         Returns:
             The best; None where nothing is within the drop.
+
+        Raises:
+            AxkitError: no rung can be had here: that of the first one.
         """
         best = self._fewer_bits()
         depths, how = Depths(self.rungs.goal, best), None if best is None else best.rung.bits
@@ -82,14 +89,22 @@ class Ladder:
             self._cut(depths, how)
         if not self._done and self.rungs.goal.has_target:
             self._train(depths, how)
+        if not self.tried and self.refused:
+            raise self.refused[0]
         return choose(self.tried, self.rungs.goal)
 
     @property
     def _done(self) -> bool:
         return any(one.meets(self.rungs.goal) for one in self.tried)
 
-    def _try(self, rung: Rung) -> Tried:
-        found = self.attempt(rung)
+    def _try(self, rung: Rung) -> Tried | None:
+        """What it comes to; None where it cannot be had here, which ends no other."""
+        try:
+            found = self.attempt(rung)
+        except OF_A_RUNG as error:
+            self.refused.append(error)
+            self.left_out.append(f"{rung.name} was not tried: {str(error).replace(chr(10), '; ')}")
+            return None
         self.tried.append(found)
         return found
 
@@ -99,11 +114,11 @@ class Ladder:
         if not self.bits:
             return self._try(self.rungs.exported()) if goal.exports else None
         first = self._try(self.rungs.stored(self.bits[0]))
-        timed = first.kinds_of_bits
+        timed, held = ({}, False) if first is None else (first.kinds_of_bits, first.holds(goal))
         for other in self.bits[1:]:
             faster = timed.get(other, 0.0) >= AHEAD * timed.get(self.bits[0], 1.0)
             faster = faster and goal.where != PACKED  # which computes integers in bfloat16 as it is
-            if not self._done and (goal.size is None or goal.size <= 2) and (faster or not first.holds(goal)):
+            if not self._done and (goal.size is None or goal.size <= 2) and (faster or not held):
                 self._try(self.rungs.stored(other))
         within = [one for one in self.tried if one.holds(goal)]
         if goal.size is not None:
@@ -120,6 +135,8 @@ class Ladder:
                 return
             done = self._done
             found = self._try(self.rungs.mended(depth.speedup, depth.size, how))
+            if found is None:  # nor can others that only cut elsewhere
+                return
             depths.asked.append((depth, found))
             if done:  # once nearer, and no more
                 return
@@ -133,7 +150,7 @@ class Ladder:
             if epochs is None:
                 return
             found = self._try(self.rungs.trained(depth.speedup, depth.size, how, epochs))
-            if found.meets(goal) or not found.holds(goal):
+            if found is None or found.meets(goal) or not found.holds(goal):
                 return
             learned = Depths(goal, depths.start, [(depth, found)])
             further = depth.halfway if found.undone else learned.deeper()

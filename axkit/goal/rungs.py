@@ -11,6 +11,7 @@ from axkit.goal.settings import EXPORT, Goal
 from axkit.goal.written import PassLine
 
 ROUNDS = 2  # of cutting, each followed by training, where there is training
+_ALL = 100  # points there are
 _FREEZE = {"freeze": "embeddings"}
 
 
@@ -129,7 +130,7 @@ class Rungs:
             settings["speedup"] = round(speedup, 3)
         if size is not None:
             settings["size"] = round(size, 3)
-        settings |= {"max_drop": most, **extra}
+        settings |= {"max_drop": min(most, _ALL), **extra}
         why = {
             "": "Blocks, heads and neurons go by measured time bought per loss; what stays is refitted by least "
             "squares on training rows, so that it takes over what went.",

@@ -11,7 +11,8 @@ from typing import Any
 
 from axkit.goal.brought import data_path, model_path
 from axkit.goal.columns import Told
-from axkit.goal.ladder import Clock, Ladder
+from axkit.goal.depth import Depths
+from axkit.goal.ladder import OF_A_RUNG, Clock, Ladder
 from axkit.goal.look import Asked, look
 from axkit.goal.outcome import Compressed, Tried, bits_of, taken_back
 from axkit.goal.rungs import Rung, Rungs
@@ -144,7 +145,7 @@ class _Job:
     def run(self, draft: Draft, force: bool) -> Compressed:
         """Try, choose, write, and run what was chosen to its end."""
         rungs, bits = Rungs(self.goal, draft.looked), self._bits()
-        first = self._plan(draft, rungs.stored(bits[0]) if bits else rungs.exported())
+        first = self._first(draft, rungs, bits)
         rows = {name: len(split) for name, split in first.rows.splits.items()}
         self.progress.say(
             f"{self.goal.told()}: {rows['train']} rows to learn and mend by, {rows['search']} to decide by, "
@@ -174,6 +175,17 @@ class _Job:
         if self.goal.where == "cuda":
             return ("bf16", "fp16")
         return ("int8", "bf16") if expects_bfloat16() else ("int8",)
+
+    def _first(self, draft: Draft, rungs: Rungs, bits: Sequence[str]) -> Plan:
+        """Of a rung that can be planned; what stops all of them is of model, data or goal, and ends the command."""
+        depth, refused = Depths(self.goal, None).first(), []
+        cheap = [rungs.stored(how) for how in bits] or [rungs.exported()]
+        for rung in (*cheap, rungs.mended(depth.speedup, depth.size, None)):
+            try:
+                return self._plan(draft, rung)
+            except OF_A_RUNG as error:
+                refused.append(error)
+        raise refused[0]
 
     def _plan(self, draft: Draft, rung: Rung) -> Plan:
         text = replace(draft, passes=rung.passes).text(self.out)
