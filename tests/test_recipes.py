@@ -65,3 +65,13 @@ def test_recipe_plans(path, ratings, tmp_path):
     assert made.recipe.name.replace("-", "_") == path.stem, "a recipe is named as its file"
     assert made.rows.splits["train"]
     assert made.family.model_type == made.model_config["model_type"]
+
+
+@pytest.mark.parametrize("name", ["posttrain_prune", "posttrain_prune_int8"])
+def test_a_ready_model_goes_into_it_untrained_and_without_labels(name, tmp_path):
+    model, *_ = unlabelled(tmp_path)
+    files = {split: str(tmp_path / f"{split}.jsonl") for split in ("train", "test")}
+    task = {"kind": "classification", "files": files, "text": "text", "labels": "none"}
+    made = plan(load_source(name, [model, f"task={json.dumps(task)}"]))
+    passes = ["axformer_prune", "int8"] if name.endswith("int8") else ["axformer_prune"]
+    assert ([step.name for step in made.steps], made.baseline) == (passes, 0)

@@ -13,14 +13,14 @@ from axkit.checkpoint.sources import count_parameters
 from axkit.ground.figures import quantity
 from axkit.ground.target import DEFAULT
 from axkit.run.control import foreseen
-from axkit.run.plan_record import Expected, foretold, notes_of_rows
+from axkit.run.plan_record import Expected, foretold, notes_of_input
 from axkit.run.planning import Plan
 from axkit.tasks.labels.shown import shortened, shown_labels, shown_rows
 
 
 def show_plan(plan: Plan, console: Console) -> None:
     """What would run: model, data, stages; nothing is trained."""
-    for line in (*_model_and_task(plan), *_rows(plan), *_notes_of_rows(plan)):
+    for line in (*_model_and_task(plan), *_rows(plan), *_notes_of_input(plan)):
         console.print(line, highlight=False, markup=False)
     console.print(_steps(plan))
     dense = f"the model after pass {plan.baseline - 1}" if plan.baseline else "the model as it comes"
@@ -52,10 +52,10 @@ def _rows(plan: Plan) -> Iterator[str]:
         yield f"labels {plan.rows.naming}"
 
 
-def _notes_of_rows(plan: Plan) -> Iterator[str]:
+def _notes_of_input(plan: Plan) -> Iterator[str]:
     if _pads_left(plan.model_folder):
         yield "note   the tokenizer pads on the left; axkit pads on the right, and saves it so"
-    for note in notes_of_rows(plan):
+    for note in notes_of_input(plan):
         yield f"note   {note}"
 
 

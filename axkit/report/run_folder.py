@@ -79,6 +79,7 @@ def report_of(run: Run) -> Report:
         machine=machine(),
         probe=_probe(run),
         answers=run.answers,
+        left_out=run.plan.left_out,
     )
 
 
@@ -123,7 +124,8 @@ def _probe(run: Run) -> Probe:
 
 
 def resolved_recipe(run: Run, folder: Path) -> str:
-    """The recipe as it ran: overrides applied, every default written out; from its folder it can be applied again."""
+    """The recipe as it ran: overrides applied, every default written out, without passes that were left out; from its
+    folder it can be applied again."""
     tree: dict[str, Any] = run.plan.recipe.model_dump(exclude={"passes"}, exclude_none=True)
     tree["passes"] = [
         {

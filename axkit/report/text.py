@@ -5,7 +5,7 @@ from __future__ import annotations
 from axkit.ground.figures import quantity
 from axkit.report.left import what_is_left
 from axkit.report.tables import metric_lines, stage_rows, stage_tables, summary_rows, table_lines
-from axkit.report.words import control_lines, gain_lines, headline, how_measured, recommend_lines
+from axkit.report.words import control_lines, gain_lines, headline, how_measured, left_out_lines, recommend_lines
 from axkit.run.report import Machine, Report
 from axkit.run.row_counts import RowCounts
 from axkit.run.spent import RunSpent
@@ -27,6 +27,7 @@ def report_text(report: Report) -> str:
         *metric_lines(summary.quality),
         *control_lines(summary.control),
         "",
+        *left_out_lines(report.left_out),
         *_recommended(recommend_lines(summary.recommend, report.machine.processor)),
         *_section(
             "Stages", table_lines(("pass", "search metric", "MB", "throughput", "seconds", "note"), stage_rows(stages))

@@ -114,6 +114,11 @@ def control_lines(control: ControlRecord | None) -> list[str]:
     return ["", f"{_control_scores(control.passes, control.found)}{without}"]
 
 
+def left_out_lines(left_out: tuple[str, ...]) -> list[str]:
+    """What the recipe has and this run did not need; nothing where that is nothing."""
+    return [f"Left out: {'; '.join(left_out)}.", ""] if left_out else []
+
+
 def _control_scores(passes: tuple[str, ...], found: ControlFound) -> str:
     interval = f"{score(found.interval.low)} to {score(found.interval.high)}"
     return (

@@ -6,10 +6,11 @@ the recipe's training passes and nothing else, on the same test rows, by the sam
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from axkit.run.planning import Plan
 from axkit.run.quality import ControlFound, ControlRecord, Quality
+from axkit.run.steps import numbered
 from axkit.run.verdict import judge
 
 
@@ -53,8 +54,7 @@ def control_of(plan: Plan) -> Control:
     if plan.recipe.control is False:
         return Control(why="the recipe says control: false")
     kept = (*plan.steps[: plan.baseline], *trainings)
-    steps = tuple(replace(step, index=index) for index, step in enumerate(kept))
-    return Control(plan.with_steps(steps), left_out=tuple(step.name for step in later if step.inner))
+    return Control(plan.with_steps(numbered(kept)), left_out=tuple(step.name for step in later if step.inner))
 
 
 def foreseen(plan: Plan) -> str:

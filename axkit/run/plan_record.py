@@ -148,7 +148,7 @@ class PlanRecord:
             task=TaskPlan(plan.task.name, spec.kind, spec.metric_name, sizes, rows.label_names, rows.naming),
             passes=tuple(map(PassPlan.of, plan.steps)),
             measured_against=plan.baseline - 1 if plan.baseline else None,
-            notes=(*notes_of_rows(plan), *_notes_of_steps(plan, forecasts)),
+            notes=(*notes_of_input(plan), *_notes_of_steps(plan, forecasts)),
             forecasts=forecasts,
             expected=Expected.of(plan.steps),
         )
@@ -158,8 +158,9 @@ class PlanRecord:
         return {**asdict(self), "forecasts": [one.to_json() for one in self.forecasts]}
 
 
-def notes_of_rows(plan: Plan) -> Iterator[str]:
-    """Rows that stand in two splits, and budgets that are less than the rows can tell."""
+def notes_of_input(plan: Plan) -> Iterator[str]:
+    """Passes that the model needs no more, rows that stand in two splits, budgets of less than the rows can tell."""
+    yield from (f"left out: {one}" for one in plan.left_out)
     for (here, there), count in plan.rows.overlaps.items():
         yield f"{count} {there} rows also stand in {here}"
     yield from doubts(plan)

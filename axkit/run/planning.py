@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from axkit.anatomy.family import Family, family_of
 from axkit.checkpoint import sources as models
 from axkit.checkpoint.config import is_own
-from axkit.contract.described import refuse_if_missing
-from axkit.contract.lending import check_words
-from axkit.contract.passes import InnerStep
-from axkit.contract.registered import Registered, load_pass
 from axkit.ground import fence
-from axkit.ground.errors import AxkitError, NotApplicable, RecipeError
-from axkit.ground.plain.tree import Location
-from axkit.ground.wording import fault_sentence
+from axkit.ground.errors import AxkitError, RecipeError, shown
+from axkit.run.configured import configured
 from axkit.run.forecast import Forecast, Given, check_room, forecasts
 from axkit.run.order import baseline_of, check_order, check_target, check_unlabelled
 from axkit.run.origin import Origin, origin_of
-from axkit.run.recipe import Budget, Recipe, Source
-from axkit.run.steps import PlannedStep
+from axkit.run.recipe import Recipe, Source
+from axkit.run.steps import PlannedStep, numbered
 from axkit.tasks.kinds.kind import kind_of
 from axkit.tasks.labels.head import Head, head_of
 from axkit.tasks.source.rows import TaskRows, load_rows
@@ -40,7 +33,7 @@ class Plan:
     Attributes:
         source: the recipe and its text.
         task: resolved.
-        steps: the passes in order.
+        steps: the passes in order, numbered from 0; those that are left out are not among them.
         baseline: how many leading steps only train, without a dense model to learn from; what they leave is the dense
             model of the run.
     """
@@ -55,10 +48,16 @@ class Plan:
         """The recipe that was planned."""
         return self.source.recipe
 
-    def with_steps(self, steps: tuple[PlannedStep, ...]) -> Plan:
-        """The same model, data and dense model under other passes; what was read is not read again."""
+    def with_steps(self, steps: tuple[PlannedStep, ...], baseline: int | None = None) -> Plan:
+        """The same model and data under other passes; what was read is not read again.
+
+        Args:
+            steps: the passes.
+            baseline: of them; None: the dense model is the same too.
+        """
         made = copy.copy(self)
         object.__setattr__(made, "steps", steps)
+        object.__setattr__(made, "baseline", self.baseline if baseline is None else baseline)
         return made
 
     @cached_property
@@ -75,6 +74,15 @@ class Plan:
     def head(self) -> Head | None:
         """The head for the kind of task that the model comes with; None where it has none."""
         return head_of(self.model_config, self.task.spec.kind, f"model '{self.recipe.model}'")
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What the recipe has for a model without a head, where this one has it: pass by pass, with the reason."""
+        waiting = [(index, shown(step.name)) for index, step in enumerate(self.recipe.passes) if step.when == "no_head"]
+        if not waiting or self.head is None:
+            return ()
+        why = f"which is for a model without a head for the task, and '{self.recipe.model}' has one"
+        return tuple(f"{index} {name}, {why}" for index, name in waiting)
 
     @cached_property
     def origin(self) -> Origin | None:
@@ -132,6 +140,23 @@ def plan(recipe: Recipe | Source) -> Plan:
     """
     source = recipe if isinstance(recipe, Source) else Source(recipe, recipe.model_dump_json(by_alias=True), "recipe")
     faults: list[str] = []
+    task = _task_of(source, faults)
+    bare = None if task is None else Plan(source, task, (), 0)
+    planned = _steps(source, bare, faults)
+    check_target(source, planned, faults)
+    check_order(source, planned, faults)
+    if faults or task is None or bare is None:
+        raise RecipeError(faults)
+    made = bare.with_steps(planned, baseline_of(planned))
+    if task.spec.is_unlabelled:
+        check_unlabelled(source, task, planned)
+    _check_family(made)
+    _check_head(made)
+    return made.with_steps(numbered(planned))
+
+
+def _task_of(source: Source, faults: list[str]) -> Task | None:
+    """The task, resolved; the model's name is looked at too."""
     task: Task | None = None
     try:
         task = resolve(source.recipe.task, source.place)
@@ -141,80 +166,21 @@ def plan(recipe: Recipe | Source) -> Plan:
         models.check_name(source.recipe.model)
     except AxkitError as error:
         faults.append(f"{source.place(('model',))}: {error}")
-    steps = [_step(source, index, faults) for index in range(len(source.recipe.passes))]
-    planned = tuple(step for step in steps if step is not None)
-    check_target(source, planned, faults)
-    check_order(source, planned, faults)
-    if faults or task is None:
-        raise RecipeError(faults)
-    made = Plan(source, task, planned, baseline_of(planned))
-    if task.spec.is_unlabelled:
-        check_unlabelled(source, task, planned)
-    _check_family(made)
-    _check_head(made)
-    return made
+    return task
 
 
-def _step(source: Source, index: int, faults: list[str]) -> PlannedStep | None:
-    step = source.recipe.passes[index]
-    return _planned(source, index, ("passes", index), step.name, step.settings, step.budget, faults)
-
-
-def _planned(
-    source: Source,
-    index: int,
-    at: Location,
-    name: str,
-    settings: Mapping[str, Any],
-    budget: Budget | None,
-    faults: list[str],
-) -> PlannedStep | None:
-    try:
-        loaded = load_pass(name)
-        with fence.answering(loaded.entry.who, "cannot be planned", loaded.entry.is_ours, passing=(ValidationError,)):
-            step = _configured(index, loaded, settings, budget)
-    except ValidationError as error:
-        for fault in error.errors():
-            where = source.place((*at, *fault["loc"]))
-            faults.append(fault_sentence(fault, loaded.pass_class.Config, where, f"pass '{name}'"))
-        return None
-    except AxkitError as error:
-        faults.append(f"{source.place((*at, 'pass'))}: {error}")
-        return None
-    inner: dict[str, PlannedStep] = {}
-    for setting, value in step.config:
-        if not isinstance(value, InnerStep):
-            continue
-        found = _planned(source, index, (*at, setting), value.name, value.settings, None, faults)
-        if found is not None and not found.runner.trains:
-            faults.append(
-                f"{source.place((*at, setting, 'pass'))}: '{setting}' takes a pass that trains, such as distill"
-            )
-        elif found is not None:
-            inner[setting] = found
-    return replace(step, inner=inner)
-
-
-def _configured(index: int, loaded: Registered, settings: Mapping[str, Any], budget: Budget | None) -> PlannedStep:
-    """The step without what it runs itself; asks the class all that planning will ask of it."""
-    entry = loaded.entry
-    refuse_if_missing(entry.name, loaded.pass_class, entry.distribution)
-    for name in loaded.pass_class.each:
-        if isinstance(settings.get(name), list):
-            raise NotApplicable(
-                f"'{name}' lists several numbers, which makes a family of models, one for each: run it by axkit apply, "
-                f"or axkit.apply_each, or give one number"
-            )
-    own = loaded.pass_class.holds_budget
-    if budget is not None and own is not None and settings.get(own) is None:
-        settings = {**settings, own: budget.max_drop}
-    ready = loaded.with_settings(settings)
-    step = PlannedStep(index, entry.name, entry.distribution, ready.runner, ready.config, budget)
-    for named in (step.requires, step.needs, step.runner.ends):
-        if not isinstance(named, frozenset | set) or not all(isinstance(one, str) for one in named):
-            raise TypeError(f"needs, requires and ends are sets of words, not {named!r}")
-    check_words(step.who, step.own_needs)
-    return step
+def _steps(source: Source, bare: Plan | None, faults: list[str]) -> tuple[PlannedStep, ...]:
+    """The passes, numbered as in the recipe. Those for a model without a head are not looked at where this one has it;
+    whether it does is asked once all else is right, as the model may have to be downloaded for it."""
+    passes = source.recipe.passes
+    waiting = [index for index, step in enumerate(passes) if step.when == "no_head"]
+    found = [configured(source, index, faults) for index in range(len(passes)) if index not in waiting]
+    if waiting and bare is not None and not faults:
+        if bare.head is None:
+            found += [configured(source, index, faults) for index in waiting]
+        elif len(waiting) == len(passes):
+            faults.append(f"{source.place(('passes',))}: nothing is left to do without {'; '.join(bare.left_out)}")
+    return tuple(sorted((step for step in found if step is not None), key=lambda step: step.index))
 
 
 def _check_family(plan: Plan) -> None:

@@ -33,11 +33,19 @@ class Budget(_Frozen):
 
 
 class Step(BaseModel):
-    """One pass and its settings; keys other than these two belong to the pass."""
+    """One pass and its settings; keys other than these three belong to the pass.
+
+    Attributes:
+        name: of the pass.
+        budget: what its stage may cost.
+        when: whether it is there for every model, or only for one that has no head for the task yet; where it is left
+            out, all is as if it had not been written.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True, allow_inf_nan=False)
     name: str = Field(alias="pass")
     budget: Budget | None = None
+    when: Literal["always", "no_head"] = "always"
 
     @property
     def settings(self) -> dict[str, Any]:

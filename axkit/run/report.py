@@ -108,6 +108,7 @@ class Report:
         machine: where it was measured.
         probe: an input with its logits.
         answers: of the two models to the test rows; None in a report of before they were kept.
+        left_out: passes of the recipe that this model needed no more, each with the reason.
     """
 
     name: str
@@ -119,6 +120,7 @@ class Report:
     machine: Machine
     probe: Probe
     answers: Looked | None = None
+    left_out: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The content of report.json."""
@@ -133,6 +135,7 @@ class Report:
             "machine": self.machine.to_json(),
             "probe": self.probe.to_json(),
             **({} if self.answers is None else {"answers": self.answers.to_json()}),
+            **({"left_out": list(self.left_out)} if self.left_out else {}),
         }
 
     @classmethod
@@ -154,6 +157,7 @@ class Report:
             machine=Machine.from_json(data.part("machine")),
             probe=Probe.from_json(data.part("probe")),
             answers=Looked.from_json(data.part("answers")) if data.has("answers") else None,
+            left_out=data.texts("left_out") if data.has("left_out") else (),
         )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from axkit.contract.passes import Gain, Pass, PassConfig, SearchWork, Workload
@@ -20,7 +20,7 @@ class PlannedStep:
     """One pass, ready to run.
 
     Attributes:
-        index: position in the recipe, from 0.
+        index: position among the passes of the plan, from 0.
         name: registered name.
         distribution: where the pass comes from.
         runner: the pass.
@@ -98,3 +98,8 @@ class PlannedStep:
     def trains_alone(self) -> bool:
         """Whether it trains, and needs no dense model for it: such passes may come before there is one."""
         return self.runner.trains and not self.needs_dense
+
+
+def numbered(steps: Iterable[PlannedStep]) -> tuple[PlannedStep, ...]:
+    """Steps by their own order: what is not among them has left no gap."""
+    return tuple(replace(step, index=index) for index, step in enumerate(steps))

@@ -12,7 +12,7 @@ from axkit.ground.errors import AxkitError
 from axkit.ground.figures import score
 from axkit.report.page.use import kind_named, placed
 from axkit.report.tables import metric_rows, summary_rows, table_lines
-from axkit.report.words import headline, how_measured
+from axkit.report.words import headline, how_measured, left_out_lines
 from axkit.run.report import Report
 from axkit.tasks.about import About
 from axkit.tasks.kinds.kind import Kind
@@ -57,6 +57,7 @@ def card_of(report: Report, manifest: Manifest, model: str) -> str:
     ]
     if report.overrides:
         lines += ["with " + ", ".join(f"`{one}`" for one in report.overrides) + ".", ""]
+    lines += left_out_lines(report.left_out)
     return f"---\n{_metadata(report, manifest, kind, model)}\n---\n\n" + "\n".join(lines)
 
 

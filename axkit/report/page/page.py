@@ -15,7 +15,7 @@ from axkit.report.page.templates import Drawn, rendered
 from axkit.report.page.use import Line, ways_to_use
 from axkit.report.plots import road
 from axkit.report.text import data_line, machine_line
-from axkit.report.words import control_lines, gain_lines, headline, how_measured, recommend_lines
+from axkit.report.words import control_lines, gain_lines, headline, how_measured, left_out_lines, recommend_lines
 from axkit.run.records import StageRecord
 from axkit.run.report import Report
 from axkit.tasks.about import About
@@ -107,7 +107,7 @@ def _page(report: Report, about: About, runtime: str) -> Page:
         cards=cards(summary),
         compared=Compared(
             compared(summary),
-            (how_measured(summary), *gain_lines(summary), *control),
+            (how_measured(summary), *gain_lines(summary), *control, *filter(None, left_out_lines(report.left_out))),
             metrics_of(summary.quality),
         ),
         serve=Serve(
