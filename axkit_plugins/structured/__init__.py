@@ -37,6 +37,9 @@ class Structured(Pass[StructuredConfig]):
 
     def check(self, family: Family, config: StructuredConfig) -> None:
         """torch-pruning follows projections of their own only; obs asks the output projections alone."""
+        for part in config.parts:
+            if part in family.limits:
+                raise NotApplicable(f"its {part} cannot go one by one: {family.limits[part]}; {_way_out(family)}")
         if family.fused_qkv and config.importance != "obs":
             raise NotApplicable(
                 "torch-pruning cannot follow its fused query, key and value; give 'importance: obs', or use "
@@ -48,7 +51,7 @@ class Structured(Pass[StructuredConfig]):
                 f"give 'importance: obs', or use axformer_prune or drop_layers"
             )
         if family.shared_layers and config.what == "layers":
-            raise NotApplicable("all its layers are one module, which cannot be removed; give 'what: neurons'")
+            raise NotApplicable(f"all its layers are one module, which cannot be removed; {_way_out(family)}")
 
     def apply(self, subject: Subject, config: StructuredConfig, tools: Tools) -> Result:
         """Score, choose, carve.
@@ -59,3 +62,10 @@ class Structured(Pass[StructuredConfig]):
         from axkit_plugins.structured.work import cut_to_size
 
         return cut_to_size(subject, config, tools)
+
+
+def _way_out(family: Family) -> str:
+    """What a family can lose by this pass, as a setting of it; where that is nothing, the pass that takes blocks."""
+    can = [f"'what: {part}'" for part in ("neurons", "heads") if part not in family.limits]
+    can += [] if family.shared_layers else ["'what: layers'"]
+    return f"give {' or '.join(can)}" if can else "use axformer_prune, which removes whole blocks"

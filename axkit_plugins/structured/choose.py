@@ -39,7 +39,7 @@ def choose(
     """
     if config.what == "layers":
         return _without_layers(structure, scores, size, wanted)
-    kinds = {"heads": ("heads",), "neurons": ("neurons",)}.get(config.what, ("heads", "neurons"))
+    kinds = config.parts
     pick = _uniform if config.scope == "uniform" else _global
     gone = pick(_parts(scores, kinds, config, size), wanted)
     for layer, each in scores.items():

@@ -17,7 +17,9 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Scores:
-    """One layer's importance, in the order of the heads and neurons that are left; empty where a block is gone.
+    """One layer's importance, in the order of the heads and neurons that are left.
+
+    Empty where a block is gone, or its parts may not go.
 
     Attributes:
         heads: one number per head, not negative.

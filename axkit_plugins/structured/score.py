@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def score(subject: Subject, config: StructuredConfig, tools: Tools) -> dict[int, Scores]:
-    """Layer index -> importance of its heads and neurons; the subject is left alone.
+    """Layer index -> importance of its heads and neurons, as far as they may go; the subject is left alone.
 
     Raises:
         NotApplicable: torch-pruning cannot trace this model, or couples other layers than the family file says.
@@ -32,16 +32,17 @@ def score(subject: Subject, config: StructuredConfig, tools: Tools) -> dict[int,
     criterion = _criterion(model, config, tools)
     structure, hidden = probe.structure, probe.family.size(model.config, "hidden")
     head_size = hidden // structure.n_heads
+    asked = config.parts or ("heads", "neurons")  # a layer is worth what is in it
     found = {}
     for layer in probe.layers:
         left = structure.layers[layer.index]
         heads = neurons = np.zeros(0)
-        if left.heads:
+        if left.heads and "heads" in asked:
             channels = _channels(
                 graph, criterion, layer, "value", [*projections_apart(probe, layer), layer.attention_out]
             )
             heads = channels.reshape(len(left.heads), head_size).sum(1)
-        if left.neurons:
+        if left.neurons and "neurons" in asked:
             neurons = _channels(graph, criterion, layer, "ffn_in", [layer.ffn_in, layer.ffn_out])
         found[layer.index] = Scores(heads, neurons)
     return found

@@ -43,6 +43,12 @@ class StructuredConfig(PassConfig):
     at_least: float = Field(0.1, ge=0, le=1, description="Share of its heads, and of its neurons, that a layer keeps.")
     round_to: int = Field(1, ge=1, description="Kept neurons per layer become a multiple of this; kernels like 32.")
 
+    @property
+    def parts(self) -> tuple[Literal["heads", "neurons"], ...]:
+        """What goes one by one; nothing where layers go."""
+        parts: tuple[Literal["heads", "neurons"], ...] = ("heads", "neurons")
+        return tuple(part for part in parts if part in self.what)
+
     @model_validator(mode="after")
     def _one_of_two(self) -> StructuredConfig:
         if sum(target is not None for target in (self.ratio, self.bytes, self.speedup)) != 1:
