@@ -10,13 +10,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from axkit.anatomy.family import Family
+from axkit.anatomy.family import Ability, Family
 from axkit.contract.passes import Pass
 from axkit.ground import registry
 from axkit.ground.errors import NotApplicable
 
 PAGE = Path(__file__).parent / "reference" / "families.md"
-ABILITIES = {"first_token_only": "last layer for the first token alone"}
+ABILITIES: dict[Ability, str] = {
+    "heads": "single heads",
+    "neurons": "single neurons",
+    "first_token_only": "last layer for the first token alone",
+}
 
 
 def page() -> str:
@@ -36,9 +40,10 @@ def page() -> str:
 _INTRODUCTION = [
     "# Families and passes",
     "",
-    "Written by `docs/families.py` from the family files and the passes' own checks. In every family heads, neurons",
-    "and whole blocks are removed for real; a number in the table stands for the reason below it. Every yes is held",
-    "by a test: `check_pass` runs each pass on a tiny model of each family. [Add a family](../add-a-family.md).",
+    "Written by `docs/families.py` from the family files and the passes' own checks. In every family whole blocks are",
+    "removed for real, and heads and neurons one by one where the table has them; a number in it stands for the reason",
+    "below. Every yes is held by a test: `check_family` removes what a family can lose from a tiny model of it, and",
+    "`check_pass` runs each pass on one. [Add a family](../add-a-family.md).",
     "",
 ]
 
@@ -50,8 +55,10 @@ def _ours(group: str) -> dict[str, Any]:
 
 def _abilities(family: Family) -> dict[str, str]:
     """Ability -> why not; empty where it can."""
-    first = "" if family.first_token_heads else family.limits["first_token_only"]
-    return {"first_token_only": first}
+    can: dict[Ability, str] = {"heads": "", "neurons": ""}
+    if family.first_token_heads:
+        can["first_token_only"] = ""
+    return {ability: (can | family.limits)[ability] for ability in ABILITIES}  # one of the two says it
 
 
 def _refusal(made: type[Pass[Any]], family: Family) -> str:

@@ -7,6 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
+from limited import LIMITS, REASONS, limited
+
+from axkit.ground import registry
 
 from axkit.ground import registry
 
@@ -60,3 +63,17 @@ def test_every_setting_of_every_pass_of_ours_stands_in_its_table():
 def test_the_page_of_recipes_names_each():
     page = (DOCS / "recipes.md").read_text(encoding="utf-8")
     assert not [path.stem for path in (DOCS.parent / "recipes").glob("*.yaml") if f"`{path.stem}`" not in page]
+
+
+@pytest.mark.parametrize("limits", LIMITS, ids="+".join)
+def test_the_table_of_families_goes_by_their_limits(limits, monkeypatch):
+    made, family = load("families"), limited("bert", *limits)
+    ours = made._ours
+    monkeypatch.setattr(made, "_ours", lambda group: {"bert": family} if group == registry.FAMILIES else ours(group))
+    page = made.page()
+    (row,) = [line for line in page.splitlines() if line.startswith("| `bert` |")]
+    for ability, cell in zip(REASONS, row.split(" | ")[2:5], strict=True):
+        found = re.fullmatch(r"no \((\d+)\)", cell)
+        assert (found is not None) == (ability in limits)
+        if found:
+            assert f"\n{found[1]}. `bert`: {REASONS[ability]}.\n" in page
