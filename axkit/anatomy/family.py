@@ -6,7 +6,7 @@ import re
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -135,7 +135,7 @@ class Family(LayerForm, Inputs, Blocks):
         first_token_heads: heads whose output depends on the first token's last state alone.
         reads_last_token: a classifier reads the last token that is no padding, by the config's ``pad_token_id``.
         limits: what cannot be done, and why: ability -> half a sentence, for messages and the docs. ``heads`` and
-            ``neurons``: a block goes whole or not at all; ``first_token_only``.
+            ``neurons``: a block goes whole or not at all; ``first_token_only``, whatever ``first_token_heads`` says.
         since: the first release of transformers whose code of this architecture axkit can work on; None: any.
         tiny: config values that the tiny random model of the tests needs besides its sizes.
     """
@@ -144,7 +144,7 @@ class Family(LayerForm, Inputs, Blocks):
     pretraining: tuple[str, ...] = ()
     first_token_heads: tuple[str, ...] = ()
     reads_last_token: bool = False
-    limits: dict[Ability, str] = {}
+    limits: dict[Ability, Annotated[str, Field(min_length=1)]] = {}
     since: str | None = None
     tiny: dict[str, Any] = {}
 

@@ -85,7 +85,9 @@ def dense_structure(model: Any, family: Family) -> Structure:
 
 
 def check_first_token(model: Any, family: Family) -> bool:
-    """True when this model's head reads nothing of the last layer but its first token."""
+    """True when this model's last layer can be computed for its first token alone, as its head reads no other."""
+    if "first_token_only" in family.limits:
+        return False
     return any(type(model).__name__.endswith(f"For{head}") for head in family.first_token_heads)
 
 
@@ -99,12 +101,9 @@ def carve(model: Any, family: Family, now: Structure, then: Structure) -> None:
         then: the structure it shall have; nothing that is already gone can come back.
 
     Raises:
-        ValueError: ``then`` has something that ``now`` has lost.
-        NotApplicable: first-token-only was asked of a model whose head reads more, or the family cannot lose what
-            is to go (its ``limits``).
+        ValueError, NotApplicable: as :func:`check_cut`; the model is then as it was.
     """
-    if not then.is_within(now):
-        raise ValueError("a carved model cannot grow back: the new structure is not within the present one")
+    check_cut(model, family, now, then)
     head_size = family.size(model.config, "hidden") // then.n_heads
     modules = model.base_model.get_submodule(family.layers)
     last = None
@@ -119,30 +118,48 @@ def carve(model: Any, family: Family, now: Structure, then: Structure) -> None:
 
 def _carve_first_token(model: Any, family: Family, now: Structure, then: Structure, last: Layer | None) -> None:
     """First token only is a state of the last layer that is there; it moves when that layer is removed."""
-    if not then.first_token_only:
-        return
-    if not check_first_token(model, family):
-        why = family.limits.get("first_token_only", "its head reads more than the first token")
-        raise NotApplicable(f"{type(model).__name__}: {why}; leave first_token_only off")
-    if last is not None and not (now.first_token_only and last.index == now.last):
+    if then.first_token_only and last is not None and not (now.first_token_only and last.index == now.last):
         head_size = family.size(model.config, "hidden") // then.n_heads
         _first_token_only(last, family, model.config, head_size)
 
 
+def check_cut(model: Any, family: Family, now: Structure, then: Structure) -> None:
+    """Refuse what :func:`carve` cannot do, before anything is touched; arguments as there.
+
+    Raises:
+        ValueError: ``then`` has something that ``now`` has lost.
+        NotApplicable: first-token-only was asked of a model whose head reads more, or the family cannot lose what
+            is to go (its ``limits``).
+    """
+    if not then.is_within(now):
+        raise ValueError("a carved model cannot grow back: the new structure is not within the present one")
+    for before, after in zip(now.layers, then.layers, strict=True):
+        _refuse_parts(family, before, after)
+    if then.first_token_only and not check_first_token(model, family):
+        why = family.limits.get("first_token_only", "its head reads more than the first token")
+        raise NotApplicable(f"{type(model).__name__}: {why}; leave first_token_only off")
+
+
+def _refuse_parts(family: Family, now: LayerStructure, then: LayerStructure) -> None:
+    if then.attention and then.heads != now.heads:
+        family.refuse_limited("heads")
+    if then.ffn and then.neurons != now.neurons:
+        family.refuse_limited("neurons")
+
+
 def carve_layer(layer: Layer, family: Family, now: LayerStructure, then: LayerStructure, head_size: int) -> None:
     """:func:`carve` for one layer; ``head_size`` is in values per head."""
+    _refuse_parts(family, now, then)
     if now.attention and not then.attention:
         for path, kind in family.removed.attention.items():
             stands_for_core = kind == "no_attention"
             layer.put(path, NoAttention(_own_norm(layer, family)) if stands_for_core else STAND_INS[kind]())
     elif then.attention and then.heads != now.heads:
-        family.refuse_limited("heads")
         _keep_heads(layer, family, now, then, head_size)
     if now.ffn and not then.ffn:
         for path, kind in family.removed.ffn.items():
             layer.put(path, STAND_INS[kind]())
     elif then.ffn and then.neurons != now.neurons:
-        family.refuse_limited("neurons")
         kept = _positions(now.neurons, then.neurons)
         rows = _in_blocks(kept, 2 if family.gated_ffn else 1, len(now.neurons))
         layer.put(layer.path("ffn_in"), slice_linear(layer.ffn_in, rows=rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -97,7 +98,17 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
             note = "No block, head or neuron could be removed under this rule; a tolerance above 0 allows more."
             if newly_first:
                 note += " The last layer is computed for the first token alone, which changes no logit."
+        note = " ".join(filter(None, (note, *_left_out(subject.family, config))))
         return replace(result, facts=_removed(before, subject.structure) | dict(result.facts), note=note)
+
+
+def _left_out(family: Family, config: AxformerPruneConfig) -> Iterator[str]:
+    """A sentence for each thing that the family's limits kept from being tried."""
+    for part in ("heads", "neurons"):
+        if part in family.limits:
+            yield f"Single {part} were not tried: {family.limits[part]}."
+    if config.first_token_only and "first_token_only" in family.limits:
+        yield f"The last layer is not computed for the first token alone: {family.limits['first_token_only']}."
 
 
 def _by_rule(subject: Subject, config: AxformerPruneConfig, tools: Tools) -> Result:
@@ -107,14 +118,16 @@ def _by_rule(subject: Subject, config: AxformerPruneConfig, tools: Tools) -> Res
 
     before = subject.structure
     cuts = tuple(sorted({layer.hard_k for layer in before.layers if isinstance(layer.hard_k, int)}))
-    groups = np.array_split(np.arange(before.ffn_width), min(config.groups, before.ffn_width))
-    looks = len(before.layers) * (2 + len(groups) + before.n_heads)
+    neurons = np.array_split(np.arange(before.ffn_width), min(config.groups, before.ffn_width))
+    groups = [] if "neurons" in subject.family.limits else [group.tolist() for group in neurons]
+    heads = [] if "heads" in subject.family.limits else [[head] for head in range(before.n_heads)]
+    looks = len(before.layers) * (2 + len(groups) + len(heads))
     search = begin(subject, tools, config, looks, config.tolerance, cuts)
     for layer in tools.progress.track(range(len(before.layers) - 1, -1, -1), "accuracy-driven pruning"):
         if before.layers[layer].ffn:
-            search.prune_block(layer, "ffn", [group.tolist() for group in groups])
+            search.prune_block(layer, "ffn", groups)
         if before.layers[layer].attention:
-            search.prune_block(layer, "attention", [[head] for head in range(before.n_heads)])
+            search.prune_block(layer, "attention", heads)
     if config.mends:
         with tools.device.holding(subject.module):
             cut_to(subject, search.structure, Calibration(tools.train, config.mend_rows))

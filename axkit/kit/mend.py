@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from axkit.anatomy.structure import Structure
-from axkit.anatomy.surgery import Layer, matrix
+from axkit.anatomy.surgery import Layer, check_cut, matrix
 from axkit.contract.subject import Subject
 from axkit.kit.below import Below
 from axkit.kit.calibrate import BLOCKS, Calibration, What, has_parts, last_output, layer_of, part_width, parts
@@ -131,7 +131,11 @@ def cut_to(subject: Subject, then: Structure, calibration: Calibration, anew: bo
         calibration: rows.
         anew: ``then`` says how many parts of a block stay; which ones is asked again by optimal brain surgeon, of the
             model as it is below the block by then.
+
+    Raises:
+        ValueError, NotApplicable: it cannot be cut so (:meth:`~axkit.Subject.carve`); it is then as it was.
     """
+    check_cut(subject.module, subject.family, subject.structure, then)
     before = subject.copy()
     subject.carve(_without_blocks(subject.structure, then))
     present = subject.structure

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from axkit.anatomy.family import Family
 from axkit.anatomy.structure import Structure
 from axkit.contract.passes import Pass, PassConfig
 from axkit.contract.subject import Subject, TrailStep
@@ -108,7 +109,7 @@ def _made(ordered: Ordered, dense: Subject, order: tuple[str, ...]) -> Subject |
     subject = dense.copy()
     for number, what in enumerate(order):
         if what == _CUT:
-            subject.carve(less(subject.structure))
+            subject.carve(less(subject.structure, subject.family))
             continue
         folder = ordered.folder / f"{'-'.join(one.split()[-1] for one in order)}-{number}"
         to = (ordered.runner, ordered.config)
@@ -124,8 +125,9 @@ def _made(ordered: Ordered, dense: Subject, order: tuple[str, ...]) -> Subject |
     return subject
 
 
-def less(structure: Structure) -> Structure:
-    """Without a head and some neurons of each layer that has them; of several layers the first loses a block."""
+def less(structure: Structure, family: Family) -> Structure:
+    """Without a head and some neurons of each layer that may lose them; of several layers the first loses a block."""
+    heads, neurons = (0 if part in family.limits else count for part, count in (("heads", 1), ("neurons", 8)))
     for index, layer in enumerate(structure.layers):
-        structure = structure.without_heads(index, layer.heads[:1]).without_neurons(index, layer.neurons[:8])
+        structure = structure.without_heads(index, layer.heads[:heads]).without_neurons(index, layer.neurons[:neurons])
     return structure.without_ffn(0) if len(structure.layers) > 1 and structure.layers[0].present else structure

@@ -117,7 +117,8 @@ class Search:
         Args:
             layer: index.
             name: "attention" or "ffn".
-            parts: heads (one each), or groups of neurons, by their index in the dense model.
+            parts: heads (one each), or groups of neurons, by their index in the dense model; none where the block goes
+                whole or not at all.
         """
         now, near = self.structure, self._rule.near(self.best)
         whole = now.without_attention(layer) if name == "attention" else now.without_ffn(layer)
