@@ -11,8 +11,6 @@ from limited import LIMITS, REASONS, limited
 
 from axkit.ground import registry
 
-from axkit.ground import registry
-
 DOCS = Path(__file__).parents[1] / "docs"
 
 
