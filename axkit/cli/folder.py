@@ -61,12 +61,12 @@ def predict_command(folder: str, text: str, pair: str | None, as_json: bool, dev
 
 @click.command("verify")
 @click.argument("folder")
-@click.option("--trust-code", is_flag=True, help="Run its modeling file even if it is not what this axkit writes.")
+@click.option("--trust-code", is_flag=True, help="Run its code even if it is not what this axkit writes.")
 def verify_command(folder: str, trust_code: bool) -> None:
     """Hold a folder to what was noted when it was written: its files, and every way to load it.
 
-    Each way is tried in a process of its own: by axkit in the folder's runtime, and by transformers alone where the
-    folder claims that.
+    Each way is tried in a process of its own: by axkit in the folder's runtime, and where the folder claims that, by
+    transformers alone, or by its predict.py without either.
     """
     from axkit.finished.verify import verify
     from axkit.ground.errors import CheckpointError

@@ -28,6 +28,10 @@ class Body(Protocol):
 
     A class may say ``keeps_model = True`` where ``save`` writes a transformers model's own files beside its own: then
     transformers loads the folder too, and recipes start from it.
+
+    Where ``save`` writes a ``predict.py``, it is one that asks the model without axkit and without PyTorch: ``python
+    predict.py TEXT [SECOND TEXT]``, or the path of an image, prints what ``axkit predict`` prints, of tags one for each
+    piece. ``axkit verify`` holds it to that.
     """
 
     runtime: ClassVar[str]

@@ -16,6 +16,7 @@ MANIFEST = "axkit.json"
 FORMAT = 1
 TORCH = "torch"  # the runtime of a folder that names none
 MODELING = "modeling_axkit.py"  # what transformers alone rebuilds a model by
+PREDICT = "predict.py"  # what asks the model without axkit, where a runtime's body writes such a script
 GOLDEN = "golden.safetensors"  # batches and what was answered, for whoever verifies the folder
 
 

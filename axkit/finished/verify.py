@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from axkit.checkpoint.config import NAME, PREFIX
 from axkit.checkpoint.weights import read_headers
-from axkit.contract.manifest import MODELING, TORCH
+from axkit.contract.manifest import MODELING, PREDICT, TORCH, Manifest
 from axkit.ground.errors import CheckpointError
 from axkit.ground.files import read_object
 from axkit.ground.pickles import is_pickle
@@ -29,12 +30,16 @@ _CLOSE, _ROUNDED = (
     1e-4,
     5e-2,
 )  # of the largest logit: in float32; where values are rounded, as processors differ in that
-_CODE = "verify with the axkit that wrote it, or give --trust-code if you trust whoever did"
+_NOT_OURS = (
+    "is not what this axkit writes, and was not run; verify with the axkit that wrote it, or give --trust-code if you "
+    "trust whoever did"
+)
 _AXKIT = Path(__file__).resolve().parents[1]
 _SCRIPTS = {
     "axkit": ("-m", "axkit.finished.door"),
     "transformers": (str(_AXKIT / "runtimes" / "torch" / "plain" / "ask.py"),),
 }
+_BARE = str(_AXKIT / "finished" / "bare.py")
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ def verify(folder: str | Path, trust_code: bool = False) -> Iterator[Checked]:
 
     Args:
         folder: a run folder, an exported one, or any checkpoint with a head.
-        trust_code: run the folder's modeling file even if it is not the one that this axkit writes.
+        trust_code: run the folder's modeling file, or its predict.py, even if it is not the one that this axkit writes.
 
     Raises:
         CheckpointError: it is no checkpoint.
@@ -78,13 +83,15 @@ def verify(folder: str | Path, trust_code: bool = False) -> Iterator[Checked]:
         yield visit.judged("axkit", runtime, found)
         config = read_object(folder / NAME)
         own = str(config.get("model_type")).startswith(PREFIX)
+        if isinstance(found, str):
+            return
+        if manifest is not None and PREDICT in manifest.sha256:
+            yield _by_script(visit, manifest, trust_code)
         holds_model = manifest is None or manifest.holds_model
-        if isinstance(found, str) or not holds_model or (own and not config.get("auto_map")):
+        if not holds_model or (own and not config.get("auto_map")):
             return
         if own and not trust_code and not _is_our_code(folder):
-            yield Checked(
-                "transformers", "", f"{folder / MODELING} is not what this axkit writes, and was not run; {_CODE}"
-            )
+            yield Checked("transformers", "", f"{folder / MODELING} {_NOT_OURS}")
             return
         alone = visit.asked_by("transformers")
         visit = replace(visit, expected={**found, **(visit.expected or {})})  # words are split as axkit splits them
@@ -97,6 +104,29 @@ def _is_our_code(folder: Path) -> bool:
     from axkit.runtimes.torch.plain.write import modeling_text
 
     return (folder / MODELING).read_text(encoding="utf-8") == modeling_text(load(folder))
+
+
+def _by_script(visit: _Visit, manifest: Manifest, trust_code: bool) -> Checked:
+    """What ``predict.py`` says where there is neither axkit nor PyTorch, held to what axkit says."""
+    from axkit.finished.alone import how_far, is_compared, is_ours, questions
+    from axkit.finished.many import Predictor
+
+    path, predictor = visit.folder / PREDICT, Predictor.open(visit.folder)
+    if not trust_code and not is_ours(path, predictor.opened.subject.body, manifest):
+        return Checked(PREDICT, "", f"{path} {_NOT_OURS}")
+    asked, compared, worst = questions(predictor.how, visit.place), is_compared(predictor.how), 0.0
+    for texts in asked:
+        done = visit.ran(_BARE, str(path.absolute()), *texts)
+        if done.returncode:
+            return Checked(PREDICT, "", f"{path} does not answer ({_last_words(done)})")
+        if compared:  # one at a time, as the script is asked: an answer may depend on what else is in the batch
+            (said,) = predictor.predict_many([(texts[0], texts[1]) if len(texts) > 1 else texts[0]])
+            worst = max(worst, how_far(said, done.stdout))
+    if not worst <= visit.bound:
+        off = f"off by {worst:.1g}, {visit.bound:g} is allowed" if worst < math.inf else "other labels, or another text"
+        return Checked(PREDICT, "", f"{path} answers otherwise than axkit does ({off}); write the folder again")
+    told = f"to {worst:.1g} ({visit.bound:g} allowed)" if compared else "not compared, as its kind is another package's"
+    return Checked(PREDICT, f"without axkit and PyTorch: {len(asked)} inputs, answers {told}")
 
 
 def _files(folder: Path) -> Checked:
@@ -135,21 +165,30 @@ class _Visit:
 
         answers = self.place / f"{door}.safetensors"
         given = (str(self.folder.absolute()), str(self.place / "asked.safetensors"), str(answers))
-        command = [sys.executable, "-P", *_SCRIPTS[door], *given]
-        done = subprocess.run(
-            command, capture_output=True, text=True, env=self._surroundings(), stdin=subprocess.DEVNULL, check=False
-        )
+        done = self.ran(*_SCRIPTS[door], *given)
         if done.returncode or not answers.is_file():
-            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-            return f"{lines[-1]:.300}" if lines else f"its process ended with {done.returncode}"
+            return _last_words(done)
         said: Answers = load_file(answers)
         return said
+
+    def ran(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """What Python is given, in a process of its own."""
+        command = [sys.executable, "-P", *arguments]
+        return subprocess.run(
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env=self._surroundings(),
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
 
     def _surroundings(self) -> dict[str, str]:
         """Without the hub, and with a place of its own for code that transformers copies."""
         paths = [str(_AXKIT.parent), *filter(None, sys.path)]
         own = {"HF_MODULES_CACHE": str(self.place / "modules"), "PYTHONPATH": os.pathsep.join(paths)}
-        return {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", **own}
+        return {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUTF8": "1", **own}
 
     def judged(self, door: str, how: str, found: Answers | str) -> Checked:
         """One door's answers, held to what is expected."""
@@ -185,6 +224,12 @@ class _Visit:
             if all(answers[f"{case}/{output}"].shape[:2] == mask.shape for case, mask in masks.items()):  # of tokens
                 shown |= {f"{case}/{output}": answers[f"{case}/{output}"][mask] for case, mask in masks.items()}
         return shown
+
+
+def _last_words(done: subprocess.CompletedProcess[str]) -> str:
+    """Why a process failed."""
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    return f"{lines[-1]:.300}" if lines else f"its process ended with {done.returncode}"
 
 
 def _prepared(folder: Path, place: Path, runtime: str) -> _Visit:

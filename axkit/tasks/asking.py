@@ -34,6 +34,11 @@ class Asked:
     spec: TaskSpec | None
     names: tuple[str, ...]
 
+    @property
+    def takes(self) -> tuple[int, ...]:
+        """How many texts a row may have."""
+        return self.kind.about.takes if self.spec is None else (len(self.spec.columns),)
+
     def spec_for(self, limit: int) -> TaskSpec:
         """The task's spec, or one that takes as many tokens as the model."""
         if self.spec is not None:
@@ -50,12 +55,11 @@ class Asked:
         Raises:
             DataError: too few texts, too many, or an empty one.
         """
-        wanted = self.kind.about.takes if self.spec is None else (len(self.spec.columns),)
         given = (text,) if pair is None else (text, pair)
         what = "image" if self.kind.about.inputs == "pixels" else "text"
-        if len(given) not in wanted and len(given) > 1:
+        if len(given) not in self.takes and len(given) > 1:
             raise DataError(f"{folder} is for one {what} at a time; leave the second argument off")
-        if len(given) not in wanted:
+        if len(given) not in self.takes:
             raise DataError(f"{folder} is for {self.kind.voice.pair}; give two")
         for one in given:
             if not one.strip():

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from axkit_plugins.runtimes.predict.in_onnxruntime import opened
+from axkit_plugins.runtimes.predict.labels import told
 
 HERE = Path(__file__).resolve().parent
 CONFIG, SAID = (json.loads((HERE / f"{name}.json").read_text("utf-8")) for name in ("config", "preprocessor_config"))
@@ -40,10 +41,8 @@ def pixels(path: str) -> np.ndarray:
 
 
 def said(paths: list[str]) -> list[str]:
-    """Labels with their shares for an image, the likeliest first."""
-    logits = RUN({INPUT: pixels(paths[0])})["logits"][0]
-    shares = np.exp(logits - np.logaddexp.reduce(logits))
-    return [f"{CONFIG['id2label'][str(i)]}\t{shares[i]:.4f}" for i in np.argsort(-shares)]
+    """Labels with their shares for an image, the likeliest first, or its score."""
+    return told(RUN({INPUT: pixels(paths[0])})["logits"][0], CONFIG)
 
 
 if __name__ == "__main__":

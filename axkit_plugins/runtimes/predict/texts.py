@@ -8,6 +8,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from axkit_plugins.runtimes.predict.in_onnxruntime import opened
+from axkit_plugins.runtimes.predict.labels import told
 
 HERE = Path(__file__).resolve().parent
 CONFIG, SAID = (json.loads((HERE / f"{name}.json").read_text("utf-8")) for name in ("config", "tokenizer_config"))
@@ -22,7 +23,6 @@ def said(texts: list[str]) -> list[str]:
     encoded = TOKENIZER.encode(texts[0], texts[1] if len(texts) > 1 else None)  # encode_batch for many, padded alike
     columns = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
     outputs = RUN({name: np.array([getattr(encoded, columns[name])], np.int64) for name in INPUTS})
-    names = [CONFIG["id2label"][key] for key in sorted(CONFIG["id2label"], key=int)]
     if "start_logits" in outputs:
         start, end = (outputs[f"{name}_logits"][0] for name in ("start", "end"))
         inside = [i for i, part in enumerate(encoded.sequence_ids) if part == 1]
@@ -31,12 +31,8 @@ def said(texts: list[str]) -> list[str]:
     logits = outputs["logits"][0]
     if logits.ndim == 2:  # a tag for each piece of the text
         found = zip(encoded.offsets, encoded.special_tokens_mask, logits.argmax(-1), strict=True)
-        return [f"{texts[0][a:b]}\t{names[best]}" for (a, b), special, best in found if not special]
-    if len(logits) == 1:
-        return [f"score\t{logits[0]:.4f}"]
-    several = CONFIG.get("problem_type") == "multi_label_classification"
-    shares = np.exp(-np.logaddexp(0, -logits)) if several else np.exp(logits - np.logaddexp.reduce(logits))
-    return [f"{names[i]}\t{shares[i]:.4f}" for i in np.argsort(-shares)]
+        return [f"{texts[0][a:b]}\t{CONFIG['id2label'][str(best)]}" for (a, b), special, best in found if not special]
+    return told(logits, CONFIG)
 
 
 if __name__ == "__main__":
