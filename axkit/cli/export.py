@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import click
+
+from axkit.cli.options import JSON
 
 
 @click.command("export")
@@ -17,11 +21,17 @@ import click
 @click.option("--precision", default="stored", show_default=True, help="stored, float32, bfloat16, int8, or fastest.")
 @click.option("--padded", is_flag=True, help="Compute padding like tokens; else it is left out.")
 @click.option("--force", is_flag=True, help="Replace what is at --out.")
-def export_command(folder: str, out: str, runtime: str, precision: str, padded: bool, force: bool) -> None:
+@JSON
+def export_command(
+    folder: str, out: str, runtime: str, precision: str, padded: bool, force: bool, as_json: bool
+) -> None:
     """Write a saved model again, for another runtime."""
     from axkit.finished.export import export
 
     made = export(folder, out, force, runtime=runtime, precision=precision, packed=not padded)
+    if as_json:
+        click.echo(json.dumps(made.to_json(), indent=1))
+        return
     if made.note:
         click.echo(f"note: {made.note}", err=True)
     click.echo(f"Written to {made.folder}: {made.bytes / 1e6:.1f} MB, answers with {made.runtime}.")

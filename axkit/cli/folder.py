@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,8 @@ def predict_command(folder: str, text: str, pair: str | None, as_json: bool, dev
 @click.command("verify")
 @click.argument("folder")
 @click.option("--trust-code", is_flag=True, help="Run its code even if it is not what this axkit writes.")
-def verify_command(folder: str, trust_code: bool) -> None:
+@JSON
+def verify_command(folder: str, trust_code: bool, as_json: bool) -> None:
     """Hold a folder to what was noted when it was written: its files, and every way to load it.
 
     Each way is tried in a process of its own: by axkit in the folder's runtime, and where the folder claims that, by
@@ -71,12 +73,16 @@ def verify_command(folder: str, trust_code: bool) -> None:
     from axkit.finished.verify import verify
     from axkit.ground.errors import CheckpointError
 
-    faults = []
+    found = []
     for one in verify(folder, trust_code):
-        click.echo(f"{one.door:<13} FAULT" if one.fault else f"{one.door:<13} ok    {one.said}")
-        faults += [one.fault] if one.fault else []
-    if faults:
-        raise CheckpointError(faults[0])
+        found.append(one)
+        if not as_json:
+            click.echo(f"{one.door:<13} FAULT" if one.fault else f"{one.door:<13} ok    {one.said}")
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in found], indent=1))
+    for one in found:
+        if one.fault:
+            raise CheckpointError(one.fault)
 
 
 def said(found: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,6 +44,10 @@ class Exported:
     runtime: str
     bytes: int
     note: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; the folder as text."""
+        return {**asdict(self), "folder": str(self.folder)}
 
 
 def export(folder: str | Path, out: str | Path, replace: bool = False, **settings: Any) -> Exported:

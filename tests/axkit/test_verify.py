@@ -164,6 +164,20 @@ def test_a_pickle_beside_the_model(folder, run):
     assert "is a pickle" in err
 
 
+def test_what_was_found_as_json(folder, run, in_here):
+    code, out, _ = run("verify", str(folder), "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert [(one["door"], one["fault"]) for one in found] == [("files", ""), ("axkit", ""), ("transformers", "")]
+    assert "5 batches" in found[1]["said"]
+    (folder / "notes").write_bytes(pickle.dumps({}, protocol=4))
+    code, out, err = run("verify", str(folder), "--json")
+    (only,) = json.loads(out)
+    assert code == 2
+    assert only["fault"] in err
+    assert "is a pickle" in only["fault"]
+
+
 def test_a_folder_without_golden_batches(tmp_path, in_here):
     """As earlier axkits wrote them: it is asked, and other doors are held to axkit's own."""
     save(hard(), tiny_tokenizer(), tmp_path)

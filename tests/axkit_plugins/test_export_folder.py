@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from conftest import write_images
 from exporting import workplace
 
 import axkit
+from axkit.contract.manifest import GOLDEN
 from axkit.finished.export import export
 from axkit.ground.errors import RecipeError, StorageError
 from axkit.ground.quiet import quiet
@@ -104,7 +106,10 @@ def test_a_finished_folder_is_exported(place, run):
     code, _, said = run("export", "model", "--out", "there")
     assert code == 2
     assert "add --force" in said
-    assert run("export", "model", "--out", "there", "--force", "--padded")[0] == 0
+    code, said, _ = run("export", "model", "--out", "there", "--force", "--padded", "--json")
+    assert code == 0
+    size = sum((place / "there" / name).stat().st_size for name in os.listdir("there") if name != GOLDEN)
+    assert json.loads(said) == {"folder": "there", "runtime": "onnxruntime", "bytes": size, "note": ""}
     assert run("verify", "there")[0] == 0
     code, _, said = run("export", "there", "--out", "again")
     assert code == 2
