@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from functools import partial
+from pathlib import Path
 
 import click
 
@@ -25,10 +27,12 @@ from axkit.cli.options import JSON
 def export_command(
     folder: str, out: str, runtime: str, precision: str, padded: bool, force: bool, as_json: bool
 ) -> None:
-    """Write a saved model again, for another runtime."""
+    """Write a saved model again, for another runtime; of a run folder its model card, too."""
     from axkit.finished.export import export
+    from axkit.report.card.carried import carry_card
 
-    made = export(folder, out, force, runtime=runtime, precision=precision, packed=not padded)
+    beside = partial(carry_card, Path(folder), Path(out).absolute().name)
+    made = export(folder, out, force, beside, runtime=runtime, precision=precision, packed=not padded)
     if as_json:
         click.echo(json.dumps(made.to_json(), indent=1))
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -50,13 +50,20 @@ class Exported:
         return {**asdict(self), "folder": str(self.folder)}
 
 
-def export(folder: str | Path, out: str | Path, replace: bool = False, **settings: Any) -> Exported:
+def export(
+    folder: str | Path,
+    out: str | Path,
+    replace: bool = False,
+    beside: Callable[[Path], None] | None = None,
+    **settings: Any,
+) -> Exported:
     """Write a finished model again, for another runtime.
 
     Args:
         folder: a run folder, or any checkpoint with a head; left as it is.
         out: the folder to write.
         replace: what is there goes.
+        beside: writes what is to lie beside the model, into a folder that has the model.
         settings: of the pass ``export``: ``runtime``, ``precision`` and others.
 
     Raises:
@@ -75,6 +82,8 @@ def export(folder: str | Path, out: str | Path, replace: bool = False, **setting
     note = _apply(found, settings, subject, folder)
     with atomic_folder(out) as draft:
         size = save(subject, subject.reader, draft, about_of(folder), golden=True)
+        if beside is not None:
+            beside(draft)
     return Exported(out, subject.body.runtime, size, note)
 
 

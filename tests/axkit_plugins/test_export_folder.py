@@ -10,14 +10,19 @@ import sys
 
 import pytest
 import torch
+from command import refused
 from conftest import write_images
 from exporting import workplace
+from huggingface_hub import ModelCard
+from records import report
 
 import axkit
 from axkit.contract.manifest import GOLDEN
 from axkit.finished.export import export
 from axkit.ground.errors import RecipeError, StorageError
 from axkit.ground.quiet import quiet
+from axkit.runtimes.folder import save
+from axkit.tasks.about import About
 from axkit.testing import tiny_model, tiny_reader, tiny_tokenizer
 
 RECIPE = """\
@@ -118,6 +123,43 @@ def test_a_finished_folder_is_exported(place, run):
     assert code == 2
     assert "'precision'" in said
     assert not (place / "again").exists()
+
+
+def run_folder(place):
+    """A model with what lies beside one in a run folder."""
+    folder = place / "tiny"
+    folder.mkdir()
+    model = tiny_model(axkit.family_of("bert"))
+    save(axkit.torch_subject(model), tiny_tokenizer(), folder, About(kind="classification", recipe="tiny"))
+    (folder / "report.json").write_text(json.dumps(report().to_json()), encoding="utf-8")
+    recipe = RECIPE.replace("model: model", "model: who/made-it").replace(
+        "train.jsonl, test: ", "../train.jsonl, test: ../"
+    )
+    (folder / "recipe.yaml").write_text(recipe, encoding="utf-8")
+    return folder
+
+
+def test_the_card_of_a_run_comes_along(place, run, monkeypatch):
+    """It says whose its figures are, the hub is told none, and the folder can be pushed."""
+    folder = run_folder(place)
+    assert run("export", "tiny", "--out", "there", "--precision", "float32")[0] == 0
+    card = ModelCard((place / "there" / "README.md").read_text(encoding="utf-8"))
+    assert card.data.model_name == "there"
+    assert card.data.base_model == "who/made-it"
+    assert card.data.eval_results is None
+    assert "metrics" not in card.data.to_dict()
+    settings = "(runtime: onnxruntime, precision: float32, packed: True)"
+    parts = [
+        settings,
+        "from the run folder `tiny`, which answers in torch",
+        "none of this one",
+        "## Figures of the folder",
+    ]
+    for part in (*parts, "axkit predict runs/there"):
+        assert part in card.text, part
+    (folder / "report.json").unlink()
+    assert run("export", "tiny", "--out", "again")[0] == 0
+    refused(run("push", "again", "me/small"), "again has no README.md; push a run folder or what axkit export made of")
 
 
 def test_exporting_from_python(place):

@@ -19,25 +19,28 @@ from axkit.tasks.kinds.kind import Kind
 
 CARD = "README.md"
 _PIPELINES = {"sequence-classification": "text-classification"}  # where the hub's word is not that of the class
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
-def card_of(report: Report, manifest: Manifest, model: str) -> str:
+def card_of(report: Report, manifest: Manifest, model: str, again: str = "") -> str:
     """The whole card.
 
     Args:
         report: of a run.
         manifest: of its folder.
         model: that the run started from, as its recipe has it.
+        again: where the folder was made of the run's, what of: its figures are those of that one, and are told to a
+            reader alone.
     """
     kind = kind_named(manifest.about)
     lines = [
         f"# {report.name}",
         "",
+        *([again, ""] if again else []),
         *headline(report.summary).split("\n"),
         "",
         *_used(report, kind, manifest),
-        "## Figures",
+        "## Figures of the folder that it was made of" if again else "## Figures",
         "",
         *table_lines(("figure", "dense", "result", "change"), summary_rows(report.summary)),
         "",
@@ -58,14 +61,15 @@ def card_of(report: Report, manifest: Manifest, model: str) -> str:
     if report.overrides:
         lines += ["with " + ", ".join(f"`{one}`" for one in report.overrides) + ".", ""]
     lines += left_out_lines(report.left_out)
-    return f"---\n{_metadata(report, manifest, kind, model)}\n---\n\n" + "\n".join(lines)
+    return f"---\n{_metadata(report, manifest, kind, model, not again)}\n---\n\n" + "\n".join(lines)
 
 
-def _metadata(report: Report, manifest: Manifest, kind: Kind | None, model: str) -> str:
-    """YAML as huggingface_hub writes it."""
+def _metadata(report: Report, manifest: Manifest, kind: Kind | None, model: str, measured: bool) -> str:
+    """YAML as huggingface_hub writes it; without figures where they are another folder's."""
     from huggingface_hub import EvalResult, ModelCardData
 
     pipeline, data = pipeline_of(kind) if kind else "other", _dataset(manifest.about)
+    told = list(_told_to_the_hub(report)) if measured else []
     results = [
         EvalResult(
             task_type=pipeline,
@@ -76,7 +80,7 @@ def _metadata(report: Report, manifest: Manifest, kind: Kind | None, model: str)
             metric_name=f"{name}, points",
             metric_value=round(value, 2),
         )
-        for name, value in _told_to_the_hub(report)
+        for name, value in told
     ]
     found = ModelCardData(
         model_name=report.name,
@@ -84,8 +88,8 @@ def _metadata(report: Report, manifest: Manifest, kind: Kind | None, model: str)
         pipeline_tag=pipeline if kind else None,
         base_model=model if _is_hub_id(model) else None,
         tags=["axkit", *dict.fromkeys(stage.applied.name for stage in report.stages if not stage.undone)],
-        metrics=[name for name, _ in _told_to_the_hub(report)],
-        eval_results=results,
+        metrics=[name for name, _ in told] or None,
+        eval_results=results or None,
     )
     return str(found.to_yaml())
 

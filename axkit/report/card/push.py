@@ -46,7 +46,9 @@ def push_to_hub(
     folder = Path(model)
     load_subject(folder)  # what nobody can load is not sent
     if not (folder / CARD).is_file():
-        raise CheckpointError(f"{folder} has no {CARD}; push a run folder, or write one")
+        raise CheckpointError(
+            f"{folder} has no {CARD}; push a run folder or what axkit export made of one, or write that file there"
+        )
     from huggingface_hub import CommitOperationAdd, HfApi
 
     api, left = HfApi(token=token), {JOURNAL, CARD, *(() if rows else WITH_ROWS)}
