@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from axkit.contract.body import Body
 from axkit.ground.errors import AxkitError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def answered(body: Body, asked: str | Path) -> dict[str, Tensor]:
+    """What a body says to the batches in a file: "batch/output" -> (rows, ...)."""
+    from safetensors.torch import load_file
+
+    batches: dict[str, dict[str, Tensor]] = {}
+    for key, value in load_file(asked).items():
+        batches.setdefault(key.rpartition("/")[0], {})[key.rpartition("/")[2]] = value
+    found = {}
+    for batch, inputs in batches.items():
+        for name, value in body.answer(inputs).items():
+            if name.endswith("logits"):
+                found[f"{batch}/{name}"] = value.clone().contiguous()
+    return found
 
 
 def main(folder: str, asked: str, answers: str) -> None:
     """Load by the folder's own runtime, ask, write."""
     import torch
     from safetensors import safe_open
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
 
     from axkit.finished.opened import open_finished
 
     opened = open_finished(Path(folder))
-    batches: dict[str, dict[str, torch.Tensor]] = {}
-    for key, value in load_file(asked).items():
-        batches.setdefault(key.rpartition("/")[0], {})[key.rpartition("/")[2]] = value
-    found = {}
-    for batch, inputs in batches.items():
-        for name, value in opened.subject.body.answer(inputs).items():
-            if name.endswith("logits"):
-                found[f"{batch}/{name}"] = value.clone().contiguous()
+    found = answered(opened.subject.body, asked)
     with safe_open(asked, "pt") as file:
         words = (file.metadata() or {}).get("words")
     if words:

@@ -93,9 +93,7 @@ def verify(folder: str | Path, trust_code: bool = False) -> Iterator[Checked]:
         if own and not trust_code and not _is_our_code(folder):
             yield Checked("transformers", "", f"{folder / MODELING} {_NOT_OURS}")
             return
-        alone = visit.asked_by("transformers")
-        visit = replace(visit, expected={**found, **(visit.expected or {})})  # words are split as axkit splits them
-        yield visit.judged("transformers", "trust_remote_code=True" if own else "a stock class", alone)
+        yield _by_transformers(visit, found, runtime, "trust_remote_code=True" if own else "a stock class")
 
 
 def _is_our_code(folder: Path) -> bool:
@@ -104,6 +102,18 @@ def _is_our_code(folder: Path) -> bool:
     from axkit.runtimes.torch.plain.write import modeling_text
 
     return (folder / MODELING).read_text(encoding="utf-8") == modeling_text(load(folder))
+
+
+def _by_transformers(visit: _Visit, found: Answers, runtime: str, how: str) -> Checked:
+    """What transformers alone says, held to what was noted, or to the modules that another runtime keeps."""
+    from axkit.finished.door import answered
+    from axkit.runtimes.folder import load_to_work
+
+    alone, expected = visit.asked_by("transformers"), visit.expected or {}
+    if runtime != TORCH:  # which may compute in other bits than the modules do
+        expected = answered(load_to_work(visit.folder).body, visit.asked)
+    visit = replace(visit, expected={**found, **expected})  # words are split as axkit splits them
+    return visit.judged("transformers", how, alone)
 
 
 def _by_script(visit: _Visit, manifest: Manifest, trust_code: bool) -> Checked:
@@ -159,12 +169,17 @@ class _Visit:
     expected: Answers | None
     bound: float
 
+    @property
+    def asked(self) -> Path:
+        """The batches, and words."""
+        return self.place / "asked.safetensors"
+
     def asked_by(self, door: str) -> Answers | str:
         """The answers, by "batch/output"; or why there are none."""
         from safetensors.torch import load_file
 
         answers = self.place / f"{door}.safetensors"
-        given = (str(self.folder.absolute()), str(self.place / "asked.safetensors"), str(answers))
+        given = (str(self.folder.absolute()), str(self.asked), str(answers))
         done = self.ran(*_SCRIPTS[door], *given)
         if done.returncode or not answers.is_file():
             return _last_words(done)
@@ -217,7 +232,7 @@ class _Visit:
         """Without what is said of padding, of which each runtime says what it likes."""
         from safetensors.torch import load_file
 
-        asked = load_file(self.place / "asked.safetensors")
+        asked = load_file(self.asked)
         masks = {name.rpartition("/")[0]: one.bool() for name, one in asked.items() if name.endswith("/attention_mask")}
         shown = dict(answers)
         for output in {name.rpartition("/")[2] for name in answers.keys() - {WORDS}} if masks else ():
