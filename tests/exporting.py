@@ -13,7 +13,7 @@ from axkit_plugins.quantize.int8.modules import Int8Embedding, Int8Linear
 from axkit_plugins.runtimes.export import Export
 
 K = 6
-SHAPES = ((1, 1), (2, K - 1), (3, K), (2, K + 1), (1, 138), (4, 40), (32, 128))  # n < K, n = K, above, all positions
+SHAPES = ((1, 1), (2, K - 1), (3, K), (2, K + 1), (4, 40), (32, 128))  # n < K, n = K, n just above, far above
 HEADS = ("SequenceClassification", "TokenClassification", "QuestionAnswering")
 
 

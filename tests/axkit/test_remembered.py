@@ -78,7 +78,7 @@ def test_a_control_finds_nothing_of_the_dense_model(tmp_path):
 def test_only_the_dense_model_is_remembered(teacher, tmp_path, monkeypatch):
     """Another is opened for one pass, and let go with it."""
     tools = lend(tmp_path, teacher=tiny_subject(family_of("bert"), 1))
-    monkeypatch.setattr(distillation, "_teacher", lambda *_: tiny_subject(family_of("bert"), 3))
+    monkeypatch.setattr(distillation, "teacher_of", lambda *_: tiny_subject(family_of("bert"), 3))
     config = Distill.Config(epochs=1, batch_size=16).model_copy(update={"teacher": teacher})
     Distill().apply(tiny_subject(family_of("bert"), 2), config, tools)
     assert bool(tools.memo) == (teacher == "dense")
