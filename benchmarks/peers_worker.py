@@ -172,7 +172,7 @@ def textpruner(folder: Path, work: Path, rows: Inputs, threads: int) -> Answer:
     module, tokenizer = _module(folder), AutoTokenizer.from_pretrained(folder)
     seen = np.unique(_held(work.parent / "train.npz")["input_ids"]).tolist()
     number = np.full(module.config.vocab_size, 0)
-    pruner = VocabularyPruner(module, tokenizer, general_config=GeneralConfig(output_dir=str(work), device="cpu"))
+    pruner = VocabularyPruner(module, tokenizer, general_config=GeneralConfig(use_device="cpu", output_dir=str(work)))
     pruner.prune(additional_token_ids=seen)
     number[:] = pruner.pruned_token_ids.index(tokenizer.unk_token_id)
     number[pruner.pruned_token_ids] = np.arange(len(pruner.pruned_token_ids))
