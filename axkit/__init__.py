@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from axkit.ground.cpu import expects_bfloat16 as expects_bfloat16
     from axkit.ground.cpu import has_bfloat16 as has_bfloat16
     from axkit.measure.speed import relative_speed as relative_speed
+    from axkit.measure.speed import relative_speeds as relative_speeds
     from axkit.report.card.push import push_to_hub as push_to_hub
     from axkit.run.engine import Run as Run
     from axkit.run.engine import apply as apply
@@ -94,6 +95,7 @@ _LAZY = {
     "plan": "axkit.run.planning",
     "push_to_hub": "axkit.report.card.push",
     "relative_speed": "axkit.measure.speed",
+    "relative_speeds": "axkit.measure.speed",
     "split_by_hash": "axkit.tasks.source.rows",
     "torch_subject": "axkit.runtimes.torch.body",
 }
@@ -156,6 +158,7 @@ __all__ = [
     "plan",
     "push_to_hub",
     "relative_speed",
+    "relative_speeds",
     "split_by_hash",
     "torch_subject",
 ]

@@ -217,7 +217,8 @@ class _Visit:
             return Checked(door, "", f"{self.folder} has '{min(lost)}' by one door and not by {door}; write it again")
         if WORDS in expected and not _same_ids(expected[WORDS], found[WORDS]):
             return Checked(door, "", f"{self.folder} splits words otherwise by {door}; save its tokenizer again")
-        worst, where = _largest_gap(self._shown(expected), self._shown(found))
+        masks = self._masks()
+        worst, where = _largest_gap(_shown(expected, masks), _shown(found, masks))
         if not worst <= self.bound:
             return Checked(
                 door,
@@ -228,17 +229,21 @@ class _Visit:
         batches = len({name.rpartition("/")[0] for name in expected.keys() - {WORDS}})
         return Checked(door, f"{how}: {batches} batches, logits to {worst:.1g} of the largest ({self.bound:g} allowed)")
 
-    def _shown(self, answers: Answers) -> Answers:
-        """Without what is said of padding, of which each runtime says what it likes."""
+    def _masks(self) -> Answers:
+        """Of each batch, (rows, tokens) bool, True at tokens; none of images."""
         from safetensors.torch import load_file
 
         asked = load_file(self.asked)
-        masks = {name.rpartition("/")[0]: one.bool() for name, one in asked.items() if name.endswith("/attention_mask")}
-        shown = dict(answers)
-        for output in {name.rpartition("/")[2] for name in answers.keys() - {WORDS}} if masks else ():
-            if all(answers[f"{case}/{output}"].shape[:2] == mask.shape for case, mask in masks.items()):  # of tokens
-                shown |= {f"{case}/{output}": answers[f"{case}/{output}"][mask] for case, mask in masks.items()}
-        return shown
+        return {name.rpartition("/")[0]: one.bool() for name, one in asked.items() if name.endswith("/attention_mask")}
+
+
+def _shown(answers: Answers, masks: Answers) -> Answers:
+    """Without what is said of padding, of which each runtime says what it likes."""
+    shown = dict(answers)
+    for output in {name.rpartition("/")[2] for name in answers.keys() - {WORDS}} if masks else ():
+        if all(answers[f"{case}/{output}"].shape[:2] == mask.shape for case, mask in masks.items()):  # of tokens
+            shown |= {f"{case}/{output}": answers[f"{case}/{output}"][mask] for case, mask in masks.items()}
+    return shown
 
 
 def _last_words(done: subprocess.CompletedProcess[str]) -> str:

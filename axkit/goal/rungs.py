@@ -99,7 +99,7 @@ class Rungs:
         if not self.goal.exports:
             return ()
         if self.goal.is_graph:
-            why = f"Out of PyTorch: a folder that {self.goal.where} runs, of the same integers."
+            why = f"Out of PyTorch: a folder that {self.goal.where} runs, of what is stored."
             # int8 says which sums would saturate on other processors, and stays out where it costs too much
             return (
                 self._bits("int8", beside_bfloat16=False),

@@ -115,7 +115,7 @@ def cut_and_mend(
         for what in BLOCKS:
             if not has_parts(subject, layer, what):
                 continue
-            found = problem(ours, theirs, layer, what, layer if layers is None else layers[layer])
+            found = problem(ours, theirs, layer, what, None if layers is None else layers[layer])
             kept = sorted(keep(layer, what, found))
             pick = subject.structure.keep_heads if what == "attention" else subject.structure.keep_neurons
             subject.carve(pick(layer, kept))

@@ -20,6 +20,7 @@ from axkit.tasks.split import Split
 
 ROUNDS = 9
 BATCH = 32
+_SINGLES = 8  # inputs that are timed one at a time where batches are timed too
 
 
 @dataclass(frozen=True)
@@ -217,6 +218,17 @@ def relative_speed(
     """
     ours, its = (_first_rows(one, rows) for one in (split, other_split or split))
     return speedup(model, other, ours, rounds, its, target)
+
+
+def relative_speeds(model: Any, other: Any, split: Split) -> tuple[float, float]:
+    """As :func:`relative_speed`, in batches and on one input: what a person chooses a precision by.
+
+    Args:
+        model: in eval mode.
+        other: likewise.
+        split: whose first rows are taken.
+    """
+    return relative_speed(model, other, split), relative_speed(model, other, split.first(_SINGLES), rows=1)
 
 
 def _first_rows(split: Split, rows: int) -> Inputs:

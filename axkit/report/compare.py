@@ -21,6 +21,7 @@ from axkit.report.text import hardware
 from axkit.run.report import REPORT, Report, read_report
 from axkit.run.verdict import OF_ITS_OWN, change_cell, speed_cell
 from axkit.runtimes.manifest import read_manifest
+from axkit.tasks.about import About
 
 HEAD = ("run", "dense", "result", "change", "MB", "smaller", "throughput", "one input", "made in, s", "passes")
 _LONGEST = 60  # characters of a setting, or of a title
@@ -101,12 +102,12 @@ def short_names(folders: Sequence[Path]) -> list[str]:
 def _task(folder: Path) -> tuple[str, str]:
     """What tells tasks apart, and what a person calls it."""
     manifest = read_manifest(folder)
-    task = manifest.about.task if manifest else None
-    if not isinstance(task, Mapping):
-        return task or OWN_FILES, task or OWN_FILES
-    names = dict.fromkeys(Path(one).name for one in _files(task.get("files")))
-    named = str(task.get("hub") or task.get("name") or ", ".join(names) or OWN_FILES)
-    return json.dumps(task, sort_keys=True), f"{named:.{_LONGEST}}"
+    about = manifest.about if manifest else About()
+    if not isinstance(about.task, Mapping):
+        return about.task or OWN_FILES, about.task or OWN_FILES
+    names = dict.fromkeys(Path(one).name for one in _files(about.task.get("files")))
+    named = about.named or ", ".join(names) or OWN_FILES
+    return json.dumps(about.task, sort_keys=True), f"{named:.{_LONGEST}}"
 
 
 def _files(said: Any) -> list[str]:

@@ -8,12 +8,11 @@ from axkit.contract.subject import Subject
 from axkit.ground.cpu import has_bfloat16
 from axkit.kit.precision import convert
 from axkit.kit.sizes import weight_bytes
-from axkit.measure.speed import relative_speed
+from axkit.measure.speed import relative_speeds
 from axkit.run.records import StoredAs
 from axkit.tasks.split import Split
 
 _WHOLE = {torch.float32, torch.int64, torch.bool}  # of weights, and of what counts positions
-_SINGLES = 8  # inputs that are timed one at a time
 
 
 def beside_bfloat16(subject: Subject, split: Split) -> list[StoredAs]:
@@ -30,8 +29,7 @@ def beside_bfloat16(subject: Subject, split: Split) -> list[StoredAs]:
         return []
     half = subject.copy().module.eval()
     convert(half, torch.bfloat16)
-    batch, single = relative_speed(half, model, split), relative_speed(half, model, split.first(_SINGLES), rows=1)
     return [
-        StoredAs("bfloat16", batch, single, float(weight_bytes(half))),
+        StoredAs("bfloat16", *relative_speeds(half, model, split), float(weight_bytes(half))),
         StoredAs("float32", 1.0, 1.0, float(weight_bytes(model))),
     ]

@@ -120,7 +120,7 @@ def _options(
     if not stages or _compared(stages[-1]) is None:
         return
     last = stages[-1]
-    yield from _of_stage(last, throughput, latency, True, beside)
+    yield from _of_stage(last, throughput, latency, is_result=True, beside=beside)
     before = stages[-2] if len(stages) > 1 else None
     speed = _compared(before) if before is not None else None
     if not last.told.precisions and before is not None and speed is not None and speed.beside is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from axkit.contract.subject import Subject
 from axkit.ground.target import DEFAULT
@@ -11,7 +12,7 @@ from axkit.run.beside import beside_bfloat16
 from axkit.run.comparing import Compared
 from axkit.run.quality import ControlFound, ControlRecord
 from axkit.run.recommend import Recommendation
-from axkit.run.records import StoredAs
+from axkit.run.records import StageRecord, StoredAs
 from axkit.run.row_counts import PerSplit, RowCounts
 from axkit.run.spent import RunSpent, Where
 from axkit.run.summary import Baseline, Both, Searched, Summary
@@ -38,6 +39,7 @@ def summary_of(
     """
     assert walk.dense is not None, "set before or by the leading passes"
     dense, last = walk.dense, walk.stages[-1].record
+    behind = [stage.record for stage in walk.stages[walk.plan.baseline :]]
     return Summary(
         quality=compared.quality,
         values=compared.values,
@@ -54,20 +56,20 @@ def summary_of(
         label_names=tuple(walk.plan.rows.label_names),
         control=control,
         recommend=Recommendation.of(
-            [stage.record for stage in walk.stages[walk.plan.baseline :]],
+            behind,
             compared.speeds.throughput_ratio,
             compared.speeds.latency_ratio,
-            _beside(walk, subject),
+            _beside(walk, subject, behind),
         ),
         came=came,
     )
 
 
-def _beside(walk: Walk, subject: Subject) -> list[StoredAs]:
-    """The result in another precision, where it is served by a CPU, and none of its passes has timed that."""
-    last = [stage.record for stage in walk.stages if not stage.record.undone][-1:]
+def _beside(walk: Walk, subject: Subject, behind: Sequence[StageRecord]) -> list[StoredAs]:
+    """The result in another precision, where it is served by a CPU, and its last pass has not timed that."""
+    last = next((one for one in reversed(behind) if not one.undone), None)
     on_cpu = walk.bench.device.is_cpu and walk.plan.recipe.target.device == DEFAULT.device
-    if not on_cpu or any(one.told.precisions for one in last):
+    if last is None or last.told.precisions or not on_cpu:
         return []
     return beside_bfloat16(subject, walk.readings.by(subject.reader)["search"])
 

@@ -38,6 +38,14 @@ class About:
     token_lengths: tuple[int, ...] | None = None
     target: Target | None = None
 
+    @property
+    def named(self) -> str | None:
+        """The task's registered name, or a hub data set's; None of own files, and where nothing is said."""
+        if not isinstance(self.task, Mapping):
+            return self.task
+        name = self.task.get("hub") or self.task.get("name")
+        return str(name) if name else None
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
         return present(

@@ -8,6 +8,7 @@ from records import SUMMARY, report, stage, summary
 
 from axkit.anatomy.family import family_of
 from axkit.ground.fields import Fields
+from axkit.measure import speed
 from axkit.report.text import report_text
 from axkit.run import beside
 from axkit.run.recommend import Recommendation
@@ -47,7 +48,7 @@ def test_a_result_in_float32_stands_beside_its_copy_in_bfloat16(monkeypatch):
     """Where no pass has timed one, it is timed at the end."""
     subject, rows = tiny_subject(family_of("bert")), tiny_split(12)
     monkeypatch.setattr(beside, "has_bfloat16", lambda: True)
-    monkeypatch.setattr(beside, "relative_speed", lambda *_, rows=32, **__: 3.0 if rows == 32 else 0.5)
+    monkeypatch.setattr(speed, "relative_speed", lambda *_, rows=32, **__: 3.0 if rows == 32 else 0.5)
     timed = beside.beside_bfloat16(subject, rows)
     assert [(one.stored_as, one.times, one.times_b1) for one in timed] == [
         ("bfloat16", 3.0, 0.5),

@@ -52,20 +52,6 @@ def in_here(monkeypatch):
     monkeypatch.setattr(module.subprocess, "run", run)
 
 
-@pytest.fixture
-def axkit_in_here(monkeypatch):
-    """The other door is asked in a process of its own."""
-    real = subprocess.run
-
-    def run(command, **options):
-        if "-m" not in command:
-            return real(command, **options)
-        door.main(*command[-3:])
-        return subprocess.CompletedProcess(command, 0, "", "")
-
-    monkeypatch.setattr(module.subprocess, "run", run)
-
-
 def mend_hash(folder, name):
     told = json.loads((folder / "axkit.json").read_text())
     told["sha256"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()

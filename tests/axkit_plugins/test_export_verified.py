@@ -5,13 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import subprocess
 
 import pytest
 
 import axkit
-from axkit.finished import door
-from axkit.finished import verify as module
 from axkit.finished.alone import how_far
 from axkit.finished.export import export
 from axkit.finished.verify import verify
@@ -19,20 +16,6 @@ from axkit.ground.quiet import quiet
 from axkit.testing import tiny_model, tiny_reader
 
 SCRIPT = "predict.py"
-
-
-@pytest.fixture
-def axkit_in_here(monkeypatch):
-    """axkit's door without a process of its own, which takes seconds; scripts have theirs."""
-    real = subprocess.run
-
-    def run(command, **options):
-        if "-m" not in command:
-            return real(command, **options)
-        door.main(*command[-3:])
-        return subprocess.CompletedProcess(command, 0, "", "")
-
-    monkeypatch.setattr(module.subprocess, "run", run)
 
 
 def exported(place, head="SequenceClassification", family="bert", runtime="onnxruntime", **settings):

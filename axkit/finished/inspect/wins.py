@@ -64,10 +64,11 @@ def wins(model: Any, parts: Mapping[str, int], seconds: Mapping[str, float]) -> 
         parts: its bytes, by part.
         seconds: its time, by part; empty where it was not timed.
     """
-    floats = sum(one.numel() for one in model.parameters() if one.is_floating_point())
+    weights = [one for one in model.parameters() if one.is_floating_point()]
+    floats = sum(one.numel() for one in weights)
     tables = sum(one.weight.numel() for one in model.modules() if isinstance(one, nn.Linear | nn.Embedding))
     stored = sum(parts.values())
-    whole = stored + sum(_FULL * one.numel() - one.nbytes for one in model.parameters() if one.is_floating_point())
+    whole = stored + _FULL * floats - sum(one.nbytes for one in weights)
     inside, spent = (sum(one.get(part, 0) for part in (ATTENTION, FFN)) for one in (parts, seconds))
     all_of_it = sum(seconds.values())
     return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from axkit.contract.manifest import TORCH, Manifest
@@ -110,10 +110,8 @@ def pipeline_of(kind: Kind) -> str:
 
 
 def _dataset(about: About) -> str:
-    """A registered task's name, a hub data set's, or that of own files."""
-    if isinstance(about.task, Mapping):
-        return str(about.task.get("hub") or about.task.get("name") or "own files")
-    return about.task or "unknown"
+    """Its name; files are not named, as a card is for others."""
+    return about.named or ("own files" if about.task else "unknown")
 
 
 def _is_hub_id(model: str) -> bool:

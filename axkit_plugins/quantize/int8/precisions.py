@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from axkit import has_bfloat16, relative_speed
+from axkit import has_bfloat16, relative_speeds
 from axkit.kit import convert, divergence, divergence_key, weight_bytes
 
 if TYPE_CHECKING:
     from axkit import Split, Tools
 
 AS_FAST = 1.03  # two timings of one model differ by that much
-_SINGLES = 8  # inputs that are timed one at a time
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,7 @@ class Others:
         """
         made = []
         for name, one in (("float32", self.whole), ("bfloat16", self.half), ("int8", model.eval())):
-            batch = 1.0 if one is self.whole else relative_speed(one, self.whole, self.search)
-            single = 1.0 if one is self.whole else relative_speed(one, self.whole, self.search.first(_SINGLES), rows=1)
+            batch, single = (1.0, 1.0) if one is self.whole else relative_speeds(one, self.whole, self.search)
             size = weights_bytes if one is model else weight_bytes(one)
             moved = (divergence_key(self.search.kind), self._moved(one, rows)) if rows else None
             made.append(Stored(name, batch, float(size), moved, single))

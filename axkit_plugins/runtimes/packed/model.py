@@ -46,7 +46,8 @@ class PackedModel:
             self.patches: int | None = len(embeddings.positions)
         else:
             self.embedded, self.patches = _embedded(embeddings, dtype), None
-            self.most, self.padded_with = _most(embeddings), network.head.padding or embeddings.padding or 0
+            known = (network.head.padding, embeddings.padding, 0)
+            self.most, self.padded_with = _most(embeddings), next(one for one in known if one is not None)
         self.beside = None if network.convolution is None else _convolved(network.convolution, dtype)
         reads_one = network.head.reads in ("first", "last")
         made: dict[tuple[int, bool], _Layer] = {}  # a layer that stands several times holds its weights once

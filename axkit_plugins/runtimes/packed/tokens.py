@@ -59,10 +59,10 @@ class Tokens:
         count = int(flat.sum())
         if count == len(flat):
             return cls.of_all(rows, length)
-        if not apart and computed(count) >= len(flat):
+        many = computed(count)
+        if not apart and many >= len(flat):
             return cls.of_all(rows, length, mask)
-        kept = flat.nonzero().squeeze(1)
-        kept = functional.pad(kept, (0, computed(len(kept)) - len(kept)))
+        kept = functional.pad(flat.nonzero().squeeze(1), (0, many - count))
         place = (flat.cumsum(0) - 1).clamp(min=0)
         return cls(rows, length, mask, kept, place, place.view(rows, length)[:, 0])
 
