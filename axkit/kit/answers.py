@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from axkit.ground.device import Device
 from axkit.ground.progress import Progress, Silent
+from axkit.tasks.kinds.wanted import Wanted, own
 from axkit.tasks.split import Split
+
+MOST_BYTES = 2**30  # that answers may take in memory; answers to tokens of many rows are more than they are worth
 
 
 def row_logits(
     module: nn.Module, split: Split, device: Device, progress: Progress | None = None, told: str = ""
-) -> Tensor | None:
-    """Logits of every row, (rows, outputs), float32, on the CPU; None where an answer has the length of its input.
+) -> Wanted | None:
+    """Logits of every example, float32, on the CPU; None where they would take more than ``MOST_BYTES``.
 
     Args:
         module: in eval mode.
@@ -22,12 +25,13 @@ def row_logits(
         progress: told how far it is.
         told: in these words.
     """
-    found = None
-    with torch.inference_mode(), device.holding(module):
+    found: list[torch.Tensor] = [torch.empty(0)] * len(split)
+    with torch.no_grad(), device.holding(module):  # no tensors of inference mode: training reads them
         for batch in (progress or Silent()).track(split.batches(64), told, -(-len(split) // 64)):
             logits = split.kind.logits(module(**batch.on(device).inputs)).float().cpu()
-            if logits.dim() > 2:
+            values = split.lengths.sum() if logits.dim() > 2 else len(split)
+            if 4 * int(values) * logits.shape[-1] > MOST_BYTES:
                 return None
-            found = torch.zeros(len(split), logits.shape[1]) if found is None else found
-            found[batch.rows] = logits
-    return None if found is None else found.clone()  # no tensor of inference mode: training may read it
+            for place, row in enumerate(batch.rows.tolist()):
+                found[row] = own(logits[place], int(split.lengths[row]))
+    return Wanted.of(found)

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from axkit.ground.errors import NotApplicable
 from axkit.ground.progress import Progress, Silent
 from axkit.tasks.answering import answering
-from axkit.tasks.kinds.wanted import Wanted
+from axkit.tasks.kinds.wanted import Wanted, own
 from axkit.tasks.source.split_rows import SplitRows
 from axkit.tasks.split import Split
 
@@ -53,7 +52,7 @@ class Answers:
                 said = split.kind.logits(answer(batch.inputs)).float().cpu()
                 predicted = split.kind.predictions(said, batch.labels)
                 for place, row in enumerate(batch.rows.tolist()):
-                    found[row], logits[row] = predicted[place], _own(said[place], int(split.lengths[row]))
+                    found[row], logits[row] = predicted[place], own(said[place], int(split.lengths[row]))
         labels = split.kind.feed.answers(found, split.encoded, split.spec)
         return cls(labels, Wanted.of(logits), split.lengths)
 
@@ -84,8 +83,3 @@ class Answers:
         """
         split.encoded = replace(split.encoded, wanted=self.for_examples(split))
         return split
-
-
-def _own(logits: Tensor, length: int) -> Tensor:
-    """Of an example, without the padding of its batch."""
-    return (logits[:length] if logits.dim() > 1 else logits).clone()

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from axkit.anatomy.family import family_of
+from axkit.kit import answers
 from axkit.tasks.kinds import data
 from axkit.tasks.kinds.known import KINDS
 from axkit.tasks.source.rows import SplitRows
@@ -116,3 +117,22 @@ def test_other_kinds_of_task(kind, hidden, tmp_path):
     config = Distill.Config(epochs=8.0, learning_rate=3e-3, precision="float32", hidden=hidden, batch_size=16)
     Distill().apply(subject, config, tools)
     assert apart() < 0.7 * before
+
+
+@pytest.mark.parametrize("kind", ["question_answering", "token_classification", "multi_label"])
+def test_answers_that_are_kept_are_those_that_are_asked_for(kind, tmp_path, monkeypatch):
+    """Of each token too, without padding; where they would take too much memory they are asked for batch by batch."""
+    split = rows_of(kind)
+    settings = {"head": split.kind.about.head, "num_labels": data.rows_of(kind).outputs(("x", "y", "z"))}
+    teacher, asked, trained = tiny_subject(family_of("bert"), 0, **settings), [], []
+    teacher.module.register_forward_hook(lambda *_: asked.append(1))
+    config = Distill.Config(epochs=2.0, precision="float32", batch_size=16)
+    for most in (answers.MOST_BYTES, 100):
+        monkeypatch.setattr(answers, "MOST_BYTES", most)
+        student = tiny_subject(family_of("bert"), 1, **settings)
+        tools = dataclasses.replace(lend(tmp_path / str(most), teacher=teacher), train=split)
+        Distill().apply(student, config, tools)
+        trained.append(torch.cat([one.flatten() for one in student.module.state_dict().values()]))
+    steps = 2 * -(-len(split) // 16)
+    assert len(asked) == -(-len(split) // 64) + 1 + steps, "once in all; once, in vain, and then each time"
+    assert torch.allclose(*trained, atol=1e-5)

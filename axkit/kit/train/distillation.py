@@ -19,6 +19,7 @@ from axkit.kit.teacher import DENSE, teacher_of
 from axkit.kit.train import loop
 from axkit.kit.train.layer_map import layer_map
 from axkit.kit.train.watching import Pairs, Seen
+from axkit.tasks.kinds.wanted import Wanted
 
 if TYPE_CHECKING:
     from axkit.contract.tools import Tools
@@ -56,10 +57,10 @@ def distill_model(subject: Subject, config: DistillationConfig, tools: Tools) ->
     return facts
 
 
-def _answers(teacher: Subject, config: DistillationConfig, tools: Tools) -> Tensor | None:
+def _answers(teacher: Subject, config: DistillationConfig, tools: Tools) -> Wanted | None:
     """What the teacher says of each row, once instead of once an epoch; None: it has to be asked batch by batch."""
 
-    def asked() -> Tensor | None:
+    def asked() -> Wanted | None:
         with tools.device.autocast():
             return row_logits(teacher.module, tools.train, tools.device, tools.progress, "asking the teacher")
 

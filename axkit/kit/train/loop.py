@@ -30,6 +30,7 @@ from axkit.runtimes.torch.body import torch_subject
 if TYPE_CHECKING:
     from axkit.contract.tools import Tools
     from axkit.kit.train.settings import TrainingConfig
+    from axkit.tasks.kinds.wanted import Wanted
     from axkit.tasks.split import Split
 
 
@@ -50,11 +51,11 @@ class Rows(Dataset[dict[str, Any]]):
 
     Args:
         split: of the task.
-        columns: more values for each row, (rows, ...) each.
+        columns: what other models say of each row, by the name that it has among a batch's inputs.
         targets: collated labels -> what the loss wants of them; by default what a transformers model wants.
     """
 
-    def __init__(self, split: Split, columns: Mapping[str, Tensor], targets: Targets | None = None) -> None:
+    def __init__(self, split: Split, columns: Mapping[str, Wanted], targets: Targets | None = None) -> None:
         self.split, self.columns = split, columns
         self.targets: Targets = targets or split.kind.feed.targets
 
@@ -69,7 +70,7 @@ class Rows(Dataset[dict[str, Any]]):
         """Rows to a batch: the split pads, and says what its labels are called."""
         rows = [feature["row"] for feature in features]
         batch = self.split.batch(rows)
-        more = {name: column[rows] for name, column in self.columns.items()}
+        more = {name: column.padded(rows) for name, column in self.columns.items()}
         return {**batch.inputs, **more, **self.targets(batch.labels)}
 
 
@@ -135,7 +136,7 @@ def train_model(
     config: TrainingConfig,
     tools: Tools,
     make_trainer: Callable[..., Any] = Trainer,
-    columns: Mapping[str, Tensor] = MappingProxyType({}),
+    columns: Mapping[str, Wanted] = MappingProxyType({}),
     targets: Targets | None = None,
     numbers: dict[str, float] | None = None,
 ) -> dict[str, float]:
@@ -148,7 +149,7 @@ def train_model(
         config: learning rate, epochs and the like.
         tools: lent by the engine.
         make_trainer: makes a Trainer with another loss, for distillation.
-        columns: more values for each training row, (rows, ...) each, among the inputs of that loss.
+        columns: what other models say of each training row, by its name among the inputs of that loss.
         targets: collated labels -> what that loss wants of them.
         numbers: what changes in training beside the weights, and is kept with them.
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,16 @@ class Wanted:
         ragged = logits[0].dim() > 1
         return cls(list(logits) if ragged else torch.stack(list(logits)), ragged)
 
+    def padded(self, rows: Any) -> Tensor:
+        """Of some examples, (batch, outputs); by token with zeros behind the shorter ones, (batch, tokens, outputs).
+
+        Args:
+            rows: their indices, (batch,).
+        """
+        if isinstance(self.logits, Tensor):
+            return self.logits[torch.as_tensor(rows)]
+        return pad_sequence([self.logits[int(row)] for row in rows], batch_first=True)
+
     def like(self, logits: Tensor, rows: Any) -> Tensor:
         """Of some examples, padded with zeros to the shape of a model's logits for them.
 
@@ -35,10 +47,15 @@ class Wanted:
             logits: of these examples, (batch, outputs) or (batch, tokens, outputs).
             rows: their indices, (batch,).
         """
-        if isinstance(self.logits, Tensor):
-            return self.logits[torch.as_tensor(rows)]
-        made = torch.zeros(logits.shape)
-        for place, row in enumerate(rows):
-            one = self.logits[int(row)]
-            made[place, : len(one)] = one
-        return made
+        made = self.padded(rows)
+        return functional.pad(made, (0, 0, 0, logits.shape[1] - made.shape[1])) if self.by_token else made
+
+
+def own(logits: Tensor, length: int) -> Tensor:
+    """Of one example, without the padding of its batch.
+
+    Args:
+        logits: (outputs,) or (tokens of the batch, outputs).
+        length: of the example, in tokens.
+    """
+    return (logits[:length] if logits.dim() > 1 else logits).clone()
