@@ -18,6 +18,8 @@ from axkit_plugins.runtimes.predict import script
 
 MODEL, EXPORT, PREDICT = "model.onnx", "export.json", "predict.py"
 SHORT = 64  # tokens of a row that may be padded further
+SMALL = 64 << 20  # bytes of a model that may be held more than once
+Run = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 Computes = Literal["float32", "bfloat16"]
 
 
@@ -67,7 +69,7 @@ class Session:
     """
 
     inputs: tuple[str, ...]
-    run: Callable[[Mapping[str, Array]], Mapping[str, Array]]
+    run: Run
 
 
 def completed(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 from exporting import HEADS, SHAPES, V3, K, cut, cut_to_biases, exported, gap, in_eight_bits, inputs_of, subject_of
@@ -14,8 +15,10 @@ from axkit.ground.errors import NotApplicable
 from axkit.kit import replace_module
 from axkit.testing import check_pass, check_runtime, lend, tiny_split, tiny_subject
 from axkit_plugins.quantize.int4_vsq import Int4Vsq
+from axkit_plugins.runtimes.body import completed
 from axkit_plugins.runtimes.export import Export
 from axkit_plugins.runtimes.network.forms import FORMS
+from axkit_plugins.runtimes.onnx import body as onnx_body
 
 RUNTIMES = ("onnxruntime", "openvino")
 
@@ -143,6 +146,39 @@ def test_int8_of_a_classifier_is_close_and_four_times_smaller():
     assert len(eight.body.model) < 0.35 * len(dense.body.model)
     scale = float(dense.body.answer(inputs_of(4, 20, 0))["logits"].std())
     assert gap(in_eight_bits(subject), eight, shapes=[(1, 20)]) < 0.2 * scale
+
+
+def test_few_tokens_go_to_one_thread_where_that_is_sooner_in_onnxruntime(monkeypatch):
+    body, asked = exported(subject_of("bert")).body, []
+    real = onnx_body.sooner
+
+    def counted(alone, every, given):
+        asked.append(given["input_ids"].size)
+        return real(alone, every, given)
+
+    monkeypatch.setattr(onnx_body, "sooner", counted)
+    session, alone = body.open(2), body.open(1)
+    for rows, tokens in ((1, 5), (1, 7), (2, 3), (1, 20), (8, 20)):
+        given = {name: one.numpy() for name, one in completed(inputs_of(rows, tokens, 0)).items()}
+        given = {name: given[name] for name in session.inputs}
+        assert np.allclose(session.run(given)["logits"], alone.run(given)["logits"], atol=1e-6)
+    assert asked == [5, 20], "once for as many tokens; many go to all threads, one thread has no other"
+
+
+@pytest.mark.parametrize(("alone_s", "every_s", "taken"), [(1, 5, "alone"), (11, 10, "alone"), (15, 10, "every")])
+def test_several_threads_must_be_worth_their_cores(monkeypatch, alone_s, every_s, taken):
+    now = [0.0]
+    monkeypatch.setattr(onnx_body.time, "perf_counter", lambda: now[0])
+
+    def run_of(seconds):
+        def run(given):
+            now[0] += seconds
+            return given
+
+        return run
+
+    alone, every = run_of(alone_s), run_of(every_s)
+    assert onnx_body.sooner(alone, every, {}) is {"alone": alone, "every": every}[taken]
 
 
 def test_one_short_row_has_a_graph_of_its_own_in_openvino():

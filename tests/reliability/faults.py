@@ -32,7 +32,7 @@ DEFAULT_SHORT = (  # as `make demo-short`
 )  # fmt: skip
 Fault = Callable[[Known, random.Random], str]
 FAULTS: dict[str, tuple[Fault, int, int]] = {  # name -> the fault, tries in full, tries in short
-    "kill -9, a short recipe": (processes.killed, 30, 4),
+    "kill -9, a short recipe": (processes.killed, 30, 2),
     "a file of a stage cut, emptied, flipped or removed": (files.damaged_stage, 12, 1),
     "a killed run's journal, checkpoint or notes damaged": (files.damaged_scratch, 8, 1),
     "the disk is full": (files.full_disk, 12, 1),

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from axkit_plugins.runtimes.body import SHORT, GraphBody, Session
+from axkit_plugins.runtimes.body import SHORT, SMALL, GraphBody, Run, Session
 from axkit_plugins.runtimes.network.matrix import Array
 
 if TYPE_CHECKING:
     import openvino
 
 _STEP = 16  # tokens: lengths up to SHORT at which one row is computed in a graph of its own
-_SMALL = 64 << 20  # bytes of a model: each such graph holds its weights once more
-Run = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 
 
 class OpenVinoBody(GraphBody):
@@ -24,7 +22,7 @@ class OpenVinoBody(GraphBody):
 
     A graph for all shapes works out those of each node at each call, which for one short row takes as long as to
     compute them. So such a row is padded to one of four lengths, each with a graph of its own, compiled when it is
-    first met.
+    first met: each holds the weights once more.
     """
 
     runtime: ClassVar[str] = "openvino"
@@ -46,7 +44,7 @@ class OpenVinoBody(GraphBody):
         model = core.read_model(self.model)
         compiled = core.compile_model(model, "CPU", settings)
         names, any_shape = tuple(one.get_any_name() for one in compiled.inputs), _asking(compiled)
-        if not self.about.pads or len(self.model) > _SMALL:
+        if not self.about.pads or len(self.model) > SMALL:
             return Session(names, any_shape)
         each = {one.get_any_name() for one in compiled.outputs if _is_of_tokens(one)}
 
