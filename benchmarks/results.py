@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import yaml
-from charts import Point, draw
+from charts import illustrate
 
 from axkit.finished.use import evaluate
 from axkit.report.tables import table_lines
@@ -151,21 +151,6 @@ def chain_rows(rows, recipes):
     return found
 
 
-def chart_lines(task, summaries, out):
-    """A chart beside the page, and the line that shows it; none of one recipe alone."""
-    if len(summaries) < 2:
-        return []
-    points = {
-        recipe: Point([s.speeds.throughput_ratio for s in found], [s.quality.moved for s in found])
-        for recipe, found in summaries.items()
-    }
-    metric = next(iter(summaries.values()))[0].quality.metric_name
-    path = out.parent / "assets" / f"{out.stem}-{task}.svg"
-    draw(path, metric, points)
-    said = f"What each recipe gains in throughput and moves in {metric} on {task}; the figures are in the tables below."
-    return [f"![{said}](assets/{path.name})", ""]
-
-
 def task_lines(task, recipes, reload, out):
     _, first = next(iter(recipes.values()))[0]
     metric, rows = first.summary.quality.metric_name, first.summary.rows.used
@@ -176,7 +161,6 @@ def task_lines(task, recipes, reload, out):
     lines = [f"## {task}", "", f"{metric}, points; {rows.train} / {rows.search} / {rows.test} rows.", ""]
     own = [f"- {', '.join(found)} with {settings}" for settings, found in overridden(recipes).items()]
     lines += [*own, ""] if own else []
-    lines += chart_lines(task, summaries, out)
     lines += [*table_lines(COLUMNS, quality), "", *table_lines(COSTS, costs), ""]
     told = [control_line(recipe, found) for recipe, found in summaries.items()]
     lines += [part for line in told if line for part in (line, "")]
@@ -221,6 +205,7 @@ def main():
     if args.search:
         lines += [*search_lines(args.search), ""]
     args.out.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    illustrate(args.out)
 
 
 if __name__ == "__main__":
