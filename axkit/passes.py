@@ -1,4 +1,4 @@
-"""Moved: what an author of a pass imports is offered by :mod:`axkit` itself."""
+"""Moved: what an author of a pass imports is offered by ``axkit`` itself."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""Moved to :mod:`axkit.finished.use`."""
+"""Moved to ``axkit.finished.use``."""
 
 import warnings
 

@@ -95,7 +95,7 @@ def search(importance, costs, budget):
 
     Args:
         importance: (layer, block) -> of each part, (parts,).
-        costs: block -> :class:`Cost`.
+        costs: block -> ``Cost``.
         budget: in the unit of the costs.
 
     Returns:

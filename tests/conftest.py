@@ -86,7 +86,7 @@ def write_base_model(folder: Path, name: str = "distilbert") -> Path:
 
 
 def write_trained_model(folder: Path, name: str = "distilbert") -> Path:
-    """The same with a head for the labels of :func:`write_rows`."""
+    """The same with a head for the labels of ``write_rows``."""
     model = tiny_model(family_of(name), id2label={0: "0", 1: "1"}, label2id={"0": 0, "1": 1})
     with quiet():
         model.save_pretrained(folder)

@@ -15,7 +15,7 @@ from axkit.anatomy.plain import Plain
 class FirstTokenCore(nn.Module):
     """Attention of the first token over all tokens, with the projections of the core it replaces.
 
-    The layer around it sees one token only; the full sequence arrives through :class:`KeepFirst`.
+    The layer around it sees one token only; the full sequence arrives through ``KeepFirst``.
 
     Args:
         core: what it replaces.
@@ -134,7 +134,7 @@ class FirstTokenAdded(FirstTokenCore):
 
     Args:
         core: what it replaces.
-        names: as for :class:`FirstTokenCore`.
+        names: as for ``FirstTokenCore``.
         head_size: values per head.
         added: the inputs, as the core's ``forward`` calls them.
         dropout: name within the core of the module that the probabilities pass through.

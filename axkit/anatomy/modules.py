@@ -50,7 +50,7 @@ class PassOn(nn.Module):
 
 
 class NoLayer(PassOn):
-    """Stands for a layer that was removed altogether, LayerNorms and all; arguments as of :class:`PassOn`."""
+    """Stands for a layer that was removed altogether, LayerNorms and all; arguments as of ``PassOn``."""
 
     def plain(self) -> Plain:
         """Its twin without axkit."""
@@ -183,7 +183,7 @@ def largest(probabilities: Tensor, k: int | float, lengths: Tensor | None) -> Te
 
 
 def _largest_chosen(probabilities: Tensor, k: int | float, lengths: Tensor | None) -> Tensor:
-    """As :func:`largest`, by ``topk``; (..., tokens)."""
+    """As ``largest``, by ``topk``; (..., tokens)."""
     if is_recorded():
         return _largest_of_any_length(probabilities, k, lengths)
     most = k if isinstance(k, int) else math.ceil(k * probabilities.shape[-1])
@@ -195,7 +195,7 @@ def _largest_chosen(probabilities: Tensor, k: int | float, lengths: Tensor | Non
 
 
 def _largest_of_any_length(probabilities: Tensor, k: int | float, lengths: Tensor | None) -> Tensor:
-    """As :func:`largest`; recorded, it is right for any number of tokens, fewer than K among them; (..., tokens)."""
+    """As ``largest``; recorded, it is right for any number of tokens, fewer than K among them; (..., tokens)."""
     n = probabilities.shape[-1]
     if isinstance(k, int):
         padded = nn.functional.pad(probabilities, (0, k))  # K zeros more: then there are K to be had
@@ -226,7 +226,7 @@ def _sorts_faster(probabilities: Tensor) -> bool:
 
 
 def _largest_sorted(probabilities: Tensor, k: int) -> Tensor:
-    """As :func:`largest`: those from the K-th largest up; rows where it has equals go to ``topk``, which takes K."""
+    """As ``largest``: those from the K-th largest up; rows where it has equals go to ``topk``, which takes K."""
     ascending = np.sort(probabilities.detach().numpy(), axis=-1)
     last, next_one = ascending[..., -k], ascending[..., -k - 1]
     kept = probabilities * (probabilities >= torch.from_numpy(last)[..., None])

@@ -26,7 +26,7 @@ def to_ranges(indices: Iterable[int]) -> str:
 
 
 def from_ranges(text: str, end: int = _MOST_AT_ALL) -> tuple[int, ...]:
-    """The inverse of :func:`to_ranges`, of indices below ``end``.
+    """The inverse of ``to_ranges``, of indices below ``end``.
 
     Raises:
         ValueError: it is no such text; nothing is counted out before the bounds are known to be below ``end``.
@@ -118,7 +118,7 @@ class Cuttable:
 
 @dataclass(frozen=True)
 class Structure(Cuttable):
-    """What is left of a model: one :class:`LayerStructure` per layer of the dense model.
+    """What is left of a model: one ``LayerStructure`` per layer of the dense model.
 
     Attributes:
         layers: in order.
@@ -184,7 +184,7 @@ class Structure(Cuttable):
 
     @classmethod
     def from_json(cls, data: Any) -> Structure:
-        """The inverse of :meth:`to_json`.
+        """The inverse of ``to_json``.
 
         Raises:
             CheckpointError: the data is no structure.

@@ -101,7 +101,7 @@ def carve(model: Any, family: Family, now: Structure, then: Structure) -> None:
         then: the structure it shall have; nothing that is already gone can come back.
 
     Raises:
-        ValueError, NotApplicable: as :func:`check_cut`; the model is then as it was.
+        ValueError, NotApplicable: as ``check_cut``; the model is then as it was.
     """
     check_cut(model, family, now, then)
     head_size = family.size(model.config, "hidden") // then.n_heads
@@ -124,7 +124,7 @@ def _carve_first_token(model: Any, family: Family, now: Structure, then: Structu
 
 
 def check_cut(model: Any, family: Family, now: Structure, then: Structure) -> None:
-    """Refuse what :func:`carve` cannot do, before anything is touched; arguments as there.
+    """Refuse what ``carve`` cannot do, before anything is touched; arguments as there.
 
     Raises:
         ValueError: ``then`` has something that ``now`` has lost.
@@ -148,7 +148,7 @@ def _refuse_parts(family: Family, now: LayerStructure, then: LayerStructure) -> 
 
 
 def carve_layer(layer: Layer, family: Family, now: LayerStructure, then: LayerStructure, head_size: int) -> None:
-    """:func:`carve` for one layer; ``head_size`` is in values per head."""
+    """``carve`` for one layer; ``head_size`` is in values per head."""
     _refuse_parts(family, now, then)
     if now.attention and not then.attention:
         for path, kind in family.removed.attention.items():

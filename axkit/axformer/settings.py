@@ -68,7 +68,7 @@ def chosen_on(rows: int, most: int) -> int:
 
 
 def split_up(rows: int, most: int) -> tuple[int, int]:
-    """Rows to choose on, and rows to confirm on (see :func:`chosen_on`)."""
+    """Rows to choose on, and rows to confirm on (see ``chosen_on``)."""
     chosen = chosen_on(rows, most)
     return chosen, min(rows - chosen, most)
 

@@ -65,7 +65,7 @@ _LEFT_OUT = (
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """config.json of a checkpoint folder, checked by :func:`check_config`, without what could run or fetch code.
+    """config.json of a checkpoint folder, checked by ``check_config``, without what could run or fetch code.
 
     Of a folder of axkit's that is the ``auto_map`` by which transformers alone finds the modeling file in it.
 

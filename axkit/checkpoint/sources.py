@@ -76,7 +76,7 @@ def model_config(model: str) -> dict[str, Any]:
     """config.json of a model by folder, registered name or hub id; builds or downloads it where needed.
 
     Raises:
-        CheckpointError: as :func:`check_name` and :func:`local_folder`.
+        CheckpointError: as ``check_name`` and ``local_folder``.
     """
     check_name(model)
     return read_config(local_folder(model))
@@ -151,7 +151,7 @@ def check_teacher(student: Path, teacher: str) -> None:
         teacher: as in a recipe.
 
     Raises:
-        CheckpointError: as :func:`local_folder` and :func:`check_reader`, or for the pieces.
+        CheckpointError: as ``local_folder`` and ``check_reader``, or for the pieces.
     """
     check_name(teacher)
     folder = local_folder(teacher)
@@ -176,7 +176,7 @@ def _is_ours(folder: Path, quantization: Any) -> bool:
 
 
 def _family(model_type: str) -> Family | None:
-    """The family, or None where :func:`family_of` will say that there is none."""
+    """The family, or None where ``family_of`` will say that there is none."""
     try:
         return family_of(model_type)
     except NotApplicable:

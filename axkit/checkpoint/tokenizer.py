@@ -69,7 +69,7 @@ def pieces(folder: Path) -> dict[str, int] | None:
     """A tokenizer's pieces and their ids, as far as its files say them; None where only its library knows.
 
     Raises:
-        CheckpointError: as :func:`check_tokenizer`.
+        CheckpointError: as ``check_tokenizer``.
     """
     if not os.path.lexists(folder / "tokenizer.json"):
         return None

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -70,18 +71,23 @@ _BOUNDS = (("exclusiveMinimum", ">"), ("minimum", ">="), ("exclusiveMaximum", "<
 
 
 def settings_of(pass_class: type[Pass[Any]]) -> list[tuple[str, str, str, str, str]]:
-    """(name, type, default, range, description) of every setting, as a recipe writes them; the budget is the last."""
-    schema = pass_class.Config.model_json_schema()
+    """What ``fields_of`` gives of a pass's settings, as a recipe writes them; the budget is the last."""
+    budget = "Any pass: points it may cost on the search split, or it is undone."
+    if pass_class.holds_budget:
+        budget += f" This one first keeps it itself: it fills {pass_class.holds_budget} in."
+    return [*fields_of(pass_class.Config), ("budget.max_drop", "number", "", ">= 0", budget)]
+
+
+def fields_of(settings: type[BaseModel]) -> list[tuple[str, str, str, str, str]]:
+    """(name, type, default, range, description) of every field."""
+    schema = settings.model_json_schema()
     rows = []
     for name, field in schema["properties"].items():
         ranges = [_range(part) for part in field.get("anyOf", [field])]
         default = "required" if name in schema.get("required", ()) else _written(field.get("default", ""))
         told = (default, " or ".join(filter(None, ranges)), field.get("description", ""))
         rows.append((name, _type(field, schema.get("$defs", {})), *told))
-    budget = "Any pass: points it may cost on the search split, or it is undone."
-    if pass_class.holds_budget:
-        budget += f" This one first keeps it itself: it fills {pass_class.holds_budget} in."
-    return [*rows, ("budget.max_drop", "number", "", ">= 0", budget)]
+    return rows
 
 
 def _type(part: Mapping[str, Any], named: Mapping[str, Any]) -> str:

@@ -46,7 +46,7 @@ class Body(Protocol):
             inputs: what the reader makes, each (batch, ...), on the CPU, padded on the right.
 
         Returns:
-            On the CPU, each (batch, ...). They may not have arrived yet (:meth:`wait`).
+            On the CPU, each (batch, ...). They may not have arrived yet (``wait``).
         """
         ...
 
@@ -76,7 +76,7 @@ class Body(Protocol):
 
     @classmethod
     def load(cls, folder: Path, manifest: Manifest) -> Self:
-        """The inverse of :meth:`save`: the same answers, bit by bit.
+        """The inverse of ``save``: the same answers, bit by bit.
 
         Args:
             folder: checked: its files are those that were saved.

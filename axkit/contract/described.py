@@ -11,7 +11,7 @@ from axkit.ground.extras import told_missing, way_to
 class Described:
     """What ``axkit passes`` shows of a pass.
 
-    Class attributes:
+    Attributes:
         extra: the extra of the distribution that brings its optional packages.
         packages: the importable names of those packages.
         install: how to get them, where the extra alone does not bring them all.

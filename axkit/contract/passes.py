@@ -30,6 +30,9 @@ class InnerStep(BaseModel):
     """A pass that another pass runs, written as in a recipe: ``{pass: finetune, epochs: 0.5}``.
 
     A setting of this type is planned with the recipe; ``Tools.run`` runs it by the setting's name.
+
+    Attributes:
+        name: of the pass; ``pass`` in a recipe.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True, serialize_by_alias=True, allow_inf_nan=False)
@@ -116,11 +119,13 @@ class Gain:
 class Pass(Described, ABC, Generic[C]):
     """One step of a recipe. Subclass it, set ``Config``, write ``apply``, add one entry point.
 
-    Class attributes:
+    What ``axkit passes`` shows of it (``purpose``, ``paper``, ...) is in ``axkit.contract.described.Described``.
+
+    Attributes:
         Config: the settings.
         needs: what it must be lent: any of "train", "search", "teacher" (the dense model, asked about the rows of this
             model: it must take the same ids) and "dense" (the dense model, to compare with on ``Tools.dense_rows``);
-            :meth:`needs_of` may need less.
+            ``needs_of`` may need less.
         requires: traits that the subject must still have.
         ends: traits that it takes away.
         holds_budget: its own setting, points on the search split, by which it keeps within a recipe's ``budget``. The
@@ -131,7 +136,6 @@ class Pass(Described, ABC, Generic[C]):
             the recipe's leading training passes leave, up to the first that learns from that very model.
         targets: kinds of device that what it makes can run on, such as "cpu"; None: on all.
         elsewhere: what to take for the others, as half a sentence: "bf16, or int8_bnb for 8 bits".
-        extra, packages, install, paper, purpose: see :class:`axkit.contract.described.Described`.
     """
 
     Config: type[C]

@@ -13,7 +13,7 @@ from axkit.tasks.image_reader import ImageReader
 class Reader(Protocol):
     """A field of every subject, for it goes with the model: a pass that changes what the ids are sets another one.
 
-    Every tokenizer of transformers is one; so is :class:`axkit.tasks.image_reader.ImageReader`. Which of the two a
+    Every tokenizer of transformers is one; so is ``axkit.tasks.image_reader.ImageReader``. Which of the two a
     family reads with is ``family.inputs``; the kinds of task ask it for what they need.
 
     Attributes:

@@ -16,7 +16,7 @@ from axkit.ground.errors import NotApplicable
 
 @dataclass
 class Subject:
-    """What a pass works on. Of a transformers model it is made by :func:`axkit.torch_subject`.
+    """What a pass works on. Of a transformers model it is made by ``axkit.torch_subject``.
 
     Attributes:
         body: what answers; a pass may put another in its place, one of another runtime, say.

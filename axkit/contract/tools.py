@@ -70,8 +70,9 @@ class LentByWord:
 class Tools(LentByWord):
     """Lent to a pass for one ``apply``; never stored.
 
+    ``train``, ``search``, ``teacher`` and ``dense_search`` are those of ``LentByWord``; the rest is lent to every pass.
+
     Attributes:
-        train, search, teacher, dense_search: see :class:`LentByWord`. What follows is lent to every pass.
         reader: what makes the model's inputs, the subject's: a tokenizer, or an image reader.
         model_folder: where the run's model came from: config, safetensors, tokenizer (``refit`` starts from it).
         seed: of the recipe.

@@ -46,7 +46,7 @@ class TrailStep:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], end: Structure) -> TrailStep:
-        """The inverse of :meth:`to_json`.
+        """The inverse of ``to_json``.
 
         Raises:
             CheckpointError: the data is no such step.

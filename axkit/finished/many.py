@@ -135,7 +135,7 @@ def load(folder: str | Path) -> Any:
     """Load a model that axkit saved, as an ordinary transformers model in eval mode.
 
     It has one thing more: ``model.predict_many(texts, tokens=4096, rows=64)``, which says of each text what ``axkit
-    predict`` does, in batches of like lengths, and in the order given (:meth:`Predictor.predict_many`).
+    predict`` does, in batches of like lengths, and in the order given (``Predictor.predict_many``).
 
     Args:
         folder: a run folder, or any transformers checkpoint with safetensors.
@@ -143,7 +143,7 @@ def load(folder: str | Path) -> Any:
     Raises:
         CheckpointError: one sentence that says what is wrong with the folder.
         NotApplicable: it holds no transformers model, but another runtime's (see ``axkit.load_subject``, and
-            :class:`Predictor`, which takes any).
+            ``Predictor``, which takes any).
     """
     subject = folders.load_to_work(folder)
     module = subject.module

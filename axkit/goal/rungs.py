@@ -69,7 +69,7 @@ class Rungs:
         return Rung(_with(name, how), (*self._leading, cut, *self._bits_of(how), *self._last), how)
 
     def trained(self, speedup: float | None, size: float | None, how: str | None, epochs: float) -> Rung:
-        """As :meth:`mended`, and the model learns from the one that it was, after each round and at the end."""
+        """As ``mended``, and the model learns from the one that it was, after each round and at the end."""
         extra = {"rounds": ROUNDS, "recover": {"pass": "distill", "epochs": 0.5, "learning_rate": 1e-4, **_FREEZE}}
         cut = self._cut(speedup, size, 3 * self.widest, extra)
         learn = PassLine(

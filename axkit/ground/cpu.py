@@ -58,7 +58,7 @@ def bfloat16_is_off() -> bool:
 def has_bfloat16() -> bool:
     """True where the processor multiplies in bfloat16 in hardware; never with ``AXKIT_BFLOAT16=0`` in the environment.
 
-    Of another device than the processor :attr:`axkit.ground.device.Device.has_bfloat16` tells.
+    Of another device than the processor ``axkit.ground.device.Device.has_bfloat16`` tells.
     """
     import torch
 
@@ -75,7 +75,7 @@ def onednn_takes_bfloat16() -> bool:
 
 
 def expects_bfloat16() -> bool | None:
-    """:func:`has_bfloat16` foretold without torch, for plans; None where the processor's own list does not tell all."""
+    """``has_bfloat16`` foretold without torch, for plans; None where the processor's own list does not tell all."""
     if bfloat16_is_off():
         return False
     if any(name in os.environ for name in _CAPS):

@@ -1,7 +1,7 @@
 """Where models compute: one device of torch, what it can do, and what it says when its memory is full.
 
 Nothing here imports torch until a device is asked for. A model rests on the CPU; whoever computes with it lends it a
-device for a while (:meth:`Device.holding`), and data follows the model (:func:`device_of`, :func:`moved`).
+device for a while (``Device.holding``), and data follows the model (``device_of``, ``moved``).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NO_MEMORY = ("can't allocate memory", "not enough memory")  # the CPU allocator
 
 @dataclass(frozen=True)
 class Device:
-    """One device, by the name that torch gives it; :meth:`of` makes it of what a person wrote.
+    """One device, by the name that torch gives it; ``of`` makes it of what a person wrote.
 
     Attributes:
         name: ``cpu``, ``cuda:0``, or that of another backend.
@@ -82,7 +82,7 @@ class Device:
         return "float16" if not self.is_cpu and self._multiplies_since(_FLOAT16_SINCE) else None
 
     def autocast(self, wanted: bool = True) -> Any:
-        """A context in which products are computed in :attr:`half`; none where it has none, or nobody wants it."""
+        """A context in which products are computed in ``half``; none where it has none, or nobody wants it."""
         import torch
 
         half = self.half if wanted else None

@@ -55,6 +55,6 @@ def refuse_missing(what: str, packages: Iterable[str], extra: str = "", way: str
 
 
 def told_missing(what: str, missing: Sequence[str], way: str) -> NotApplicable:
-    """The sentence of :func:`refuse_missing`, to be raised."""
+    """The sentence of ``refuse_missing``, to be raised."""
     which = "which is" if len(missing) == 1 else "which are"
     return NotApplicable(f"{what} needs {' and '.join(missing)}, {which} not installed: {way}")

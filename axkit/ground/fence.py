@@ -39,7 +39,7 @@ def answering(
     """Foreign code that only answers: any error, exit or hang becomes a sentence.
 
     Args:
-        who: as :func:`whose` says it.
+        who: as ``whose`` says it.
         doing: what fails then ("cannot be imported from x").
         ours: axkit's own code, whose errors are bugs: they pass as they are.
         limited: it only answers; what downloads or computes may take its time.

@@ -42,7 +42,7 @@ class Fields:
         return key in self._data
 
     def maybe(self, key: str, kind: type[T]) -> T | None:
-        """As :meth:`take`; None where there is no such key."""
+        """As ``take``; None where there is no such key."""
         return self.take(key, kind) if key in self._data else None
 
     def texts(self, key: str) -> tuple[str, ...]:

@@ -88,7 +88,7 @@ def read_json(path: Path, most: int = MEGABYTE, depth: int = DEPTH) -> Any:
         depth: levels, at most.
 
     Raises:
-        CheckpointError: it is damaged, too large or too deep, names a key twice, or :func:`open_regular` refuses it.
+        CheckpointError: it is damaged, too large or too deep, names a key twice, or ``open_regular`` refuses it.
         FileNotFoundError: there is none.
     """
     with open_regular(path) as file:
@@ -99,7 +99,7 @@ def read_json(path: Path, most: int = MEGABYTE, depth: int = DEPTH) -> Any:
 
 
 def parse(data: bytes, path: Path, depth: int = DEPTH) -> Any:
-    """JSON as :func:`read_json` takes it: no key twice, no NaN or Infinity, no more than ``depth`` levels.
+    """JSON as ``read_json`` takes it: no key twice, no NaN or Infinity, no more than ``depth`` levels.
 
     Raises:
         CheckpointError: it is not.
@@ -116,10 +116,10 @@ def parse(data: bytes, path: Path, depth: int = DEPTH) -> Any:
 
 
 def read_object(path: Path, most: int = MEGABYTE) -> dict[str, Any]:
-    """As :func:`read_json`, of a file whose JSON is an object.
+    """As ``read_json``, of a file whose JSON is an object.
 
     Raises:
-        CheckpointError: it is no object, or as :func:`read_json`.
+        CheckpointError: it is no object, or as ``read_json``.
         FileNotFoundError: there is none.
     """
     found = read_json(path, most)

@@ -20,7 +20,7 @@ _WAY = "start several with: torchrun --nproc-per-node N -m axkit apply RECIPE"
 
 
 class Processes:
-    """One process alone; :func:`current` gives one of several.
+    """One process alone; ``current`` gives one of several.
 
     Attributes:
         rank: of this process, from 0.

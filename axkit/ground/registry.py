@@ -50,7 +50,7 @@ class Entry:
         target: ``module:object``.
         distribution: ``name version``.
         rivals: other distributions that registered the same name.
-        at_hand: the object itself, where nobody registered it (:func:`at_hand`).
+        at_hand: the object itself, where nobody registered it (``at_hand``).
     """
 
     group: str
@@ -90,7 +90,7 @@ class Entry:
         return found
 
     def load_as(self, kind: type[Any], wanted: str) -> Any:
-        """As :meth:`load`, and the object is held against what the group is of.
+        """As ``load``, and the object is held against what the group is of.
 
         Args:
             kind: a class; the object is one of it, or a subclass where ``kind`` is a class to derive from.
@@ -166,7 +166,7 @@ def _named(distro: Any) -> str:
 
 
 def entries(group: str) -> dict[str, Entry]:
-    """All names of a group, sorted. Nothing is imported; what is damaged is left out (:func:`faults`)."""
+    """All names of a group, sorted. Nothing is imported; what is damaged is left out (``faults``)."""
     found = _registered(group)
     own = {name: entry for (where, name), entry in _at_hand.items() if where == group}
     return dict(sorted({**found, **own}.items())) if own else found

@@ -33,7 +33,7 @@ def code_of(error: BaseException | None) -> int:
 
 @contextmanager
 def listening() -> Iterator[None]:
-    """Raise :class:`Stopped` at the first signal; a second one ends the process at once.
+    """Raise ``Stopped`` at the first signal; a second one ends the process at once.
 
     What is ignored stays so (nohup, jobs of a shell in the background). Elsewhere than in the main thread nothing can
     be heard, and nothing changes.

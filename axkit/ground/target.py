@@ -37,7 +37,7 @@ class Target(BaseModel):
 
     @contextmanager
     def computing(self) -> Iterator[None]:
-        """As the result will compute: without gradients, in :attr:`dtype`."""
+        """As the result will compute: without gradients, in ``dtype``."""
         import torch
 
         with torch.inference_mode():

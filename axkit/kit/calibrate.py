@@ -62,7 +62,7 @@ class Calibration:
             yield seen_of(subject, [(speaker, what)], batch)[layer, what]
 
     def look_at_all(self, subject: Subject) -> Iterator[dict[tuple[int, What], Seen]]:
-        """As :meth:`look`, of every block that has parts left, in one pass: (layer, block) -> what it does."""
+        """As ``look``, of every block that has parts left, in one pass: (layer, block) -> what it does."""
         there = [(layer, what) for layer in subject.layers for what in BLOCKS if has_parts(subject, layer.index, what)]
         for batch in self.batches:
             yield seen_of(subject, there, batch)

@@ -8,7 +8,7 @@ from axkit.tasks.kinds.base import TaskKind
 
 
 def divergence_key(kind: TaskKind) -> str:
-    """What :func:`divergence` is called in a table, with its unit."""
+    """What ``divergence`` is called in a table, with its unit."""
     return "moves_squared" if kind.about.problem_type == "regression" else "moves_nats"
 
 

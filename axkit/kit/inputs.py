@@ -1,7 +1,7 @@
 """The values that reach linear layers: watched, and the ranges that they take on training rows.
 
 Ranges are also what two passes may meet in. One that has learned them, as ``q8bert`` does, leaves them in the state of
-its result under the key :data:`KEY`; one that quantizes activations, as ``int8`` does, asks the trail for the newest.
+its result under the key ``KEY``; one that quantizes activations, as ``int8`` does, asks the trail for the newest.
 Neither knows the other.
 """
 
@@ -28,7 +28,7 @@ _SAMPLE = 1_000_000  # values per batch and layer that a percentile is taken of
 
 
 class Look(Protocol):
-    """What :func:`watched_inputs` calls."""
+    """What ``watched_inputs`` calls."""
 
     def __call__(self, name: str, linear: nn.Module, inputs: Tensor, /) -> None:
         """A linear layer is about to compute for these inputs, (tokens, in), without gradients."""
@@ -52,7 +52,7 @@ def watched_inputs(model: nn.Module, names: Iterable[str], look: Look) -> Iterat
 def run_rows(model: nn.Module, split: Split, rows: int, size: int) -> Iterator[int]:
     """Run a model on the first rows of a split, whose order is random, without gradients.
 
-    One length at a time, as :meth:`Split.batches` sorts them, would weigh long rows too little.
+    One length at a time, as ``Split.batches`` sorts them, would weigh long rows too little.
 
     Args:
         model: in eval mode.
@@ -141,7 +141,7 @@ def state_of_ranges(ranges: Mapping[str, Range]) -> dict[str, dict[str, list[flo
 
 
 def ranges_of_state(state: Mapping[str, object]) -> dict[str, Range] | None:
-    """The inverse of :func:`state_of_ranges`; None where a state holds no ranges."""
+    """The inverse of ``state_of_ranges``; None where a state holds no ranges."""
     found = state.get(KEY)
     if not isinstance(found, Mapping):
         return None

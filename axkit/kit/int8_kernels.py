@@ -24,7 +24,7 @@ class IntegerKernels:
         """For (..., in) float32; None where this PyTorch has none for this processor.
 
         Raises:
-            NotApplicable: as :func:`axkit.kit.int8_choosing.choose`.
+            NotApplicable: as ``axkit.kit.int8_choosing.choose``.
         """
         number = bucket(x.numel() // self.product.weight.shape[1])
         return self._by_rows[number] if number in self._by_rows else self._choose(x, number)

@@ -1,7 +1,7 @@
 """Kernels that compute a product of 8-bit integers exactly; those to choose from give the same bits.
 
 Each quantizes its inputs to 0..255 by the same rule, adds products of integers up, and scales the sums. A processor may
-add pairs of products up in 16 bits (x86 without VNNI: ``vpmaddubsw``), where a sum saturates; :func:`fitting` gives
+add pairs of products up in 16 bits (x86 without VNNI: ``vpmaddubsw``), where a sum saturates; ``fitting`` gives
 layers for which that could happen two products of halved weights instead, which are exact.
 """
 

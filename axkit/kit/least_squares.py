@@ -124,7 +124,7 @@ class Projection:
         return Repair(*self._parted(len(kept), solution), self._error(chosen, solution))
 
     def solve(self, kept: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """As :meth:`keep`, the weight and the bias alone: a third of the work."""
+        """As ``keep``, the weight and the bias alone: a third of the work."""
         return self._parted(len(kept), self._solution(kept)[1])
 
     def _solution(self, kept: Sequence[int]) -> tuple[list[int], Tensor]:

@@ -57,7 +57,7 @@ def linear_names(subject: Subject, skip: Collection[str] = ()) -> list[str]:
 
     Args:
         subject: of a transformers model; nothing is changed.
-        skip: roles as of :data:`axkit.kit.SkipRole`.
+        skip: roles as of ``axkit.kit.SkipRole``.
     """
     skipped = {*skip, *(("qkv",) if {"query", "key", "value"} & set(skip) else ())}
     return [name for name, role in linear_roles(subject).items() if role not in skipped]
@@ -70,16 +70,16 @@ def embedding_names(subject: Subject) -> list[str]:
 
 
 def linear_at(model: nn.Module, name: str) -> nn.Linear:
-    """The linear layer at a name of :func:`linear_names`.
+    """The linear layer at a name of ``linear_names``.
 
     GPT-2's Conv1D is none by its class; it has the same weight, bias and call, but its sizes are those of
-    :func:`weight_matrix` alone.
+    ``weight_matrix`` alone.
     """
     return cast(nn.Linear, model.get_submodule(name))
 
 
 def embedding_at(model: nn.Module, name: str) -> nn.Embedding:
-    """The embedding at a name of :func:`embedding_names`."""
+    """The embedding at a name of ``embedding_names``."""
     return cast(nn.Embedding, model.get_submodule(name))
 
 

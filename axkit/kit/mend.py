@@ -1,6 +1,6 @@
 """Cut and repair, without training: each block is cut and its output projection refitted on unlabelled rows.
 
-Sources: as of :mod:`axkit.kit.least_squares`. Ours: what a block is refitted to is the dense model's residual stream
+Sources: as of ``axkit.kit.least_squares``. Ours: what a block is refitted to is the dense model's residual stream
 after it, so that it also makes good what the blocks below it lost.
 """
 
@@ -38,7 +38,7 @@ def problem(ours: Below, dense: Below, layer: int, what: What, theirs: int | Non
 
 
 def moments_of(ours: Below, dense: Below, layer: int, what: What, theirs: int | None = None) -> Moments:
-    """What enters a block's output projection, and what shall leave it; as of :func:`problem`."""
+    """What enters a block's output projection, and what shall leave it; as of ``problem``."""
     weight = matrix(_projection(layer_of(ours.subject, layer), what))
     found = Moments(weight.shape[1], weight.shape[0], weight.device)
     there = dense.look(layer if theirs is None else theirs, what)
@@ -86,7 +86,7 @@ def removal_costs(subject: Subject, calibration: Calibration) -> dict[tuple[int,
 
     Returns:
         (layer, block) -> per part that is there, float64: mean square that its removal adds, in the greedy order of
-        :meth:`Projection.order`, as a share of the residual stream's own variance after the block.
+        ``Projection.order``, as a share of the residual stream's own variance after the block.
     """
     found = {}
     for block, (whole, spread) in own_problems(subject, calibration).items():
@@ -133,7 +133,7 @@ def cut_to(subject: Subject, then: Structure, calibration: Calibration, anew: bo
             model as it is below the block by then.
 
     Raises:
-        ValueError, NotApplicable: it cannot be cut so (:meth:`~axkit.Subject.carve`); it is then as it was.
+        ValueError, NotApplicable: it cannot be cut so (``carve``); it is then as it was.
     """
     check_cut(subject.module, subject.family, subject.structure, then)
     before = subject.copy()
@@ -187,7 +187,7 @@ def refit(layer: Layer, what: What, found: Projection, kept: Sequence[int], widt
         what: the block.
         found: its problem, before it was carved.
         kept: positions of heads or neurons, among those of the problem.
-        width: inputs that a head, or a neuron, has (:func:`~axkit.kit.calibrate.part_width`).
+        width: inputs that a head, or a neuron, has (``part_width``).
     """
     out = _projection(layer, what)
     weight, bias = found.solve([part * width + i for part in kept for i in range(width)])

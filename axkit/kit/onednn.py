@@ -27,7 +27,7 @@ def prepacks(dtype: torch.dtype) -> bool:
 def prepacked(
     weight: Tensor, bias: Tensor | None, fused: Fused = "none", dtype: torch.dtype | None = None
 ) -> Callable[[Tensor], Tensor] | None:
-    """(..., in) -> (..., out), both of one precision; None where :func:`prepacks` has no such product.
+    """(..., in) -> (..., out), both of one precision; None where ``prepacks`` has no such product.
 
     Args:
         weight: (out, in), on the CPU; a copy of it is held, so it may go.

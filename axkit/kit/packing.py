@@ -13,6 +13,6 @@ def pack_nibbles(codes: Tensor) -> Tensor:
 
 
 def unpack_nibbles(packed: Tensor, columns: int) -> Tensor:
-    """The inverse of :func:`pack_nibbles`: int8."""
+    """The inverse of ``pack_nibbles``: int8."""
     both = torch.stack((packed & 15, packed >> 4), dim=-1).flatten(-2)[..., :columns]
     return both.to(torch.int8) - 8

@@ -62,7 +62,7 @@ def paired(split: Split, before: Evaluation, after: Evaluation, scores: Any = No
         split: the rows.
         before: one model's answers.
         after: the other's.
-        scores: of both on the same :func:`resampled` rows, where they are at hand.
+        scores: of both on the same ``resampled`` rows, where they are at hand.
         seed: of resampling and test.
     """
     scores = resampled(split, before, after, seed=seed) if scores is None else scores

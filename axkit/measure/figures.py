@@ -62,7 +62,7 @@ class Speed:
 
     @classmethod
     def from_json(cls, data: Fields, whose: str = "") -> Speed:
-        """The inverse of :meth:`to_json`.
+        """The inverse of ``to_json``.
 
         Raises:
             CheckpointError: it is no such thing.
@@ -117,7 +117,7 @@ class Host:
 
     @classmethod
     def from_json(cls, data: Fields, whose: str = "") -> Host | None:
-        """The inverse of :meth:`to_json`; None where the host itself computes."""
+        """The inverse of ``to_json``; None where the host itself computes."""
         if not data.has(f"host_b1_ms_p50{whose}"):
             return None
         return cls(*(data.take(f"host_{name}{whose}", float) for name in cls.__dataclass_fields__))
@@ -148,7 +148,7 @@ class Rounds:
 
     @classmethod
     def from_json(cls, data: Fields) -> Rounds | None:
-        """The inverse of :meth:`to_json`; None of a report of before they were counted."""
+        """The inverse of ``to_json``; None of a report of before they were counted."""
         ahead = data.maybe("rounds_ahead_b1", int), data.maybe("rounds_ahead_b32", int)
         if ahead[0] is None or ahead[1] is None:
             return None
@@ -198,7 +198,7 @@ class Paired:
 
     @classmethod
     def from_json(cls, data: Fields, whose: str = "") -> Paired:
-        """The inverse of :meth:`to_json`.
+        """The inverse of ``to_json``.
 
         Raises:
             CheckpointError: it is no such thing.

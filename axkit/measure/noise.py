@@ -23,7 +23,7 @@ def resolution(rows: int, flips: float = FLIPS) -> float:
 
 
 def rows_for(points: float, flips: float = FLIPS) -> int:
-    """How many rows tell a difference of so many points; the inverse of :func:`resolution`."""
+    """How many rows tell a difference of so many points; the inverse of ``resolution``."""
     return min(MOST_ROWS, math.ceil(flips * (100 * Z / points) ** 2)) if points > 0 else MOST_ROWS
 
 

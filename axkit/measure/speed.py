@@ -181,7 +181,7 @@ def speedup(
         inputs: of the model.
         rounds: turns of each.
         dense_inputs: the same rows as the dense model takes them; None where that is no different.
-        target: as of :func:`speed`.
+        target: as of ``speed``.
     """
     shortest, device = [], target.here()
     with enough_memory(device, "give the target a smaller batch"), target.computing():
@@ -221,7 +221,7 @@ def relative_speed(
 
 
 def relative_speeds(model: Any, other: Any, split: Split) -> tuple[float, float]:
-    """As :func:`relative_speed`, in batches and on one input: what a person chooses a precision by.
+    """As ``relative_speed``, in batches and on one input: what a person chooses a precision by.
 
     Args:
         model: in eval mode.

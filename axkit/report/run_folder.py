@@ -39,7 +39,7 @@ def write_run(run: Run, target: Path) -> Report:
     """Make the run folder.
 
     Args:
-        run: from :func:`axkit.apply`.
+        run: from ``axkit.apply``.
         target: the folder; an older one of that name is replaced once the new one is complete.
 
     Returns:
@@ -52,7 +52,7 @@ def write_run(run: Run, target: Path) -> Report:
 
 
 def write_run_beside(run: Run, target: Path, replace: bool = False) -> tuple[Report, Path]:
-    """As :func:`write_run`; where ``target`` is there and is not to be replaced, at ``target``-2 and so on.
+    """As ``write_run``; where ``target`` is there and is not to be replaced, at ``target``-2 and so on.
 
     Returns:
         What report.json has, and the folder.

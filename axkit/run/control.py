@@ -43,7 +43,7 @@ class Control:
 def control_of(plan: Plan) -> Control:
     """The control of a plan, where it has one: its passes that train, without those in between.
 
-    Of ``control: auto`` it is not decided here whether it runs; see :func:`wanted`.
+    Of ``control: auto`` it is not decided here whether it runs; see ``wanted``.
     """
     later = plan.steps[plan.baseline :]
     trainings = [step for step in later if step.runner.trains]

@@ -35,7 +35,7 @@ class Point:
 
     @cached_property
     def keys(self) -> list[str]:
-        """Of its stages (:func:`axkit.run.keys.stage_keys`); reads the rows."""
+        """Of its stages (``axkit.run.keys.stage_keys``); reads the rows."""
         return stage_keys(self.plan)
 
     @property

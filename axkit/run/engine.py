@@ -75,7 +75,7 @@ def apply(
     """Run a recipe.
 
     Args:
-        recipe: a Recipe, or what :func:`axkit.plan` made of it.
+        recipe: a Recipe, or what ``axkit.plan`` made of it.
         runs: finished stages are kept under ``runs/.stages``; a later call with the same recipe goes on from them.
         progress: told what is going on.
         fresh: do not use finished stages.
@@ -112,8 +112,8 @@ def apply_each(
 
     Args:
         recipe: with one setting that lists several numbers, such as ``speedup: [1.5, 2, 3]``; or the points that
-            :func:`axkit.run.each.plan_each` made of it.
-        runs: as with :func:`apply`.
+            ``axkit.run.each.plan_each`` made of it.
+        runs: as with ``apply``.
         progress: likewise.
         fresh: likewise.
         device: likewise.
@@ -123,7 +123,7 @@ def apply_each(
         Each point and its run, as soon as it is finished; whoever does not want to hold all models lets them go.
 
     Raises:
-        AxkitError: as :func:`apply`; a recipe that lists nothing.
+        AxkitError: as ``apply``; a recipe that lists nothing.
     """
     points = plan_each(recipe) if isinstance(recipe, Recipe | Source) else recipe
     root = stages_of(runs, points[0].family)
@@ -149,13 +149,13 @@ def walked(
 
     Args:
         made: what is gone through.
-        stages: as with :func:`apply`.
+        stages: as with ``apply``.
         progress: told what is going on.
-        device: as with :func:`apply`.
+        device: as with ``apply``.
         common: what passes leave for the other plans of the same model and rows (``Tools.common``).
 
     Raises:
-        AxkitError: as :func:`apply`.
+        AxkitError: as ``apply``.
     """
     if current().is_main:
         check_writable(Path(stages) / "stage")
@@ -186,7 +186,7 @@ def _job(
 
 @contextmanager
 def in_turn(runs: str | Path, name: str, progress: Progress | None = None) -> Iterator[None]:
-    """Hold the turn of a recipe under ``runs``: for :func:`apply`, and for writing what it gives, in one.
+    """Hold the turn of a recipe under ``runs``: for ``apply``, and for writing what it gives, in one.
 
     Another process with the same two waits, and is told for whom. Of processes started together one holds it.
     """

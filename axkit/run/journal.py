@@ -114,7 +114,7 @@ class JournalLine:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> JournalLine:
-        """The inverse of :meth:`to_json`.
+        """The inverse of ``to_json``.
 
         Raises:
             CheckpointError: it is no such thing.

@@ -37,7 +37,7 @@ def stage_keys(plan: Plan, seed: int | None = None) -> list[str]:
     """The key of the model as it comes, then of what each pass makes of it.
 
     Two plans with the same versions, model files, rows, seed and leading passes have the same leading keys, whatever
-    they are named and wherever their files are. The machine is no part of them: see :func:`stage_name`.
+    they are named and wherever their files are. The machine is no part of them: see ``stage_name``.
 
     Args:
         plan: reads the rows where that was not done before.

@@ -42,7 +42,7 @@ class Moved:
 
     @classmethod
     def from_json(cls, data: Fields) -> Moved:
-        """The inverse of :meth:`to_json`.
+        """The inverse of ``to_json``.
 
         Raises:
             CheckpointError: it is no such thing.
@@ -83,7 +83,7 @@ class Bin:
 
     @classmethod
     def from_json(cls, data: Fields) -> Bin:
-        """The inverse of :meth:`to_json`."""
+        """The inverse of ``to_json``."""
         ends = data.take("low", float), data.take("high", float)
         return cls(*ends, data.take("decisions", int), data.take("confidence", float), data.take("right", float))
 
@@ -130,7 +130,7 @@ class Side:
 
     @classmethod
     def from_json(cls, data: Fields) -> Side:
-        """The inverse of :meth:`to_json`.
+        """The inverse of ``to_json``.
 
         Raises:
             CheckpointError: it is no such thing.
@@ -151,7 +151,7 @@ class Looked:
         words: for an answer that came nearer to the label, that went further from it, that is another.
         counts: how many rows did each of these.
         rows: of the split.
-        moved: those that did, the worst first; no more than :data:`MOST`.
+        moved: those that did, the worst first; no more than ``MOST``.
         classes: their names.
         there: how often each is wanted.
         dense: the dense model.
@@ -197,7 +197,7 @@ class Looked:
 
     @classmethod
     def from_json(cls, data: Fields) -> Looked:
-        """The inverse of :meth:`to_json`.
+        """The inverse of ``to_json``.
 
         Raises:
             CheckpointError: it is no such thing.

@@ -132,7 +132,7 @@ def plan(recipe: Recipe | Source) -> Plan:
     """Check a recipe: names, settings, the order of the passes, then family, data and head.
 
     Args:
-        recipe: from ``Recipe.load`` or :func:`axkit.run.recipe.load_source` (whose faults name lines).
+        recipe: from ``Recipe.load`` or ``axkit.run.recipe.load_source`` (whose faults name lines).
 
     Raises:
         RecipeError: with all faults; those of names and settings come before anything is read.

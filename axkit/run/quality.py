@@ -152,7 +152,7 @@ class Quality:
 
     @classmethod
     def from_json(cls, data: Fields) -> Quality:
-        """The inverse of :meth:`to_json`.
+        """The inverse of ``to_json``.
 
         Raises:
             CheckpointError: it is no such thing.
@@ -202,7 +202,7 @@ class ControlFound:
 
     @classmethod
     def from_json(cls, data: Fields) -> ControlFound:
-        """The inverse of :meth:`to_json`.
+        """The inverse of ``to_json``.
 
         Raises:
             CheckpointError: it is no such thing.
@@ -248,7 +248,7 @@ class ControlRecord:
 
     @classmethod
     def from_json(cls, data: Fields) -> ControlRecord:
-        """The inverse of :meth:`to_json`.
+        """The inverse of ``to_json``.
 
         Raises:
             CheckpointError: it is no such thing.

@@ -141,7 +141,7 @@ def load_source(path: str | Path, overrides: Sequence[str] = ()) -> Source:
 
 
 def read_source(text: str, label: str, overrides: Sequence[str] = (), folder: str | Path = "") -> Source:
-    """As :func:`load_source`, from text that stood in a folder."""
+    """As ``load_source``, from text that stood in a folder."""
     tree, found = parse(text, label)
     if not isinstance(tree, dict):
         raise RecipeError(f"{label}: a recipe is a mapping that starts with 'axkit: 1'")

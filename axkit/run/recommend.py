@@ -41,7 +41,7 @@ class Option:
 
     @classmethod
     def from_json(cls, data: Fields) -> Option:
-        """The inverse of :meth:`to_json`."""
+        """The inverse of ``to_json``."""
         return cls(
             data.take("precision", str),
             data.take("runtime", str),
@@ -93,7 +93,7 @@ class Recommendation:
 
     @classmethod
     def from_json(cls, data: Fields) -> Recommendation:
-        """The inverse of :meth:`to_json`.
+        """The inverse of ``to_json``.
 
         Raises:
             CheckpointError: it is no such thing.

@@ -137,7 +137,7 @@ class Beside:
 
     @classmethod
     def from_json(cls, data: Fields) -> Beside | None:
-        """The inverse of :meth:`to_json`; None of a stage that is timed alone, up to the dense model itself."""
+        """The inverse of ``to_json``; None of a stage that is timed alone, up to the dense model itself."""
         quotient = data.maybe("throughput_ratio", float)
         if quotient is None:
             return None
@@ -176,7 +176,7 @@ class StageSpeed:
 
     @classmethod
     def from_json(cls, data: Fields) -> StageSpeed | None:
-        """The inverse of :meth:`to_json`; None where nothing was timed."""
+        """The inverse of ``to_json``; None where nothing was timed."""
         if data.maybe("throughput_b32_per_s", float) is None:
             return None
         return cls(Speed.from_json(data), Beside.from_json(data))
@@ -258,7 +258,7 @@ class StageRecord:
 
     @classmethod
     def from_json(cls, data: Fields) -> StageRecord:
-        """The inverse of :meth:`to_json`.
+        """The inverse of ``to_json``.
 
         Raises:
             CheckpointError: it is no such thing.

@@ -47,7 +47,7 @@ class Machine:
 
     @classmethod
     def from_json(cls, data: Fields) -> Machine:
-        """The inverse of :meth:`to_json`.
+        """The inverse of ``to_json``.
 
         Raises:
             CheckpointError: it is no such thing.
@@ -85,7 +85,7 @@ class Probe:
 
     @classmethod
     def from_json(cls, data: Fields) -> Probe:
-        """The inverse of :meth:`to_json`.
+        """The inverse of ``to_json``.
 
         Raises:
             CheckpointError: it is no such thing.
@@ -140,7 +140,7 @@ class Report:
 
     @classmethod
     def from_json(cls, data: Fields) -> Report:
-        """The inverse of :meth:`to_json`.
+        """The inverse of ``to_json``.
 
         Raises:
             CheckpointError: it is no such thing, or of a newer axkit.

@@ -28,7 +28,7 @@ class PerSplit:
 
     @classmethod
     def from_json(cls, data: Fields) -> PerSplit:
-        """The inverse of :meth:`to_json`."""
+        """The inverse of ``to_json``."""
         return cls(*(data.take(name, int) for name in ("train", "search", "test")))
 
 
@@ -59,7 +59,7 @@ class RowCounts:
 
     @classmethod
     def from_json(cls, data: Fields) -> RowCounts:
-        """The inverse of :meth:`to_json`."""
+        """The inverse of ``to_json``."""
         return cls(
             PerSplit.from_json(data.part("rows")),
             PerSplit.from_json(data.part("rows_truncated")),

@@ -33,7 +33,7 @@ class Where:
 
     @classmethod
     def from_json(cls, data: Fields) -> Where:
-        """The inverse of :meth:`to_json`.
+        """The inverse of ``to_json``.
 
         Raises:
             CheckpointError: it is no such thing.
@@ -76,7 +76,7 @@ class RunSpent:
 
     @classmethod
     def from_json(cls, data: Fields) -> RunSpent:
-        """The inverse of :meth:`to_json`.
+        """The inverse of ``to_json``.
 
         Raises:
             CheckpointError: it is no such thing.

@@ -67,7 +67,7 @@ class StageFile:
 
     @classmethod
     def from_json(cls, data: Any, path: Path) -> StageFile:
-        """The inverse of :meth:`to_json`.
+        """The inverse of ``to_json``.
 
         Raises:
             CheckpointError: it is no such thing, or not as it was written.

@@ -104,7 +104,7 @@ class StageStore:
         return _whole(folder, self.get, self.progress)
 
     def known(self, folder: Path) -> StageFile | None:
-        """What stands beside a finished stage, as :meth:`find`."""
+        """What stands beside a finished stage, as ``find``."""
         return _whole(folder, read_stage, self.progress)
 
     def get(self, folder: Path) -> tuple[Subject, StageRecord]:

@@ -37,7 +37,7 @@ class Both:
 
     @classmethod
     def from_json(cls, data: Fields, name: str) -> Both:
-        """The inverse of :meth:`to_json`."""
+        """The inverse of ``to_json``."""
         return cls(data.take(f"{name}_dense", float), data.take(f"{name}_result", float))
 
 
@@ -92,7 +92,7 @@ class Speeds:
 
     @classmethod
     def from_json(cls, data: Fields) -> Speeds:
-        """The inverse of :meth:`to_json`.
+        """The inverse of ``to_json``.
 
         Raises:
             CheckpointError: it is no such thing.
@@ -130,7 +130,7 @@ class Baseline:
 
     @classmethod
     def from_json(cls, data: Fields) -> Baseline:
-        """The inverse of :meth:`to_json`."""
+        """The inverse of ``to_json``."""
         untrained, result = (bool(data.maybe(f"dense_is_{what}", bool)) for what in ("untrained", "result"))
         return cls(untrained, data.maybe("dense_stage", str) or "", result)
 
@@ -158,7 +158,7 @@ class Searched:
 
     @classmethod
     def from_json(cls, data: Fields) -> Searched:
-        """The inverse of :meth:`to_json`."""
+        """The inverse of ``to_json``."""
         found = (
             Standing(data.take(f"metric_search_{one}", float), data.take(f"loss_search_{one}_nats", float))
             for one in ("dense", "result")
@@ -217,7 +217,7 @@ class Summary:
 
     @classmethod
     def from_json(cls, data: Fields) -> Summary:
-        """The inverse of :meth:`to_json`; a report of an earlier axkit lacks what came later.
+        """The inverse of ``to_json``; a report of an earlier axkit lacks what came later.
 
         Raises:
             CheckpointError: it is no such thing.

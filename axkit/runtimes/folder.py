@@ -22,7 +22,7 @@ from axkit.tasks.about import About
 
 
 def save(subject: Subject, tokenizer: Any, folder: Path, about: About | None = None, golden: bool = False) -> int:
-    """Write a model into an existing folder (see :func:`axkit.ground.atomic.atomic_folder`).
+    """Write a model into an existing folder (see ``axkit.ground.atomic.atomic_folder``).
 
     Args:
         subject: what to save.
@@ -63,7 +63,7 @@ def load_to_work(folder: str | Path) -> Subject:
     """What passes work on: a folder's model, or the transformers model whose files it keeps for another runtime.
 
     Raises:
-        CheckpointError: as :func:`load_subject`.
+        CheckpointError: as ``load_subject``.
     """
     folder = Path(folder)
     return _loaded(folder, to_work_on(read_manifest(folder)))
@@ -92,6 +92,6 @@ def load(folder: str | Path) -> Any:
 
     Raises:
         CheckpointError: one sentence that says what is wrong with the folder.
-        NotApplicable: it holds no transformers model, but another runtime's (see :func:`load_subject`).
+        NotApplicable: it holds no transformers model, but another runtime's (see ``load_subject``).
     """
     return load_to_work(folder).module

@@ -65,7 +65,7 @@ def write_golden(subject: Subject, reader: Any, folder: Path) -> None:
 
 
 def read_golden(folder: Path) -> Golden | None:
-    """What :func:`write_golden` noted; None where nothing was, as before there was such a thing.
+    """What ``write_golden`` noted; None where nothing was, as before there was such a thing.
 
     Raises:
         CheckpointError: it is damaged.

@@ -23,7 +23,7 @@ class Plugin:
 
     Attributes:
         name: of the entry point; of a family, the exact ``model_type``.
-        what: one of :data:`GROUPS`.
+        what: one of ``GROUPS``.
     """
 
     name: str

@@ -51,7 +51,7 @@ class OnRay:
     def __call__(
         self, runs: Sequence[PlannedRun], progress: Progress, told: Callable[[Outcome], None]
     ) -> list[Outcome]:
-        """Make the runs; see :func:`axkit.sweep.run.run_in_sequence`."""
+        """Make the runs; see ``axkit.sweep.run.run_in_sequence``."""
         with _connected(self.address, self.workers) as ray:
             workers, cpus = self._share(ray)
             progress.say(f"On Ray, {workers} runs at a time, {cpus:g} processors each")

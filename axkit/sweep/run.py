@@ -56,7 +56,7 @@ def finished_report(run: PlannedRun) -> Report | None:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended, wherever it was made; the report is in its folder. As in :class:`Outcome`."""
+    """How a run ended, wherever it was made; the report is in its folder. As in ``Outcome``."""
 
     state: State
     error: str
@@ -110,7 +110,7 @@ def run_in_sequence(runs: Sequence[PlannedRun], progress: Progress, told: Callab
 
 
 def as_outcome(run: PlannedRun, found: Ended) -> Outcome:
-    """What :func:`run_here` said, with the report that it left."""
+    """What ``run_here`` said, with the report that it left."""
     report = finished_report(run) if found.state == "done" else None
     if found.state == "done" and report is None:
         error = (

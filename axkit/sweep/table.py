@@ -77,7 +77,7 @@ class Row:
         n: finished runs.
         runs: planned ones.
         figures: over its finished runs; None where none did.
-        speedup: throughput of the result as a multiple of the task's reference (see :func:`rows_of`).
+        speedup: throughput of the result as a multiple of the task's reference (see ``rows_of``).
         verdicts: of the finished runs, each by itself (see ``axkit.run.verdict``).
         unlabelled: the task's rows have no labels.
     """

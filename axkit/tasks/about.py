@@ -60,7 +60,7 @@ class About:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], where: str) -> About:
-        """The inverse of :meth:`to_json`.
+        """The inverse of ``to_json``.
 
         Args:
             data: what stands there; other keys are left out.

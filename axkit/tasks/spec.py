@@ -32,7 +32,7 @@ class _Settings(BaseModel):
 class RowSettings(_Settings):
     """What kind of task it is, and which columns of a row it takes."""
 
-    kind: str
+    kind: str = Field(description="Of task: `axkit kinds` lists them.")
     text: str | list[str] | None = Field(
         None, description="Column of the text, or two for a pair; of the words; question and context."
     )
@@ -128,7 +128,7 @@ class LengthSettings(_Settings):
 class TaskSpec(LengthSettings, LabelSettings, SourceSettings, RowSettings):
     """A task: where its rows are and what they mean (docs/tasks.md).
 
-    In a recipe::
+    In a recipe:
 
         task:
           kind: classification

@@ -152,7 +152,7 @@ class Split:
         return found
 
     def best(self, name: str, values: Sequence[float]) -> float:
-        """The best of some values of a metric, as :meth:`scores` names it: the least of an error, else the largest."""
+        """The best of some values of a metric, as ``scores`` names it: the least of an error, else the largest."""
         told = {self.spec.told(one): one for one in self.spec.metric_names}
         metric = next(told[one] for one in sorted(told, key=len, reverse=True) if name.startswith(one))
         return min(values) if metric_of(self.kind.about, metric).is_error else max(values)
@@ -182,7 +182,7 @@ class Split:
     def heard(
         self, model: Any, voice: Voice, size: int = 16, batches: Iterable[Sequence[int]] | None = None
     ) -> list[Any]:
-        """What a model, a body or a torch module, says of each example, as :meth:`Voice.said` needs it.
+        """What a model, a body or a torch module, says of each example, as ``Voice.said`` needs it.
 
         Args:
             model: that is asked.

@@ -79,7 +79,7 @@ class Answers:
         """The same rows, as some reader makes them, to be held against the logits from now on.
 
         Raises:
-            NotApplicable: as :meth:`for_examples`.
+            NotApplicable: as ``for_examples``.
         """
         split.encoded = replace(split.encoded, wanted=self.for_examples(split))
         return split

@@ -37,7 +37,7 @@ def lend(
         rows: of train and of search, each.
         family: of the model; by default one that reads text.
         to: a pass and its settings, to lend it what it declares and nothing else; by default everything is lent.
-        instead: fields of :class:`axkit.Tools` to lend instead of the tiny ones: ``train=...``, ``search=...``.
+        instead: fields of ``axkit.Tools`` to lend instead of the tiny ones: ``train=...``, ``search=...``.
     """
     reader = instead.get("reader") or (tiny_reader(family) if family is not None else tiny_tokenizer())
     scratch = folder / "scratch"
@@ -68,6 +68,6 @@ def _teacher(model: Any) -> Teacher:
 
 
 def tiny_tools(folder: Path, teacher: Any = None, rows: int = ROWS, family: Family | None = None) -> Tools:
-    """The former name of :func:`lend`."""
+    """The former name of ``lend``."""
     warnings.warn("axkit.testing.tiny_tools is lend now: call axkit.testing.lend", DeprecationWarning, stacklevel=2)
     return lend(folder, teacher, rows, family)

@@ -88,13 +88,13 @@ def tiny_model(family: Family, seed: int = 0, head: str | None = None, **setting
 
 
 def tiny_subject(family: Family, seed: int = 0, **settings: Any) -> Subject:
-    """:func:`tiny_model`, ready for a pass."""
+    """``tiny_model``, ready for a pass."""
     model = tiny_model(family, seed, **settings)
     return torch_subject(model, family, reader=tiny_reader(family))
 
 
 def tiny_sentences(rows: int, seed: int = 0) -> list[str]:
-    """3 to 14 random words each, which :func:`tiny_tokenizer` knows."""
+    """3 to 14 random words each, which ``tiny_tokenizer`` knows."""
     return _sentences(rows, np.random.default_rng(seed))
 
 
@@ -114,7 +114,7 @@ def tiny_split(rows: int = 40, seed: int = 0, tokenizer: Any = None, family: Fam
 
 
 def tiny_reader(family: Family) -> Any:
-    """What makes a tiny model's inputs: :func:`tiny_tokenizer`, or an image reader of the model's tiny images."""
+    """What makes a tiny model's inputs: ``tiny_tokenizer``, or an image reader of the model's tiny images."""
     if family.inputs == "tokens":
         return tiny_tokenizer()
     size = int(family.tiny[str(family.config.image_size)])

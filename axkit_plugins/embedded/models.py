@@ -83,7 +83,7 @@ def fold_weights(bert: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def fold_config(bert: Mapping[str, object]) -> dict[str, object]:
-    """The DistilBERT config that goes with :func:`fold_weights`."""
+    """The DistilBERT config that goes with ``fold_weights``."""
     return {
         "model_type": "distilbert",
         "architectures": ["DistilBertModel"],

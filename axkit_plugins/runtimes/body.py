@@ -41,7 +41,7 @@ class About:
 
     @classmethod
     def read(cls, path: Path) -> About:
-        """The inverse of what :meth:`GraphBody.save` writes.
+        """The inverse of what ``GraphBody.save`` writes.
 
         Raises:
             CheckpointError: it is no such file.
@@ -82,7 +82,7 @@ def completed(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 @dataclass(eq=False)
 class GraphBody:
-    """A graph; implements :class:`axkit.Body`.
+    """A graph; implements ``axkit.Body``.
 
     Attributes:
         config: of the model that it was built of.

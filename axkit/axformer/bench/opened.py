@@ -109,7 +109,7 @@ class Parts:
 
 
 class OpenBlock:
-    """One block of one layer as a sum of its parts (see :func:`opened`).
+    """One block of one layer as a sum of its parts (see ``opened``).
 
     A candidate without some columns costs one thin matrix product and the layers above, not the block again. In the
     model the block is replaced by a feed.

@@ -48,7 +48,7 @@ class Order:
         return [[self._padded.batch(rows[part]) for part in tier] for tier in tiers]
 
     def hard_first(self, wanted: Rows) -> list[Batch]:
-        """As :meth:`tiers`, one after the other."""
+        """As ``tiers``, one after the other."""
         return list(chain(*self.tiers(wanted)))
 
     def short_first(self, wanted: Rows) -> list[Batch]:
@@ -76,7 +76,7 @@ class Padded:
             self._inputs = every.on(device).inputs
 
     def batch(self, rows: Any) -> Batch:
-        """As :meth:`Split.batch`."""
+        """As ``Split.batch``."""
         if not self._inputs:
             return self._split.batch(rows).on(self._device)
         wanted = np.array(rows, dtype=int)

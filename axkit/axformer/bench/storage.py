@@ -124,7 +124,7 @@ def search_work(
     Args:
         config: of the search.
         work: of the plan.
-        rows: that it looks at, and that it confirms on (:func:`axkit.axformer.settings.split_up`).
+        rows: that it looks at, and that it confirms on (``axkit.axformer.settings.split_up``).
         opens: whether it opens blocks and tries their parts.
         candidates: the fewest and the most.
         passes: of the whole model that these cost; that over the model as it comes is added.

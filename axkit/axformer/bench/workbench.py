@@ -55,7 +55,7 @@ class Workbench:
     computed once and kept. The copy carries its own kernels; they are in use while the workbench runs it.
 
     Args:
-        subject: the copy, the workbench's own from here on (see :func:`workbench`); it is carved as candidates are
+        subject: the copy, the workbench's own from here on (see ``workbench``); it is carved as candidates are
             accepted.
         split: rows to run.
         shelf: where the cached hidden states are kept.
@@ -93,7 +93,7 @@ class Workbench:
             return self.split.kind.logits(self.subject.module(**batch.inputs)).float()
 
     def refresh(self, batch: Batch, start: int) -> Tensor:
-        """As :meth:`logits`, and keep the input of every layer above ``start``."""
+        """As ``logits``, and keep the input of every layer above ``start``."""
         places = self.places(batch)
 
         def keep(index: int) -> Any:

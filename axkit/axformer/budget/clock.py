@@ -89,11 +89,11 @@ class Beside:
 
 
 class Clock:
-    """Predicts the throughput of a structure from measured layers (see :func:`started`).
+    """Predicts the throughput of a structure from measured layers (see ``started``).
 
     Every shape of a layer is timed once, in turn with the dense model's first layer, so that what the machine does
     meanwhile hits both alike; the whole models are timed in turn as well. Predictions are for batches of as many rows
-    as the target has, as they come. Nothing is predicted before :meth:`set_right`.
+    as the target has, as they come. Nothing is predicted before ``set_right``.
 
     Args:
         bench: of the model that is being carved.

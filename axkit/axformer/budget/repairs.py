@@ -1,7 +1,7 @@
 """What mending makes of each cut of a round: the order in which parts go, and the weights that are left.
 
 Sources: Kurtic et al. 2023, arXiv 2302.04089 (ZipLM: each block's levels by optimal brain surgeon); Kwon et al. 2022,
-arXiv 2204.09656 (least squares on what stays). The algebra is in :mod:`axkit.kit.least_squares`.
+arXiv 2204.09656 (least squares on what stays). The algebra is in ``axkit.kit.least_squares``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Repairs:
     """Each block's least-squares problem, as the model was when it was looked at.
 
     A candidate of the walk is judged with the weights that serve its own block best. When the walk has ended,
-    :func:`axkit.kit.mend.cut_to` goes through the blocks once more, first layer to last, and each then also makes good
+    ``axkit.kit.mend.cut_to`` goes through the blocks once more, first layer to last, and each then also makes good
     what those below it lost.
 
     Attributes:

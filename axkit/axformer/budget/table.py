@@ -1,6 +1,6 @@
 """One round of the search with a budget, over mended blocks: of a table of levels, the cheapest that reach the goals.
 
-Where :mod:`axkit.axformer.budget.walk` takes one cut after the other, this looks at each block alone and decides once.
+Where ``axkit.axformer.budget.walk`` takes one cut after the other, this looks at each block alone and decides once.
 """
 
 from __future__ import annotations

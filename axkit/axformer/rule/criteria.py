@@ -26,7 +26,7 @@ class Criterion(ABC):
     Args:
         split: the rows, their labels and their kind.
 
-    Class attributes:
+    Attributes:
         by_row: True where a row's loss does not depend on the other rows.
         adds_up: True where what some rows have says how the value of all will be.
         by_label: True where a candidate may come out better than the dense model, by luck too.

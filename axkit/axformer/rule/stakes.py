@@ -70,7 +70,7 @@ class Stakes:
         return None
 
     def known(self, value: float, totals: Floats) -> Outcome | None:
-        """As :meth:`sealed`, of a candidate whose value is known though not every row has run in float32.
+        """As ``sealed``, of a candidate whose value is known though not every row has run in float32.
 
         Args:
             value: of it.

@@ -50,7 +50,7 @@ def evaluator(
         cuts: token counts that no batch straddles (the K of hard attention: what K leaves alone takes the fused
             attention).
         size: rows per batch, at most.
-        rehearse: see :func:`workbench`.
+        rehearse: see ``workbench``.
         screens: whether candidates will be refused in 16 bits, whose error is measured for it.
     """
     split, every = tools.search, np.ones(len(tools.search), bool)
@@ -110,7 +110,7 @@ def _shelf(tools: Tools, config: SearchConfig) -> Shelf:
 
 
 class Evaluator:
-    """The workbench, the search rows in a good order, and what the model did on them (see :func:`evaluator`).
+    """The workbench, the search rows in a good order, and what the model did on them (see ``evaluator``).
 
     Args:
         bench: with the model.
@@ -149,7 +149,7 @@ class Evaluator:
         return self.passes.over(lambda batch: self.bench.refresh(batch, layer), self.batches, _FIRST)
 
     def refresh_low(self, layer: int) -> None:
-        """As :meth:`refresh`, in 16 bits where the device has them, for :meth:`estimate`."""
+        """As ``refresh``, in 16 bits where the device has them, for ``estimate``."""
         with self.passes.low(self.low):
             self.refresh(layer)
 

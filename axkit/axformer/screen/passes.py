@@ -52,7 +52,7 @@ class Passes:
         return self.summed(kept)
 
     def see_low(self, run: Run, batch: Batch) -> Floats:
-        """As :meth:`see`, in 16 bits."""
+        """As ``see``, in 16 bits."""
         with self.low():
             return self.see(run, batch)
 

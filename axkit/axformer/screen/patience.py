@@ -18,7 +18,7 @@ class Patience:
         self._vain, self._pause = {True: 0, False: 0}, {True: 0, False: 0}
 
     def learned(self) -> dict[str, Any]:
-        """What :meth:`told` has gathered, as arrays by name."""
+        """What ``told`` has gathered, as arrays by name."""
         return {name: np.array([known[True], known[False]]) for name, known in self._both()}
 
     def recall(self, found: Mapping[str, Any]) -> None:

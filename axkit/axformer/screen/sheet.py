@@ -29,7 +29,7 @@ class Sheet:
     """Bounds and votes of the rows of this process alone.
 
     Args:
-        criterion, base, mine: see :func:`sheet_of`.
+        criterion, base, mine: see ``sheet_of``.
 
     Attributes:
         kept: what the criterion keeps of each row that was seen, from 16 bits or from float32.

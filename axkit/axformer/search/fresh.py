@@ -61,7 +61,7 @@ def fresh_rows(bench: Workbench, tools: Tools, config: SearchConfig, tolerance: 
 
 
 class Fresh:
-    """Judges candidates by the rule of their search, on other rows (see :func:`fresh_rows`).
+    """Judges candidates by the rule of their search, on other rows (see ``fresh_rows``).
 
     Args:
         bench: of the search.

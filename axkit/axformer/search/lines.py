@@ -46,5 +46,5 @@ class Judged:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Judged:
-        """The inverse of :meth:`to_json`; lines have a checksum, so they are as they were written."""
+        """The inverse of ``to_json``; lines have a checksum, so they are as they were written."""
         return cls(**{name: data[name] for name in cls.__dataclass_fields__ if name in data})

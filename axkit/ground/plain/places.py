@@ -60,7 +60,7 @@ class Anchor:
         return value
 
     def if_there(self, value: str) -> str:
-        """As :meth:`path`, of what may be a path or something else: that stays as it is."""
+        """As ``path``, of what may be a path or something else: that stays as it is."""
         there = "\0" not in value and (os.path.exists(self.beside(value)) or os.path.exists(value))
         return self.path(value) if there else value
 

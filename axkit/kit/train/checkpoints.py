@@ -92,7 +92,7 @@ class OfRank:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> OfRank:
-        """The inverse of :meth:`to_json`.
+        """The inverse of ``to_json``.
 
         Raises:
             KeyError, TypeError: the data is no such thing.
@@ -138,7 +138,7 @@ class Moment:
 
 
 def tensors_of(model: nn.Module, optimizer: Optimizer | None = None) -> dict[str, Tensor]:
-    """What :class:`Moment` keeps of both."""
+    """What ``Moment`` keeps of both."""
     found = {_MODEL + name: tensor.detach() for name, tensor in _values(model)}
     states = optimizer.state_dict()["state"] if optimizer is not None else {}
     for index, state in states.items():

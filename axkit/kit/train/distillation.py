@@ -30,7 +30,7 @@ TEACHER = "teacher_logits"
 
 
 def distill_model(subject: Subject, config: DistillationConfig, tools: Tools) -> dict[str, float]:
-    """Train ``subject.module`` in place; facts as of :func:`loop.train_model`, and how many layers were compared.
+    """Train ``subject.module`` in place; facts as of ``loop.train_model``, and how many layers were compared.
 
     Raises:
         NotApplicable: the teacher does not fit the task or the student.

@@ -93,7 +93,7 @@ class Keeper:
 
 
 class GoingOn(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Takes one training to where an earlier run left it, and has checkpoints written; made by :func:`going_on`.
+    """Takes one training to where an earlier run left it, and has checkpoints written; made by ``going_on``.
 
     Args:
         model: before the training.

@@ -74,7 +74,7 @@ def svg_of(figure: Figure, name: str, title: str, about: str) -> str:
     """The figure as an SVG element.
 
     Args:
-        figure: drawn in a :func:`canvas`.
+        figure: drawn in a ``canvas``.
         name: no other plot of the page has it: its ids begin so.
         title: what it shows, for whoever does not see it.
         about: what is to be seen in it, likewise.

@@ -25,7 +25,11 @@ from axkit.runtimes.torch.stock import is_held_by_stock, save_as_stock, with_gap
 
 
 class TorchBody(ModuleBody):
-    """A transformers model; implements :class:`axkit.contract.body.Body`."""
+    """A transformers model; implements ``axkit.contract.body.Body``.
+
+    Attributes:
+        module: a ``PreTrainedModel``.
+    """
 
     def save(self, folder: Path, manifest: Manifest) -> list[Path]:
         """Write safetensors and config.json: of the stock class where that rebuilds the model, else of our own."""

@@ -75,7 +75,7 @@ def stock_fields(module: Any) -> dict[str, Any]:
 
 
 def describe(structure: Structure, trail: Sequence[TrailStep]) -> dict[str, Any]:
-    """The config field: everything that :func:`rebuild` needs."""
+    """The config field: everything that ``rebuild`` needs."""
     steps = [step.to_json(structure) for step in trail if step.state is not None]
     return {"structure": structure.to_json(), "trail": steps}
 

@@ -27,7 +27,7 @@ def load_weights(
     Args:
         load: ``from_pretrained`` of its class.
         folder: a checked checkpoint.
-        config: of it, as :func:`axkit.checkpoint.sources.read_config` gives it.
+        config: of it, as ``axkit.checkpoint.sources.read_config`` gives it.
         whole: every weight comes from the files; else the head may be drawn anew, and what is there of another head is
             passed over.
         options: for ``load``.

@@ -17,7 +17,7 @@ from axkit.ground.device import at_rest, device_of, moved
 
 @dataclass(eq=False)
 class ModuleBody:
-    """A transformers model that answers; what saves and loads one is :class:`axkit.runtimes.torch.body.TorchBody`.
+    """A transformers model that answers; what saves and loads one is ``axkit.runtimes.torch.body.TorchBody``.
 
     Attributes:
         module: a ``PreTrainedModel``.

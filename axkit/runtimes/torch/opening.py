@@ -66,7 +66,7 @@ def _say_where(tokenizer: Any, checked: Path, folder: Path) -> None:
 
 
 def open_reader(folder: Path, family: Family) -> Any:
-    """What makes a checkpoint's inputs: its tokenizer, or its :class:`~axkit.tasks.image_reader.ImageReader`.
+    """What makes a checkpoint's inputs: its tokenizer, or its ``ImageReader``.
 
     Raises:
         CheckpointError: there is none that loads.

@@ -18,7 +18,7 @@ from axkit.tasks.kinds.voice import Voice
 class TaskKind(ABC):
     """A kind of task, where it computes; stateless.
 
-    Class attributes:
+    Attributes:
         about: what planning asks of it.
         feed: rows to batches, and predictions back to rows.
         voice: what a model says of one input.
@@ -67,14 +67,14 @@ class TaskKind(ABC):
         """How far each example's logits are from another prediction, (batch,), in their own unit and not negative.
 
         Whoever computes in 16 bits asks it: a prediction far from another is the same in both. It goes with
-        :meth:`predictions`; override both or none. None where any change of the logits is another prediction.
+        ``predictions``; override both or none. None where any change of the logits is another prediction.
         """
         return None
 
     def confidences(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
         """How sure the model is of what it says, per example: probabilities, 0..1; by default nobody knows (None).
 
-        What :meth:`Feed.sure` makes of them is for the report alone.
+        What ``Feed.sure`` makes of them is for the report alone.
         """
         return [None] * len(logits)
 

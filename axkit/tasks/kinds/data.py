@@ -40,7 +40,7 @@ class Shown(ABC):
 class KindRows(ABC):
     """The data half of a kind of task; stateless, and without torch.
 
-    Class attributes:
+    Attributes:
         label_type: of the labels in an array; None where they are Python objects.
         stratified: labels are classes, which are held out alike.
         lists: a text is a list in itself.
@@ -76,7 +76,7 @@ class KindRows(ABC):
         """What stands in ``SplitRows.labels`` of a row that has no label, until a model has answered it.
 
         Args:
-            text: what :meth:`texts` made of the row.
+            text: what ``texts`` made of the row.
             names: of the model's outputs.
         """
         return 0
@@ -100,7 +100,7 @@ class KindRows(ABC):
         read_off: Callable[[], tuple[str, ...]],
         own: Sequence[str] | None = None,
     ) -> Naming:
-        """Names and order of a task's labels (see :func:`~axkit.tasks.labels.naming.agree`); by default by name.
+        """Names and order of a task's labels (see ``agree``); by default by name.
 
         Raises:
             DataError: they do not fit the head, or are no names for this kind.

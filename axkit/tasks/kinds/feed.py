@@ -28,7 +28,7 @@ class Encoded:
         labels: per example, what the loss needs.
         golds: per row, what the metrics compare with.
         at_limit: examples that may have lost tokens to the limit.
-        notes: per example, what :meth:`Feed.gather` needs to get back from examples to rows.
+        notes: per example, what ``Feed.gather`` needs to get back from examples to rows.
         wanted: what the dense model says of each example, where its answers stand in the place of labels.
     """
 
@@ -91,7 +91,7 @@ class Feed:
 
         Args:
             found: predictions of all examples, in order.
-            shares: what :meth:`TaskKind.confidences` gave for them; by default this is what is returned.
+            shares: what ``TaskKind.confidences`` gave for them; by default this is what is returned.
             encoded: the split.
             spec: of the task.
         """
@@ -100,7 +100,7 @@ class Feed:
     def answers(self, found: Sequence[Any], encoded: Encoded, spec: TaskSpec) -> Any:
         """Predictions of all examples, in order -> an array as ``SplitRows.labels`` has it, one per row.
 
-        What takes the place of labels where rows have none; by default what :meth:`gather` gives.
+        What takes the place of labels where rows have none; by default what ``gather`` gives.
         """
         return self.gather(found, encoded, spec)
 

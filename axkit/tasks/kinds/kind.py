@@ -23,8 +23,8 @@ class Kind:
     Attributes:
         name: as registered, and as tasks say it.
         head: the suffix of the transformers class: ``AutoModelFor<head>``.
-        rows: "module:object" of the data half, a :class:`~axkit.tasks.kinds.data.KindRows`; it imports no torch.
-        compute: "module:object" of the other half, a :class:`~axkit.tasks.kinds.base.TaskKind`; imported when a model
+        rows: "module:object" of the data half, a ``KindRows``; it imports no torch.
+        compute: "module:object" of the other half, a ``TaskKind``; imported when a model
             is there to answer.
         metrics: of rows; the first is taken where a task names none.
         problem_type: of the transformers config, which its own loss goes by.

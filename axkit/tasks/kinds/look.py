@@ -46,7 +46,7 @@ class Classes:
 class Look:
     """Answers of a kind of task, for a report; by default without knowing what is right.
 
-    Class attributes:
+    Attributes:
         unit: what a decision is about, in one word.
         numbers: answers and labels are one number each, which a plot can hold against each other.
         moves: words for an answer that came nearer to the label, that went further from it, that is another.
@@ -71,7 +71,7 @@ class Look:
         return one_line(str(prediction), LONGEST)
 
     def wanted(self, gold: Any, names: Sequence[str], text: Sequence[Any]) -> str:
-        """A label in words, as :meth:`said` has answers."""
+        """A label in words, as ``said`` has answers."""
         return self.said(gold, names, text)
 
     def differ(self, one: Any, other: Any) -> Any:
@@ -88,7 +88,7 @@ class Look:
         return np.zeros(len(golds)) if one is None else other.astype(np.float64) - one
 
     def sureness(self, confidences: Sequence[Any]) -> list[float | None]:
-        """One number a row of what :meth:`~axkit.tasks.kinds.feed.Feed.sure` gave: by default as it is."""
+        """One number a row of what ``sure`` gave: by default as it is."""
         return [float(one) if isinstance(one, int | float) else None for one in confidences]
 
     def decisions(self, predictions: Any, golds: Any, confidences: Sequence[Any]) -> Decisions | None:

@@ -20,7 +20,7 @@ LONGEST = 8192  # of TaskSpec.max_length
 class Voice(ABC):
     """What a model says of one input.
 
-    Class attributes:
+    Attributes:
         pair: what two texts are, in words.
     """
 
@@ -39,7 +39,7 @@ class Voice(ABC):
         return SplitRows([texts], np.zeros(1, np.int64), names)
 
     def heard(self, logits: Tensor, labels: Tensor) -> Sequence[Any]:
-        """What :meth:`said` needs, per example; by default its logits, (outputs,)."""
+        """What ``said`` needs, per example; by default its logits, (outputs,)."""
         return list(logits.float())
 
     @abstractmethod
@@ -48,11 +48,11 @@ class Voice(ABC):
 
         Args:
             heard: of its examples.
-            encoded: the split that :meth:`asked` made.
+            encoded: the split that ``asked`` made.
             spec: of the task.
             rows: that split before, with the names of the outputs, or of the classes where outputs stand for none.
         """
 
     def was_cut(self, texts: tuple[str, ...], reader: Any, limit: int, encoded: Encoded) -> bool:
-        """Whether some of the row that :meth:`asked` made is not read."""
+        """Whether some of the row that ``asked`` made is not read."""
         return len(reader(*texts, verbose=False)["input_ids"]) > limit

@@ -44,6 +44,9 @@ class LabelColumn(ABC):
         spec: of the task.
         meaning: of the column.
         survey: of this split's column; empty where nothing depends on it.
+
+    Attributes:
+        has_names: labels are looked up by their names.
     """
 
     has_names: ClassVar[bool] = True

@@ -61,7 +61,7 @@ def output_names(config: Mapping[str, Any], whose: str) -> tuple[str, ...]:
     """The names of outputs 0, 1, ...
 
     Raises:
-        CheckpointError: as :func:`head_of`.
+        CheckpointError: as ``head_of``.
     """
     said = config.get("id2label")
     if said is None:

@@ -25,7 +25,7 @@ class Naming:
         read: names of labels as the cells have them.
         names: of classes 0, 1, ..., which are the outputs of the head.
         places: the class of each name in ``read``.
-        loosely: a cell may spell a name in another way, as far as :func:`fold` goes: the names are a head's.
+        loosely: a cell may spell a name in another way, as far as ``fold`` goes: the names are a head's.
         by_place: cells of numbers are places in ``read``, whose names are words.
         why: where names and order come from, for the plan.
     """

@@ -19,7 +19,7 @@ def to_cell(value: Any) -> str | None:
 
 
 def from_cell(cell: Any) -> Any:
-    """What :func:`to_cell` was given; whatever is no such cell as it is."""
+    """What ``to_cell`` was given; whatever is no such cell as it is."""
     if not isinstance(cell, str) or not cell.startswith(MARK):
         return cell
     try:

@@ -13,7 +13,7 @@ class SplitRows:
 
     Attributes:
         texts: a tuple of strings per row: one or two texts, the words, or question and context. A list, or
-            :class:`~axkit.tasks.source.table.Texts` of rows on disk.
+            ``Texts`` of rows on disk.
         labels: per row; int64 classes, float64 scores, int64 (rows, labels) of 0 and 1, or an object array of tuples:
             tags, or (first character, text) of each answer.
         label_names: of classes 0, 1, ...

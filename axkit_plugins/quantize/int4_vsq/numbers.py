@@ -97,7 +97,7 @@ def pack_bits(values: Tensor, bits: int) -> Tensor:
 
 
 def unpack_bits(packed: Tensor, bits: int, n: int) -> Tensor:
-    """The inverse of :func:`pack_bits`: (rows, n) uint8."""
+    """The inverse of ``pack_bits``: (rows, n) uint8."""
     stream = ((packed[..., None] >> torch.arange(8, dtype=torch.uint8, device=packed.device)) & 1).flatten(-2)
     stream = stream[:, : n * bits].reshape(-1, n, bits)
     return (stream << torch.arange(bits, dtype=torch.uint8, device=packed.device)).sum(-1).to(torch.uint8)

@@ -102,7 +102,7 @@ def which_is_faster(beside: Sequence[Stored]) -> str:
     """Of int8 and bfloat16 on this machine, in a sentence: by how much, and the recipe's line where it is bfloat16.
 
     Args:
-        beside: what :meth:`Others.beside` gave; none, and there is nothing to say.
+        beside: what ``Others.beside`` gave; none, and there is nothing to say.
     """
     rows = {row.stored_as: row for row in beside}
     if not {"int8", "bfloat16"} <= rows.keys():

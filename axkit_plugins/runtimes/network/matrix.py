@@ -163,7 +163,7 @@ def stacked(parts: Sequence[Linear]) -> Linear | None:
 
 
 def apart(layer: Linear, count: int) -> tuple[Linear, ...]:
-    """The inverse of :func:`stacked`, for layers of as many outputs each."""
+    """The inverse of ``stacked``, for layers of as many outputs each."""
     rows = rows_of(layer.weight) // count
     return tuple(_between(layer, slice(i * rows, (i + 1) * rows)) for i in range(count))
 

@@ -1,4 +1,4 @@
-"""A transformers model, as passes left it, read into a :class:`Network`."""
+"""A transformers model, as passes left it, read into a ``Network``."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def read_network(subject: Subject, precision: Precision) -> Network:
     """Read a model; nothing of it is changed.
 
     Args:
-        subject: of a transformers model of a family in :data:`FORMS`.
+        subject: of a transformers model of a family in ``FORMS``.
         precision: of the weights: as they are stored, or all expanded to float32 or rounded to bfloat16, or what is
             in float rounded to 8 bits, as the pass ``int8`` does it.
 

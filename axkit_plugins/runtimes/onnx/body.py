@@ -16,7 +16,7 @@ _WORTH = 1.2  # times as fast several threads must be: they take the cores from 
 
 
 class OnnxBody(GraphBody):
-    """A graph in onnxruntime; implements :class:`axkit.Body`.
+    """A graph in onnxruntime; implements ``axkit.Body``.
 
     To wake threads takes as long as a few tokens take to compute. So a small model has a second session of one thread,
     and batches of few tokens go to the one of the two that was faster for as many, measured when they are first met.

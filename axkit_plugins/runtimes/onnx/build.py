@@ -50,7 +50,7 @@ def build(network: Network, packed: bool, widens: bool = False) -> Built:
     Args:
         network: what it computes.
         packed: embeddings, linear layers and norms are computed on real tokens alone; else at all places.
-        widens: as of :class:`Graph`.
+        widens: as of ``Graph``.
     """
     graph = Graph(widens)
     if isinstance(network.embeddings, Patches):

@@ -38,7 +38,7 @@ class Graph:
         Args:
             op: of the standard, or of ``domain``.
             inputs: names of values; "" for one that is left out.
-            domain: :data:`MICROSOFT` for onnxruntime's own operators.
+            domain: ``MICROSOFT`` for onnxruntime's own operators.
             attributes: of the node.
         """
         return self.several(1, op, *inputs, domain=domain, **attributes)[0]

@@ -20,7 +20,7 @@ class Tokens:
         shape: of the ids, (2,): rows and tokens of the longest.
         rows: (1,).
         length: (1,), tokens of the longest row.
-        added: to scores, (batch, 1, 1, tokens): 0, or :data:`HIDDEN` where there is no token.
+        added: to scores, (batch, 1, 1, tokens): 0, or ``HIDDEN`` where there is no token.
         mask: (batch, tokens), as it came.
         kept: flat places of the real tokens, (real,); None where all places are computed.
         place: of each place, the real token that stands there, (batch * tokens,); any at padding. None likewise.
@@ -77,7 +77,7 @@ def spread(graph: Graph, x: str, tokens: Tokens) -> str:
 
 
 def gathered(graph: Graph, x: str, tokens: Tokens) -> str:
-    """The inverse of :func:`spread`."""
+    """The inverse of ``spread``."""
     return x if tokens.kept is None else graph.add("Gather", x, tokens.kept)
 
 
@@ -86,7 +86,7 @@ class Scores:
     """What is added to scores before softmax.
 
     Attributes:
-        added: broadcast to (batch, heads, queries, tokens): :data:`HIDDEN` where a key is not seen, and what
+        added: broadcast to (batch, heads, queries, tokens): ``HIDDEN`` where a key is not seen, and what
             distances add.
         counts: keys that each query sees, int64, broadcast to (batch, heads, queries, 1).
     """

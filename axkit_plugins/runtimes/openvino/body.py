@@ -18,7 +18,7 @@ _STEP = 16  # tokens: lengths up to SHORT at which one row is computed in a grap
 
 
 class OpenVinoBody(GraphBody):
-    """A graph in OpenVINO; implements :class:`axkit.Body`.
+    """A graph in OpenVINO; implements ``axkit.Body``.
 
     A graph for all shapes works out those of each node at each call, which for one short row takes as long as to
     compute them. So such a row is padded to one of four lengths, each with a graph of its own, compiled when it is

@@ -26,7 +26,7 @@ class Seen:
 
     Attributes:
         heads: that are left, by their index in the dense model.
-        hard_k: as of :class:`Attention`.
+        hard_k: as of ``Attention``.
         causal: likewise.
         window: likewise.
         exactly: K are kept where several are equal, as they are where there are only distances, and often in 16 bits.

@@ -26,7 +26,7 @@ Computes = Literal["stored", "float32", "bfloat16"]
 
 @dataclass(eq=False)
 class PackedBody:
-    """What computes a torch body's model; implements :class:`axkit.Body`.
+    """What computes a torch body's model; implements ``axkit.Body``.
 
     The folder is the torch body's, with one file more, so transformers alone loads it as well. On disk weights stay
     what they are: integers of 8 bits may be computed in bfloat16.

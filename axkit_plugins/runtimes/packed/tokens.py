@@ -77,7 +77,7 @@ class Tokens:
         return whole.view(self.rows, self.length, -1)
 
     def gathered(self, x: Tensor) -> Tensor:
-        """The inverse of :meth:`spread`."""
+        """The inverse of ``spread``."""
         flat = x.reshape(self.rows * self.length, -1)
         return flat if self.kept is None else flat.index_select(0, self.kept)
 
@@ -92,7 +92,7 @@ class Tokens:
         return self.places - self.places[:, None]
 
     def added(self, causal: bool, window: int | None, dtype: torch.dtype) -> Tensor | None:
-        """To scores: 0, or :data:`HIDDEN` where a key is not seen, (rows or 1, 1, length or 1, length); None: all are.
+        """To scores: 0, or ``HIDDEN`` where a key is not seen, (rows or 1, 1, length or 1, length); None: all are.
 
         Args:
             causal: a token sees itself and those before it.

@@ -25,7 +25,7 @@ class Change:
         hook: class of the modeling file that is called before the module.
         hard_k: of an attention core, for hard attention.
         settings: of that class; else attributes of the module.
-        source: of the class, as in :class:`~axkit.anatomy.plain.Plain`.
+        source: of the class, as in ``Plain``.
     """
 
     at: str

@@ -19,7 +19,7 @@ _FUTURE = "from __future__ import annotations\n"
 def save_config(module: Any, manifest: Manifest, folder: Path) -> list[Path]:
     """Write config.json of a carved or quantized model; returns the modeling file, where there can be one.
 
-    There is none where a pass has put in a module that says no twin (:class:`axkit.kit.Plain`): such a folder loads
+    There is none where a pass has put in a module that says no twin (``axkit.kit.Plain``): such a folder loads
     with axkit alone.
     """
     made = classes.own_class(module)

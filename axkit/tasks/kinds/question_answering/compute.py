@@ -116,7 +116,7 @@ class WindowFeed(Feed):
         return [window.row for window in encoded.notes]
 
     def sure(self, found: Sequence[Any], shares: Sequence[Any], encoded: Encoded, spec: TaskSpec) -> Sequence[Any]:
-        """The probability, in its window, of the span that :meth:`gather` takes; of no answer where it takes none."""
+        """The probability, in its window, of the span that ``gather`` takes; of no answer where it takes none."""
         best: list[tuple[float, float]] = [(-np.inf, 0.0)] * len(encoded.golds)
         null: list[tuple[float, float]] = [(np.inf, 0.0)] * len(encoded.golds)
         for logits, window in zip(found, encoded.notes, strict=True):
@@ -156,7 +156,7 @@ class Spoken(Voice):
         return real_tokens(logits, labels)
 
     def said(self, heard: Sequence[Any], encoded: Encoded, spec: TaskSpec, rows: SplitRows) -> Said:
-        """The answer that :meth:`gather` gives, where it starts, and its probability in its window; "" for none."""
+        """The answer that ``gather`` gives, where it starts, and its probability in its window; "" for none."""
         spans = [(best_span(logits, w, spec.max_answer_tokens), i) for i, (logits, w) in numbered(heard, encoded)]
         (score, where), number = max(spans, key=lambda one: one[0][0])
         null, silent = min((float(logits[w.null].sum()), i) for i, (logits, w) in numbered(heard, encoded))

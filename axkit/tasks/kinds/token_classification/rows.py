@@ -28,7 +28,7 @@ class Tags(LabelColumn):
 
     @classmethod
     def pieces(cls, spec: TaskSpec, value: Any, where: str) -> Sequence[Any]:
-        """The tags; none where the cell is no list, which :meth:`label` tells beside the words."""
+        """The tags; none where the cell is no list, which ``label`` tells beside the words."""
         if isinstance(value, str) and kind_of_text(value):
             what = kind_of_text(value)
             raise DataError(f"{where}: '{spec.label}' is {brief(value)}, the text of {what}; write JSONL")

@@ -27,7 +27,7 @@ def keys_of(inputs: Mapping[str, Tensor]) -> list[str]:
 
 @dataclass(eq=False)
 class AnswersBody:
-    """A table of answers; implements :class:`axkit.Body`.
+    """A table of answers; implements ``axkit.Body``.
 
     Attributes:
         config: of the model whose answers they are.
