@@ -75,3 +75,21 @@ def test_the_table_of_families_goes_by_their_limits(limits, monkeypatch):
         assert (found is not None) == (ability in limits)
         if found:
             assert f"\n{found[1]}. `bert`: {REASONS[ability]}.\n" in page
+
+
+def test_the_figures_of_the_home_page_stand_where_it_says():
+    """In the lines of that recipe, or of those rows, below the heading that the row leads to."""
+    home = (DOCS / "index.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([^`]+)`[^|]*\| ([^|]+) \| (.*) \|.*\]\((\S+)\.md#(\S+)\) \|$", home, re.M)
+    assert len(rows) > 4
+    for name, task, figures, page, anchor in rows:
+        text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+        (section,) = [part for part in text.split("\n## ") if _anchor(part) == anchor]
+        told = "\n".join(line for line in section.splitlines() if line.startswith((f"| {name} |", f"| {task} |")))
+        found = re.findall(r"[-+]?\d+\.\d+x?", figures)
+        assert len(found) > 3, name
+        assert not [figure for figure in found if figure not in told], name
+
+
+def _anchor(section):
+    return section.split("\n")[0].lower().replace(" ", "-")
