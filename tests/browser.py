@@ -12,11 +12,26 @@ from pathlib import Path
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _RUN = """
-<script>addEventListener("load", () => axe.run(document, {resultTypes: ["violations"]}).then((found) => {
-  const told = found.violations.map((one) => [one.id, one.impact, one.nodes.map((node) => node.html.slice(0, 160))]);
+<script>
+const plots = () => [...document.querySelectorAll("svg[role=img]")].map((svg) => [svg.getBoundingClientRect(),
+  [...svg.querySelectorAll("text")].map((one) => [one.textContent, one.getBoundingClientRect()])]);
+const within = (box, all) => box.left > all.left - 1 && box.right < all.right + 1
+  && box.top > all.top - 1 && box.bottom < all.bottom + 1;
+const meet = (one, other) => one.left < other.right - 1 && other.left < one.right - 1
+  && one.top < other.bottom - 2 && other.top < one.bottom - 2;
+const pairs = (words) => words.flatMap((one, at) => words.slice(at + 1).map((other) => [one, other]));
+const looked = (found) => ({
+  told: found.violations.map((one) => [one.id, one.impact, one.nodes.map((node) => node.html.slice(0, 160))]),
+  wide: document.documentElement.scrollWidth,
+  plots: plots().length,
+  cut: plots().flatMap(([all, words]) => words.filter(([, box]) => !within(box, all)).map(([word]) => word)),
+  printed_over: plots().flatMap(([, words]) =>
+    pairs(words).filter(([[, one], [, other]]) => meet(one, other)).map(([[one], [other]]) => [one, other])),
+});
+addEventListener("load", () => axe.run(document, {resultTypes: ["violations"]}).then((found) => {
   const out = document.createElement("pre");
   out.id = "axe-told";
-  out.textContent = JSON.stringify({told, passed: found.passes.length, wide: document.documentElement.scrollWidth});
+  out.textContent = JSON.stringify(looked(found));
   document.body.append(out);
 }));</script>
 """
@@ -36,7 +51,9 @@ def axe() -> Path | None:
 def looked_at(
     page: str, folder: Path, dark: bool = False, width: int = 1000, script: str = ""
 ) -> tuple[list[str], dict]:
-    """(lines of the console, what axe found) of a page.
+    """(lines of the console, what is found) of a page.
+
+    Found are ``told`` by axe, how ``wide`` it is in pixels, and in ``plots`` words ``cut`` off or ``printed_over``.
 
     Args:
         page: HTML.

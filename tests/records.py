@@ -8,6 +8,8 @@ from axkit.run.quality import ControlRecord, Quality
 from axkit.run.records import StageRecord
 from axkit.run.report import Report
 from axkit.run.summary import Summary
+from axkit.sweep import Outcome, PlannedRun
+from axkit.sweep.plan import Written
 
 STAGE = {
     "index": 0,
@@ -139,3 +141,20 @@ REPORT = {
 def report(**changes):
     """A run's report."""
     return Report.from_json(Fields(REPORT | changes))
+
+
+def outcome(recipe, seed, score, speed, size, model="m", dense_speed=100.0, p=0.001, task="t"):
+    """A finished run of a sweep."""
+    found = summary(
+        metric_dense=90.0,
+        metric_result=score,
+        p_value_paired=p,
+        bytes_dense=100,
+        bytes_result=size,
+        throughput_b32_per_s_dense=dense_speed,
+        throughput_b32_per_s_result=speed,
+        latency_b1_ms_p50_dense=2.0,
+        latency_b1_ms_p50_result=1.0,
+    )
+    run = PlannedRun(recipe, task, model, seed, Written("", "", ()), f"{recipe}/{seed}", "", "", ())
+    return Outcome(run, "done", report=report(summary=found.to_json()))

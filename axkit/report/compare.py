@@ -132,7 +132,7 @@ def _group(number: int, task: str, metric: str, title: str, runs: Sequence[Place
     drawn = Drawn()
     drawn.add("plot", partial(_plot, own, metric, f"plot-{number}"))
     rows = tuple(one.row() for one in own)
-    grid = Grid(f"Test {metric}, points; {len(own)} runs", HEAD, rows)
+    grid = Grid(f"Test {metric}, points", HEAD, rows)
     return Group(f"{title}: {metric}", grid, drawn, tuple(_notes(own)))
 
 

@@ -36,20 +36,24 @@ def sweep_text(outcomes: Sequence[Outcome], rows: Sequence[Row], machines: Seque
     if failed:
         lines += ["Not finished:", "", *(f"- {one.run.name}: {one.error}" for one in failed), ""]
     lines += ["## Machine", ""]
-    for machine in machines:
-        lines += [machine_text(machine), ""]
-    beside = max((outcome.at_a_time for outcome in outcomes), default=1)
-    if beside > 1:
-        lines += [
-            f"Up to {beside} runs were going at a time. A run times its two models in turn, but runs on one machine "
-            f"disturb each other: make the figures that matter one at a time.",
-            "",
-        ]
+    for told in machine_lines(outcomes, machines):
+        lines += [told, ""]
     return "\n".join(lines)
 
 
-def machine_text(machine: Machine) -> str:
-    """Where runs were made, and with what, in a line."""
+def machine_lines(outcomes: Sequence[Outcome], machines: Sequence[Machine]) -> list[str]:
+    """Where runs were made, and with what, a line for each machine; and how many were going at a time."""
+    lines = [_machine_text(machine) for machine in machines]
+    beside = max((outcome.at_a_time for outcome in outcomes), default=1)
+    if beside > 1:
+        lines.append(
+            f"Up to {beside} runs were going at a time. A run times its two models in turn, but runs on one machine "
+            f"disturb each other: make the figures that matter one at a time."
+        )
+    return lines
+
+
+def _machine_text(machine: Machine) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
     return (
         f"{machine.processor}, {machine.threads} threads, {machine.cpu_capability}; {machine.system}, "
@@ -62,13 +66,20 @@ def _task_lines(rows: Sequence[Row]) -> list[str]:
     metric = next((row.metric_name for row in done), "metric")
     lines = [f"## {task}", ""]
     lines += table_lines([cell.format(metric=metric) for cell in HEAD], [row_cells(row) for row in rows])
-    note = "Test split, which no decision used; ratios are to the run's own dense model, timed in turn with it."
-    spread = " Means over n seeds (lowest to highest)." if any(row.n > 1 for row in done) else ""
-    lines += ["", note + spread + _MARKED, *(["", OF_ITS_OWN] if any(row.unlabelled for row in done) else [])]
+    for told in score_lines(rows):
+        lines += ["", told]
     if done:
         drawn = [f"![frontier]({plot_name(task)})", ""] if can_draw() else []
         lines += ["", *drawn, *frontier_lines(done)]
     return [*lines, ""]
+
+
+def score_lines(rows: Sequence[Row]) -> list[str]:
+    """What the figures of a task's table are, and what is marked in it."""
+    done = [row for row in rows if row.n]
+    note = "Test split, which no decision used; ratios are to the run's own dense model, timed in turn with it."
+    spread = " Means over n seeds (lowest to highest)." if any(row.n > 1 for row in done) else ""
+    return [note + spread + _MARKED, *([OF_ITS_OWN] if any(row.unlabelled for row in done) else [])]
 
 
 def frontier_lines(rows: Sequence[Row]) -> list[str]:

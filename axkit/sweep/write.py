@@ -17,7 +17,17 @@ from axkit.report.plots.comparison import Point, comparison_svg
 from axkit.run.report import Machine
 from axkit.sweep.run import Outcome
 from axkit.sweep.table import Row, dominated_by, finished, reference, rows_of
-from axkit.sweep.text import HEAD, RUN_HEAD, frontier_lines, machine_text, plot_name, row_cells, run_cells, sweep_text
+from axkit.sweep.text import (
+    HEAD,
+    RUN_HEAD,
+    frontier_lines,
+    machine_lines,
+    plot_name,
+    row_cells,
+    run_cells,
+    score_lines,
+    sweep_text,
+)
 
 FORMAT = 1
 
@@ -81,7 +91,7 @@ def _page(outcomes: Sequence[Outcome], rows: Sequence[Row], machines: Sequence[M
     groups = [_group(number, task, [row for row in rows if row.task == task]) for number, task in enumerate(tasks)]
     failed = tuple(f"{one.run.name}: {one.error}" for one in outcomes if one.report is None)
     runs = Grid("Each run", RUN_HEAD, tuple(run_cells(outcome) for outcome in outcomes))
-    return comparison_page("Sweep", groups, [Group("Runs", runs, notes=failed)], list(map(machine_text, machines)))
+    return comparison_page("Sweep", groups, [Group("Runs", runs, notes=failed)], machine_lines(outcomes, machines))
 
 
 def _group(number: int, task: str, rows: Sequence[Row]) -> Group:
@@ -90,7 +100,7 @@ def _group(number: int, task: str, rows: Sequence[Row]) -> Group:
         drawn.add("plot", partial(_plot, done, f"plot-{number}"))
     metric = next((row.metric_name for row in done), "metric")
     grid = Grid(f"Test {metric}, means over seeds", (HEAD[0], *_named(metric)), tuple(map(row_cells, rows)))
-    return Group(task, grid, drawn, tuple(frontier_lines(done)) if done else ())
+    return Group(task, grid, drawn, (*score_lines(rows), *(frontier_lines(done) if done else ())))
 
 
 def _named(metric: str) -> tuple[str, ...]:

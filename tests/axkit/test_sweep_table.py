@@ -4,32 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from html import unescape
 
 import pytest
-from records import report, summary
+from records import outcome, report
 
 from axkit.ground.errors import AxkitError
-from axkit.sweep import Outcome, PlannedRun
-from axkit.sweep.plan import Written
+from axkit.sweep import Outcome
 from axkit.sweep.table import dominated_by, rows_of
 from axkit.sweep.text import frontier_lines, sweep_text
 from axkit.sweep.whole import finished_runs, line
-
-
-def outcome(recipe, seed, score, speed, size, model="m", dense_speed=100.0, p=0.001):
-    found = summary(
-        metric_dense=90.0,
-        metric_result=score,
-        p_value_paired=p,
-        bytes_dense=100,
-        bytes_result=size,
-        throughput_b32_per_s_dense=dense_speed,
-        throughput_b32_per_s_result=speed,
-        latency_b1_ms_p50_dense=2.0,
-        latency_b1_ms_p50_result=1.0,
-    )
-    run = PlannedRun(recipe, "t", model, seed, Written("", "", ()), f"{recipe}/{seed}", "", "", ())
-    return Outcome(run, "done", report=report(summary=found.to_json()))
+from axkit.sweep.write import write_sweep
 
 
 def test_the_frontier_is_of_means():
@@ -52,13 +37,17 @@ def test_the_frontier_is_of_means():
     assert "different models" not in text
 
 
-def test_a_sweep_over_rows_without_labels_says_what_its_scores_are():
+def test_a_sweep_over_rows_without_labels_says_what_its_scores_are(tmp_path):
     right, one = outcome("fast", 1, 87.0, 300.0, 50), outcome("alike", 1, 97.0, 300.0, 50)
     quality = replace(one.report.summary.quality, metric_name="agreement", unlabelled=True)
     alike = replace(one, report=replace(one.report, summary=replace(one.report.summary, quality=quality)))
     told = "a score is agreement with the run's own dense model"
-    assert told in sweep_text([alike], rows_of([alike]), [])
-    assert told not in sweep_text([right], rows_of([right]), [])
+    for one, is_told in ((alike, True), (right, False)):
+        write_sweep([replace(one, at_a_time=2)], tmp_path)
+        for name in ("sweep.md", "sweep.html"):
+            text = unescape((tmp_path / name).read_text(encoding="utf-8"))
+            assert (told in text) == is_told
+            assert "Up to 2 runs were going at a time." in text
     assert rows_of([alike])[0].to_json()["unlabelled"]
     assert "unlabelled" not in rows_of([right])[0].to_json()
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LARGEST = 420.0  # area of the largest model's circle, in points squared
-_NAME = 60  # characters of a label
+_NAME = 44  # characters of a label: a longer one's figures would be cut off
 _AROUND = [(x, y) for reach in (12, 22, 32) for x, y in ((reach, 0), (-reach, 0), (0, reach), (0, -reach))]
 
 
