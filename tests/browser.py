@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 from html import unescape
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _RUN = """
@@ -49,7 +51,7 @@ def axe() -> Path | None:
 
 
 def looked_at(
-    page: str, folder: Path, dark: bool = False, width: int = 1000, script: str = ""
+    page: str, folder: Path, dark: bool = False, width: int = 1000, script: str = "", served: str = ""
 ) -> tuple[list[str], dict]:
     """(lines of the console, what is found) of a page.
 
@@ -61,17 +63,20 @@ def looked_at(
         dark: as somebody sees it who prefers that.
         width: of the window, pixels.
         script: run before axe looks.
+        served: the address of the folder, for a page that needs what lies beside it.
     """
     source = axe().read_text(encoding="utf-8").replace("</script", "<\\/script")
     inside = f"<script>{script}</script><script>{source}</script>{_RUN}</body>"
-    path = folder / "page.html"
+    path = folder / f"page-{os.getpid()}.html"  # other processes may look at the same folder
     path.write_text(page.replace("</body>", inside), encoding="utf-8")
-    command = [
-        chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr",
-        f"--user-data-dir={folder / 'profile'}", f"--window-size={width},900", "--virtual-time-budget=20000",
-        f"--blink-settings=preferredColorScheme={0 if dark else 1}", "--dump-dom", path.as_uri(),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    with TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        command = [
+            chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr",
+            f"--user-data-dir={profile}", f"--window-size={width},900", "--virtual-time-budget=20000",
+            f"--blink-settings=preferredColorScheme={0 if dark else 1}", "--dump-dom",
+            f"{served}/{path.name}" if served else path.as_uri(),
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     told = re.search(r'<pre id="axe-told">(.*?)</pre>', done.stdout, re.DOTALL)
     assert told, f"axe did not end: {done.stderr[-2000:]}"
     console = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-import subprocess
-import sys
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+from built_site import built_site
 from pydantic import BaseModel
 
 ROOT = Path(__file__).parents[1]
@@ -20,8 +19,7 @@ ROLE = re.compile(r":[a-z]+:`")
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """Page -> its HTML, of the reference."""
-    folder = tmp_path_factory.mktemp("site")
-    subprocess.run([sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", folder], cwd=ROOT, check=True)
+    folder = built_site(tmp_path_factory)
     return {page: (folder / "reference" / page / "index.html").read_text("utf-8") for page in ("python", "kit")}
 
 
