@@ -46,8 +46,10 @@ lint:
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
-types:
+types:  ## For other systems too: what Python's library has there.
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
 
 unit:
 	$(BIN)/pytest

@@ -7,13 +7,14 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from axkit.ground import owners
 from axkit.ground.errors import storing
+from axkit.ground.files import on_disk
 
 _AT_FDCWD, _EXCHANGE = -100, 2  # of Linux's renameat2
 
@@ -42,13 +43,13 @@ class Draft:
 
     def place(self, target: Path) -> None:
         """Put it in the place of ``target``, whatever is there."""
-        _on_disk(self.folder)
+        _all_on_disk(self.folder)
         _swap(self.folder, target)
-        _sync(target.parent)
+        on_disk(target.parent)
 
     def place_beside(self, target: Path) -> Path:
         """Put it where nothing is: at ``target``, or else at ``target``-2 and so on; the place."""
-        _on_disk(self.folder)
+        _all_on_disk(self.folder)
         number, place = 1, target
         while True:
             try:
@@ -61,7 +62,7 @@ class Draft:
                 number += 1
                 place = target.with_name(f"{target.name}-{number}")
                 continue
-            _sync(target.parent)
+            on_disk(target.parent)
             return place
 
 
@@ -95,18 +96,9 @@ def recover(target: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _on_disk(folder: Path) -> None:
+def _all_on_disk(folder: Path) -> None:
     for path in (*folder.rglob("*"), folder):
-        _sync(path)
-
-
-def _sync(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY)
-    try:
-        with suppress(PermissionError, IsADirectoryError):  # where a system has no handle of a folder
-            os.fsync(file)
-    finally:
-        os.close(file)
+        on_disk(path)
 
 
 def _swap(partial: Path, target: Path) -> None:

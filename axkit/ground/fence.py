@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -100,17 +100,26 @@ def _in_time(who: str) -> Iterator[None]:
     timer = threading.Timer(TOLD_S, tell)
     timer.daemon = True
     timer.start()
-    alarmed = threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer")
-    before = signal.signal(signal.SIGALRM, over) if alarmed else None
-    if alarmed:
-        signal.setitimer(signal.ITIMER_REAL, limit)
+    try:
+        with _alarm(limit, over):
+            yield
+    finally:
+        timer.cancel()
+
+
+@contextmanager
+def _alarm(seconds: float, over: Callable[[int, Any], None]) -> Iterator[None]:
+    """``over`` is called when they have passed; nothing is where no alarm can be set."""
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
-        if alarmed:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
-        timer.cancel()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _limit() -> float:

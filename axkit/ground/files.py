@@ -9,8 +9,9 @@ import io
 import json
 import os
 import stat
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from axkit.ground.errors import CheckpointError
 MEGABYTE = 1 << 20
 DEPTH = 100
 _POINTER = b"version https://git-lfs"
+_TO_FLUSH = os.O_RDWR if sys.platform == "win32" else os.O_RDONLY  # there, only what may be written
 
 
 @contextmanager
@@ -39,11 +41,20 @@ def replacing(path: Path, durable: bool = False, shared: bool = False) -> Iterat
     try:
         yield partial
         if durable:
-            with partial.open("rb") as file:
-                os.fsync(file.fileno())
+            on_disk(partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def on_disk(path: Path) -> None:
+    """Have what is written of a file, or of the names in a folder, on disk; Windows opens no folder."""
+    with suppress(PermissionError, IsADirectoryError):
+        number = os.open(path, _TO_FLUSH)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 def open_regular(path: Path) -> io.BufferedReader:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from axkit.ground.errors import AxkitError
@@ -33,11 +33,14 @@ def pinned(threads: int | None) -> Iterator[bool]:
         raise AxkitError(f"--threads {threads} is more than the {most} cores that this process may use; give fewer")
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    if cores:
-        os.sched_setaffinity(0, cores[:threads])
+    _hold_to(cores[:threads])
     try:
         yield bool(cores)
     finally:
         torch.set_num_threads(before)
-        if cores:
-            os.sched_setaffinity(0, cores)
+        _hold_to(cores)
+
+
+def _hold_to(cores: Sequence[int]) -> None:
+    if cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)

@@ -38,7 +38,7 @@ class FileJournal:
         body = json.dumps(entry, allow_nan=False)
         with storing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
+            with self.path.open("a", encoding="utf-8", newline="\n") as file:
                 file.write(f'{body[:-1]}{_CHECK}{_crc(body)}"}}\n')
                 file.flush()
                 os.fsync(file.fileno())

@@ -70,14 +70,13 @@ def reserved(size: int) -> Path:
 
 
 def _reserve(handle: int, size: int) -> None:
-    try:
-        os.posix_fallocate(handle, 0, size)
-        return
-    except AttributeError:  # no such call on this system
-        pass
-    except OSError as error:
-        if error.errno not in _NOT_HERE:
-            raise
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(handle, 0, size)
+            return
+        except OSError as error:
+            if error.errno not in _NOT_HERE:
+                raise
     for start in range(0, size, len(_CHUNK)):
         os.write(handle, _CHUNK[: size - start])
 

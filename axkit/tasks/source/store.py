@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from axkit.ground.errors import StorageError, as_storage_error
+from axkit.ground.files import on_disk
 from axkit.tasks.source.cells import to_cell
 from axkit.tasks.source.origin import Source, brief
 
@@ -116,8 +116,7 @@ def _write(source: Source, path: Path, rows: Iterable[Mapping[str, Any]]) -> Non
         if writer is None:
             writer = pa.ipc.new_stream(sink, _schema(source, {}))
         writer.close()
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    on_disk(path)
 
 
 def _batches(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
