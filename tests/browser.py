@@ -71,9 +71,9 @@ def looked_at(
     path.write_text(page.replace("</body>", inside), encoding="utf-8")
     with TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [
-            chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr",
-            f"--user-data-dir={profile}", f"--window-size={width},900", "--virtual-time-budget=20000",
-            f"--blink-settings=preferredColorScheme={0 if dark else 1}", "--dump-dom",
+            chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+            "--enable-logging=stderr", f"--user-data-dir={profile}", f"--window-size={width},900",
+            "--virtual-time-budget=20000", f"--blink-settings=preferredColorScheme={0 if dark else 1}", "--dump-dom",
             f"{served}/{path.name}" if served else path.as_uri(),
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

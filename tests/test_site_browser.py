@@ -7,8 +7,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
-from built_site import built_site
 from browser import axe, chromium, looked_at
+from built_site import built_site
 
 pytestmark = [
     pytest.mark.loopback,

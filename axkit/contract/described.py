@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from axkit.ground.extras import told_missing, way_to
 
@@ -24,6 +24,10 @@ class Described:
     install: ClassVar[str] = ""
     paper: ClassVar[str] = ""
     purpose: ClassVar[str] = ""
+
+    def packages_of(self, config: Any) -> tuple[str, ...]:
+        """The optional packages that its settings ask for; their versions are part of what a finished stage is."""
+        return self.packages
 
     @classmethod
     def missing_packages(cls) -> list[str]:

@@ -163,13 +163,21 @@ class Pass(Described, ABC, Generic[C]):
             NotApplicable: one sentence with the way out.
         """
 
+    def check_model(self, family: Family, model: Mapping[str, Any], config: C) -> None:  # an override is optional
+        """Refuse one model of a family that :meth:`check` lets pass, by its config.json; touches no tensor.
+
+        Args:
+            family: of the model.
+            model: its config.json; a field that is left out has the default of its class in transformers.
+            config: the settings.
+
+        Raises:
+            NotApplicable: one sentence with the way out.
+        """
+
     def needs_of(self, config: C) -> frozenset[str]:  # an override is optional
         """What it must be lent under these settings; ``needs``, unless a setting spares some of it."""
         return self.needs
-
-    def packages_of(self, config: C) -> tuple[str, ...]:
-        """The optional packages that its settings ask for; their versions are part of what a finished stage is."""
-        return self.packages
 
     def models(self, config: C) -> tuple[str, ...]:  # an override is optional
         """Models that it opens besides the run's own, by the names that a recipe gives them; their contents are part of

@@ -97,6 +97,7 @@ def _apply(found: Registered, settings: Mapping[str, Any], subject: Subject, fol
     _ = subject.module  # a model of another runtime says no by itself
     with fence.working(ready.who):
         ready.runner.check(subject.family, ready.config)
+        ready.runner.check_model(subject.family, subject.body.config, ready.config)
         result = ready.runner.apply(subject, ready.config, _tools(ready.who, subject, folder))
     config = ready.config.model_dump(mode="json")
     subject.passed(TrailStep(PASS, found.entry.distribution, config, result.state, result.facts))

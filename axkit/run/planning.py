@@ -201,6 +201,7 @@ def _check_family(plan: Plan) -> None:
             for one in (step, *step.inner.values()):
                 with fence.answering(one.who, "failed in its check", one.is_ours):
                     one.runner.check(family, one.config)
+                    one.runner.check_model(family, plan.model_config, one.config)
                     named = one.runner.models(one.config)
                 for name in named:
                     models.check_teacher(plan.model_folder, name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -17,7 +18,7 @@ from axkit import (
     PassConfig,
     Result,
 )
-from axkit_plugins.runtimes.network.forms import FORMS
+from axkit_plugins.runtimes.network.forms import FORMS, check_config
 
 if TYPE_CHECKING:
     from axkit import Family, Subject, Tools
@@ -95,6 +96,10 @@ class Export(Pass[ExportConfig]):
             raise NotApplicable(
                 "onnxruntime multiplies no bfloat16 on processors; take runtime openvino, or another precision"
             )
+
+    def check_model(self, family: Family, model: Mapping[str, Any], config: ExportConfig) -> None:
+        """Activations and rotations that every runtime here computes."""
+        check_config(family.model_type, model)
 
     def apply(self, subject: Subject, config: ExportConfig, tools: Tools) -> Result:
         """Put what answers there where the model was."""

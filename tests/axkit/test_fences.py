@@ -108,6 +108,11 @@ def test_a_module_that_is_no_plugin(stranger, module, why):
             "def check(self, family, config): raise axkit.NotApplicable('not here; leave it off')",
             "'odd': not here; leave",
         ),
+        ("def check_model(self, *given): raise KeyError('x')", "failed in its check (KeyError: 'x')"),
+        (
+            "def check_model(self, family, model, config): raise axkit.NotApplicable(model['model_type'] + ': go on')",
+            "'odd': distilbert: go on",
+        ),
     ],
 )
 def test_a_class_that_breaks_the_plan(stranger, body, why):

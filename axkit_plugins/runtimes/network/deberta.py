@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from axkit import NotApplicable
+from axkit_plugins.runtimes.network.forms import ACTIVATIONS
 from axkit_plugins.runtimes.network.matrix import Array
 from axkit_plugins.runtimes.network.modules import array_of, convolution_in, norm_of, part_of, stored
 from axkit_plugins.runtimes.network.network import Convolution, Relative
@@ -100,4 +101,4 @@ def convolution_of(base: nn.Module) -> Convolution | None:
     found = cast(_Beside, module)
     norm = norm_of(found.LayerNorm)
     assert norm is not None
-    return Convolution(*convolution_in(found.conv), found.conv.groups, found.conv_act, norm)
+    return Convolution(*convolution_in(found.conv), found.conv.groups, ACTIVATIONS[found.conv_act], norm)

@@ -40,12 +40,6 @@ class _Patches(Protocol):
     position_embeddings: Tensor
 
 
-class _Rotations(Protocol):
-    """By kind of attention."""
-
-    rope_type: dict[str, str]
-
-
 class _ByDistance(Protocol):
     """An encoder that adds to scores by distance."""
 
@@ -147,18 +141,11 @@ def convolution_in(module: nn.Module) -> tuple[Array, Array]:
 
 
 def rotary_of(base: nn.Module, layer: nn.Module) -> Rotary | None:
-    """How a layer's queries and keys are turned; None where they are not.
-
-    Raises:
-        NotApplicable: by angles that depend on the length.
-    """
+    """How a layer's queries and keys are turned, by angles of :data:`ROTATIONS`; None where they are not."""
     rotary = part_of(base, "rotary_emb")
     if rotary is None:
         return None
     kind = str(layer.attention_type)
-    how = cast(_Rotations, rotary).rope_type[kind]
-    if how not in ("default", "linear"):
-        raise NotApplicable(f"its rotations are of the type '{how}', of which no graph is built; keep it in PyTorch")
     return Rotary(array_of(getattr(rotary, f"{kind}_inv_freq")), float(getattr(rotary, f"{kind}_attention_scaling")))
 
 

@@ -174,14 +174,12 @@ class Embeddings:
 
     Attributes:
         tables: their rows are added.
-        norm: of the sum; None where there is none.
-        project: of what is normalised, to the hidden size; None where it has that.
+        then: what their sum goes through, in order: a norm, a projection to the hidden size.
         padding: the id that positions are counted from, by the tokens that are not it; None: from 0.
     """
 
     tables: tuple[Table, ...]
-    norm: Norm | None
-    project: Linear | None
+    then: tuple[Norm | Linear, ...]
     padding: int | None
 
 
@@ -242,7 +240,7 @@ class Network:
         inputs: names of what it reads, (batch, tokens) int64 each; of images one, (batch, channels, height, width).
         embeddings: before the layers.
         layers: those that are there, in order.
-        activation: of the neurons, by transformers' name.
+        activation: of the neurons; these and others are values of ``ACTIVATIONS``.
         head: after the layers.
         pre_norm: norms stand before their blocks, inside the residual branch.
         norm: behind the last layer; None where there is none.

@@ -10,7 +10,15 @@ from torch import nn
 
 from axkit import Layer, NotApplicable, Subject
 from axkit_plugins.runtimes.network.deberta import convolution_of, relative_of, scaling_of
-from axkit_plugins.runtimes.network.forms import ACTIVATIONS, FORMS, OF_CONFIG, OF_EACH_TOKEN, Form, Part
+from axkit_plugins.runtimes.network.forms import (
+    ACTIVATIONS,
+    FORMS,
+    OF_CONFIG,
+    OF_EACH_TOKEN,
+    Form,
+    Part,
+    check_config,
+)
 from axkit_plugins.runtimes.network.matrix import Floats, Linear, Matrix, apart, to_bytes
 from axkit_plugins.runtimes.network.modules import (
     array_of,
@@ -52,6 +60,7 @@ def read_network(subject: Subject, precision: Precision) -> Network:
     Raises:
         NotApplicable: it has something of which no graph is built.
     """
+    check_config(subject.family.model_type, subject.module.config.to_dict())
     return _Reading(subject, precision).network()
 
 
@@ -73,8 +82,8 @@ class _Reading:
         if family.shared_layers:
             layers = layers * int(getattr(config, family.config.layers))
         convolution = convolution_of(self.model.base_model)
-        if convolution is not None and not self.subject.structure.layers[0].present:
-            raise NotApplicable("its first layer, beside which its convolution stands, is gone; keep it in PyTorch")
+        if convolution is not None and not self.subject.structure.layers[0].present:  # it stands beside nothing then
+            layers = (LayerParts(None, None, None, None), *layers)
         return Network(
             tuple(inputs) if reads_text else ("pixel_values",),
             self._embeddings() if reads_text else patches_of(self.model.base_model.embeddings),
@@ -93,45 +102,37 @@ class _Reading:
         return value if field == value else str(getattr(self.model.config, field))
 
     def _activation(self, value: str) -> str:
-        activation = self._said(value)
-        if activation and activation not in ACTIVATIONS:
-            raise NotApplicable(
-                f"it has the activation '{activation}', and graphs are built with {', '.join(ACTIVATIONS)}; keep it in "
-                f"PyTorch"
-            )
-        return activation
+        return ACTIVATIONS[self._said(value)]
 
     def _norm(self, path: str) -> Norm | None:
         return norm_of(self.model.base_model.get_submodule(path)) if path else None
 
     def _reads_types(self) -> bool:
-        """Whether rows come with token types; where none does, all are of the first."""
-        reader, family = self.subject.reader, self.subject.family
-        given = reader is None or "token_type_ids" in reader.model_input_names
-        if given and reader is not None and not self.form.types and family.config.token_types:
-            raise NotApplicable("its tokenizer gives token types, of which no graph is built; save it without them")
-        return bool(self.form.types) and part_of(self.model.base_model, self.form.types) is not None and given
+        """Whether rows come with token types."""
+        reader, form = self.subject.reader, self.form
+        given = not form.types_if_given if reader is None else "token_type_ids" in reader.model_input_names
+        return bool(form.types) and part_of(self.model.base_model, form.types) is not None and given
 
     def _embeddings(self) -> Embeddings:
         form, base = self.form, self.model.base_model
         tables, reads_types = [Table(self.weights.table(base, form.word), "ids")], self._reads_types()
         if reads_types:
             tables.append(Table(self.weights.table(base, form.types), "types"))
-        if part_of(base, "embeddings.embed_proj") is not None:
-            raise NotApplicable("its embeddings are projected before they are normalised, of which no graph is built")
         if form.positions and part_of(base, form.positions) is not None:
             tables.append(Table(self.weights.table(base, form.positions), "positions"))
-        if form.types and not reads_types and part_of(base, form.types) is not None:  # all are of the first type
+        lacks_types = bool(form.types) and not reads_types and not form.types_if_given
+        if lacks_types and part_of(base, form.types) is not None:  # all are of the first type
             last = tables.pop()
             both = Floats(last.rows.expanded() + self.weights.table(base, form.types).expanded()[:1])
             tables.append(Table(both, last.index))
-        project = None
+        then: list[Norm | Linear | None] = [self._norm(form.norm)]
         if form.project and part_of(base, form.project) is not None:
             project = self.weights.linear(base.get_submodule(form.project), form.project)
+            then.insert(0 if form.project_first else 1, project)
         padding = None
         if self.subject.family.positions_after_padding:
             padding = int(base.get_submodule("embeddings").padding_idx)
-        return Embeddings(tuple(tables), self._norm(form.norm), project, padding)
+        return Embeddings(tuple(tables), tuple(one for one in then if one is not None), padding)
 
     def _layers(self) -> Iterator[LayerParts]:
         structure = self.subject.structure

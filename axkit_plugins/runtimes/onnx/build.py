@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from axkit_plugins.runtimes.network.matrix import Linear
 from axkit_plugins.runtimes.network.network import (
     Attention,
     Convolution,
@@ -135,8 +136,12 @@ def _embedded(graph: Graph, embeddings: Embeddings, tokens: Tokens) -> str:
             where = gathered(graph, graph.reshape(places[one.index], -1), tokens)
         found = table(graph, one.rows, where, f"embedding_{one.index}")
         total = graph.add("Add", total, found) if total else found
-    x = total if embeddings.norm is None else norm(graph, total, embeddings.norm, "embedding_norm")
-    return x if embeddings.project is None else linear(graph, x, embeddings.project, "embedding_project")
+    for step in embeddings.then:
+        if isinstance(step, Linear):
+            total = linear(graph, total, step, "embedding_project")
+        else:
+            total = norm(graph, total, step, "embedding_norm")
+    return total
 
 
 def _patched(graph: Graph, patches: Patches, tokens: Tokens) -> str:

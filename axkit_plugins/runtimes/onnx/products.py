@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from onnx import TensorProto
 
@@ -130,11 +132,43 @@ def norm(graph: Graph, x: str, of: Norm, name: str) -> str:
 
 
 def activate(graph: Graph, x: str, name: str) -> str:
-    """An activation by transformers' name; "" is none."""
-    if name == "":
-        return x
-    if name in ("gelu", "gelu_new", "gelu_pytorch_tanh"):
-        return graph.add("Gelu", x, approximate="none" if name == "gelu" else "tanh")
-    if name in ("silu", "swish"):
-        return graph.add("Mul", x, graph.add("Sigmoid", x))
-    return graph.add({"relu": "Relu", "tanh": "Tanh"}[name], x)
+    """An activation, a value of ``ACTIVATIONS``."""
+    return _ACTIVATIONS[name](graph, x)
+
+
+def _clipped(graph: Graph, x: str, least: float, most: float) -> str:
+    return graph.add("Clip", x, graph.number(least), graph.number(most))
+
+
+def _laplace(graph: Graph, x: str) -> str:
+    """The distribution function of a normal one, as transformers rounds its mean and its deviation."""
+    apart = graph.add("Div", graph.add("Sub", x, graph.number(0.707107)), graph.number(0.282095 * 2**0.5))
+    return graph.add("Mul", graph.add("Add", graph.add("Erf", apart), graph.number(1.0)), graph.number(0.5))
+
+
+def _relu2(graph: Graph, x: str) -> str:
+    over = graph.add("Relu", x)
+    return graph.add("Mul", over, over)
+
+
+def _swish(graph: Graph, x: str, slope: float) -> str:
+    return graph.add("Mul", x, graph.add("Sigmoid", x if slope == 1 else graph.add("Mul", x, graph.number(slope))))
+
+
+_ACTIVATIONS: dict[str, Callable[[Graph, str], str]] = {
+    "": lambda graph, x: x,
+    "gelu": lambda graph, x: graph.add("Gelu", x),
+    "gelu_10": lambda graph, x: _clipped(graph, graph.add("Gelu", x), -10, 10),
+    "gelu_tanh": lambda graph, x: graph.add("Gelu", x, approximate="tanh"),
+    "hardswish": lambda graph, x: graph.add("HardSwish", x),
+    "laplace": _laplace,
+    "leaky_relu": lambda graph, x: graph.add("LeakyRelu", x, alpha=0.01),
+    "mish": lambda graph, x: graph.add("Mul", x, graph.add("Tanh", graph.add("Softplus", x))),
+    "quick_gelu": lambda graph, x: _swish(graph, x, 1.702),
+    "relu": lambda graph, x: graph.add("Relu", x),
+    "relu2": _relu2,
+    "relu6": lambda graph, x: _clipped(graph, x, 0, 6),
+    "sigmoid": lambda graph, x: graph.add("Sigmoid", x),
+    "silu": lambda graph, x: _swish(graph, x, 1),
+    "tanh": lambda graph, x: graph.add("Tanh", x),
+}

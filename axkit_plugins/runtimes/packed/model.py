@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from axkit_plugins.runtimes.network.matrix import rows_of
+from axkit_plugins.runtimes.network.matrix import Linear, rows_of
 from axkit_plugins.runtimes.network.network import (
     Attention,
     Constant,
@@ -186,8 +186,8 @@ def _neurons(block: FeedForward, activated_by: str, dtype: torch.dtype) -> Funct
 
 def _embedded(embeddings: Embeddings, dtype: torch.dtype) -> Callable[[Inputs, Tokens], Tensor]:
     tables = [(one.index, table(one.rows, dtype)) for one in embeddings.tables]
-    normed, padding = norm(embeddings.norm, dtype), embeddings.padding
-    project = None if embeddings.project is None else linear(embeddings.project, dtype)
+    then = [linear(one, dtype) if isinstance(one, Linear) else norm(one, dtype) for one in embeddings.then]
+    padding = embeddings.padding
 
     def embedded(inputs: Inputs, tokens: Tokens) -> Tensor:
         total = None
@@ -199,8 +199,9 @@ def _embedded(embeddings: Embeddings, dtype: torch.dtype) -> Callable[[Inputs, T
             found = looked_up(where)
             total = found if total is None else total + found
         assert total is not None
-        x = total if normed is None else normed(total)
-        return x if project is None else project(x)
+        for step in filter(None, then):
+            total = step(total)
+        return total
 
     return embedded
 

@@ -18,21 +18,22 @@ Function = Callable[[Tensor], Tensor]
 _ACTIVATIONS: dict[str, Function] = {
     "": lambda x: x,
     "gelu": functional.gelu,
-    "gelu_new": partial(functional.gelu, approximate="tanh"),
-    "gelu_pytorch_tanh": partial(functional.gelu, approximate="tanh"),
+    "gelu_10": lambda x: functional.gelu(x).clamp(-10, 10),
+    "gelu_tanh": partial(functional.gelu, approximate="tanh"),
+    "hardswish": functional.hardswish,
+    "laplace": lambda x: 0.5 * (1.0 + torch.erf((x - 0.707107) / (0.282095 * 2**0.5))),
+    "leaky_relu": functional.leaky_relu,
+    "mish": functional.mish,
+    "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
     "relu": torch.relu,
+    "relu2": lambda x: torch.relu(x).square(),
+    "relu6": functional.relu6,
+    "sigmoid": torch.sigmoid,
     "silu": functional.silu,
-    "swish": functional.silu,
     "tanh": torch.tanh,
 }
 
-_FUSED: dict[str, Fused] = {
-    "gelu": "gelu",
-    "gelu_new": "gelu_tanh",
-    "gelu_pytorch_tanh": "gelu_tanh",
-    "relu": "relu",
-    "tanh": "tanh",
-}
+_FUSED: tuple[Fused, ...] = ("gelu", "gelu_tanh", "relu", "tanh")
 
 
 def tensor_of(array: Array, dtype: torch.dtype) -> Tensor:
@@ -47,7 +48,7 @@ def linear(layer: Linear, dtype: torch.dtype, activated: str = "") -> Function:
     Args:
         layer: its integers of 8 bits are multiplied as they are where the others are computed in float32.
         dtype: of inputs and outputs.
-        activated: the activation behind it, by transformers' name; "" is none.
+        activated: the activation behind it, a value of ``ACTIVATIONS``.
     """
     after = _ACTIVATIONS[activated]
     if isinstance(layer.weight, Bytes) and dtype == torch.float32:
@@ -56,7 +57,7 @@ def linear(layer: Linear, dtype: torch.dtype, activated: str = "") -> Function:
     weight = tensor_of(layer.weight.expanded(), dtype)
     bias = None if layer.bias is None else tensor_of(layer.bias, dtype)
     if activated in _FUSED:
-        packed = prepacked(weight, bias, _FUSED[activated])
+        packed = prepacked(weight, bias, activated)
         if packed is not None:
             return packed
     plain = prepacked(weight, bias) or (lambda x: functional.linear(x, weight, bias))
@@ -105,5 +106,5 @@ def norm(of: Norm | None, dtype: torch.dtype) -> Function | None:
 
 
 def activation(name: str) -> Function:
-    """By transformers' name; "" is none."""
+    """Of a value of ``ACTIVATIONS``."""
     return _ACTIVATIONS[name]
