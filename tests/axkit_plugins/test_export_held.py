@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from axkit.anatomy.family import family_of
 from axkit.ground.errors import NotApplicable
+from axkit.testing import lend, tiny_subject
+from axkit_plugins.quantize.int4_vsq import Int4Vsq
 from axkit_plugins.runtimes.body import About
 from axkit_plugins.runtimes.export import Export
 from axkit_plugins.runtimes.network.forms import ACTIVATIONS, FORMS, ROTATIONS, check_config
@@ -152,6 +155,25 @@ def test_gpt2_adds_token_types_where_its_tokenizer_gives_them(runtime):
         given = {name: inputs[name] for name in names}
         apart = subject.body.answer(given)["logits"] - exported(subject, runtime=runtime).body.answer(given)["logits"]
         assert apart.abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino", "torch-packed"])
+@pytest.mark.parametrize("vector", [16, 24])
+def test_inputs_that_int4_vsq_rounds_are_rounded(tmp_path, vector, runtime):
+    subject = tiny_subject(family_of("bert"))
+    Int4Vsq().apply(subject, Int4Vsq.Config(vector=vector, activation_bits=3), lend(tmp_path))
+    other, plain = (exported(subject, runtime=runtime, precision=name) for name in ("stored", "float32"))
+    apart = [gap(subject, one, shapes=[(1, 5)]) for one in (in_float32(other), in_float32(plain))]
+    assert apart[0] < 1e-3, "inputs are rounded otherwise"
+    assert apart[1] > 1e-2, "that they are rounded does not show"
+
+
+def in_float32(subject):
+    """As where a processor has no bfloat16."""
+    about = getattr(subject.body, "about", None)
+    if about is not None:
+        subject.body.about = dataclasses.replace(about, computes="float32")
+    return subject
 
 
 @pytest.fixture(params=["onnxruntime", "torch-packed"])

@@ -8,11 +8,11 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from axkit.contract.subject import TrailStep
-from axkit.kit import pack_nibbles, stored_bits, unpack_nibbles
+from axkit.kit import fake_quantize, pack_nibbles, stored_bits, unpack_nibbles
 from axkit.testing import lend, logits_of, reload, tiny_split, tiny_subject, tiny_tokenizer
 from axkit_plugins.quantize.int4_vsq import Int4Vsq
 from axkit_plugins.quantize.int4_vsq import numbers as vsq
-from axkit_plugins.quantize.int4_vsq.modules import VsqEmbedding, VsqLinear, fake_quantize
+from axkit_plugins.quantize.int4_vsq.modules import VsqEmbedding, VsqLinear
 
 
 def run(subject, tmp_path, **settings):

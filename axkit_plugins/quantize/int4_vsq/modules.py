@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from axkit.kit import Plain, pack_nibbles, unpack_nibbles
+from axkit.kit import Plain, fake_quantize, pack_nibbles, unpack_nibbles
 from axkit_plugins.quantize.int4_vsq.numbers import Quantized, dequantize, pack_bits, unpack_bits
 
 _TWINS = "axkit_plugins.quantize.int4_vsq.plain"
@@ -134,12 +134,3 @@ class VsqEmbedding(_Packed):
     def plain(self) -> Plain:
         """Its twin for transformers alone."""
         return Plain("VsqEmbedding", self.sizes(), _TWINS)
-
-
-def fake_quantize(x: Tensor, vector: int, bits: int) -> Tensor:
-    """Round x to symmetric integers with one scale per vector of its last dimension, and back: same shape."""
-    qmax, size = 2 ** (bits - 1) - 1, x.shape[-1]
-    split = nn.functional.pad(x, (0, -size % vector)).reshape(*x.shape[:-1], -1, vector)
-    step = split.abs().amax(-1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny) / qmax
-    rounded: Tensor = (split / step).round() * step
-    return rounded.flatten(-2)[..., :size]

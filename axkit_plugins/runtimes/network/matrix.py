@@ -85,11 +85,13 @@ class Nibbles:
         codes: (rows, columns) int8 in -8..7.
         scale: (rows, vectors) float32.
         vector: columns that share a scale; the last vector may be short.
+        activation_bits: that inputs are rounded to, with a scale for each token and vector; None: they are not.
     """
 
     codes: Array
     scale: Array
     vector: int
+    activation_bits: int | None = None
 
     def expanded(self) -> Array:
         """(rows, columns) float32."""
@@ -103,13 +105,13 @@ class Nibbles:
     @property
     def alike(self) -> object:
         """Equal where two can be stacked."""
-        return (Nibbles, self.vector)
+        return (Nibbles, self.vector, self.activation_bits)
 
     @staticmethod
     def stacked(parts: Sequence[Nibbles]) -> Nibbles:
         """One above the other."""
         scale = np.concatenate([one.scale for one in parts])
-        return Nibbles(np.concatenate([one.codes for one in parts]), scale, parts[0].vector)
+        return replace(parts[0], codes=np.concatenate([one.codes for one in parts]), scale=scale)
 
 
 Matrix = Floats | Bytes | Nibbles

@@ -96,12 +96,12 @@ def _bytes(module: nn.Module) -> Bytes | None:
 
 
 def _nibbles(module: nn.Module) -> Nibbles | None:
-    if not hasattr(module, "numbers") or getattr(module, "activation_bits", None) is not None:
+    if not hasattr(module, "numbers"):
         return None
     layer = cast(_FewBits, module)
     found = layer.numbers()
     scale = found.vector_scale.float() * found.scale[:, None]
-    return Nibbles(found.codes.numpy(), array_of(scale), layer.vector)
+    return Nibbles(found.codes.numpy(), array_of(scale), layer.vector, getattr(module, "activation_bits", None))
 
 
 def array_of(tensor: Tensor) -> Array:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from axkit_plugins.runtimes.network.matrix import Array, Floats, Linear, Matrix
+from axkit_plugins.runtimes.network.matrix import Array, Floats, Linear, Matrix, Nibbles
 
 HIDDEN = -1e30  # added to a score: its probability is exactly 0 in each precision, and sums stay finite
 
@@ -88,8 +88,12 @@ class Attention:
 
     @property
     def folds(self) -> bool:
-        """Whether one query can do without keys and values: it sees all tokens, wherever they stand."""
-        return self.rotary is None and self.window is None and self.relative is None and not self.causal
+        """Whether one query can do without keys and values: it sees all tokens, wherever they stand, as they are."""
+        rounds = any(
+            isinstance(w, Nibbles) and w.activation_bits is not None for w in (self.key.weight, self.value.weight)
+        )
+        plain = self.rotary is None and self.window is None and self.relative is None
+        return plain and not self.causal and not rounds
 
 
 @dataclass(frozen=True, eq=False)

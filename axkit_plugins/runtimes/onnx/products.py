@@ -17,6 +17,8 @@ _BLOCK = 16  # the smallest that 4-bit operators of onnxruntime know
 
 def linear(graph: Graph, x: str, layer: Linear, name: str) -> str:
     """(tokens, inputs) -> (tokens, outputs)."""
+    if isinstance(layer.weight, Nibbles) and layer.weight.activation_bits is not None:
+        x = _rounded(graph, x, layer.weight, layer.weight.activation_bits)
     if graph.widens and not isinstance(layer.weight, Floats):
         return _widened(graph, x, layer, name)
     if isinstance(layer.weight, Bytes):
@@ -87,6 +89,24 @@ def _in_nibbles(graph: Graph, x: str, weight: Nibbles, bias: Array | None, name:
     scale = graph.constant(np.ascontiguousarray(weight.scale).reshape(-1), f"{name}.scale")
     inputs = [x, packed, scale, *([] if bias is None else ["", "", graph.constant(bias, f"{name}.bias")])]
     return graph.add("MatMulNBits", *inputs, domain=MICROSOFT, K=columns, N=rows, bits=4, block_size=vector)
+
+
+def _rounded(graph: Graph, x: str, weight: Nibbles, bits: int) -> str:
+    """Inputs of a 4-bit layer in few bits, as the pass ``int4_vsq`` simulates them; the same shape."""
+    columns, vector = weight.codes.shape[1], weight.vector
+    return graph.once(("rounded", x, vector, bits), lambda: _in_few_bits(graph, x, columns, vector, bits))
+
+
+def _in_few_bits(graph: Graph, x: str, columns: int, vector: int, bits: int) -> str:
+    missing = -columns % vector
+    x = graph.add("Pad", x, graph.whole(0, 0, 0, missing)) if missing else x
+    split = graph.reshape(x, -1, (columns + missing) // vector, vector)
+    largest = graph.add("ReduceMax", graph.add("Abs", split), graph.whole(2))
+    tiny = graph.number(float(np.finfo(np.float32).tiny))
+    step = graph.add("Div", graph.add("Max", largest, tiny), graph.number(2 ** (bits - 1) - 1))
+    rounded = graph.add("Mul", graph.add("Round", graph.add("Div", split, step)), step)
+    whole = graph.reshape(rounded, -1, columns + missing)
+    return graph.add("Slice", whole, graph.whole(0), graph.whole(columns), graph.whole(1)) if missing else whole
 
 
 def _packed(weight: Nibbles, vectors: int) -> Array:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from axkit.kit import Fused, IntegerKernels, IntegerProduct, prepacked
-from axkit_plugins.runtimes.network.matrix import Array, Bytes, Floats, Linear, Matrix
+from axkit.kit import Fused, IntegerKernels, IntegerProduct, fake_quantize, prepacked
+from axkit_plugins.runtimes.network.matrix import Array, Bytes, Floats, Linear, Matrix, Nibbles
 from axkit_plugins.runtimes.network.network import Norm
 
 Function = Callable[[Tensor], Tensor]
@@ -56,6 +56,9 @@ def linear(layer: Linear, dtype: torch.dtype, activated: str = "") -> Function:
         return (lambda x: after(product(x))) if activated else product
     weight = tensor_of(layer.weight.expanded(), dtype)
     bias = None if layer.bias is None else tensor_of(layer.bias, dtype)
+    if isinstance(layer.weight, Nibbles) and layer.weight.activation_bits is not None:
+        vector, bits = layer.weight.vector, layer.weight.activation_bits
+        return lambda x: after(functional.linear(fake_quantize(x, vector, bits), weight, bias))
     if activated in _FUSED:
         packed = prepacked(weight, bias, activated)
         if packed is not None:
