@@ -43,7 +43,8 @@ from axkit.kit import BLOCKS, Calibration, cut_to
 from axkit.measure import speed as measure
 from axkit.report.tables import table_lines
 from axkit.runtimes.folder import load_subject
-from axkit.runtimes.torch.opening import open_reader, token_limit
+from axkit.runtimes.limits import token_limit
+from axkit.runtimes.torch.opening import open_reader
 from axkit.tasks.kinds.known import KINDS
 from axkit.tasks.labels.head import head_of
 from axkit.tasks.samples import Samples

@@ -11,6 +11,7 @@ from axkit.anatomy.structure import Structure
 from axkit.contract.trail import TrailStep, is_stock
 from axkit.ground.version import __version__
 from axkit.tasks.about import About
+from axkit.tasks.spec import LengthSettings
 
 MANIFEST = "axkit.json"
 FORMAT = 1
@@ -32,6 +33,7 @@ class Manifest:
         sha256: of every other file of the folder, by name.
         axkit: the release that wrote it.
         keeps_model: another runtime answers, and the files are a transformers model's own.
+        lengths: how much of a row is read where the model is asked; for what saves it, and not written here.
     """
 
     structure: Structure
@@ -41,6 +43,7 @@ class Manifest:
     sha256: Mapping[str, str] = field(default_factory=dict)
     axkit: str = __version__
     keeps_model: bool = False
+    lengths: LengthSettings = field(default_factory=LengthSettings)
 
     @property
     def is_stock(self) -> bool:

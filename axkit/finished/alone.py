@@ -65,7 +65,7 @@ def how_far(said: Said, printed: str) -> float:
 
     Args:
         said: by axkit.
-        printed: by the script: a label, or a piece and its tag, on each line, or the answer to a question.
+        printed: by the script: a label, or a word or piece and its tag, on each line, or the answer to a question.
 
     Returns:
         Beside the score where that is above 1; infinity where labels or answers are others.
@@ -73,8 +73,8 @@ def how_far(said: Said, printed: str) -> float:
     lines = printed.rstrip("\n").split("\n")
     if not isinstance(said, Mapping):
         return _other_tags(said, lines)
-    if "answer" in said:  # a script knows no threshold, so it has an answer where axkit has none
-        return 0.0 if said["answer"] in ("", "\n".join(lines)) else math.inf
+    if "answer" in said:
+        return 0.0 if said["answer"] == "\n".join(lines) else math.inf
     found = {label: value for label, _, value in (line.rpartition("\t") for line in lines)}
     if found.keys() != said.keys():
         return math.inf

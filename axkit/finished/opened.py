@@ -13,7 +13,8 @@ from axkit.contract.subject import Subject
 from axkit.ground.device import AUTO, CPU, Device, enough_memory, exact_floats
 from axkit.ground.errors import DeviceError
 from axkit.runtimes.folder import load_subject
-from axkit.runtimes.torch.opening import config_of, fit_padding, open_reader, token_limit
+from axkit.runtimes.limits import config_of, token_limit
+from axkit.runtimes.torch.opening import fit_padding, open_reader
 
 
 @dataclass(frozen=True)

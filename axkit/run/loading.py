@@ -10,8 +10,9 @@ from axkit.ground.target import DEFAULT
 from axkit.run.planning import Plan
 from axkit.run.readings import Readings
 from axkit.runtimes.folder import load_to_work
+from axkit.runtimes.limits import token_limit
 from axkit.runtimes.torch.body import torch_subject
-from axkit.runtimes.torch.opening import fit_padding, open_for_task, open_reader, token_limit
+from axkit.runtimes.torch.opening import fit_padding, open_for_task, open_reader
 from axkit.tasks.about import About
 from axkit.tasks.kinds.data import rows_of
 from axkit.tasks.kinds.known import KINDS

@@ -10,11 +10,12 @@ from typing import Any
 from axkit.anatomy.family import family_of
 from axkit.anatomy.surgery import dense_structure
 from axkit.checkpoint.sources import check_folder, read_config
-from axkit.contract.manifest import MANIFEST, Manifest
+from axkit.contract.manifest import MANIFEST, TORCH, Manifest
 from axkit.contract.subject import Subject
 from axkit.ground.hashes import read_hash
 from axkit.runtimes.golden import write_golden
 from axkit.runtimes.known import keeps_model, load_body, save_body
+from axkit.runtimes.limits import lengths_of
 from axkit.runtimes.manifest import check_described, check_hashes, read_manifest, to_work_on
 from axkit.runtimes.torch.body import TorchBody
 from axkit.runtimes.torch.loading import load_module
@@ -37,8 +38,10 @@ def save(subject: Subject, tokenizer: Any, folder: Path, about: About | None = N
     Raises:
         PluginError: a body of another runtime breaks its contract.
     """
-    body = subject.body
-    manifest = Manifest(subject.structure, subject.trail, about or About(), body.runtime, keeps_model=keeps_model(body))
+    body, about = subject.body, about or About()
+    manifest = Manifest(subject.structure, subject.trail, about, body.runtime, keeps_model=keeps_model(body))
+    if body.runtime != TORCH:
+        manifest = replace(manifest, lengths=lengths_of(subject, tokenizer, about, folder))
     save_body(body, folder, manifest)
     tokenizer.save_pretrained(folder)
     if golden:

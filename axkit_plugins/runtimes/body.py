@@ -47,8 +47,9 @@ class About:
             CheckpointError: it is no such file.
         """
         found = json.loads(path.read_text(encoding="utf-8"))
-        known = isinstance(found, dict) and found.keys() | {"pads"} == {one.name for one in fields(cls)}
-        made = cls(**found) if known else None
+        names = {one.name for one in fields(cls)}
+        known = isinstance(found, dict) and found.keys() | {"pads", "lengths"} == names | {"lengths"}
+        made = cls(**{name: found[name] for name in names & found.keys()}) if known else None
         if (
             made is None
             or made.computes not in ("float32", "bfloat16")
@@ -127,9 +128,9 @@ class GraphBody:
     def save(self, folder: Path, manifest: Manifest) -> list[Path]:
         """The graph, what is said of it, and a script that asks it without axkit."""
         (folder / MODEL).write_bytes(self.model)
-        (folder / EXPORT).write_text(json.dumps(asdict(self.about), indent=1), encoding="utf-8")
-        asks = script(self.runtime, "pixel_values" in self._opened().inputs)
-        (folder / PREDICT).write_text(asks, encoding="utf-8")
+        said = asdict(self.about) | {"lengths": manifest.lengths.model_dump()}
+        (folder / EXPORT).write_text(json.dumps(said, indent=1), encoding="utf-8")
+        (folder / PREDICT).write_text(script(self.runtime, self.config["architectures"][0]), encoding="utf-8")
         return [folder / MODEL, folder / EXPORT, folder / PREDICT]
 
     @classmethod

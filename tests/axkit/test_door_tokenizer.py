@@ -12,7 +12,8 @@ from axkit.ground.errors import CheckpointError, RecipeError
 from axkit.run.planning import plan
 from axkit.run.recipe import read_source
 from axkit.runtimes.folder import load_subject, save
-from axkit.runtimes.torch.opening import open_reader, open_subject, token_limit
+from axkit.runtimes.limits import token_limit
+from axkit.runtimes.torch.opening import open_reader, open_subject
 from axkit.testing import tiny_model, tiny_subject, tiny_tokenizer
 
 

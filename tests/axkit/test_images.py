@@ -20,7 +20,8 @@ from axkit.report import write_run
 from axkit.run.engine import apply
 from axkit.run.planning import plan
 from axkit.run.recipe import load_source, read_source
-from axkit.runtimes.torch.opening import open_subject, token_limit
+from axkit.runtimes.limits import token_limit
+from axkit.runtimes.torch.opening import open_subject
 from axkit.tasks import image_reader as images
 from axkit.tasks.image_reader import ImageReader
 from axkit.tasks.kinds.known import KINDS

@@ -104,8 +104,8 @@ def test_a_script_that_nobody_lists_is_none(tmp_path, axkit_in_here):
     [
         ("SequenceClassification", "{values[i]:.4f}", "{values[i] / 2:.4f}", "off by"),
         ("SequenceClassification", "{names[str(i)]}", "class {i}", "other labels"),
-        ("TokenClassification", "logits.argmax(-1)", "(-logits).argmax(-1)", "off by 1,"),
-        ("QuestionAnswering", "start[p[0]] + end[p[1]]", "-start[p[0]] - end[p[1]]", "another text"),
+        ("TokenClassification", ".argmax(-1)", ".argmin(-1)", "off by 1,"),
+        ("QuestionAnswering", "+ end[j] > score", "+ end[j] < 0", "another text"),
         ("SequenceClassification", "import json\n", "import json\nimport torch\n", "torch is not to be had here"),
     ],
 )
@@ -133,4 +133,5 @@ def test_numbers_are_compared_beside_their_size():
     assert how_far({"a": 0.25, "b": 0.75}, "b\t0.7000\na\t0.3000\n") == pytest.approx(0.05)
     assert how_far({"score": 1.0}, "score\tnan\n") == math.inf
     assert how_far({"score": 1.0}, "") == math.inf
-    assert how_far({"answer": ""}, "a play\n") == 0, "a script knows no threshold"
+    assert how_far({"answer": ""}, "a play\n") == how_far({"answer": "a play"}, "\n") == math.inf
+    assert how_far({"answer": ""}, "\n") == how_far({"answer": "a play"}, "a play\n") == 0

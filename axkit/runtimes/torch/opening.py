@@ -14,7 +14,6 @@ import torch
 from axkit.anatomy.family import Family, family_of
 from axkit.checkpoint.sources import local_folder, read_config
 from axkit.checkpoint.tokenizer import FILES, check_tokenizer
-from axkit.contract.body import Body
 from axkit.contract.reader import reads_alike
 from axkit.contract.subject import Subject
 from axkit.ground.errors import CheckpointError
@@ -117,44 +116,6 @@ def refuse_misfit(tokenizer: Any, config: Any, family: Family, whose: str) -> No
             f"{whose} pads with {tokenizer.pad_token_id}, the model's config says {pad}, and its positions are counted "
             f"from there; save matching ones"
         )
-
-
-def token_limit(reader: Any, config: Any, family: Family) -> int:
-    """Tokens that a model can take: the tokenizer's word where it has one, and no more than it has positions for.
-
-    Of images, those that it makes of one.
-
-    Raises:
-        CheckpointError: the reader makes images of a size that the model does not take, or there is room for no text.
-    """
-    if family.inputs == "pixels":
-        wanted = (int(config.num_channels), *family.image_extent(config))
-        if reader.shape != wanted:
-            raise CheckpointError(
-                f"the model reads images of {' x '.join(map(str, wanted))}, its preprocessor_config.json makes "
-                f"{' x '.join(map(str, reader.shape))} (channels, height, width); mend the file"
-            )
-        return family.image_tokens(config)
-    said = int(reader.model_max_length)
-    most = family.tokens_at_most(config)
-    limit = said if said < 10**6 else int(getattr(config, "max_position_embeddings", 0) or 512)
-    limit = limit if most is None else min(most, limit if said < 10**6 else most)
-    needed = reader.num_special_tokens_to_add(pair=True) + 2
-    if limit < needed:
-        raise CheckpointError(
-            f"the model takes {limit} tokens at most, and its tokenizer's special tokens leave none for a pair of "
-            f"texts; mend max_position_embeddings or model_max_length"
-        )
-    return limit
-
-
-def config_of(body: Body) -> Any:
-    """The config of a body's model as an object of transformers, which knows a field by each of its names."""
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-
-    if hasattr(body, "module"):
-        return body.module.config
-    return CONFIG_MAPPING[str(body.config["model_type"])].from_dict(dict(body.config))
 
 
 def fit_padding(module: Any, reader: Any, family: Family) -> None:

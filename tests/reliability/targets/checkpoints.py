@@ -118,7 +118,8 @@ def use(folder: Path) -> None:
 def _as_apply(folder: Path) -> None:
     from axkit.anatomy.family import family_of
     from axkit.checkpoint.sources import check_reader, local_folder, read_config
-    from axkit.runtimes.torch.opening import open_for_task, open_reader, token_limit
+    from axkit.runtimes.limits import token_limit
+    from axkit.runtimes.torch.opening import open_for_task, open_reader
     from axkit.tasks.kinds.known import KINDS
 
     local_folder(str(folder))
@@ -134,7 +135,8 @@ def _as_apply(folder: Path) -> None:
 
 def _as_eval(folder: Path) -> None:
     from axkit.runtimes.folder import load_subject
-    from axkit.runtimes.torch.opening import open_reader, token_limit
+    from axkit.runtimes.limits import token_limit
+    from axkit.runtimes.torch.opening import open_reader
 
     subject = load_subject(folder)
     reader = open_reader(folder, subject.family)
