@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from axkit.checkpoint.sources import ModelSource, model_config
-from axkit.contract.passes import Gain, InnerStep, Pass, PassConfig, SearchWork, Workload
+from axkit.contract.passes import Effort, Gain, InnerStep, Pass, PassConfig, SearchWork, Workload
 from axkit.contract.result import Result
 from axkit.contract.tools import Journal, Tools
 from axkit.contract.traits import (
@@ -113,6 +113,7 @@ __all__ = [
     "Body",
     "CheckpointError",
     "DataError",
+    "Effort",
     "Evaluation",
     "Family",
     "Gain",

@@ -16,10 +16,10 @@ from axkit import (
     Tools,
     model_config,
 )
-from axkit.kit import DistillationConfig
+from axkit.kit import DistillationConfig, training_effort
 
 if TYPE_CHECKING:
-    from axkit import Family, Subject
+    from axkit import Effort, Family, Subject, Workload
 
 
 class DistillConfig(DistillationConfig):
@@ -67,6 +67,12 @@ class Distill(Pass[DistillConfig]):
     def needs_of(self, config: DistillConfig) -> frozenset[str]:
         """A teacher of its own spares the dense model."""
         return self.needs if config.teacher == "dense" else self.needs - {"teacher"}
+
+    def foresee_effort(self, config: DistillConfig, work: Workload) -> Effort:
+        """Of a training; the teacher is asked once, or at each step where layers are compared."""
+        at_each_step = config.cosine or config.hidden or config.attention
+        asked = config.epochs if at_each_step else float(config.soft > 0)
+        return training_effort(config, work, answered=asked * work.rows["train"])
 
     def apply(self, subject: Subject, config: DistillConfig, tools: Tools) -> Result:
         """Train in place."""

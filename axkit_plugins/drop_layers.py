@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
 
-from axkit import NotApplicable, Pass, PassConfig, Result, Tools
+from axkit import Gain, NotApplicable, Pass, PassConfig, Result, Tools
 
 if TYPE_CHECKING:
-    from axkit import Family, Subject
+    from axkit import Family, Subject, Workload
 
 
 class DropLayersConfig(PassConfig):
@@ -41,6 +41,15 @@ class DropLayers(Pass[DropLayersConfig]):
         """There must be several layers."""
         if family.shared_layers:
             raise NotApplicable("all its layers are one module, which cannot be dropped; use axformer_prune")
+
+    def foresee_gain(self, config: DropLayersConfig, work: Workload | None) -> Gain | None:
+        """Exactly so many layers; a model that lacks some already may lose fewer."""
+        if work is None:
+            return None
+        left = work.layers - len(set(config.drop)) if config.drop is not None else len(set(config.keep or ()))
+        left = max(1, min(left, work.layers))
+        size = 1.0 if not work.values else work.values / max(1, work.values - (work.layers - left) * work.layer_values)
+        return Gain((work.layers / left, work.layers / left), (size, size), left)
 
     def apply(self, subject: Subject, config: DropLayersConfig, tools: Tools) -> Result:
         """Carve.

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, FULL_PRECISION, TORCH_MODULE, Pass, Result, Tools
-from axkit.kit import TrainingConfig
+from axkit.kit import TrainingConfig, training_effort
 
 if TYPE_CHECKING:
-    from axkit import Subject
+    from axkit import Effort, Subject, Workload
 
 
 class FinetuneConfig(TrainingConfig):
@@ -33,6 +33,10 @@ class Finetune(Pass[FinetuneConfig]):
     extra = "train"
     packages = ("accelerate",)
     paper = "Devlin et al. 2018, arXiv 1810.04805, appendix A.3; refit: AxFormer, arXiv 2010.03688"
+
+    def foresee_effort(self, config: FinetuneConfig, work: Workload) -> Effort:
+        """Of a training."""
+        return training_effort(config, work)
 
     def apply(self, subject: Subject, config: FinetuneConfig, tools: Tools) -> Result:
         """Train in place."""

@@ -56,9 +56,9 @@ class _Half(Pass[C]):
         """What the target has not, in words; empty where it is there."""
         raise NotImplementedError
 
-    def foresee_gain(self, config: C) -> Gain:
+    def foresee_gain(self, config: C, work: Workload | None) -> Gain:
         """Half the bytes; how fast 16 bits are here, the run measures."""
-        return Gain((1.0, None), (1.0, 2.0))
+        return Gain((1.0, None), (2.0 if config.even_if_slower else 1.0, 2.0))
 
     def apply(self, subject: Subject, config: C, tools: Tools) -> Result:
         """Convert in place."""

@@ -12,6 +12,8 @@ from axkit import (
     FULL_PRECISION,
     TEACHER_TOKENS,
     TORCH_MODULE,
+    Effort,
+    Gain,
     NotApplicable,
     Pass,
     PassConfig,
@@ -22,9 +24,10 @@ from axkit import (
 )
 
 if TYPE_CHECKING:
-    from axkit import Family, Structure, Subject
+    from axkit import Family, Structure, Subject, Workload
 
 
+_ANSWERS = (4.0, 10.0)  # of both models that a row costs: it goes through each layer several times, and its products do
 _OTHER = "name the model that it was cut from"
 
 
@@ -78,6 +81,16 @@ class Mend(Pass[MendConfig]):
     def needs_of(self, config: MendConfig) -> frozenset[str]:
         """A teacher of its own spares the dense model."""
         return self.needs if config.teacher == "dense" else self.needs - {"teacher"}
+
+    def foresee_effort(self, config: MendConfig, work: Workload) -> Effort:
+        """Rows through both models, and what they give of each layer."""
+        rows = min(config.rows, work.rows["train"])
+        seen = 4 * rows * work.tokens * (2 * work.hidden + work.ffn_width)
+        return Effort((_ANSWERS[0] * rows, _ANSWERS[1] * rows), seen)
+
+    def foresee_gain(self, config: MendConfig, work: Workload | None) -> Gain:
+        """The structure stays."""
+        return Gain()
 
     def apply(self, subject: Subject, config: MendConfig, tools: Tools) -> Result:
         """Mend in place."""

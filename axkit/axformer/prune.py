@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from axkit.axformer.bench.storage import foreseen, search_work, table_work
+from axkit.axformer.bench.storage import MORE_ROUNDS, foreseen, search_work, table_work
 from axkit.axformer.settings import BUDGET_ROWS, NO_DIVERGENCE, NO_LABELS, OF_OBJECTIVE, AxformerPruneConfig, split_up
-from axkit.contract.passes import Gain, Pass, SearchWork, Workload
+from axkit.contract.passes import Effort, Gain, Pass, SearchWork, Workload
 from axkit.contract.result import Result
 from axkit.contract.tools import Tools
 from axkit.contract.traits import FLOAT_WEIGHTS, TORCH_MODULE
@@ -57,7 +57,12 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
         """What the cached hidden states will take."""
         return foreseen(self.foresee_search(config, work), work)
 
-    def foresee_gain(self, config: AxformerPruneConfig) -> Gain | None:
+    def foresee_effort(self, config: AxformerPruneConfig, work: Workload) -> Effort:
+        """Beside the search: a training after each round; by the rule, one refit at the end."""
+        refit = config.mend_rows if config.mends and config.objective == "accuracy" else 0
+        return Effort((2.0 * refit, 10.0 * refit), runs=(config.rounds, config.rounds + MORE_ROUNDS))
+
+    def foresee_gain(self, config: AxformerPruneConfig, work: Workload | None) -> Gain | None:
         """A budget ends at its targets, or before; what the rule removes only the run can tell."""
         if config.objective != "budget":
             return None

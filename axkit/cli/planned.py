@@ -13,6 +13,7 @@ from axkit.checkpoint.sources import count_parameters
 from axkit.ground.figures import quantity
 from axkit.ground.target import DEFAULT
 from axkit.run.control import foreseen
+from axkit.run.outlook import Outlook
 from axkit.run.plan_record import Expected, foretold, notes_of_input
 from axkit.run.planning import Plan
 from axkit.tasks.labels.shown import shortened, shown_labels, shown_rows
@@ -20,11 +21,12 @@ from axkit.tasks.labels.shown import shortened, shown_labels, shown_rows
 
 def show_plan(plan: Plan, console: Console) -> None:
     """What would run: model, data, stages; nothing is trained."""
+    outlook = Outlook.of(plan)
     for line in (*_model_and_task(plan), *_rows(plan), *_notes_of_input(plan)):
         console.print(line, highlight=False, markup=False)
-    console.print(_steps(plan))
+    console.print(_steps(plan, outlook))
     dense = f"the model after pass {plan.baseline - 1}" if plan.baseline else "the model as it comes"
-    for line in (*_notes_of_steps(plan), f"Measured against {dense}. Nothing was trained."):
+    for line in (*_outlook(outlook), *_notes_of_steps(plan), f"Measured against {dense}. Nothing was trained."):
         console.print(line, highlight=False, markup=False)
 
 
@@ -59,18 +61,29 @@ def _notes_of_input(plan: Plan) -> Iterator[str]:
         yield f"note   {note}"
 
 
-def _steps(plan: Plan) -> Table:
-    table = Table("", "pass", "settings", "budget", "ends")
+def _steps(plan: Plan, outlook: Outlook | None) -> Table:
+    table = Table("", "pass", "settings", "budget", "ends", "time")
+    times = {} if outlook is None else {one.step: one.told for one in outlook.stages}
     for step in plan.steps:
         changed = step.config.model_dump(exclude_defaults=True)
         settings = "\n".join(f"{key}: {value}" for key, value in changed.items()) or "all as by default"
         budget = f"at most {step.budget.max_drop:g} points" if step.budget else ""
-        table.add_row(str(step.index), step.name, settings, budget, ", ".join(sorted(step.runner.ends)))
+        ends, taken = ", ".join(sorted(step.runner.ends)), times.get(step.index, "")
+        table.add_row(str(step.index), step.name, settings, budget, ends, taken)
     return table
 
 
+def _outlook(outlook: Outlook | None) -> Iterator[str]:
+    if outlook is None:
+        return
+    for what, told in outlook.told():
+        yield f"{what:<6} {told}"
+    for told in outlook.warnings():
+        yield f"warning {told}"
+
+
 def _notes_of_steps(plan: Plan) -> Iterator[str]:
-    expected = Expected.of(plan.steps).told()
+    expected = Expected.of(plan).told()
     if expected:
         yield f"gain   {expected}"
     for step, told in foretold(plan):

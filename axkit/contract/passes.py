@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -53,13 +53,16 @@ class Workload:
 
     Attributes:
         rows: of each split, by its name.
-        tokens: of a row, at most.
+        tokens: of a row: at most, or of a usual one where ``longest`` has the most.
         windows: True where a row may take several inputs of so many tokens.
         layers: of the model as it comes, counted once where they are shared.
         hidden: values per token between layers.
         ffn_width: feed-forward neurons per layer.
         target: what the result is made for.
         heads: per layer.
+        values: that the model stores; 0 where nobody has counted.
+        embedding_values: of them, those of word pieces and positions.
+        longest: tokens of a row at most; 0 where ``tokens`` says it.
     """
 
     rows: Mapping[str, int]
@@ -70,6 +73,15 @@ class Workload:
     ffn_width: int
     target: Target = DEFAULT
     heads: int = 0
+    values: int = 0
+    embedding_values: int = 0
+    longest: int = 0
+
+    @property
+    def layer_values(self) -> int:
+        """Weights and biases of one layer, its two norms among them."""
+        hidden, width = self.hidden, self.ffn_width
+        return 4 * hidden * hidden + 2 * hidden * width + 9 * hidden + width
 
     @property
     def layer_operations(self) -> int:
@@ -104,16 +116,66 @@ class SearchWork:
 
 
 @dataclass(frozen=True)
+class Effort:
+    """What a pass foresees that it takes, beside a search of its own (:class:`SearchWork`).
+
+    Attributes:
+        rows: as many as the model could answer in that time, in float32: the fewest and the most. None where only the
+            run can tell the most.
+        memory_bytes: beside the models themselves.
+        disk_bytes: while it runs.
+        runs: how often it runs each pass that a setting names, the fewest and the most times.
+    """
+
+    rows: tuple[float, float | None] = (0.0, 0.0)
+    memory_bytes: int = 0
+    disk_bytes: int = 0
+    runs: tuple[int, int] = (1, 1)
+
+    def with_search(self, search: SearchWork) -> Effort:
+        """With a search of its own."""
+        cached = search.cache_bytes - search.file_bytes + search.matrix_bytes
+        found = replace(
+            self,
+            memory_bytes=self.memory_bytes + cached,
+            disk_bytes=self.disk_bytes + search.file_bytes,
+        )
+        if search.passes is None:
+            return replace(found, rows=(self.rows[0], None))
+        low, high = (passes * search.rows + search.fresh_rows for passes in search.passes)
+        return replace(found, rows=_plus(self.rows, (low, high)))
+
+    def with_inner(self, inner: Effort | None) -> Effort:
+        """With a pass that it runs itself, one time after the other; None: of which nothing is known."""
+        if inner is None:
+            return replace(self, rows=(self.rows[0], None))
+        low, high = inner.rows
+        more = (self.runs[0] * low, None if high is None else self.runs[1] * high)
+        memory, disk = max(self.memory_bytes, inner.memory_bytes), max(self.disk_bytes, inner.disk_bytes)
+        return replace(self, rows=_plus(self.rows, more), memory_bytes=memory, disk_bytes=disk)
+
+
+def _plus(one: tuple[float, float | None], other: tuple[float, float | None]) -> tuple[float, float | None]:
+    return one[0] + other[0], None if one[1] is None or other[1] is None else one[1] + other[1]
+
+
+@dataclass(frozen=True)
 class Gain:
     """What a pass may come to, each as a multiple of the model before it: from at least, to at most.
 
     Attributes:
         speed: throughput in batches; None at most where only the run can tell, as with the kernels of a processor.
         size: bytes before / bytes behind it.
+        layers: that are left, of a pass that removes whole ones; what comes behind it is reckoned by them.
     """
 
     speed: tuple[float, float | None] = (1.0, 1.0)
     size: tuple[float, float | None] = (1.0, 1.0)
+    layers: int | None = None
+
+    def left_of(self, work: Workload) -> Workload:
+        """What there is to do behind it, at most: fewer layers are sure, as are values that it surely spares."""
+        return replace(work, layers=self.layers or work.layers, values=round(work.values / self.size[0]))
 
 
 class Pass(Described, ABC, Generic[C]):
@@ -201,9 +263,17 @@ class Pass(Described, ABC, Generic[C]):
         """How much a pass that searches will look at; None for any other. Imports no torch."""
         return None
 
-    def foresee_gain(self, config: C) -> Gain | None:  # an override is optional
+    def foresee_effort(self, config: C, work: Workload) -> Effort | None:  # an override is optional
+        """What it takes beside a search, for the plan's time, memory and disk. Imports no torch.
+
+        Nothing, of a pass that is lent no rows and only changes weights; None where nothing can be said, as of any
+        other that does not answer this.
+        """
+        return None if self.needs_of(config) else Effort()
+
+    def foresee_gain(self, config: C, work: Workload | None) -> Gain | None:  # an override is optional
         """How much faster and smaller it may make a model, for the plan; None where nothing can be said. Touches no
-        tensor."""
+        tensor. ``work`` is None where the model's config leaves its sizes to defaults."""
         return Gain() if self.trains else None
 
     @abstractmethod

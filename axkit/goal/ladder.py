@@ -15,7 +15,6 @@ from axkit.ground.figures import quantity, ratio
 
 AGAIN = 4  # more times that cuts of another depth are tried: they share the table of the first ones
 AHEAD = 1.05  # bfloat16 is tried beside int8 where it was so much faster
-_STEP_COST = 4.0  # a step of training takes a row as long as so many answers of the model, teacher and all
 _EPOCHS = (3.0, 2.0, 1.0)  # of the last training; the most that there is time for
 
 Attempt = Callable[[Rung], Tried]
@@ -28,15 +27,17 @@ class Clock:
 
     Attributes:
         minutes: allowed.
-        seconds: a monotonic clock.
         rows: of train.
         rows_per_s: that the dense model answers; 0 until something was timed.
+        seconds: a monotonic clock.
+        row_cost: answers of the dense model that learning from a row takes as long as, at most, teacher and all.
     """
 
     minutes: float
     rows: int = 0
     rows_per_s: float = 0.0
     seconds: Callable[[], float] = time.monotonic
+    row_cost: float = 4.0
     begun: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,7 +50,7 @@ class Clock:
 
     def epoch_s(self) -> float:
         """Seconds that an epoch of training is expected to take, at most."""
-        return _STEP_COST * self.rows / self.rows_per_s if self.rows_per_s else 0.0
+        return self.row_cost * self.rows / self.rows_per_s if self.rows_per_s else 0.0
 
 
 @dataclass

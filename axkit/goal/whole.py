@@ -23,6 +23,8 @@ from axkit.ground.errors import RecipeError
 from axkit.ground.figures import change, ratio
 from axkit.ground.progress import Progress, Silent
 from axkit.ground.writable import check_writable
+from axkit.kit.train.cost import training_cost
+from axkit.kit.train.settings import TrainingConfig
 from axkit.run.noise import doubts
 from axkit.run.planning import Plan, plan
 from axkit.run.recipe import load_source, read_source
@@ -153,7 +155,8 @@ class _Job:
         )
         for doubt in doubts(first):
             self.progress.say(f"note: {doubt}")
-        clock = Clock(self.goal.minutes, rows["train"])
+        cost = 1 + training_cost(TrainingConfig(), first.recipe.target)[1]  # a teacher is asked too
+        clock = Clock(self.goal.minutes, rows["train"], row_cost=cost)
         common: dict[str, Any] = {}
         ladder = Ladder(rungs, lambda rung: self._attempt(draft, rung, clock, common), clock, bits)
         chosen = ladder.climb()

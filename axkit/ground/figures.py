@@ -78,5 +78,26 @@ def p_value(value: float) -> str:
     return f"= {value:.4f}" if text == "0.050" and value < 0.05 else f"= {text}"
 
 
+def span(seconds: tuple[float, float | None]) -> str:
+    """``12 to 20 min``: a time that is only foreseen, in the unit of its most; None: nobody knows the most."""
+    low, high = seconds
+    size, unit = _unit(low if high is None else high)
+    if high is None:
+        return f"{_rounded(low / size)} {unit} or more"
+    least, most = _rounded(low / size), _rounded(high / size)
+    return f"{most} {unit}" if least == most else f"{least} to {most} {unit}"
+
+
+def _unit(seconds: float) -> tuple[float, str]:
+    if seconds >= 5400:
+        return 3600.0, "hours"
+    return (60.0, "min") if seconds >= 90 else (1.0, "s")
+
+
+def _rounded(value: float) -> str:
+    """Two digits that count are more than is known."""
+    return f"{value:.1f}" if 0 < value < 2 else f"{value:.0f}"
+
+
 def _unsigned_zero(text: str) -> str:
     return text.removeprefix("-") if float(text) == 0 else text

@@ -1,4 +1,4 @@
-"""How many processors this process may use: those it is bound to, and no more than its container's quota."""
+"""What this process may use: processors that it is bound to, memory of the machine, no more than its container has."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 _GROUPS = Path("/sys/fs/cgroup")
 _OWN = Path("/proc/self/cgroup")
 _PARTS = ("cpu,cpuacct", "cpu")  # where version 1 has its files, below the mount
+_MEMORY = "memory"  # likewise
 
 
 def processors() -> int:
@@ -43,6 +44,36 @@ def fewer_threads(groups: Path = _GROUPS, own: Path = _OWN) -> int | None:
 def usable() -> int:
     """Processors that this process may use, at least one."""
     return fewer_threads() or processors()
+
+
+def memory_bytes(groups: Path = _GROUPS, own: Path = _OWN) -> int | None:
+    """Memory that this process may have, of its machine and its control groups; None where nobody tells.
+
+    Args:
+        groups: as of :func:`quota`.
+        own: likewise.
+    """
+    found = [limit for limit in (_physical(), *_limits(groups, own)) if limit is not None]
+    return min(found, default=None)
+
+
+def _physical() -> int | None:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows has no such call
+        return None
+
+
+def _limits(groups: Path, own: Path) -> Iterator[int | None]:
+    """Bytes that each group from this process's own up to the outermost allows; without a limit it is a word, or more
+    than any machine has."""
+    for controllers, place in _places(own):
+        if controllers and _MEMORY not in controllers.split(","):
+            continue
+        mount, file = (groups / _MEMORY, "memory.limit_in_bytes") if controllers else (groups, "memory.max")
+        for folder in _up(mount, place):
+            words = _words(folder / file)
+            yield int(words[0]) if words and words[0].isdecimal() else None
 
 
 def _shares(groups: Path, own: Path) -> Iterator[float | None]:

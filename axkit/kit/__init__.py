@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from axkit.kit.sizes import weight_bytes as weight_bytes
     from axkit.kit.state import names_in as names_in
     from axkit.kit.teacher import teacher_of as teacher_of
+    from axkit.kit.train.cost import training_effort as training_effort
     from axkit.kit.train.distillation import distill_model as distill_model
     from axkit.kit.train.layer_map import layer_map as layer_map
     from axkit.kit.train.loop import start_from_pretrained as start_from_pretrained
@@ -114,6 +115,7 @@ _OFFERED = {
     "sizes": ("stored_bits", "weight_bytes"),
     "state": ("names_in",),
     "teacher": ("teacher_of",),
+    "train.cost": ("training_effort",),
     "train.distillation": ("distill_model",),
     "train.layer_map": ("layer_map",),
     "train.loop": ("start_from_pretrained", "train_model"),

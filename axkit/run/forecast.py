@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-
 from axkit.anatomy.family import Family
+from axkit.checkpoint.sources import count_parameters
 from axkit.contract.passes import SearchWork, Workload
 from axkit.ground.errors import StorageError
-from axkit.ground.figures import quantity
+from axkit.ground.figures import quantity, span
 from axkit.ground.target import Target
+from axkit.run.rate import Rate
 from axkit.run.steps import PlannedStep
 from axkit.run.token_counts import mean_tokens
 from axkit.tasks.kinds.kind import kind_of
 from axkit.tasks.source.rows import TaskRows
 from axkit.tasks.spec import TaskSpec
-
-_SHARE = 0.65  # of what large products reach that a whole encoder does; BERT of 384 and 768 wide, float32
-_TURNS, _SHAPE = 12, (512, 768, 3072)  # of the product that is timed: rows, in, out
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,17 @@ class Given:
         tokens = min([tokens, *(limit for limit in limits if isinstance(limit, int) and limit > 0)])
         rows: dict[str, int] = {name: len(split) for name, split in self.rows.splits.items()}
         layers, hidden, width, heads = sizes
-        return Workload(rows, tokens, kind_of(spec.kind).windows, layers, hidden, width, self.target, heads)
+        windows, values = kind_of(spec.kind).windows, count_parameters(self.folder)
+        embedded = hidden * sum(size for size in (self.config.get("vocab_size"), *limits) if isinstance(size, int))
+        embedded = min(embedded, values)
+        return Workload(rows, tokens, windows, layers, hidden, width, self.target, heads, values, embedded)
+
+    def typical(self, work: Workload) -> Workload | None:
+        """The same with rows of typical length; None where nobody can count their tokens."""
+        if self.family.inputs == "pixels":
+            return work
+        mean = mean_tokens(self.folder, self.rows.splits["search"].texts, work.tokens, work.windows)
+        return None if mean is None else replace(work, tokens=max(1, round(mean)), longest=work.tokens)
 
 
 @dataclass(frozen=True)
@@ -136,15 +142,15 @@ class Forecast:
         ]
         if work.candidates is not None:
             parts.append("{:,} to {:,} candidates".format(*work.candidates))
-        free = "" if room.free_bytes is None else f", {_gib(room.free_bytes)} free"
-        files = f", {_gib(room.file_bytes)} of it in files ({room.folder}{free})" if room.file_bytes else ", in memory"
-        parts.append(f"about {_gib(room.cache_bytes)} of hidden states{files}")
+        free = "" if room.free_bytes is None else f", {gib(room.free_bytes)} free"
+        files = f", {gib(room.file_bytes)} of it in files ({room.folder}{free})" if room.file_bytes else ", in memory"
+        parts.append(f"about {gib(room.cache_bytes)} of hidden states{files}")
         if work.matrix_bytes:
-            parts.append(f"{_gib(work.matrix_bytes)} of matrices to refit by, in memory")
+            parts.append(f"{gib(work.matrix_bytes)} of matrices to refit by, in memory")
         if self.hours is not None:
-            span = f"{quantity(self.hours.least, 2)} to {quantity(self.hours.most, 2)} hours"
+            taken = span((3600 * self.hours.least, 3600 * self.hours.most))
             rate = f"reckoned from products at {quantity(self.hours.gflops, 2)} GFLOP/s, measured just now"
-            parts.append(f"{span} here without screening ({rate})")
+            parts.append(f"{taken} here without screening ({rate})")
         return "; ".join(parts)
 
     def warning(self) -> str:
@@ -154,8 +160,8 @@ class Forecast:
             return ""
         may = "will not" if not room.fits else "may not"
         return (
-            f"the hidden states {may} fit: {_gib(room.file_bytes)} in files, {_gib(room.most_file_bytes)} at most, and "
-            f"{room.folder} has {_gib(room.free_bytes)} free; lower search_rows, raise cache_gib or name another "
+            f"the hidden states {may} fit: {gib(room.file_bytes)} in files, {gib(room.most_file_bytes)} at most, and "
+            f"{room.folder} has {gib(room.free_bytes)} free; lower search_rows, raise cache_gib or name another "
             f"folder in AXKIT_TEMP"
         )
 
@@ -171,30 +177,27 @@ def forecasts(steps: Sequence[PlannedStep], given: Given, timed: bool = True) ->
     work = given.workload()
     if work is None or not any(step.foresee_search(work) for step in steps):
         return ()
-    mean = mean_tokens(given.folder, given.rows.splits["search"].texts, work.tokens, work.windows)
-    pixels = given.family.inputs == "pixels"
-    typical = replace(work, tokens=work.tokens if mean is None or pixels else max(1, round(mean)))
-    gflops = _gflops() if timed else None
-    return tuple(_forecasts(steps, work, typical, mean is not None or pixels, gflops))
+    typical = given.typical(work)
+    rate = Rate.here() if timed else None
+    return tuple(_forecasts(steps, work, typical or work, typical is not None, rate))
 
 
 def _forecasts(
-    steps: Sequence[PlannedStep], most: Workload, typical: Workload, counted: bool, gflops: float | None
+    steps: Sequence[PlannedStep], most: Workload, typical: Workload, counted: bool, rate: Rate | None
 ) -> Iterator[Forecast]:
     for step in steps:
         work, worst = step.foresee_search(typical), step.foresee_search(most)
         if work is None or worst is None:
             continue
-        room = Room(work.cache_bytes, work.file_bytes, worst.file_bytes, work.folder, _free(Path(work.folder)))
-        hours = None if gflops is None or work.passes is None else _hours(work, typical, work.passes, gflops)
+        room = Room(work.cache_bytes, work.file_bytes, worst.file_bytes, work.folder, free_bytes(Path(work.folder)))
+        hours = None if rate is None or work.passes is None else _hours(work, typical, work.passes, rate)
         yield Forecast(step.index, step.name, work, work.rows * typical.tokens, counted, room, hours)
 
 
-def _hours(work: SearchWork, typical: Workload, passes: tuple[float, float], gflops: float) -> Hours:
-    operations = work.rows * typical.tokens * typical.layers * typical.layer_operations
-    each = operations / (gflops * 1e9 * _SHARE) / 3600
+def _hours(work: SearchWork, typical: Workload, passes: tuple[float, float], rate: Rate) -> Hours:
+    each = work.rows * rate.row_s(typical) / 3600
     extra = work.fresh_rows / work.rows  # one pass over the rows to confirm on
-    return Hours((passes[0] + extra) * each, (passes[1] + extra) * each, gflops)
+    return Hours((passes[0] + extra) * each, (passes[1] + extra) * each, rate.gflops)
 
 
 def check_room(found: Sequence[Forecast]) -> None:
@@ -208,24 +211,15 @@ def check_room(found: Sequence[Forecast]) -> None:
             raise StorageError(f"pass {one.step} '{one.name}': {one.warning()}")
 
 
-def _gflops() -> float:
-    """The best of several large products: what else runs can only make one longer."""
-    rows, inner, outer = _SHAPE
-    left, right = np.ones((rows, inner), np.float32), np.ones((inner, outer), np.float32)
-    best = float("inf")
-    for _ in range(_TURNS):
-        start = time.perf_counter()
-        left @ right
-        best = min(best, time.perf_counter() - start)
-    return 2 * rows * inner * outer / best / 1e9
-
-
-def _free(folder: Path) -> int | None:
+def free_bytes(folder: Path) -> int | None:
+    """Of the disk that a folder is on, or will be; None where nobody tells."""
+    there = next((one for one in (folder, *folder.absolute().parents) if one.exists()), folder)
     try:
-        return shutil.disk_usage(folder).free
+        return shutil.disk_usage(there).free
     except OSError:
         return None
 
 
-def _gib(size: float) -> str:
+def gib(size: float) -> str:
+    """Bytes, for a sentence."""
     return f"{quantity(size / 2**30, 2)} GiB"

@@ -12,8 +12,9 @@ from axkit.contract.passes import Gain
 from axkit.run.control import foreseen
 from axkit.run.forecast import Forecast
 from axkit.run.noise import doubts
+from axkit.run.outlook import Outlook
 from axkit.run.planning import Plan
-from axkit.run.steps import PlannedStep
+from axkit.run.steps import PlannedStep, along
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,11 @@ class Expected:
     not_foreseen: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, steps: Sequence[PlannedStep]) -> Expected:
+    def of(cls, plan: Plan) -> Expected:
         """Of the passes of a plan."""
-        found = {step.index: step.foresee_gain() for step in steps}
-        unknown = tuple(step.name for step in steps if found[step.index] is None)
-        return cls(_together([one or Gain() for one in found.values()]), unknown)
+        found = [(step.name, gain) for step, _, gain in along(plan.steps, plan.given.workload())]
+        unknown = tuple(name for name, gain in found if gain is None)
+        return cls(_together([gain or Gain() for _, gain in found]), unknown)
 
     def told(self) -> str:
         """In a sentence; empty where nothing is known of it."""
@@ -125,6 +126,7 @@ class PlanRecord:
         notes: what is known beforehand, in sentences.
         forecasts: of each search.
         expected: what may come of it.
+        outlook: time, memory and disk; None where the model's config leaves its sizes to defaults.
     """
 
     name: str
@@ -135,6 +137,7 @@ class PlanRecord:
     notes: tuple[str, ...]
     forecasts: tuple[Forecast, ...]
     expected: Expected
+    outlook: Outlook | None
 
     @classmethod
     def of(cls, plan: Plan) -> PlanRecord:
@@ -150,12 +153,14 @@ class PlanRecord:
             measured_against=plan.baseline - 1 if plan.baseline else None,
             notes=(*notes_of_input(plan), *_notes_of_steps(plan, forecasts)),
             forecasts=forecasts,
-            expected=Expected.of(plan.steps),
+            expected=Expected.of(plan),
+            outlook=Outlook.of(plan),
         )
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
-        return {**asdict(self), "forecasts": [one.to_json() for one in self.forecasts]}
+        outlook = None if self.outlook is None else self.outlook.to_json()
+        return {**asdict(self), "forecasts": [one.to_json() for one in self.forecasts], "outlook": outlook}
 
 
 def notes_of_input(plan: Plan) -> Iterator[str]:

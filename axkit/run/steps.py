@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from axkit.contract.passes import Gain, Pass, PassConfig, SearchWork, Workload
+from axkit.contract.passes import Effort, Gain, Pass, PassConfig, SearchWork, Workload
 from axkit.contract.traits import TEACHER_TOKENS, Trait
 from axkit.ground import fence
 from axkit.ground.errors import PluginError, shown
@@ -58,10 +58,24 @@ class PlannedStep:
         with fence.answering(self.who, "failed in foresee_search", self.is_ours):
             return self.runner.foresee_search(self.config, work)
 
-    def foresee_gain(self) -> Gain | None:
+    def foresee_gain(self, work: Workload | None) -> Gain | None:
         """How much faster and smaller the pass may make a model (``Pass.foresee_gain``)."""
         with fence.answering(self.who, "failed in foresee_gain", self.is_ours):
-            return self.runner.foresee_gain(self.config)
+            return self.runner.foresee_gain(self.config, work)
+
+    def foresee_effort(self, work: Workload) -> Effort | None:
+        """What the pass takes, its search and the passes that it runs among it; None where nothing is foreseen."""
+        with fence.answering(self.who, "failed in foresee_effort", self.is_ours):
+            own = self.runner.foresee_effort(self.config, work)
+        search = self.foresee_search(work)
+        if own is None and search is None:
+            return None
+        found = own or Effort()
+        if search is not None:
+            found = found.with_search(search)
+        for one in self.inner.values():
+            found = found.with_inner(one.foresee_effort(work))
+        return found
 
     @property
     def requires(self) -> frozenset[Trait]:
@@ -98,6 +112,22 @@ class PlannedStep:
     def trains_alone(self) -> bool:
         """Whether it trains, and needs no dense model for it: such passes may come before there is one."""
         return self.runner.trains and not self.needs_dense
+
+
+def along(
+    steps: Iterable[PlannedStep], work: Workload | None
+) -> Iterator[tuple[PlannedStep, Workload | None, Gain | None]]:
+    """Each step, with the work as those before it leave it, and what it may come to.
+
+    Args:
+        steps: in order.
+        work: as the model comes; None where nobody knows.
+    """
+    for step in steps:
+        gain = step.foresee_gain(work)
+        yield step, work, gain
+        if work is not None and gain is not None:
+            work = gain.left_of(work)
 
 
 def numbered(steps: Iterable[PlannedStep]) -> tuple[PlannedStep, ...]:

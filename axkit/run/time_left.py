@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from axkit.contract.passes import Workload
-from axkit.kit.train.settings import TrainingConfig
 from axkit.run.records import StageRecord
+from axkit.run.stage_cost import COMPARED_ROWS, TIMED_ROWS
 from axkit.run.steps import PlannedStep
 
-_TRAINING = 3.0  # forward passes that learning from a row costs: there, and twice as much back
-_TIMED_ROWS = 1000  # that timing two models takes, about
 _SHORT = 60.0  # seconds
 
 
@@ -50,32 +48,15 @@ def left_of(steps: Sequence[PlannedStep], work: Workload | None, last: StageReco
     """
     if work is None or last.speed is None:
         return None
-    each = [_rows(step, work) for step in steps]
-    compared = 2 * work.rows["test"] + _TIMED_ROWS
-    measured = (work.rows["search"] + _TIMED_ROWS) * len(each)
+    found = [step.foresee_effort(work) for step in steps]
+    each = [(0.0, None) if effort is None else effort.rows for effort in found]
+    compared = 2 * work.rows["test"] + COMPARED_ROWS
+    measured = (work.rows["search"] + TIMED_ROWS) * len(each)
     least = compared + measured + sum(low for low, _ in each)
     known = [high for _, high in each if high is not None]
     most = compared + measured + sum(known) if len(known) == len(each) else None
     speed = last.speed.own.throughput_b32_per_s
     return Left(least / speed, None if most is None else most / speed)
-
-
-def _rows(step: PlannedStep, work: Workload) -> tuple[float, float | None]:
-    """Rows that a step puts through the model, the fewest and the most; the most is None where it is not foreseen."""
-    found = step.foresee_search(work)
-    trained = sum(_trained(step, work))
-    if found is None:
-        return trained, None if step.inner or (step.runner.trains and not trained) else trained
-    if found.passes is None or step.inner:
-        return trained, None
-    low, high = (passes * found.rows + found.fresh_rows for passes in found.passes)
-    return trained + low, trained + high
-
-
-def _trained(step: PlannedStep, work: Workload) -> Iterator[float]:
-    """Of a training: three for each row and epoch, and one for its teacher."""
-    if isinstance(step.config, TrainingConfig):
-        yield step.config.epochs * work.rows["train"] * (_TRAINING + step.needs_dense)
 
 
 def _minutes(seconds: float) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from axkit import FLOAT_WEIGHTS, TORCH_MODULE, NotApplicable, Pass, Result, Tools
+from axkit import FLOAT_WEIGHTS, TORCH_MODULE, Effort, Gain, NotApplicable, Pass, Result, Tools
 from axkit_plugins.structured.settings import StructuredConfig
 
 if TYPE_CHECKING:
-    from axkit import Family, Subject
+    from axkit import Family, Subject, Workload
+
+
+_TIMED_ROWS = (500, 8000)  # candidates of several sizes, each beside the dense model
 
 
 class Structured(Pass[StructuredConfig]):
@@ -52,6 +55,24 @@ class Structured(Pass[StructuredConfig]):
             )
         if family.shared_layers and config.what == "layers":
             raise NotApplicable(f"all its layers are one module, which cannot be removed; {_way_out(family)}")
+
+    def foresee_effort(self, config: StructuredConfig, work: Workload) -> Effort:
+        """Gradients of a few rows, or what the refit sees of more; timings, where speed is asked for."""
+        there = work.rows["train"]
+        graded = 0 if config.importance in ("magnitude", "obs") else min(config.rows, there)
+        seen = min(config.mend_rows, there) if config.mend or config.importance == "obs" else 0
+        timed = (0, 0) if config.speedup is None else _TIMED_ROWS
+        rows = (3.0 * graded + 2 * seen + timed[0], 4.0 * graded + 10 * seen + timed[1])
+        return Effort(rows, 8 * work.values if graded else 0)
+
+    def foresee_gain(self, config: StructuredConfig, work: Workload | None) -> Gain:
+        """No more than it is told."""
+        if config.speedup is not None:
+            return Gain((1.0, config.speedup), (1.0, config.speedup))
+        if config.ratio is None:
+            return Gain((1.0, None), (1.0, 1 / (1 - (config.bytes or 0.0))))
+        most = 1 / (1 - config.ratio)
+        return Gain((1.0, most), (1.0, most))
 
     def apply(self, subject: Subject, config: StructuredConfig, tools: Tools) -> Result:
         """Score, choose, carve.

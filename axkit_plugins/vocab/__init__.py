@@ -6,10 +6,21 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from axkit import FLOAT_WEIGHTS, TEACHER_TOKENS, TORCH_MODULE, NotApplicable, Pass, PassConfig, Result, Tools
+from axkit import (
+    FLOAT_WEIGHTS,
+    TEACHER_TOKENS,
+    TORCH_MODULE,
+    Effort,
+    Gain,
+    NotApplicable,
+    Pass,
+    PassConfig,
+    Result,
+    Tools,
+)
 
 if TYPE_CHECKING:
-    from axkit import Family, Subject
+    from axkit import Family, Subject, Workload
 
 
 class VocabConfig(PassConfig):
@@ -41,6 +52,14 @@ class Vocab(Pass[VocabConfig]):
         """There must be words."""
         if family.inputs != "tokens":
             raise NotApplicable(f"it reads {family.inputs} and has no word embeddings to cut; leave the pass out")
+
+    def foresee_effort(self, config: VocabConfig, work: Workload) -> Effort:
+        """Texts are read, no model is asked."""
+        return Effort()
+
+    def foresee_gain(self, config: VocabConfig, work: Workload | None) -> Gain:
+        """At most all of the embeddings."""
+        return Gain((1.0, 1.0), (1.0, work.values / max(1, work.values - work.embedding_values) if work else None))
 
     def apply(self, subject: Subject, config: VocabConfig, tools: Tools) -> Result:
         """Shrink the embedding in place, and the tokenizer in a copy."""

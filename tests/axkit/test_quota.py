@@ -40,6 +40,30 @@ def test_a_quota_is_what_the_tightest_group_says(own, files, found, tmp_path):
     assert quota.quota(*groups(tmp_path, own, files)) == found
 
 
+@pytest.mark.parametrize(
+    ("own", "files", "found"),
+    [
+        ("0::/a\n", {"a/memory.max": "max\n", "memory.max": "2000000\n"}, 2_000_000),
+        ("0::/a\n", {"a/memory.max": "1000\n", "memory.max": "2000000\n"}, 1000),
+        ("5:memory:/docker/a\n", {"memory/docker/a/memory.limit_in_bytes": "3000\n"}, 3000),
+        ("5:memory:/docker/a\n", {"memory/docker/a/memory.limit_in_bytes": f"{2**63 - 4096}\n"}, 2**40),
+        ("4:cpu:/docker/a\n", {"memory/docker/a/memory.limit_in_bytes": "3000\n"}, 2**40),
+        ("nonsense\n", {}, 2**40),
+    ],
+)
+def test_memory_is_the_machine_s_or_the_tightest_group_s(own, files, found, tmp_path, monkeypatch):
+    monkeypatch.setattr(quota, "_physical", lambda: 2**40)
+    assert quota.memory_bytes(*groups(tmp_path, own, files)) == found
+
+
+def test_memory_that_nobody_tells_is_none(tmp_path, monkeypatch):
+    def nobody(_):
+        raise ValueError
+
+    monkeypatch.setattr(quota.os, "sysconf", nobody)
+    assert quota.memory_bytes(tmp_path / "none", tmp_path / "nothing") is None
+
+
 def test_no_such_thing_is_no_quota(tmp_path):
     assert quota.quota(tmp_path / "none", tmp_path / "nothing") is None
 

@@ -7,6 +7,7 @@ from records import stage
 
 from axkit.run.planning import plan
 from axkit.run.recipe import load_source
+from axkit.run.stage_cost import COMPARED_ROWS, TIMED_ROWS
 from axkit.run.time_left import Left, left_of
 
 
@@ -18,10 +19,15 @@ def made(workplace):
 def test_it_goes_by_rows_and_by_the_speed_of_the_last_model(made):
     work, last = made.given.workload(), stage(throughput_b32_per_s=100.0)
     done = left_of((), work, last)
-    assert done == Left(*[(2 * work.rows["test"] + 1000) / 100] * 2), "the final comparison alone"
+    assert done == Left(*[(2 * work.rows["test"] + COMPARED_ROWS) / 100] * 2), "the final comparison alone"
     trained = left_of(made.steps[:1], work, last)
-    rows = 3 * 2 * work.rows["train"] + work.rows["search"] + 1000
-    assert trained.least_s == trained.most_s == pytest.approx(done.least_s + rows / 100)
+    for found, was, rows in zip(
+        (trained.least_s, trained.most_s),
+        (done.least_s, done.most_s),
+        made.steps[0].foresee_effort(work).rows,
+        strict=True,
+    ):
+        assert found == pytest.approx(was + (rows + work.rows["search"] + TIMED_ROWS) / 100)
     assert left_of(made.steps[:1], work, stage(throughput_b32_per_s=50.0)).least_s == pytest.approx(2 * trained.least_s)
 
 

@@ -12,6 +12,7 @@ from axkit import (
     FULL_PRECISION,
     PLAIN_WEIGHTS,
     TORCH_MODULE,
+    Effort,
     NotApplicable,
     Pass,
     Result,
@@ -20,7 +21,7 @@ from axkit import (
 from axkit_plugins.quantize.gptq.settings import GptqConfig
 
 if TYPE_CHECKING:
-    from axkit import Family, Subject
+    from axkit import Family, Subject, Workload
 
 _RUN_WITH = {"optimum": "2.3", "gptqmodel": "7.7"}  # the versions that the tests were run with
 
@@ -59,6 +60,11 @@ class Gptq(Pass[GptqConfig]):
         return [
             f"{name} {wanted}" for name, wanted in _RUN_WITH.items() if not _installed(name).startswith(f"{wanted}.")
         ]
+
+    def foresee_effort(self, config: GptqConfig, work: Workload) -> Effort:
+        """Its rows twice through each layer; beside them it solves."""
+        rows = min(config.rows, work.rows["train"])
+        return Effort((2.0 * rows, 20.0 * rows), 4 * rows * work.tokens * work.hidden)
 
     def apply(self, subject: Subject, config: GptqConfig, tools: Tools) -> Result:
         """Replace the modules in place."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, FULL_PRECISION, TORCH_MODULE, Pass, Result, Tools
+from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, FULL_PRECISION, TORCH_MODULE, Effort, Pass, Result, Tools
 from axkit_plugins.quantize.int4_vsq.settings import Int4VsqConfig
 
 if TYPE_CHECKING:
-    from axkit import Subject
+    from axkit import Subject, Workload
 
 
 class Int4Vsq(Pass[Int4VsqConfig]):
@@ -28,6 +28,11 @@ class Int4Vsq(Pass[Int4VsqConfig]):
         "Dai et al. 2021, VS-Quant, arXiv 2102.04503; "
         "Keller et al. 2023, A 95.6-TOPS/W Inference Accelerator With Per-Vector Scaled 4-bit Quantization"
     )
+
+    def foresee_effort(self, config: Int4VsqConfig, work: Workload) -> Effort:
+        """A few rows; beside them it searches scales."""
+        rows = min(config.rows, work.rows["train"])
+        return Effort((2.0 * rows, 20.0 * rows))
 
     def apply(self, subject: Subject, config: Int4VsqConfig, tools: Tools) -> Result:
         """Replace the modules in place."""

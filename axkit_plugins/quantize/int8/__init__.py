@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import log2
 from typing import TYPE_CHECKING
 
-from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, FULL_PRECISION, TORCH_MODULE, Gain, Pass, Result, Tools
+from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, FULL_PRECISION, TORCH_MODULE, Effort, Gain, Pass, Result, Tools
 from axkit_plugins.quantize.int8.settings import Int8Config
 
 if TYPE_CHECKING:
-    from axkit import Subject
+    from axkit import Subject, Workload
     from axkit_plugins.quantize.int8.model import Replaced
+
+
+_LINEARS = 6  # of a layer
+_TIMED_ROWS = (500, 3000)  # of kernels and precisions, about
 
 
 class Int8(Pass[Int8Config]):
@@ -31,9 +36,21 @@ class Int8(Pass[Int8Config]):
     elsewhere = "bf16, or int8_bnb for 8 bits"
     paper = "Zafrir et al. 2019, Q8BERT, arXiv 1910.06188 (dynamic quantization, section 4)"
 
-    def foresee_gain(self, config: Int8Config) -> Gain:
-        """A quarter of the bytes of what is quantized; how fast its kernels are here, the run measures."""
-        return Gain((1.0, None), (3.5 if config.embeddings and not config.skip else 1.0, 4.0))
+    def foresee_gain(self, config: Int8Config, work: Workload | None) -> Gain:
+        """A byte for each weight, and a scale for each row of them; how fast its kernels are here, the run measures."""
+        if work is None or not work.values:
+            return Gain((1.0, None), (3.5 if config.embeddings and not config.skip else 1.0, 4.0))
+        left = 0 if config.embeddings else work.embedding_values
+        rounded = work.values - left - work.layers * (9 * work.hidden + work.ffn_width)  # biases and norms stay
+        size = 4 * work.values / (4 * work.values - (3 - 4 / work.hidden) * rounded)
+        return Gain((1.0, None), (1.0 if config.skip or config.max_drop is not None else 0.97 * size, 1.03 * size))
+
+    def foresee_effort(self, config: Int8Config, work: Workload) -> Effort:
+        """Each layer alone in 8 bits, and timings; layer by layer back to float where a budget asks for it."""
+        linears = _LINEARS * work.layers
+        tried = config.sensitivity_rows * (linears + 2) + config.calibration_rows + config.saturation_rows
+        held = 0.0 if config.max_drop is None else (2 + log2(linears)) * work.rows["search"]  # by bisection
+        return Effort((tried + _TIMED_ROWS[0], tried + _TIMED_ROWS[1] + held))
 
     def apply(self, subject: Subject, config: Int8Config, tools: Tools) -> Result:
         """Replace the modules in place."""

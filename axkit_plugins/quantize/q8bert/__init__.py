@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from axkit import DIFFERENTIABLE, FLOAT_WEIGHTS, FULL_PRECISION, TORCH_MODULE, Pass, Result, Tools
+from axkit.kit import training_effort
 from axkit_plugins.quantize.q8bert.settings import Q8bertConfig
 
 if TYPE_CHECKING:
-    from axkit import Subject
+    from axkit import Effort, Subject, Workload
+
+
+_ROUNDING = 2.0  # times as long as a plain training that it may take
 
 
 def _mean_of_all(largest: Mapping[str, float], tools: Tools) -> dict[str, float]:
@@ -36,6 +40,10 @@ class Q8bert(Pass[Q8bertConfig]):
     extra = "train"
     packages = ("accelerate",)
     paper = "Zafrir et al. 2019, Q8BERT, arXiv 1910.06188; straight-through: Bengio et al. 2013, arXiv 1308.3432"
+
+    def foresee_effort(self, config: Q8bertConfig, work: Workload) -> Effort:
+        """Of a training that rounds at each step."""
+        return training_effort(config, work, answered=work.rows["search"], slower=_ROUNDING)
 
     def apply(self, subject: Subject, config: Q8bertConfig, tools: Tools) -> Result:
         """Train in place."""
