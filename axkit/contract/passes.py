@@ -117,7 +117,7 @@ class SearchWork:
 
 @dataclass(frozen=True)
 class Effort:
-    """What a pass foresees that it takes, beside a search of its own (:class:`SearchWork`).
+    """What a pass foresees that it takes, beside a search of its own (``SearchWork``).
 
     Attributes:
         rows: as many as the model could answer in that time, in float32: the fewest and the most. None where only the
@@ -226,7 +226,7 @@ class Pass(Described, ABC, Generic[C]):
         """
 
     def check_model(self, family: Family, model: Mapping[str, Any], config: C) -> None:  # an override is optional
-        """Refuse one model of a family that :meth:`check` lets pass, by its config.json; touches no tensor.
+        """Refuse one model of a family that ``check`` lets pass, by its config.json; touches no tensor.
 
         Args:
             family: of the model.

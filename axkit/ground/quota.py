@@ -50,7 +50,7 @@ def memory_bytes(groups: Path = _GROUPS, own: Path = _OWN) -> int | None:
     """Memory that this process may have, of its machine and its control groups; None where nobody tells.
 
     Args:
-        groups: as of :func:`quota`.
+        groups: as of ``quota``.
         own: likewise.
     """
     found = [limit for limit in (_physical(), *_limits(groups, own)) if limit is not None]

@@ -148,7 +148,7 @@ def check_config(model_type: str, config: Mapping[str, Any]) -> None:
     """Refuse what no weights are needed to see: the plan asks it of a checkpoint, the stage of the model that it has.
 
     Args:
-        model_type: one of :data:`FORMS`.
+        model_type: one of ``FORMS``.
         config: config.json; what it leaves out is as its class in transformers has it, which is known here.
 
     Raises:

@@ -141,7 +141,7 @@ def convolution_in(module: nn.Module) -> tuple[Array, Array]:
 
 
 def rotary_of(base: nn.Module, layer: nn.Module) -> Rotary | None:
-    """How a layer's queries and keys are turned, by angles of :data:`ROTATIONS`; None where they are not."""
+    """How a layer's queries and keys are turned, by angles of ``ROTATIONS``; None where they are not."""
     rotary = part_of(base, "rotary_emb")
     if rotary is None:
         return None
