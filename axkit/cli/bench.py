@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from axkit.cli.bars import Shown
+from axkit.cli.options import JSON
 from axkit.ground.device import CHOICE
 from axkit.ground.errors import AxkitError
 from axkit.ground.figures import quantity, ratio
@@ -46,7 +47,7 @@ def _numbers(context: Any, option: Any, value: str) -> tuple[int, ...]:
 @click.option("--threads", type=click.IntRange(1), help="Threads, on as many cores.  [default: as PyTorch has it]")
 @click.option("--device", metavar="DEVICE", help=f"Where they run: {CHOICE}.  [default: the recipe's target]")
 @click.option("--memory/--no-memory", default=True, help="Load each in a process of its own, to see what it takes.")
-@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
+@JSON
 def bench_command(folders: tuple[str, ...], against: str | None, as_json: bool, **wanted: Any) -> None:
     """Time saved models of any runtime in turn: latency, throughput, what is new to them, memory, bytes."""
     from axkit.finished.bench import Wanted, bench_folders

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from axkit.cli.options import JSON
 from axkit.ground.files import replacing
 
 _WIDE, _FIGURES = 130, 8  # columns of a terminal that has room for all; those of the table that all have
@@ -19,7 +20,7 @@ _WIDE, _FIGURES = 130, 8  # columns of a terminal that has room for all; those o
 @click.command("compare")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option("--html", "page", metavar="FILE", help="Write a page, with a plot for each task.")
-@click.option("--json", "as_json", is_flag=True, help="Print the figures of each run as JSON.")
+@JSON
 def compare_command(runs: tuple[str, ...], page: str | None, as_json: bool) -> None:
     """Show finished runs side by side: run folders, or folders of such."""
     from axkit.report.compare import compared_page, differing, grouped, placed

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from axkit.cli.options import JSON
 from axkit.ground.figures import quantity, ratio
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command("inspect")
 @click.argument("folder")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@JSON
 def inspect_command(folder: str, as_json: bool) -> None:
     """Look at a model folder, axkit's or not: what it is, what is idle in it, where its bytes and its time go.
 

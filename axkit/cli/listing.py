@@ -1,16 +1,14 @@
-"""What ``axkit passes``, ``families``, ``tasks``, ``models`` and ``kinds`` print. Imports no torch."""
+"""What ``axkit passes``, ``families``, ``tasks``, ``models``, ``kinds`` and ``recipes`` tell. Imports no torch."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from axkit.contract.described import way_to_install
 from axkit.contract.passes import Pass
@@ -21,22 +19,59 @@ from axkit.run.shipped import purpose, shipped
 from axkit.tasks.kinds.kind import kind_of, metric_names, metric_of
 
 
-def show_entries(group: str, console: Console) -> None:
-    """A table of a group's names; nothing is imported. What is damaged is told on standard error."""
-    table = Table("name", "from", "object")
-    for entry in registry.entries(group).values():
-        table.add_row(escape(entry.name), escape(_origin(entry)), escape(entry.target))
-    console.print(table)
+@dataclass(frozen=True)
+class Listed:
+    """A table.
+
+    Attributes:
+        head: names of its columns.
+        rows: texts, or whether something is so.
+    """
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str | bool, ...], ...]
+
+    def to_json(self) -> list[dict[str, str | bool]]:
+        """A map for each row."""
+        return [dict(zip(self.head, row, strict=True)) for row in self.rows]
+
+
+@dataclass(frozen=True)
+class Told:
+    """All about one name.
+
+    Attributes:
+        name: as registered.
+        about: a sentence.
+        facts: by name.
+        what: the rows of ``listed`` are.
+        listed: a table.
+    """
+
+    name: str
+    about: str
+    facts: Mapping[str, str]
+    what: str
+    listed: Listed
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        facts = {key.replace(" ", "_"): value for key, value in self.facts.items()}
+        return {"name": self.name, "about": self.about, **facts, self.what: self.listed.to_json()}
+
+
+def entries_of(group: str) -> Listed:
+    """A group's names; nothing is imported. What is damaged is told on standard error."""
+    rows = tuple((entry.name, _origin(entry), entry.target) for entry in registry.entries(group).values())
     _tell_faults(group)
+    return Listed(("name", "from", "object"), rows)
 
 
-def show_passes(console: Console) -> None:
-    """A table of the passes and what each is for; one that cannot be imported is told beside its name."""
-    table = Table("name", "for", "from")
-    for entry in registry.entries(registry.PASSES).values():
-        table.add_row(escape(entry.name), escape(_purpose(entry)), escape(_origin(entry)))
-    console.print(table)
+def passes() -> Listed:
+    """The passes and what each is for; one that cannot be imported is told beside its name."""
+    rows = tuple((one.name, _purpose(one), _origin(one)) for one in registry.entries(registry.PASSES).values())
     _tell_faults(registry.PASSES)
+    return Listed(("name", "for", "from"), rows)
 
 
 def _purpose(entry: registry.Entry) -> str:
@@ -59,12 +94,9 @@ def _tell_faults(group: str) -> None:
         print(f"warning: {fault}", file=sys.stderr)
 
 
-def show_recipes(console: Console) -> None:
+def recipes() -> Listed:
     """The recipes that axkit brings, and what each is for."""
-    table = Table("name", "for")
-    for name, path in shipped().items():
-        table.add_row(escape(name), escape(purpose(path)))
-    console.print(table)
+    return Listed(("name", "for"), tuple((name, purpose(path)) for name, path in shipped().items()))
 
 
 _BOUNDS = (("exclusiveMinimum", ">"), ("minimum", ">="), ("exclusiveMaximum", "<"), ("maximum", "<="))
@@ -126,7 +158,7 @@ def facts_of(entry: registry.Entry, pass_class: type[Pass[Any]]) -> dict[str, st
     }
 
 
-def show_pass(name: str, console: Console) -> None:
+def pass_named(name: str) -> Told:
     """All about one pass.
 
     Raises:
@@ -134,23 +166,17 @@ def show_pass(name: str, console: Console) -> None:
     """
     found = load_pass(name)
     with fence.answering(found.entry.who, "cannot be described", found.entry.is_ours):
-        _show_pass(found.entry, found.pass_class, console)
+        return _pass(found.entry, found.pass_class)
 
 
-def _show_pass(entry: registry.Entry, pass_class: type[Pass[Any]], console: Console) -> None:
+def _pass(entry: registry.Entry, pass_class: type[Pass[Any]]) -> Told:
     about = (pass_class.__doc__ or "").strip().split("\n")[0]
-    console.print(f"[bold]{entry.name}[/bold]  {escape(about)}", highlight=False)
     facts = {**facts_of(entry, pass_class), "missing": ", ".join(pass_class.missing_packages())}
-    for key, value in facts.items():
-        if value:
-            console.print(f"  {key}: {value}", highlight=False, markup=False)
-    table = Table("setting", "type", "default", "range", "meaning")
-    for row in settings_of(pass_class):
-        table.add_row(*map(escape, row))
-    console.print(table)
+    settings = Listed(("setting", "type", "default", "range", "meaning"), tuple(settings_of(pass_class)))
+    return Told(entry.name, about, {key: value for key, value in facts.items() if value}, "settings", settings)
 
 
-def show_kind(name: str, console: Console) -> None:
+def kind_named(name: str) -> Told:
     """All about a kind of task: what a model needs for it, and its metrics, others' too.
 
     Raises:
@@ -158,12 +184,12 @@ def show_kind(name: str, console: Console) -> None:
     """
     kind = kind_of(name)
     texts = " or ".join(("one", "two")[count - 1] for count in kind.takes)
-    console.print(f"[bold]{name}[/bold]  AutoModelFor{kind.head}, {texts} of {kind.inputs} a row", highlight=False)
-    table = Table("metric", "decides", "meaning")
+    rows = []
     for one in metric_names(kind):
         try:
             metric = metric_of(kind, one)
         except PluginError:  # for other kinds, or broken: told where a task names it
             continue
-        table.add_row(escape(one), "yes" if metric.decides else "no", escape(metric.about))
-    console.print(table)
+        rows.append((one, metric.decides, metric.about))
+    about = f"AutoModelFor{kind.head}, {texts} of {kind.inputs} a row"
+    return Told(name, about, {}, "metrics", Listed(("metric", "decides", "meaning"), tuple(rows)))

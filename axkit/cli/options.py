@@ -18,7 +18,7 @@ OVERRIDES = (
     click.option("--model", help="Override the recipe's model."),
     click.option("--task", help="Override the recipe's task: a name, or a YAML file with one."),
 )
-JSON = click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
 DEVICE = click.option(
     "--device", default=AUTO, show_default=True, metavar="DEVICE", help=f"Where models compute: {CHOICE}."
 )

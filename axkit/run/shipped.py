@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 from axkit.ground.errors import RecipeError, did_you_mean, shown
@@ -78,6 +79,6 @@ def _refuse_unknown(text: str) -> None:
 def purpose(path: Path) -> str:
     """What a recipe says of itself: the first sentence of the comment that it begins with."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    head = [line.lstrip("# ").rstrip() for line in lines[: next(i for i, one in enumerate(lines) if one[:1] != "#")]]
+    head = [line.lstrip("# ").rstrip() for line in takewhile(lambda one: one.startswith("#"), lines)]
     whole = " ".join(head)
     return whole.split(". ")[0].rstrip(".") + "." if whole else ""

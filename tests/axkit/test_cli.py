@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
+import pytest
 from click.testing import CliRunner
 from command import refused
 from pydantic import Field
@@ -22,6 +23,37 @@ def test_lists(run):
         code, out, _ = run(command)
         assert code == 0
         assert name in out
+
+
+LISTS = {
+    "passes": ["name", "for", "from"],
+    "recipes": ["name", "for"],
+    **{name: ["name", "from", "object"] for name in ("families", "tasks", "models", "runtimes", "kinds")},
+}
+
+
+@pytest.mark.parametrize("command", LISTS)
+def test_lists_as_json(run, command):
+    code, out, _ = run(command, "--json")
+    assert code == 0
+    assert {tuple(one) for one in json.loads(out)} == {tuple(LISTS[command])}
+
+
+def test_all_about_one_as_json(run):
+    told = json.loads(run("passes", "gptq", "--json")[1])
+    assert told["paper"] == registry.get(registry.PASSES, "gptq").paper
+    assert {"setting": "budget.max_drop", "type": "number"}.items() <= told["settings"][-1].items()
+    assert told["installed_by"]
+    kind = json.loads(run("kinds", "classification", "--json")[1])
+    assert {one["metric"]: one["decides"] for one in kind["metrics"]}["accuracy"] is True
+    _, out, _ = run("recipes", "vit-digits", "--json")
+    assert json.loads(out)["recipe"] == run("recipes", "vit-digits")[1]
+
+
+def test_whatever_tells_something_tells_it_as_json_too():
+    commands = cli.cli.commands.items()
+    without = {name for name, one in commands if not any("--json" in option.opts for option in one.params)}
+    assert without == {"push", "new-plugin"}, "which only say what they have written"
 
 
 def test_passes_are_listed_by_what_they_are_for(run):
