@@ -19,7 +19,7 @@ TESTS :=
 NUMBERS := $(addprefix tests/axkit_plugins/test_,$(addsuffix .py,bf16 int8 int4_vsq)) \
 	$(addprefix tests/axkit/test_,$(addsuffix .py,criteria first kernels least_squares measure search))
 
-.PHONY: demo demo-short gpu test lowered lowered-numbers oldest lint types unit docs fuzz faults serve format clean
+.PHONY: demo demo-short gpu test lowered lowered-numbers oldest lint types types-elsewhere unit docs fuzz faults serve format clean
 
 demo: $(VENV)/.demo  ## Set up, and make DistilBERT smaller and faster (some four minutes on two cores).
 	$(BIN)/axkit apply $(RECIPE) --force
@@ -48,6 +48,8 @@ lint:
 
 types:  ## For other systems too: what Python's library has there.
 	$(BIN)/mypy
+
+types-elsewhere: $(VENV)/.dev  ## Types as on Windows and macOS, where some of Python's library is not there.
 	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32
 	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
 
