@@ -323,14 +323,23 @@ def watches(subject, config, tools):
     tools.teacher.module.register_forward_hook(lambda *_: None)
 
 
+def _double(module, given, made):
+    return 2 * made
+
+
 @fault("a result that is not saved as it was measured", "saved", "whose reloaded logits differ by")
 class Forgets(Narrow):
     def apply(self, subject, config, tools):
-        import strangers_modules
-
         result = super().apply(subject, config, tools)
-        subject.module.dropout = strangers_modules.Doubled()
+        subject.module.dropout.register_forward_hook(_double)
         return result
+
+
+@planted(Narrow, "a module of its own and no state", "structure", "left a Doubled in the place of a Dropout (dropout)")
+def replaces(subject, config, tools):
+    import strangers_modules
+
+    subject.module.dropout = strangers_modules.Doubled()
 
 
 @fault("a state and no restore", "restorable", "returns a state and has no restore")

@@ -88,7 +88,7 @@ def verify(folder: str | Path, trust_code: bool = False) -> Iterator[Checked]:
         if manifest is not None and PREDICT in manifest.sha256:
             yield _by_script(visit, manifest, trust_code)
         holds_model = manifest is None or manifest.holds_model
-        if not holds_model or (own and not config.get("auto_map")):
+        if not holds_model or (own and "modules" not in config["axkit"]):
             return
         if own and not trust_code and not _is_our_code(folder):
             yield Checked("transformers", "", f"{folder / MODELING} {_NOT_OURS}")

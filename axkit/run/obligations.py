@@ -202,10 +202,9 @@ def structure_faults(subject: Subject) -> Iterator[str]:
     made, fields = classes.own_class(subject.module), classes.stock_fields(subject.module)
     random = torch.random.get_rng_state()
     with torch.device("meta"), quiet():
-        expected = made(
-            made.config_class(**fields, axkit=classes.describe(subject.structure, subject.trail))
-        ).state_dict()
+        again = made(made.config_class(**fields, axkit=classes.describe(subject.structure, subject.trail)))
     torch.random.set_rng_state(random)
+    expected = again.state_dict()
     state = subject.module.state_dict()
     if any(
         one.is_floating_point() and name in state and not state[name].is_floating_point()
@@ -220,6 +219,17 @@ def structure_faults(subject: Subject) -> Iterator[str]:
                 f"left a module that is not what its structure says ({shown(name)} is {found.get(name, 'missing')}, "
                 f"and should be {shape or 'none'}); remove parts with subject.carve alone, or return a state"
             )
+            return
+    yield from _other_classes(subject.module, again)
+
+
+def _other_classes(module: Any, again: Any) -> Iterator[str]:
+    """A module of the same shapes that computes something else would be loaded as the one whose place it took."""
+    now = dict(module.named_modules())
+    for name, one in again.named_modules():
+        kind, wanted = type(now.get(name)).__name__, type(one).__name__
+        if name and type(now.get(name)) is not type(one):
+            yield f"left a {kind} in the place of a {wanted} ({shown(name)}), which no folder says; return a state"
             return
 
 

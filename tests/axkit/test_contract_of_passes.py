@@ -9,10 +9,12 @@ import textwrap
 import pytest
 import torch
 from command import axkit, refused
+from strangers_modules import Centred
 
 from axkit import Result
 from axkit.anatomy.family import family_of
 from axkit.contract.passes import Pass, PassConfig
+from axkit.contract.trail import TrailStep
 from axkit.contract.traits import DIFFERENTIABLE
 from axkit.ground import registry
 from axkit.ground.errors import PluginError
@@ -149,6 +151,15 @@ def test_a_structure_is_what_the_module_is(any_family):
     assert list(structure_faults(subject)) == []
     subject.structure = false.copy().structure.without_heads(0, [0])
     assert "is not what its structure says" in next(structure_faults(subject))
+
+
+def test_a_module_of_another_class_is_none_that_a_folder_says():
+    subject = tiny_subject(family_of("bert"))
+    subject.module.classifier = Centred(subject.module.classifier)
+    (told,) = structure_faults(subject)
+    assert told == "left a Centred in the place of a Linear (classifier), which no folder says; return a state"
+    subject.passed(TrailStep("odd", "axkit-odd 0.3", {}, {"at": "classifier"}))
+    assert list(structure_faults(subject)) == []
 
 
 def test_looking_at_a_structure_throws_no_dice():

@@ -14,6 +14,7 @@ import pytest
 import torch
 from conftest import ALIKE, FAMILIES
 from safetensors.torch import load_file, save_file
+from strangers_modules import Gained
 
 import axkit
 from axkit.anatomy.family import family_of
@@ -192,14 +193,26 @@ def test_what_transformers_alone_saves_again_is_whole(answered):
     assert torch.equal(subject.body.answer(inputs_of(subject))["logits"], expected["pipeline"]["logits"])
 
 
-def test_a_module_without_a_twin_leaves_the_folder_to_axkit(tmp_path):
-    """No code is promised that could not rebuild it."""
+def strange(linear):
+    """Nobody says its twin, and its weights have names of their own."""
+    made = Strange(linear.in_features, linear.out_features)
+    made.weight.data.copy_(linear.weight)
+    return made
 
-    subject = uneven("bert")
-    subject.module.classifier = Strange(32, 2)
-    save(subject, tiny_tokenizer(), tmp_path)
-    assert "auto_map" not in json.loads((tmp_path / "config.json").read_text())
-    assert not (tmp_path / "modeling_axkit.py").exists()
+
+def gained(linear):
+    """It is a linear layer, has one's weights, and computes something else."""
+    return Gained(linear)
+
+
+def hooked(linear):
+    linear.register_forward_hook(lambda module, given, made: 2 * made)
+    return linear
+
+
+def added(linear):
+    linear.add_module("more", torch.nn.LayerNorm(2))
+    return linear
 
 
 class Strange(torch.nn.Module):
@@ -211,6 +224,59 @@ class Strange(torch.nn.Module):
 
     def forward(self, x):
         return x @ self.weight.T
+
+
+REFUSED = """\
+import sys
+class NoAxkit:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] in ("axkit", "axkit_plugins"):
+            raise ImportError(name)
+sys.meta_path.insert(0, NoAxkit())
+import transformers
+for folder in sys.argv[1:]:
+    for auto in (transformers.AutoConfig, transformers.AutoModelForSequenceClassification):
+        for trusted in (True, False):
+            try:
+                auto.from_pretrained(folder, trust_remote_code=trusted)
+                print("loaded")
+            except Exception as error:
+                print(type(error).__name__, str(error).replace(chr(10), " "))
+"""
+
+
+def test_a_module_without_a_twin_leaves_the_folder_to_axkit(tmp_path):
+    """No weights are lost without a word, and the word is axkit, no upgrade of transformers."""
+    made = (strange, gained, hooked, added)
+    for make in made:
+        subject = uneven("bert")
+        subject.module.classifier = make(subject.module.classifier)
+        subject.passed(TrailStep("odd", "axkit-odd 0.3", {}, {"at": "classifier"}))
+        (tmp_path / make.__name__).mkdir()
+        save(subject, tiny_tokenizer(), tmp_path / make.__name__)
+        assert "modules" not in json.loads((tmp_path / make.__name__ / "config.json").read_text())["axkit"]
+    surroundings = {**os.environ, "HF_HOME": str(tmp_path / "hf")}
+    code = [sys.executable, "-c", REFUSED, *(str(tmp_path / make.__name__) for make in made)]
+    done = subprocess.run(code, capture_output=True, text=True, env=surroundings, check=True)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 4 * len(made)
+    for trusted, other in zip(lines[::2], lines[1::2], strict=True):
+        assert trusted.startswith("ImportError this model has modules that transformers alone does not make")
+        assert "install axkit and axkit-odd, and load it by axkit.load(folder)" in trusted
+        assert other.startswith("ValueError")
+        assert "trust_remote_code" in other
+        assert "upgrade" not in other.lower()
+
+
+def test_where_axkit_is_imported_the_refusal_is_not_read(tmp_path):
+    import transformers
+
+    subject = uneven("bert")
+    subject.module.classifier = strange(subject.module.classifier)
+    save(subject, tiny_tokenizer(), tmp_path)
+    for trusted in (None, False, True):
+        config = transformers.AutoConfig.from_pretrained(tmp_path, trust_remote_code=trusted)
+        assert type(config).__module__.startswith("axkit.")
 
 
 def test_code_does_not_count_as_the_models_bytes(answered):

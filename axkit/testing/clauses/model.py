@@ -53,7 +53,7 @@ def mode(twice: Twice) -> Iterator[str]:
             return
 
 
-@clause("structure", "The module has the shapes that its structure says: parts are removed by subject.carve alone.")
+@clause("structure", "The module has the shapes and classes of its structure: subject.carve alone removes parts.")
 def structure(twice: Twice) -> Iterator[str]:
     """The engine looks at the same; where a pass returns a state, saving and loading tell."""
     if twice.first.result.state is None:

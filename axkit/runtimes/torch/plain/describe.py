@@ -63,21 +63,32 @@ def changes(module: Any, stock: Any, config: Any, family: Family) -> list[Change
             if change is None:
                 return None
             found += change
+    if _adds(ours, theirs, {one.at for one in found if one.put}):
+        return None
     return [*found, *_attributes(ours, theirs, family, module), *_hooks(ours)]
+
+
+def _adds(ours: Mapping[str, nn.Module], theirs: Mapping[str, nn.Module], put: set[str]) -> bool:
+    """Whether there is something more, of which nobody says how it is made: a module, or what runs before or behind."""
+    inside = tuple(f"{name}." for name in put)
+    hooks = (hook for one in ours.values() for hook in (*one._forward_pre_hooks.values(), *one._forward_hooks.values()))
+    more = (name for name in ours.keys() - theirs.keys() if not name.startswith(inside))
+    return any(more) or not all(isinstance(hook, HasPlain) for hook in hooks)
 
 
 def _change(name: str, ours: nn.Module, theirs: nn.Module) -> list[Change] | None:
     """None: it is another module, and nobody says how it is made."""
     if isinstance(ours, HasPlain):
         return [_put(name, ours.plain())]
-    if isinstance(ours, nn.Linear):  # bitsandbytes' is one, and is put in by transformers
+    if type(ours) is nn.Linear or type(ours).__module__.startswith("bitsandbytes."):  # that transformers puts in itself
+        assert isinstance(ours, nn.Linear)
         size = (ours.in_features, ours.out_features, ours.bias is not None)
         if isinstance(theirs, nn.Linear) and size == (theirs.in_features, theirs.out_features, theirs.bias is not None):
             return []
         return [Change(name, "Linear", settings=dict(zip(("in_features", "out_features", "bias"), size, strict=True)))]
     if type(ours) is nn.Identity and type(theirs) is not nn.Identity:
         return [Change(name, "Identity")]
-    return [] if type(ours).__name__.removeprefix("Axkit") == type(theirs).__name__ else None
+    return [] if type(ours) is type(theirs) or not name else None  # the whole is of a class of ours, made of theirs
 
 
 def _put(name: str, plain: Plain) -> Change:

@@ -17,25 +17,35 @@ _FUTURE = "from __future__ import annotations\n"
 
 
 def save_config(module: Any, manifest: Manifest, folder: Path) -> list[Path]:
-    """Write config.json of a carved or quantized model; returns the modeling file, where there can be one.
+    """Write config.json of a carved or quantized model, and the modeling file; returns that.
 
-    There is none where a pass has put in a module that says no twin (``axkit.kit.Plain``): such a folder loads
-    with axkit alone.
+    Where a pass has put in a module that says no twin (``axkit.kit.Plain``) the folder loads with axkit alone: all
+    that the modeling file does then is to say so, where transformers would advise an upgrade of itself.
     """
     made = classes.own_class(module)
     fields, found = classes.stock_fields(module), _changes(module)
     described = classes.describe(manifest.structure, manifest.trail)
-    code = []
+    names = {"AutoConfig": made.config_class.__name__}
     if found is not None:
         described["modules"] = [change.to_json() for change in found]
-        names = {"AutoConfig": made.config_class.__name__, f"AutoModelFor{_head(made)}": made.__name__}
-        fields["auto_map"] = {auto: f"{MODELING.removesuffix('.py')}.{name}" for auto, name in names.items()}
-        code.append(folder / MODELING)
-        code[0].write_text(_text(found), encoding="utf-8")
+        names[f"AutoModelFor{_head(made)}"] = made.__name__
+    fields["auto_map"] = {auto: f"{MODELING.removesuffix('.py')}.{name}" for auto, name in names.items()}
+    code = folder / MODELING
+    code.write_text(_refusal(manifest) if found is None else _text(found), encoding="utf-8")
     config = made.config_class(**fields, axkit=described)
     config.architectures = [made.__name__]
     config.save_pretrained(folder)
-    return code
+    return [code]
+
+
+def _refusal(manifest: Manifest) -> str:
+    """A modeling file of a model that transformers alone cannot make."""
+    packages = sorted({"axkit", *(step.source.partition(" ")[0] for step in manifest.trail)})
+    said = (
+        f"this model has modules that transformers alone does not make: install {' and '.join(packages)}, and load it "
+        f"by axkit.load(folder), or by transformers behind 'import axkit'"
+    )
+    return f'"""A model that axkit wrote, and that loads with axkit alone."""\n\nraise ImportError({said!r})\n'
 
 
 def modeling_text(module: Any) -> str | None:
