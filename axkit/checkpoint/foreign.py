@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+from axkit.contract.manifest import MANIFEST, holds_model
 from axkit.ground.errors import CheckpointError
 from axkit.ground.files import MEGABYTE, read_object
 
@@ -46,9 +47,9 @@ def refuse_other_runtime(folder: Path) -> None:
     """
     runtime, keeps = None, None
     with suppress(FileNotFoundError, CheckpointError):  # a manifest that cannot be read is told of elsewhere
-        found = read_object(folder / "axkit.json", 64 * MEGABYTE)
+        found = read_object(folder / MANIFEST, 64 * MEGABYTE)
         runtime, keeps = found.get("runtime"), found.get("keeps_model")
-    if isinstance(runtime, str) and runtime != "torch" and keeps is not True:
+    if isinstance(runtime, str) and not holds_model(runtime, keeps is True):
         raise CheckpointError(
             f"{folder} holds a model of the runtime '{runtime:.80}', from which nothing is loaded to work on; give "
             f"the checkpoint that it was made of"

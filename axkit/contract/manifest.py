@@ -21,6 +21,11 @@ PREDICT = "predict.py"  # what asks the model without axkit, where a runtime's b
 GOLDEN = "golden.safetensors"  # batches and what was answered, for whoever verifies the folder
 
 
+def holds_model(runtime: str, keeps_model: bool) -> bool:
+    """Whether files are a transformers model's own, which passes can work on."""
+    return runtime == TORCH or keeps_model
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What is written beside a model, and what a body is given to save and to load by.
@@ -53,7 +58,7 @@ class Manifest:
     @property
     def holds_model(self) -> bool:
         """True where the files are a transformers model's own, which passes can work on."""
-        return self.runtime == TORCH or self.keeps_model
+        return holds_model(self.runtime, self.keeps_model)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; the runtime stands there only where it is not torch, as in every folder of axkit 0.1.0."""

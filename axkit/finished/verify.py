@@ -239,10 +239,12 @@ class _Visit:
 
 def _shown(answers: Answers, masks: Answers) -> Answers:
     """Without what is said of padding, of which each runtime says what it likes."""
+    from axkit.runtimes.golden import at_tokens
+
     shown = dict(answers)
-    for output in {name.rpartition("/")[2] for name in answers.keys() - {WORDS}} if masks else ():
-        if all(answers[f"{case}/{output}"].shape[:2] == mask.shape for case, mask in masks.items()):  # of tokens
-            shown |= {f"{case}/{output}": answers[f"{case}/{output}"][mask] for case, mask in masks.items()}
+    for output in {name.rpartition("/")[2] for name in answers.keys() - {WORDS}}:
+        names = [f"{case}/{output}" for case in masks]
+        shown |= zip(names, at_tokens([answers[name] for name in names], list(masks.values())), strict=True)
     return shown
 
 

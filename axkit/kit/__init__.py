@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from axkit.kit.compare import divergence_key as divergence_key
     from axkit.kit.eight_bits import fake_quantize as fake_quantize
     from axkit.kit.eight_bits import input_grid as input_grid
+    from axkit.kit.eight_bits import on_grid as on_grid
     from axkit.kit.eight_bits import to_int8 as to_int8
     from axkit.kit.extras import refuse_missing as refuse_missing
     from axkit.kit.inputs import Range as Range
@@ -81,7 +82,7 @@ _OFFERED = {
     "by_machine": ("Remembered", "cache_folder"),
     "calibrate": ("BLOCKS", "Calibration", "Seen", "What", "part_width"),
     "compare": ("divergence", "divergence_key"),
-    "eight_bits": ("fake_quantize", "input_grid", "to_int8"),
+    "eight_bits": ("fake_quantize", "input_grid", "on_grid", "to_int8"),
     "extras": ("refuse_missing",),
     "int8_choosing": ("ProductCase", "fastest_of", "kernel_times", "rows_in_words", "time_in_turn"),
     "int8_kernels": ("IntegerKernels",),

@@ -23,6 +23,11 @@ def input_grid(input_range: tuple[float, float]) -> tuple[float, int]:
     return step, min(255, round(-input_range[0] / step))
 
 
+def on_grid(x: Tensor, step: float | Tensor, zero: int | Tensor) -> Tensor:
+    """The nearest of the 256 values of :func:`input_grid`, for each value."""
+    return ((x / step).round().add(zero).clamp(0, 255) - zero) * step
+
+
 def fake_quantize(x: Tensor, vector: int, bits: int) -> Tensor:
     """Round x to symmetric integers with one scale per vector of its last dimension, and back: same shape.
 

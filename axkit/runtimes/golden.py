@@ -6,7 +6,7 @@ batch. Ids are drawn and kept; pixels follow from their place and are made again
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -102,6 +102,21 @@ def golden_inputs(subject: Subject, reader: Any) -> Batches:
     made = {case: _tokens(*shape, config, reader, draw) for case, shape in shapes.items()}
     made["padded"] = _padded(_tokens(4, min(24, most), config, reader, draw), reader)
     return made
+
+
+def at_tokens(output: Sequence[Tensor], masks: Sequence[Tensor]) -> list[Tensor]:
+    """One output of several batches, without what is said of padding, of which each runtime says what it likes.
+
+    Args:
+        output: of each batch, (rows, ...).
+        masks: of each batch, (rows, tokens) bool, True at tokens; none of images.
+
+    Returns:
+        (tokens, ...) each, where it is (rows, tokens, ...) in every batch; else as it is.
+    """
+    if not masks or any(one.shape[:2] != mask.shape for one, mask in zip(output, masks, strict=True)):
+        return list(output)
+    return [one[mask] for one, mask in zip(output, masks, strict=True)]
 
 
 def _around(structure: Structure, most: int) -> dict[str, tuple[int, int]]:

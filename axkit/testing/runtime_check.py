@@ -18,6 +18,7 @@ from axkit.contract.manifest import Manifest
 from axkit.contract.subject import Subject
 from axkit.ground.errors import AxkitError
 from axkit.ground.pickles import is_pickle
+from axkit.runtimes.golden import at_tokens
 from axkit.runtimes.known import keeps_model
 from axkit.runtimes.torch.body import TorchBody
 from axkit.runtimes.torch.view import fence
@@ -64,11 +65,12 @@ def _check_kept(folder: Path, manifest: Manifest, asked: Sequence[Mapping[str, T
         kept = TorchBody.load(folder, manifest)
     except AxkitError as error:
         say(False, f"it says keeps_model, and no transformers model is in its folder ({error}); write one, or say not")
-    for inputs, there, here in zip(asked, _asked(kept, asked), answers, strict=True):
-        mask = inputs.get("attention_mask", torch.zeros(0)).bool()
-        for name, one in here.items():
-            shown = mask if one.shape[:2] == mask.shape else slice(None)  # of padding each says what it likes
-            far = float((one[shown] - there[name][shown]).abs().max()) > _KEPT * (1 + float(one[shown].abs().max()))
+    masks = [inputs["attention_mask"].bool() for inputs in asked if "attention_mask" in inputs]
+    theirs = _asked(kept, asked)
+    for name in answers[0]:
+        shown = (at_tokens([one[name] for one in some], masks) for some in (answers, theirs))
+        for here, there in zip(*shown, strict=True):
+            far = float((here - there).abs().max()) > _KEPT * (1 + float(here.abs().max()))
             say(not far, "the model that its folder keeps answers otherwise; keep the one that the body computes")
 
 

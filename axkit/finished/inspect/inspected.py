@@ -11,19 +11,19 @@ from typing import Any
 from axkit.anatomy.family import family_of
 from axkit.anatomy.structure import Structure
 from axkit.checkpoint.sources import check_name, read_config
-from axkit.contract.manifest import TORCH
+from axkit.contract.manifest import TORCH, Manifest
 from axkit.contract.subject import Subject
 from axkit.finished.inspect.files import Held
 from axkit.finished.inspect.parts import bytes_by_part, seconds_by_part
 from axkit.finished.inspect.wins import Win, ended_by, starting_recipe, wins
 from axkit.finished.inspect.zeros import Idle, idle
 from axkit.finished.opened import opened_with
-from axkit.finished.score import about_of
 from axkit.ground.errors import AxkitError, CheckpointError
 from axkit.measure.speed import Inputs
 from axkit.runtimes.folder import load_to_work
 from axkit.runtimes.manifest import read_manifest
 from axkit.runtimes.torch.body import TorchBody
+from axkit.tasks.about import About
 from axkit.tasks.image_reader import ImageReader
 from axkit.tasks.kinds.kind import Kind, kind_of, our_kinds
 from axkit.tasks.labels.head import head_of
@@ -153,11 +153,12 @@ def inspect(folder: str | Path) -> Inspected:
         raise CheckpointError(f"{folder} is no folder; give one with a config.json")
     config, held = read_config(place), Held.of(place)
     subject, fault = _loaded(place)
-    kind, labels = _head(config, place)
-    inside, lacks = (None, []) if subject is None else _inside(subject, place)
+    manifest = _manifest(place)
+    about = manifest.about if manifest else About()
+    kind, labels = _head(config, about, place)
+    inside, lacks = (None, []) if subject is None else _inside(subject, about, place)
     lacks += [] if kind else ["a head for a task"]
     lacks += ["names of labels"] if labels and all(one == f"LABEL_{at}" for at, one in enumerate(labels)) else []
-    manifest = read_manifest(place) if subject is not None else None
     trail = manifest.trail if manifest else subject.trail if subject else ()
     recipe = ""
     if inside is not None and inside.wins and subject is not None:
@@ -189,16 +190,22 @@ def _loaded(folder: Path) -> tuple[Subject | None, str]:
         return None, str(error)
 
 
-def _head(config: Mapping[str, Any], folder: Path) -> tuple[Kind | None, tuple[str, ...]]:
+def _manifest(folder: Path) -> Manifest | None:
+    try:
+        return read_manifest(folder)
+    except AxkitError:  # it is damaged: told where it is loaded
+        return None
+
+
+def _head(config: Mapping[str, Any], about: About, folder: Path) -> tuple[Kind | None, tuple[str, ...]]:
     """The kind of task, as the folder says it or as its class does, and the names of the outputs."""
     try:
-        said = about_of(folder).kind
-        names = [said] if said is not None else our_kinds()
+        names = [about.kind] if about.kind is not None else our_kinds()
         for name in names:
             head = head_of(config, name, str(folder))
             if head is not None:
                 return kind_of(name), head.names
-    except AxkitError:  # a damaged manifest, or a kind that is not installed: told where it is loaded
+    except AxkitError:  # a kind that is not installed: told where it is loaded
         pass
     return None, ()
 
@@ -227,7 +234,7 @@ def _most(stored: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(stored.items(), key=lambda item: -item[1])
 
 
-def _inside(subject: Subject, folder: Path) -> tuple[Inside | None, list[str]]:
+def _inside(subject: Subject, about: About, folder: Path) -> tuple[Inside | None, list[str]]:
     if not subject.has_module:
         return None, []
     model, family = subject.module, subject.family
@@ -238,7 +245,7 @@ def _inside(subject: Subject, folder: Path) -> tuple[Inside | None, list[str]]:
     except AxkitError as error:
         lacks.append(f"a reader that fits ({error})")
     else:
-        inputs, batch = _batch(opened.reader, opened.limit, folder, subject)
+        inputs, batch = _batch(opened.reader, opened.limit, about, subject)
         assert isinstance(subject.body, TorchBody), "it has a module"
         seconds = seconds_by_part(subject.body, family, inputs)
     found = idle(model, family, subject.structure)
@@ -247,11 +254,11 @@ def _inside(subject: Subject, folder: Path) -> tuple[Inside | None, list[str]]:
     return Inside(subject.body.values(), subject.structure, found, parts, seconds, batch, could, by), lacks
 
 
-def _batch(reader: Any, limit: int, folder: Path, subject: Subject) -> tuple[Mapping[str, Any], str]:
+def _batch(reader: Any, limit: int, about: About, subject: Subject) -> tuple[Mapping[str, Any], str]:
     """A batch as the folder's own rows are long, and what it is in words."""
     if isinstance(reader, ImageReader):
         return Inputs.images(_ROWS, reader.shape).batches[0], f"{_ROWS} images"
-    told = about_of(folder).token_lengths
+    told = about.token_lengths
     lengths = sorted(min(one, limit) for one in (told or (_TOKENS,) * _ROWS)[:_ROWS])
     found = Inputs.like(lengths, reader.model_input_names, int(subject.body.config["vocab_size"]))
     of = "as its own test rows are long" if told else "each"

@@ -16,6 +16,7 @@ from axkit.kit import (
     input_grid,
     linear_at,
     names_in,
+    on_grid,
     replace_module,
     to_int8,
     weight_matrix,
@@ -91,7 +92,7 @@ class Int8Linear(nn.Module):
     def _in_float(self, x: Tensor) -> Tensor:
         if self.input_scale is not None and self.input_zero is not None:  # on a device nobody waits for the numbers
             step, zero = self._input or (self.input_scale.to(x.dtype), self.input_zero)
-            x = ((x / step).round().add(zero).clamp(0, 255) - zero) * step
+            x = on_grid(x, step, zero)
         return nn.functional.linear(x, self.weight.to(x.dtype) * self.scale[:, None].to(x.dtype), self.bias)
 
     def _begin(self) -> IntegerKernels:

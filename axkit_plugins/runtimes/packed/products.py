@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from axkit.kit import Fused, IntegerKernels, IntegerProduct, fake_quantize, prepacked
+from axkit.kit import Fused, IntegerKernels, IntegerProduct, fake_quantize, on_grid, prepacked
 from axkit_plugins.runtimes.network.matrix import Array, Bytes, Floats, Linear, Matrix, Nibbles
 from axkit_plugins.runtimes.network.network import Norm
 
@@ -78,8 +78,7 @@ def _in_bytes(weight: Bytes, bias: Array | None) -> Function:
         if kernel is not None:
             return kernel(x)
         if grid is not None:
-            step, zero = grid
-            x = ((x / step).round().add(zero).clamp(0, 255) - zero) * step
+            x = on_grid(x, *grid)
         return functional.linear(x, codes * scale[:, None], offset)
 
     return product
