@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _GROUPS = Path("/sys/fs/cgroup")
@@ -58,9 +58,10 @@ def memory_bytes(groups: Path = _GROUPS, own: Path = _OWN) -> int | None:
 
 
 def _physical() -> int | None:
+    ask: Callable[[str], int] | None = getattr(os, "sysconf", None)  # Windows has no such call
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # Windows has no such call
+        return None if ask is None else ask("SC_PHYS_PAGES") * ask("SC_PAGE_SIZE")
+    except (ValueError, OSError):
         return None
 
 

@@ -24,7 +24,7 @@ def input_grid(input_range: tuple[float, float]) -> tuple[float, int]:
 
 
 def on_grid(x: Tensor, step: float | Tensor, zero: int | Tensor) -> Tensor:
-    """The nearest of the 256 values of :func:`input_grid`, for each value."""
+    """The nearest of the 256 values of ``input_grid``, for each value."""
     return ((x / step).round().add(zero).clamp(0, 255) - zero) * step
 
 
