@@ -34,7 +34,12 @@ _OTHER = "name the model that it was cut from"
 class MendConfig(PassConfig):
     """Settings of ``mend``."""
 
-    rows: int = Field(1024, ge=1, description="Training rows to look at; their labels are not used.")
+    rows: int = Field(
+        1024,
+        ge=1,
+        description="Training rows to look at, without their labels; four times as many for a last layer that computes "
+        "one token of each.",
+    )
     teacher: str = Field(
         "dense",
         min_length=1,

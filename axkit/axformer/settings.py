@@ -136,7 +136,12 @@ class AxformerPruneConfig(SearchConfig):
         "each candidate is looked at mended; on unless switched off. accuracy: the result is mended once; off unless "
         "switched on.",
     )
-    mend_rows: int = Field(1024, ge=1, description="Training rows that mending looks at; their labels are not used.")
+    mend_rows: int = Field(
+        1024,
+        ge=1,
+        description="Training rows that mending looks at, without their labels; four times as many for a last layer "
+        "that computes one token of each.",
+    )
 
     @property
     def mends(self) -> bool:

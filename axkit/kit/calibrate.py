@@ -49,11 +49,20 @@ class Calibration:
         split: whose first rows are taken, which are a random part of it; of train, as search decides.
         rows: at most.
         size: rows per batch.
+
+    Attributes:
+        split: that they are of.
+        rows: how many there are.
+        batches: of them.
     """
 
     def __init__(self, split: Split, rows: int, size: int = 32) -> None:
-        self.rows = min(rows, len(split))
+        self.split, self.rows = split, min(rows, len(split))
         self.batches: list[Batch] = list(split.first(rows).batches(size))
+
+    def larger(self, rows: int) -> Calibration:
+        """So many of the same split's rows, or as many as it has; itself where it has them already."""
+        return self if rows <= self.rows else Calibration(self.split, rows)
 
     def look(self, subject: Subject, layer: int, what: What) -> Iterator[Seen]:
         """What a block does, batch by batch, in the same order for every model of the same tokens."""

@@ -20,6 +20,8 @@ from axkit.kit.below import Below
 from axkit.kit.calibrate import BLOCKS, Calibration, What, has_parts, last_output, layer_of, part_width, parts
 from axkit.kit.least_squares import Moments, Projection, Spread
 
+TIMES = 4  # the calibration rows, for a layer that computes one token of each
+MOST_BYTES = 2**30  # that what enters it may take
 Keep = Callable[[int, What, Projection], Sequence[int]]
 
 
@@ -103,6 +105,9 @@ def cut_and_mend(
 ) -> None:
     """Carve a subject block by block, first layer to last, each refitted on what the mended ones below it give.
 
+    A last layer that computes one token of each row is refitted on up to four times the rows, of the same split: it has
+    as many inputs as the layers below it, and from a row it learns no more than they do from a token.
+
     Args:
         subject: carved in place.
         dense: the model whose answers are to be kept; not the subject itself.
@@ -110,8 +115,12 @@ def cut_and_mend(
         keep: (layer, block, problem) -> positions among the heads or neurons that are there; all of them to mend only.
         layers: of the subject -> of the dense model, ascending; each its own where None.
     """
-    ours, theirs = Below(subject, calibration), Below(alike(dense, subject.structure), calibration)
+    dense = alike(dense, subject.structure)
+    ours, theirs = Below(subject, calibration), Below(dense, calibration)
     for layer in range(len(subject.structure.layers)):
+        if _sees_one_token(subject, layer):
+            more = calibration.larger(_rows_at_once(subject, calibration))
+            ours, theirs = Below(subject, more), Below(dense, more)
         for what in BLOCKS:
             if not has_parts(subject, layer, what):
                 continue
@@ -120,6 +129,20 @@ def cut_and_mend(
             pick = subject.structure.keep_heads if what == "attention" else subject.structure.keep_neurons
             subject.carve(pick(layer, kept))
             refit(layer_of(subject, layer), what, found, kept, part_width(subject, what))
+
+
+def _sees_one_token(subject: Subject, layer: int) -> bool:
+    """Whether a layer computes one token of each row alone."""
+    alone = subject.structure.first_token_only and not subject.family.shared_layers
+    return alone and layer == subject.layers[-1].index
+
+
+def _rows_at_once(subject: Subject, calibration: Calibration) -> int:
+    """How many rows may be looked at for such a layer: what enters it is kept, of every token."""
+    hidden = subject.family.size(subject.module.config, "hidden")
+    tokens = calibration.split.lengths[: TIMES * calibration.rows]
+    each = 2 * 4 * hidden * float(tokens.mean())  # of two models, in float32
+    return min(len(tokens), int(MOST_BYTES / each))
 
 
 def cut_to(subject: Subject, then: Structure, calibration: Calibration, anew: bool = False) -> None:

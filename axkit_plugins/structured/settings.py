@@ -34,7 +34,10 @@ class StructuredConfig(PassConfig):
         False, description="Refit each cut block's output projection, in closed form, to what it gave before the cut."
     )
     mend_rows: int = Field(
-        1024, ge=1, description="Training rows, without their labels, that 'obs' and 'mend' look at."
+        1024,
+        ge=1,
+        description="Training rows, without their labels, that 'obs' and 'mend' look at; 'mend' at four times as "
+        "many for a last layer that computes one token of each.",
     )
     scope: Literal["uniform", "global"] = Field(
         "global", description="The same share of every layer, or the least important wherever; layers: always global."

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from axkit.anatomy.family import family_of
 from axkit.anatomy.surgery import matrix
+from axkit.kit import mend as mend_module
 from axkit.kit.below import Below
 from axkit.kit.calibrate import BLOCKS, Calibration, has_parts, layer_of, part_width
 from axkit.kit.mend import cut_and_mend, problem
@@ -113,3 +117,29 @@ def test_a_model_entered_at_a_layer_shows_what_the_whole_one_shows(family):
         if layer == 0 and not family.shared_layers:  # what is changed where it is reached is seen above
             subject.carve(subject.structure.keep_neurons(0, [0, 1, 2]))
             at_once = list(calibration.look_at_all(subject))
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_last_layer_of_one_token_looks_at_four_times_the_rows(alone, monkeypatch):
+    family = family_of("bert")
+    dense, split = made(family, rows=60)
+    dense.carve(replace(dense.structure, first_token_only=alone))
+    seen = {}
+    real = mend_module.problem
+
+    def counted(ours, theirs, layer, what, there=None):
+        found = real(ours, theirs, layer, what, there)
+        seen[layer, what] = found.tokens
+        return found
+
+    monkeypatch.setattr(mend_module, "problem", counted)
+    subject, calibration = dense.copy(), Calibration(split, 12)
+    WIDTH.update({what: part_width(dense, what) for what in BLOCKS})
+    cut_and_mend(subject, dense, calibration, all_of)
+    last = len(dense.structure.layers) - 1
+    tokens = int(split.lengths[:12].sum())
+    assert all(seen[layer, what] == tokens for layer in range(last) for what in BLOCKS)
+    assert all(seen[last, what] == (48 if alone else tokens) for what in BLOCKS)
+    monkeypatch.setattr(mend_module, "MOST_BYTES", 100)
+    cut_and_mend(subject, dense, calibration, all_of)
+    assert all(seen[last, what] == (12 if alone else tokens) for what in BLOCKS), "what enters it would not fit"
