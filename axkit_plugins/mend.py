@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from axkit import Family, Structure, Subject, Workload
 
 
-_ANSWERS = (4.0, 10.0)  # of both models that a row costs: it goes through each layer several times, and its products do
+# of both models that a row costs: it goes through each layer several times, and its products do; where the last layer
+# computes one token, it looks at eight times the rows
+_ANSWERS = (4.0, 26.0)
 _OTHER = "name the model that it was cut from"
 
 
@@ -37,8 +39,8 @@ class MendConfig(PassConfig):
     rows: int = Field(
         1024,
         ge=1,
-        description="Training rows to look at, without their labels; four times as many for a last layer that computes "
-        "one token of each.",
+        description="Training rows to look at, without their labels; eight times as many for a last layer that "
+        "computes one token of each.",
     )
     teacher: str = Field(
         "dense",

@@ -20,7 +20,7 @@ from axkit.kit.below import Below
 from axkit.kit.calibrate import BLOCKS, Calibration, What, has_parts, last_output, layer_of, part_width, parts
 from axkit.kit.least_squares import Moments, Projection, Spread
 
-TIMES = 4  # the calibration rows, for a layer that computes one token of each
+TIMES = 8  # the calibration rows, for a layer that computes one token of each
 MOST_BYTES = 2**30  # that what enters it may take
 Keep = Callable[[int, What, Projection], Sequence[int]]
 
@@ -105,8 +105,8 @@ def cut_and_mend(
 ) -> None:
     """Carve a subject block by block, first layer to last, each refitted on what the mended ones below it give.
 
-    A last layer that computes one token of each row is refitted on up to four times the rows, of the same split: it has
-    as many inputs as the layers below it, and from a row it learns no more than they do from a token.
+    A last layer that computes one token of each row is refitted on up to eight times the rows, of the same split: it
+    has as many inputs as the layers below it, and learns from a row no more than they do from a token.
 
     Args:
         subject: carved in place.

@@ -62,7 +62,7 @@ class Structured(Pass[StructuredConfig]):
         graded = 0 if config.importance in ("magnitude", "obs") else min(config.rows, there)
         seen = min(config.mend_rows, there) if config.mend or config.importance == "obs" else 0
         timed = (0, 0) if config.speedup is None else _TIMED_ROWS
-        rows = (3.0 * graded + 2 * seen + timed[0], 4.0 * graded + 10 * seen + timed[1])
+        rows = (3.0 * graded + 2 * seen + timed[0], 4.0 * graded + 26 * seen + timed[1])
         return Effort(rows, 8 * work.values if graded else 0)
 
     def foresee_gain(self, config: StructuredConfig, work: Workload | None) -> Gain:
