@@ -300,7 +300,7 @@ def _():
     with tempfile.TemporaryDirectory() as folder, numberless():
         tools = lent(subject, folder, 12)
         found = row_logits(subject.module, tools.train, tools.device)
-        assert found.device.type == "cpu"
+        assert found.logits.device.type == "cpu"
         assert device_of(subject.module) == CPU, "it was lent the device, and came back"
 
 

@@ -42,7 +42,7 @@ def trained_head(model, split):
 @pytest.mark.slow
 def test_decisions_on_the_embedded_model_equal_the_oracles(tmp_path):
     folder, task = local_folder("embedded:bert"), resolve("embedded:movie-reviews", lambda _: "test")
-    rows, kind = load_rows(task, Samples(train=600, search=128, test=1)), KINDS["classification"]
+    rows, kind = load_rows(task, Samples(train=300, search=64, test=1)), KINDS["classification"]
     tokenizer, model = open_tokenizer(folder), open_for_task(folder, kind, 2, rows.label_names, 0)
     splits = {name: Split(part, task.spec, kind, tokenizer, 64) for name, part in rows.splits.items()}
     trained_head(model, splits["train"])
