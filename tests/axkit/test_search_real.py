@@ -62,4 +62,4 @@ def test_decisions_on_the_embedded_model_equal_the_oracles(tmp_path):
     HardAttention().apply(subject, HardAttention.Config(k=K, **rule), one)
     result = AxformerPrune().apply(subject, AxformerPrune.Config(**rule, groups=2), two)
     assert [(e["element"], e["accepted"]) for e in one.journal.read() + two.journal.read()] == hard + prune
-    assert result.facts["search_loss_after_nats"] == pytest.approx(best, abs=1e-6)
+    assert result.facts["search_loss_after_nats"] == pytest.approx(best, abs=1e-5)  # float32, in another order
