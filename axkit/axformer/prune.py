@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from axkit.contract.subject import Subject
 
 
+_NOTHING = {
+    "accuracy": "No block, head or neuron could be removed under this rule; a tolerance above 0 allows more.",
+    "budget": "The target is met with every block, head and neuron there.",
+}
+
+
 class AxformerPrune(Pass[AxformerPruneConfig]):
     """Remove blocks, then heads and neuron groups, where loss and vote on the search split agree."""
 
@@ -100,7 +106,7 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
         )
         note = result.note
         if subject.structure == before and not note:
-            note = "No block, head or neuron could be removed under this rule; a tolerance above 0 allows more."
+            note = _NOTHING[config.objective]
             if newly_first:
                 note += " The last layer is computed for the first token alone, which changes no logit."
         note = " ".join(filter(None, (note, *_left_out(subject.family, config))))

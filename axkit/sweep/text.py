@@ -43,7 +43,7 @@ def sweep_text(outcomes: Sequence[Outcome], rows: Sequence[Row], machines: Seque
 
 def machine_lines(outcomes: Sequence[Outcome], machines: Sequence[Machine]) -> list[str]:
     """Where runs were made, and with what, a line for each machine; and how many were going at a time."""
-    lines = [_machine_text(machine) for machine in machines]
+    lines = [machine_text(machine) for machine in machines]
     beside = max((outcome.at_a_time for outcome in outcomes), default=1)
     if beside > 1:
         lines.append(
@@ -53,7 +53,8 @@ def machine_lines(outcomes: Sequence[Outcome], machines: Sequence[Machine]) -> l
     return lines
 
 
-def _machine_text(machine: Machine) -> str:
+def machine_text(machine: Machine) -> str:
+    """A machine, and what a run computed with there."""
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
     return (
         f"{machine.processor}, {machine.threads} threads, {machine.cpu_capability}; {machine.system}, "
