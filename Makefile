@@ -17,7 +17,7 @@ OLD_TESTS := tests/axkit/test_contract.py::test_family tests/axkit/test_families
 LOWERED := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 AXKIT_BFLOAT16=0
 TESTS :=
 NUMBERS := $(addprefix tests/axkit_plugins/test_,$(addsuffix .py,bf16 int8 int4_vsq)) \
-	$(addprefix tests/axkit/test_,$(addsuffix .py,criteria first kernels least_squares measure search))
+	$(addprefix tests/axkit/test_,$(addsuffix .py,criteria first kernels least_squares measure))
 
 .PHONY: demo demo-short gpu test lowered lowered-numbers oldest lint types types-elsewhere unit docs fuzz faults serve format clean
 

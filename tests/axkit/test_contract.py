@@ -14,10 +14,14 @@ from axkit.ground import registry
 from axkit.ground.errors import NotApplicable
 from axkit.testing import check_family, check_pass
 
+ROBERTAS = ("camembert", "xlm-roberta")  # modules of roberta: what a pass does to one of them it does to all
+    "camembert",
+    "xlm-roberta",
+)  # roberta's own modules under other names: what a pass does to one it does to all
 WHOLLY = "bert"  # engine and process are the same for all families: one goes through a recipe, and is applied twice
 
 
-@pytest.mark.parametrize("family", list(registry.entries(registry.FAMILIES)))
+@pytest.mark.parametrize("family", [name for name in registry.entries(registry.FAMILIES) if name not in ROBERTAS])
 @pytest.mark.parametrize("name", OURS)
 def test_pass_on_family(name, family):
     """It runs and keeps the contract, or its ``check`` refuses; what ``check`` lets through must run."""
