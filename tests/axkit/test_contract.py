@@ -15,9 +15,6 @@ from axkit.ground.errors import NotApplicable
 from axkit.testing import check_family, check_pass
 
 ROBERTAS = ("camembert", "xlm-roberta")  # modules of roberta: what a pass does to one of them it does to all
-    "camembert",
-    "xlm-roberta",
-)  # roberta's own modules under other names: what a pass does to one it does to all
 WHOLLY = "bert"  # engine and process are the same for all families: one goes through a recipe, and is applied twice
 
 
