@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
@@ -274,7 +275,9 @@ def test_where_axkit_is_imported_the_refusal_is_not_read(tmp_path):
     subject = uneven("bert")
     subject.module.classifier = strange(subject.module.classifier)
     save(subject, tiny_tokenizer(), tmp_path)
-    for trusted in (None, False, True):
+    # the first releases of transformers 5 read the folder's own file whenever it is trusted
+    local_first = "explicit_local_code" in inspect.getsource(transformers.AutoConfig.from_pretrained)
+    for trusted in (None, False, True)[: 3 if local_first else 2]:
         config = transformers.AutoConfig.from_pretrained(tmp_path, trust_remote_code=trusted)
         assert type(config).__module__.startswith("axkit.")
 

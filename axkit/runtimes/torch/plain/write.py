@@ -43,7 +43,7 @@ def _refusal(manifest: Manifest) -> str:
     packages = sorted({"axkit", *(step.source.partition(" ")[0] for step in manifest.trail)})
     said = (
         f"this model has modules that transformers alone does not make: install {' and '.join(packages)}, and load it "
-        f"by axkit.load(folder), or by transformers behind 'import axkit'"
+        f"by axkit.load(folder), or behind 'import axkit' by transformers without trust_remote_code"
     )
     return f'"""A model that axkit wrote, and that loads with axkit alone."""\n\nraise ImportError({said!r})\n'
 
