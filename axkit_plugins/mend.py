@@ -22,14 +22,13 @@ from axkit import (
     family_of,
     model_config,
 )
+from axkit.kit import refit_most
 
 if TYPE_CHECKING:
     from axkit import Family, Structure, Subject, Workload
 
 
-# of both models that a row costs: it goes through each layer several times, and its products do; where the last layer
-# computes one token, it looks at eight times the rows
-_ANSWERS = (4.0, 26.0)
+_LEAST = 4.0  # answers of both models that a row costs at least
 _OTHER = "name the model that it was cut from"
 
 
@@ -93,7 +92,7 @@ class Mend(Pass[MendConfig]):
         """Rows through both models, and what they give of each layer."""
         rows = min(config.rows, work.rows["train"])
         seen = 4 * rows * work.tokens * (2 * work.hidden + work.ffn_width)
-        return Effort((_ANSWERS[0] * rows, _ANSWERS[1] * rows), seen)
+        return Effort((_LEAST * rows, refit_most(rows)), seen)
 
     def foresee_gain(self, config: MendConfig, work: Workload | None) -> Gain:
         """The structure stays."""

@@ -151,7 +151,7 @@ def chain_rows(rows, recipes):
     return found
 
 
-def task_lines(task, recipes, reload, out):
+def task_lines(task, recipes, reload):
     _, first = next(iter(recipes.values()))[0]
     metric, rows = first.summary.quality.metric_name, first.summary.rows.used
     summaries = {recipe: [report.summary for _, report in reports] for recipe, reports in recipes.items()}
@@ -201,7 +201,7 @@ def main():
     args = parser.parse_args()
     lines = [HEAD]
     for task, recipes in read(args.sweeps).items():
-        lines += task_lines(task, recipes, set(args.reload), args.out)
+        lines += task_lines(task, recipes, set(args.reload))
     if args.search:
         lines += [*search_lines(args.search), ""]
     args.out.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")

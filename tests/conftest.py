@@ -171,7 +171,7 @@ class Heard:
         return sum(part in line for line in self.lines)
 
 
-RECIPE = """\
+HEAD = """\
 axkit: 1
 name: tiny
 model: model
@@ -181,6 +181,10 @@ task:
   text: sentence
   label: label
 passes:
+"""  # of a recipe on a tiny model; its passes follow
+RECIPE = (
+    HEAD
+    + """\
   - pass: finetune
     epochs: 12
     learning_rate: 3e-3
@@ -191,6 +195,7 @@ passes:
   - pass: int8
     budget: {max_drop: 50}
 """
+)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from axkit.contract.result import Result
 from axkit.contract.tools import Tools
 from axkit.contract.traits import FLOAT_WEIGHTS, TORCH_MODULE
 from axkit.ground.errors import NotApplicable
+from axkit.kit.mend_cost import refit_most
 
 if TYPE_CHECKING:
     from axkit.anatomy.family import Family
@@ -66,7 +67,7 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
     def foresee_effort(self, config: AxformerPruneConfig, work: Workload) -> Effort:
         """Beside the search: a training after each round; by the rule, one refit at the end."""
         refit = config.mend_rows if config.mends and config.objective == "accuracy" else 0
-        return Effort((2.0 * refit, 26.0 * refit), runs=(config.rounds, config.rounds + MORE_ROUNDS))
+        return Effort((2.0 * refit, refit_most(refit)), runs=(config.rounds, config.rounds + MORE_ROUNDS))
 
     def foresee_gain(self, config: AxformerPruneConfig, work: Workload | None) -> Gain | None:
         """A budget ends at its targets, or before; what the rule removes only the run can tell."""

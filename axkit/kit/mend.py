@@ -19,8 +19,8 @@ from axkit.contract.subject import Subject
 from axkit.kit.below import Below
 from axkit.kit.calibrate import BLOCKS, Calibration, What, has_parts, last_output, layer_of, part_width, parts
 from axkit.kit.least_squares import Moments, Projection, Spread
+from axkit.kit.mend_cost import LAST
 
-TIMES = 8  # the calibration rows, for a layer that computes one token of each
 MOST_BYTES = 2**30  # that what enters it may take
 Keep = Callable[[int, What, Projection], Sequence[int]]
 
@@ -140,7 +140,7 @@ def _sees_one_token(subject: Subject, layer: int) -> bool:
 def _rows_at_once(subject: Subject, calibration: Calibration) -> int:
     """How many rows may be looked at for such a layer: what enters it is kept, of every token."""
     hidden = subject.family.size(subject.module.config, "hidden")
-    tokens = calibration.split.lengths[: TIMES * calibration.rows]
+    tokens = calibration.split.lengths[: LAST * calibration.rows]
     each = 2 * 4 * hidden * float(tokens.mean())  # of two models, in float32
     return min(len(tokens), int(MOST_BYTES / each))
 

@@ -11,7 +11,7 @@ import sys
 import pytest
 import torch
 from command import refused
-from conftest import write_images
+from conftest import HEAD, write_images
 from exporting import workplace
 from huggingface_hub import ModelCard
 from records import report
@@ -25,20 +25,14 @@ from axkit.runtimes.folder import save
 from axkit.tasks.about import About
 from axkit.testing import tiny_model, tiny_reader, tiny_tokenizer
 
-RECIPE = """\
-axkit: 1
-name: tiny
-model: model
-task:
-  kind: classification
-  files: {train: train.jsonl, test: test.jsonl}
-  text: sentence
-  label: label
-passes:
+RECIPE = (
+    HEAD
+    + """\
   - {pass: drop_layers, drop: [1]}
   - {pass: int8, beside_bfloat16: false}
   - {pass: export, runtime: onnxruntime}
 """
+)
 ALONE = """\
 import sys
 class Nothing:

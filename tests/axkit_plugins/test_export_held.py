@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from command import refused
+from conftest import HEAD
 from exporting import SHAPES, exported, gap, inputs_of, subject_of, workplace
 from transformers.activations import ACT2CLS, ACT2FN
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
@@ -32,19 +33,13 @@ from axkit_plugins.runtimes.packed.products import activation
 REFUSED = {"prelu", "xielu", "sqrtsoftplus"}  # two have weights of their own, one no runtime has to five digits
 HELD = [name for name in ACT2CLS if name not in REFUSED]
 TO_COMPARE = np.linspace(-13, 13, 261, dtype=np.float32)
-RECIPE = """\
-axkit: 1
-name: tiny
-model: model
-task:
-  kind: classification
-  files: {train: train.jsonl, test: test.jsonl}
-  text: sentence
-  label: label
-passes:
+RECIPE = (
+    HEAD
+    + """\
   - {pass: finetune, epochs: 1}
   - {pass: export, runtime: RUNTIME}
 """
+)
 
 
 def is_refused(ask, *given, **settings):

@@ -16,13 +16,13 @@ from pathlib import Path
 from axkit.axformer.settings import SearchConfig
 from axkit.contract.passes import SearchWork, Workload
 from axkit.ground.errors import StorageError
+from axkit.kit.mend_cost import LAST
 
 FOLDER = "AXKIT_TEMP"
 _MOUNTS = Path("/proc/mounts")
 _NOT_HERE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # what a file system says that cannot reserve
 _CHUNK = bytes(2**20)
 _CALIBRATED = 10.0  # passes of the model over its rows that a calibration costs, gradients and moments with it
-_LAST = 8  # times the calibration rows, that go through both models for a last layer of one token a row
 _ORDER = 12  # times the cube of a block's width: what an order costs, in float32's operations
 MORE_ROUNDS = 3  # at most, where the measured model is slower than was predicted
 
@@ -152,7 +152,7 @@ def table_work(config: SearchConfig, work: Workload, rows: int, mend_rows: int, 
     looks, width, hidden = 8 * work.layers, work.ffn_width, work.hidden
     seen = min(mend_rows, work.rows.get("train", mend_rows)) / max(1, rows)
     orders = _ORDER * (width**3 + hidden**3) / (work.layer_operations * work.tokens * max(1, rows))
-    last = 2 * min(_LAST * mend_rows, work.rows.get("train", mend_rows)) / max(1, rows)
+    last = 2 * min(LAST * mend_rows, work.rows.get("train", mend_rows)) / max(1, rows)
     each = 4 * (work.layers + 1) + _CALIBRATED * seen + last + orders
     found = search_work(
         config,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import cache
 from statistics import median
 from typing import ClassVar
 
@@ -29,8 +30,11 @@ class OnnxBody(GraphBody):
         names, every = _session(self.model, threads)
         if threads == 1 or len(self.model) > SMALL or "input_ids" not in names:
             return Session(names, every)
-        alone: list[Run] = []
         taken: dict[int, Run] = {}
+
+        @cache
+        def alone() -> Run:
+            return _session(self.model, 1)[1]
 
         def run(given: Mapping[str, Array]) -> Mapping[str, Array]:
             tokens = given["input_ids"].size
@@ -38,8 +42,7 @@ class OnnxBody(GraphBody):
                 return every(given)
             bucket = int(tokens).bit_length()
             if bucket not in taken:
-                alone[:] = alone or [_session(self.model, 1)[1]]
-                taken[bucket] = sooner(alone[0], every, given)
+                taken[bucket] = sooner(alone(), every, given)
             return taken[bucket](given)
 
         return Session(names, run)
