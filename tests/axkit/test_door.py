@@ -29,8 +29,9 @@ def without(*parts):
 def test_what_is_whole_opens_by_both_ways(folder):
     inputs = tiny_tokenizer()("the film was good", return_tensors="pt")
     expected = tiny_model(family_of("bert"))(**inputs).logits
-    assert torch.equal(load_subject(folder).module(**inputs).logits, expected)
-    assert torch.equal(for_task(folder)(**inputs).logits, expected)
+    for opened in (load_subject(folder).module, for_task(folder)):
+        # the same weights; where they lie in memory, kernels of some processors sum in another order
+        torch.testing.assert_close(opened(**inputs).logits, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -176,8 +177,9 @@ def test_what_says_how_to_compute_is_left_out(folder, fields, monkeypatch):
     inputs = tiny_tokenizer()("the film was good", return_tensors="pt")
     expected = load_subject(folder).module(**inputs).logits
     edit(folder, **fields)
-    assert torch.equal(load_subject(folder).module(**inputs).logits, expected)
-    assert torch.equal(for_task(folder)(**inputs).logits, expected)
+    for opened in (load_subject(folder).module, for_task(folder)):
+        # the same weights; where they lie in memory, kernels of some processors sum in another order
+        torch.testing.assert_close(opened(**inputs).logits, expected, rtol=0, atol=1e-6)
 
 
 def test_nothing_of_a_checkpoint_is_run(folder, tmp_path, monkeypatch):
