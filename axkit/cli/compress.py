@@ -26,6 +26,7 @@ from axkit.ground.signals import code_of
 )
 @click.option("--minutes", default=30.0, show_default=True, help="That trying may take.")
 @click.option("--labels", default="use", show_default=True, help="use those of the data, or none.")
+@click.option("--batch", type=int, metavar="ROWS", help="At a time, that it will serve.  [default: 32; a GPU's fill]")
 @click.option("--text", multiple=True, metavar="COLUMN", help="What it reads; twice for a pair.  [default: seen]")
 @click.option("--label", metavar="COLUMN", help="What it should answer.  [default: seen]")
 @click.option("--kind", help="Of the task.  [default: by the model's head and the data]")

@@ -14,6 +14,7 @@ GRAPHS = ("onnxruntime", "openvino")
 PACKED = "torch-packed"
 WHERE = ("cpu", "cuda", PACKED, *GRAPHS)
 LABELS = ("use", "none")
+MOST_ROWS = 4096  # at a time
 EXPORT = "export"  # the pass that puts a model into another runtime, where its package is there
 
 
@@ -28,6 +29,7 @@ class Goal:
         where: it will run: ``cpu``, ``cuda``, ``torch-packed``, ``onnxruntime`` or ``openvino``.
         minutes: that trying may take; a step that is not expected to end within them is not begun.
         labels: ``use`` those of the data, or ``none``.
+        batch: rows at a time that it will serve; None: 32, or as many as keep a GPU busy.
     """
 
     speedup: float | None = None
@@ -36,6 +38,7 @@ class Goal:
     where: str = "cpu"
     minutes: float = 30.0
     labels: str = "use"
+    batch: int | None = None
 
     def check(self) -> Goal:
         """Itself, where it can be meant.
@@ -48,6 +51,7 @@ class Goal:
             *_outside("--size", self.size, 1, 100),
             *_outside("--max-drop", self.max_drop, -1e-9, 100),
             *_outside("--minutes", self.minutes, 0, 100_000),
+            *_outside("--batch", self.batch, 0, MOST_ROWS),
         ]
         if self.where not in WHERE:
             faults.append(f"--for takes {', '.join(WHERE)}, not '{self.where}'")
@@ -96,6 +100,7 @@ class Goal:
             ("--for", self.where, "cpu"),
             ("--minutes", self.minutes, 30.0),
             ("--labels", self.labels, "use"),
+            ("--batch", self.batch, None),
         ]
         return " ".join(
             f"{name} {value:g}" if isinstance(value, float | int) else f"{name} {value}"

@@ -12,6 +12,7 @@ from typing import Any
 from axkit.goal.brought import data_path, model_path
 from axkit.goal.columns import Told
 from axkit.goal.depth import Depths
+from axkit.goal.gpu import SERVED, rows_at_a_time
 from axkit.goal.ladder import OF_A_RUNG, Clock, Ladder
 from axkit.goal.look import Asked, look
 from axkit.goal.outcome import Compressed, Tried, bits_of, taken_back
@@ -52,6 +53,7 @@ def compress(
     dry: bool = False,
     force: bool = False,
     device: str = AUTO,
+    batch: int | None = None,
     progress: Progress | None = None,
 ) -> Compressed:
     """Make a model smaller and faster, as a goal says: a recipe is written, tried in steps from cheap to dear, and run.
@@ -77,12 +79,13 @@ def compress(
         dry: write the recipe that is tried first, and stop.
         force: replace a run folder of the same name.
         device: where passes compute.
+        batch: rows at a time that it will serve; None: 32, or as many as keep a GPU busy.
         progress: told what is going on.
 
     Raises:
         AxkitError: bad input, told before anything is tried.
     """
-    goal = Goal(speedup, size, max_drop, where, minutes, labels).check()
+    goal = Goal(speedup, size, max_drop, where, minutes, labels, batch).check()
     job = _Job(goal, Path(out), progress or Silent(), device)
     called = name or _name(model, data)
     _check_place(job.out / called, called, force or dry)
@@ -93,7 +96,7 @@ def compress(
         data_path(data, brought / "rows.jsonl"),
         Asked(columns, kind, metric),
     )
-    draft = Draft(called, looked, goal, ())
+    draft = Draft(called, looked, goal, (), batch=None if batch is None else (batch, SERVED))
     return job.dry(draft) if dry else job.run(draft, force)
 
 
@@ -155,6 +158,8 @@ class _Job:
         )
         for doubt in doubts(first):
             self.progress.say(f"note: {doubt}")
+        if self.goal.where == "cuda":
+            draft = replace(draft, batch=rows_at_a_time(first, self.goal.batch, self.progress))
         cost = 1 + training_cost(TrainingConfig(), first.recipe.target)[1]  # a teacher is asked too
         clock = Clock(self.goal.minutes, rows["train"], row_cost=cost)
         common: dict[str, Any] = {}

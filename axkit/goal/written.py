@@ -47,6 +47,7 @@ class Draft:
         goal: that it serves.
         passes: in order.
         head: lines of comment that it begins with.
+        batch: rows at a time that are measured, and what for; 32 where it is None.
         seed: of everything random.
     """
 
@@ -55,6 +56,7 @@ class Draft:
     goal: Goal
     passes: Sequence[PassLine]
     head: Sequence[str] = ()
+    batch: tuple[int, str] | None = None
     seed: int = 42
 
     def text(self, folder: Path) -> str:
@@ -65,12 +67,21 @@ class Draft:
         lines.append(_said(f"model: {model}", brought or "not trained for this yet"))
         lines += self._task(folder)
         lines.append(f"seed: {self.seed}")
-        if self.goal.where == "cuda":
-            lines.append(_said("target: {device: cuda}", "what it is timed and cut for"))
+        lines += self._target()
         lines.append("passes:")
         for one in self.passes:
             lines += _pass_lines(one)
         return "\n".join(lines) + "\n"
+
+    def _target(self) -> Iterator[str]:
+        target = {"device": "cuda"} if self.goal.where == "cuda" else {}
+        if not target and self.batch is None:
+            return
+        yield "target:"
+        for key, value in target.items():
+            yield _said(f"  {key}: {value}", "what it is timed and cut for")
+        if self.batch is not None:
+            yield _said(f"  batch: {self.batch[0]}", self.batch[1])
 
     def _task(self, folder: Path) -> Iterator[str]:
         task, why = self.looked.task, self.looked.why

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import os
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -121,11 +122,22 @@ class Device:
             for module, where in zip(modules, before, strict=True):
                 if where != self:
                     moved_all(module, self)
-            yield
+            with self._quiet():
+                yield
         finally:
             for module, where in zip(modules, before, strict=True):
                 if where != self:
                     moved_all(module, where)
+
+    @contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """Without what torch says of a thread of its own that computes gradients: it helps itself."""
+        if self.is_cpu:
+            yield
+            return
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*there was no current CUDA context", category=UserWarning)
+            yield
 
     def _multiplies_since(self, capability: tuple[int, int]) -> bool:
         import torch

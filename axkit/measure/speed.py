@@ -16,7 +16,7 @@ from axkit.ground.progress import Progress, Silent
 from axkit.ground.target import DEFAULT, Target
 from axkit.measure.figures import Speed as Speed
 from axkit.tasks.answering import as_module
-from axkit.tasks.split import Split
+from axkit.tasks.split import Batch, Split
 
 ROUNDS = 9
 BATCH = 32
@@ -29,7 +29,7 @@ class Inputs:
 
     Attributes:
         singles: inputs of one row each.
-        batches: inputs of up to 32 rows, or as many as the target says, padded to the longest.
+        batches: inputs of 32 rows, or as many as the target says, padded to the longest.
         rows: in all batches together.
     """
 
@@ -40,10 +40,10 @@ class Inputs:
     @classmethod
     def of(cls, split: Split, batches: int = 3, size: int = BATCH) -> Inputs:
         """Real inputs, in the split's own (random) order, as a server would meet them; ``size`` rows at a time."""
-        rows = min(batches * size, len(split))
-        full = [split.batch(range(start, min(start + size, rows))) for start in range(0, rows, size)]
+        count = max(1, min(batches, len(split) // size))
+        full = [real_batch(split, size, number * size) for number in range(count)]
         singles = [split.batch([i]) for i in range(min(16, len(split)))]
-        return cls([b.inputs for b in singles], [b.inputs for b in full], rows)
+        return cls([b.inputs for b in singles], [b.inputs for b in full], count * size)
 
     @classmethod
     def like(cls, lengths: Sequence[int], names: Sequence[str], vocabulary: int) -> Inputs:
@@ -70,6 +70,17 @@ class Inputs:
         pixels = torch.rand((count, *shape), generator=random)
         full = [{"pixel_values": pixels[start : start + BATCH]} for start in range(0, count, BATCH)]
         return cls([{"pixel_values": pixels[i : i + 1]} for i in range(min(16, count))], full, count)
+
+
+def real_batch(split: Split, rows: int, start: int = 0) -> Batch:
+    """So many real rows at a time; of a split that has fewer they come again, so that a batch is as large as it says.
+
+    Args:
+        split: whose rows are taken, in its own (random) order.
+        rows: in the batch.
+        start: the first one.
+    """
+    return split.batch([(start + i) % len(split) for i in range(rows)])
 
 
 def random_tokens(
@@ -232,9 +243,8 @@ def relative_speeds(model: Any, other: Any, split: Split) -> tuple[float, float]
 
 
 def _first_rows(split: Split, rows: int) -> Inputs:
-    most = min(len(split), max(BATCH, rows))
-    batches = [split.batch(range(start, min(start + rows, len(split)))).inputs for start in range(0, most, rows)]
-    return Inputs([], batches, most)
+    count = max(1, min(len(split), max(BATCH, rows)) // rows)
+    return Inputs([], [real_batch(split, rows, number * rows).inputs for number in range(count)], count * rows)
 
 
 def _rows(inputs: Mapping[str, Any]) -> int:

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import pytest
 from command import refused
-from conftest import write_base_model, write_rows, write_trained_model
+from conftest import Heard, write_base_model, write_rows, write_trained_model
 
 import axkit
 from axkit.anatomy.family import family_of
 from axkit.axformer.settings import AxformerPruneConfig
 from axkit.goal import Goal
 from axkit.goal.columns import Told, columns_of
+from axkit.goal.gpu import SERVED, rows_at_a_time
 from axkit.goal.ladder import Clock, Ladder, ideas
 from axkit.goal.look import Asked, Looked, look
 from axkit.goal.outcome import Tried, choose, frontier
@@ -22,6 +23,7 @@ from axkit.goal.rungs import Rungs
 from axkit.goal.written import Draft, scalar
 from axkit.ground.errors import DataError, RecipeError
 from axkit.ground.plain.tree import parse
+from axkit.measure.fill import Filled
 from axkit.run.planning import plan
 from axkit.run.recipe import load_source, read_source
 from axkit.tasks.kinds.kind import kind_of
@@ -342,9 +344,29 @@ def test_nothing_within_the_drop_is_no_choice():
 
 def test_wishes_that_cannot_be_meant():
     with pytest.raises(RecipeError) as caught:
-        Goal(speedup=0.5, max_drop=-1, where="gpu", minutes=0, labels="some").check()
-    assert len(caught.value.faults) == 5
+        Goal(speedup=0.5, max_drop=-1, where="gpu", minutes=0, labels="some", batch=0).check()
+    assert len(caught.value.faults) == 6
     assert "--speedup is 0.5; give a number above 1" in caught.value.faults[0]
+
+
+def test_rows_at_a_time_are_said_and_written(brought):
+    found = axkit.compress("model", "all.jsonl", batch=4, size=1.3, max_drop=50, name="few", dry=True)
+    text = found.recipe.read_text()
+    assert "target:\n  batch: 4 " in text
+    assert "--batch 4" in text
+    assert plan(load_source(found.recipe)).recipe.target.batch == 4
+
+
+def test_for_a_gpu_as_many_rows_at_a_time_as_keep_it_busy(brought, monkeypatch):
+    """Timed on the processor, as there may be no GPU: what is asked, and what is said of it."""
+    first = plan(load_source(axkit.compress("model", "all.jsonl", max_drop=50, dry=True).recipe))
+    told = Heard()
+    seen = iter([Filled(512, 9000.0, 700.0, False), Filled(8, 200.0, 700.0, True)])
+    monkeypatch.setattr("axkit.measure.fill.filled", lambda *_: next(seen))
+    assert rows_at_a_time(first, None, told)[0] == 512
+    assert "Timed with 512 rows at a time" in told.lines[-1]
+    assert rows_at_a_time(first, 8, told) == (8, SERVED)
+    assert "with 8 rows at a time this GPU waits for its launches" in told.lines[-1]
 
 
 def test_the_command_from_a_model_and_a_file_to_a_run_that_goes_again(brought, run):

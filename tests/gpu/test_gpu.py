@@ -22,7 +22,8 @@ from axkit.ground.device import Device, copied_to, enough_memory
 from axkit.ground.errors import DeviceError
 from axkit.ground.stopwatch import taken
 from axkit.ground.target import Target
-from axkit.measure.speed import Inputs, speed
+from axkit.measure.fill import filled
+from axkit.measure.speed import Inputs, real_batch, speed
 from axkit.report import write_run
 from axkit.run.recipe import Recipe
 from axkit.runtimes.folder import load_subject
@@ -159,6 +160,23 @@ def test_events_and_the_host_tell_a_launch_bound_model(device):
     subject = tiny_subject(family_of("bert"))
     found = speed({"one": subject.body}, Inputs.of(tiny_split(64)), rounds=2, target=Target(device=device.name))["one"]
     assert found.host.b1_share > 0.8, "three layers of 32 values wait for their launches"
+
+
+def test_as_many_rows_as_keep_it_busy(device):
+    """Twice as many at a time give hardly more a second."""
+    subject, rows = _base(6), _rows(20)
+    found = filled(subject.body, rows, Target(device=device.name))
+    assert found.few_per_s <= found.per_s
+    assert 32 <= found.batch <= 4096
+    targets = [Target(device=device.name, dtype=device.half, batch=found.batch * times) for times in (1, 2)]
+    with targets[0].computing():
+        module = copied_to(device, subject.module)
+        spent = [
+            min(taken(device, module, (), real_batch(rows, one.batch).on(device).inputs).seconds for _ in range(5))
+            for one in targets
+        ]
+    print(f"filled by {found.batch} rows: {found.per_s:.0f} rows/s, 32: {found.few_per_s:.0f}")
+    assert spent[1] > 1.4 * spent[0]
 
 
 def test_a_full_memory_is_a_sentence(device):

@@ -14,6 +14,7 @@ from axkit.contract.tools import Tools
 from axkit.ground import stopwatch
 from axkit.ground.device import copied_to
 from axkit.ground.target import Target
+from axkit.measure.speed import real_batch
 from axkit.tasks.split import Split
 
 _ROUNDS = 9
@@ -57,7 +58,7 @@ class Timer:
 
     def inputs(self, split: Split) -> dict[str, Any]:
         """As many rows as the target has in a batch, as they come."""
-        return split.batch(range(min(self.target.batch, len(split)))).on(self.device).inputs
+        return real_batch(split, self.target.batch).on(self.device).inputs
 
     def calls(self, model: Any, inputs: dict[str, Any], modules: dict[int, nn.Module]) -> dict[int, Any]:
         """(positional, named) arguments of each module's forward, when a model runs on some inputs."""

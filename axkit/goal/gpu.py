@@ -1,0 +1,40 @@
+"""How many rows at a time a model for a GPU is timed with, and cut for."""
+
+from __future__ import annotations
+
+from axkit.ground.progress import Progress
+from axkit.run.planning import Plan
+
+SERVED = "rows at a time that it serves"
+_FILL = "rows at a time: the fewest that keep this GPU busy"
+
+
+def rows_at_a_time(first: Plan, wanted: int | None, progress: Progress) -> tuple[int, str]:
+    """As many as are served, or else as keep the GPU busy: where it waits for its launches, cuts buy nothing.
+
+    Args:
+        first: a plan of the goal: its model, its rows, its target.
+        wanted: as somebody said; None: nobody did.
+        progress: told of what was seen.
+
+    Returns:
+        The number, and what for, as the recipe says it.
+    """
+    from axkit.measure.fill import filled
+    from axkit.run.loading import load
+
+    loaded = load(first, progress)
+    rows = loaded.readings.by(loaded.subject.reader)["search"]
+    found = filled(loaded.subject.body, rows, first.recipe.target, wanted)
+    if wanted is None:
+        few = f"; 32 at a time: {found.few_per_s:,.0f}" if found.batch > 32 else ""
+        progress.say(
+            f"Timed with {found.batch} rows at a time, the fewest that keep this GPU busy: {found.per_s:,.0f} rows a "
+            f"second{few}. --batch takes as many as you serve"
+        )
+    if found.bound_by_launches:
+        progress.say(
+            f"note: with {found.batch} rows at a time this GPU waits for its launches most of the time: fewer layers "
+            f"make this model faster there, fewer heads and neurons hardly"
+        )
+    return found.batch, _FILL if wanted is None else SERVED
