@@ -208,34 +208,39 @@ def _columns(inverse: Tensor, weight: Tensor) -> tuple[list[int], list[float]]:
     gone: list[int] = []
     costs: list[float] = []
     while len(names):
-        taken = _some_columns(inverse, products, min(_LAZY, len(names)), costs)
+        taken, cost = _some_columns(inverse, products, min(_LAZY, len(names)))
         gone += names[taken].tolist()
+        costs += cost.tolist()
         stays = torch.ones(len(names), dtype=torch.bool, device=inverse.device)
         stays[taken] = False
         names, inverse, products = names[stays], inverse[stays][:, stays], products[stays][:, stays]
     return gone, costs
 
 
-def _some_columns(inverse: Tensor, products: Tensor, steps: int, costs: list[float]) -> list[int]:
-    """The next removals; both matrices are brought up to date in place."""
+def _some_columns(inverse: Tensor, products: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """The next removals, and what each costs, (steps,) each; both matrices are brought up to date in place.
+
+    Which one goes stays a tensor: of a GPU nothing is asked before all are done.
+    """
     pivots, norms = inverse.diagonal().clone(), products.diagonal().clone()
     factors, besides = (inverse.new_zeros(steps, len(inverse)) for _ in range(2))
-    taken: list[int] = []
+    taken, costs = torch.zeros(steps, dtype=torch.long, device=inverse.device), inverse.new_zeros(steps)
     for step in range(steps):
         cost = norms.clamp_min(0) / pivots.clamp_min(1e-300)
-        cost[taken] = torch.inf
-        best = int(cost.argmin())
+        best = cost.index_fill(0, taken[:step], torch.inf).argmin(0, keepdim=True)
         low, by = factors[:step], besides[:step]
-        column = inverse[best] - low[:, best] @ low
-        product = products[best] - by[:, best] @ low - low[:, best] @ by
-        factor = column / column[best].clamp_min(1e-300).sqrt()
-        beside = (product - column * (product[best] / (2 * column[best]))) / column[best].clamp_min(1e-300).sqrt()
+        at_low, at_by = low.index_select(1, best)[:, 0], by.index_select(1, best)[:, 0]
+        column = inverse.index_select(0, best)[0] - at_low @ low
+        product = products.index_select(0, best)[0] - at_by @ low - at_low @ by
+        pivot = column.index_select(0, best)
+        root = pivot.clamp_min(1e-300).sqrt()
+        factor = column / root
+        beside = (product - column * (product.index_select(0, best) / (2 * pivot))) / root
         factors[step], besides[step] = factor, beside
         pivots -= factor * factor
         norms -= 2 * factor * beside
-        taken.append(best)
-        costs.append(float(cost[best]))
+        taken[step], costs[step] = best[0], cost.index_select(0, best)[0]
     inverse -= factors.T @ factors
     mixed = factors.T @ besides
     products -= mixed + mixed.T
-    return taken
+    return taken, costs
