@@ -15,6 +15,7 @@ from axkit.goal.depth import Depths
 from axkit.goal.gpu import SERVED, rows_at_a_time
 from axkit.goal.ladder import OF_A_RUNG, Clock, Ladder
 from axkit.goal.look import Asked, look
+from axkit.goal.order import order_doubt
 from axkit.goal.outcome import Compressed, Tried, bits_of, taken_back
 from axkit.goal.rungs import Rung, Rungs
 from axkit.goal.settings import Goal
@@ -156,6 +157,8 @@ class _Job:
             f"{self.goal.told()}: {rows['train']} rows to learn and mend by, {rows['search']} to decide by, "
             f"{rows['test']} for the end"
         )
+        if draft.looked.has_head and first.rows.naming:
+            self.progress.say(f"labels: {first.rows.naming}")
         for doubt in doubts(first):
             self.progress.say(f"note: {doubt}")
         if self.goal.where == "cuda":
@@ -163,7 +166,15 @@ class _Job:
         cost = 1 + training_cost(TrainingConfig(), first.recipe.target)[1]  # a teacher is asked too
         clock = Clock(self.goal.minutes, rows["train"], row_cost=cost)
         common: dict[str, Any] = {}
-        ladder = Ladder(rungs, lambda rung: self._attempt(draft, rung, clock, common), clock, bits)
+
+        def attempt(rung: Rung) -> Tried:
+            found = self._attempt(draft, rung, clock, common)
+            doubt = order_doubt(first, found.score + found.drop) if draft.looked.has_head and not ladder.tried else None
+            if doubt:
+                self.progress.say(f"note: {doubt}")
+            return found
+
+        ladder = Ladder(rungs, attempt, clock, bits)
         chosen = ladder.climb()
         tried, left_out = tuple(ladder.tried), tuple(ladder.left_out)
         if chosen is None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from command import refused
 from conftest import Heard, write_base_model, write_rows, write_trained_model
@@ -17,6 +19,7 @@ from axkit.goal.columns import Told, columns_of
 from axkit.goal.gpu import SERVED, rows_at_a_time
 from axkit.goal.ladder import Clock, Ladder, ideas
 from axkit.goal.look import Asked, Looked, look
+from axkit.goal.order import order_doubt
 from axkit.goal.outcome import Tried, choose, frontier
 from axkit.goal.peek import Peeked, peek
 from axkit.goal.rungs import Rungs
@@ -369,6 +372,16 @@ def test_for_a_gpu_as_many_rows_at_a_time_as_keep_it_busy(brought, monkeypatch):
     assert "with 8 rows at a time this GPU waits for its launches" in told.lines[-1]
 
 
+def test_outputs_in_another_order_than_the_labels_are_told():
+    labels = SimpleNamespace(labels=np.array([0] * 60 + [1] * 40))
+    plan = SimpleNamespace(rows=SimpleNamespace(splits={"search": labels}))
+    for metric, points, told in (("accuracy", 13.0, True), ("accuracy", 55.0, False), ("f1", 13.0, False)):
+        plan.task = SimpleNamespace(spec=SimpleNamespace(metric_name=metric))
+        doubt = order_doubt(plan, points)
+        assert (doubt is not None) == told
+        assert not told or "right in 13.0 % of the search rows, and one label alone stands in 60.0 %" in doubt
+
+
 def test_the_command_from_a_model_and_a_file_to_a_run_that_goes_again(brought, run):
     wanted = ("compress", "model", "all.jsonl", "--size", "1.3", "--max-drop", "50", "--name", "small")
     code, out, err = run(*wanted, "--dry")
@@ -396,7 +409,9 @@ def test_from_python_with_a_model_in_memory_and_rows(brought):
 
     model = AutoModelForSequenceClassification.from_pretrained("model")
     rows = [json.loads(line) for line in (brought / "all.jsonl").read_text().splitlines()]
-    found = axkit.compress(model, rows, tokenizer=AutoTokenizer.from_pretrained("model"), max_drop=50, minutes=0.001)
+    told, reader = Heard(), AutoTokenizer.from_pretrained("model")
+    found = axkit.compress(model, rows, tokenizer=reader, max_drop=50, minutes=0.001, progress=told)
+    assert any(line.startswith("labels: the model's names") for line in told.lines)
     assert found.tried[0].name == "int8"
     assert not any("mended" in one.name for one in found.tried), "there was no time for it"
     assert found.left_out
