@@ -113,7 +113,10 @@ class AxformerPruneConfig(SearchConfig):
         True, description="Compute the last layer for the first token alone, where the head reads no other; exact."
     )
     speedup: float | None = Field(
-        None, gt=1, le=100, description="budget: wanted throughput at batch 32, as a multiple of the dense model's."
+        None,
+        gt=1,
+        le=100,
+        description="budget: wanted throughput in the target's batches, as a multiple of the dense model's.",
     )
     size: float | None = Field(None, gt=1, le=100, description="budget: wanted dense bytes / bytes left.")
     max_drop: float = Field(

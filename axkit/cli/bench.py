@@ -21,8 +21,10 @@ from axkit.measure.scenarios import Answered, Bench, Middle
 _MB = 1e6
 
 
-def _numbers(context: Any, option: Any, value: str) -> tuple[int, ...]:
-    """``1,8,32``."""
+def _numbers(context: Any, option: Any, value: str | None) -> tuple[int, ...]:
+    """``1,8,32``; none where nothing is given."""
+    if value is None:
+        return ()
     parts = [part.strip() for part in value.split(",") if part.strip()]
     if not all(part.isdecimal() and 0 < int(part) <= 65536 for part in parts) or not (parts or option.name == "tokens"):
         raise AxkitError(f"{option.opts[0]} '{value}' is no list of whole numbers from 1 on; give 1,8,32, say")
@@ -32,7 +34,7 @@ def _numbers(context: Any, option: Any, value: str) -> tuple[int, ...]:
 @click.command("bench")
 @click.argument("folders", nargs=-1, required=True, metavar="FOLDER...")
 @click.option("--against", metavar="FOLDER", help="What all are held against.  [default: the first folder]")
-@click.option("--batch", "batches", default="1,8,32", show_default=True, callback=_numbers, help="Rows at a time.")
+@click.option("--batch", "batches", callback=_numbers, help="Rows at a time.  [default: 1,8,32; the target's batch]")
 @click.option(
     "--tokens", default="32,128,384", show_default=True, callback=_numbers, help="Lengths at which all rows are alike."
 )

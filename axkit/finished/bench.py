@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from axkit.finished.footprint import memory_bytes
@@ -20,6 +20,7 @@ from axkit.measure.serving import Feed, Pace, serve
 from axkit.runtimes.manifest import read_manifest
 from axkit.tasks.image_reader import ImageReader
 
+_BATCHES = (1, 8, 32)
 _UNKNOWN = (32,) * 96  # tokens of rows where a folder does not tell those of its test rows
 
 
@@ -28,7 +29,7 @@ class Wanted:
     """What is to be timed.
 
     Attributes:
-        batches: rows at a time.
+        batches: rows at a time; none: 1, 8, 32, and as many as the first recipe's target has.
         tokens: lengths at which all rows are alike, in the largest batch.
         rounds: of each scenario, at most.
         seconds: after which a scenario has no further round, once it had six.
@@ -37,7 +38,7 @@ class Wanted:
         memory: whether a fresh process is started for each folder, to see how much memory it takes; on the CPU alone.
     """
 
-    batches: tuple[int, ...] = (1, 8, 32)
+    batches: tuple[int, ...] = ()
     tokens: tuple[int, ...] = (32, 128, 384)
     rounds: int = 15
     seconds: float = 30.0
@@ -56,7 +57,7 @@ def bench_folders(
 
     Args:
         folders: run folders, exported ones, or any checkpoints with a head.
-        wanted: what is timed; None: batches of 1, 8 and 32, and rows of 32, 128 and 384 tokens.
+        wanted: what is timed; None: 1, 8, 32 rows and a target's batch, and rows of 32, 128 and 384 tokens.
         progress: told of each scenario.
 
     Raises:
@@ -70,6 +71,7 @@ def bench_folders(
         _refuse_unlike(paths, opened)
         told = [(path, about_of(path)) for path in paths]
         target = _target(next((about.target for _, about in told if about.target), DEFAULT), opened, wanted.device)
+        wanted = replace(wanted, batches=wanted.batches or tuple(sorted({*_BATCHES, target.batch})))
         whose, lengths = next(((str(path), a.token_lengths) for path, a in told if a.token_lengths), ("", _UNKNOWN))
         conditions = _conditions(target, wanted.rounds, held, whose)
         scenarios, left_out = _scenarios(opened, wanted)

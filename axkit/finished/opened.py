@@ -38,7 +38,11 @@ class Opened:
     def on(self, device: Device) -> Iterator[None]:
         """Asked on a device, for a while; a body of another runtime stays where it is."""
         modules = (self.subject.module,) if self.subject.has_module else ()
-        with exact_floats(device), enough_memory(device, "ask about shorter inputs"), device.holding(*modules):
+        with (
+            exact_floats(device),
+            enough_memory(device, "ask about shorter inputs, or --device cpu"),
+            device.holding(*modules),
+        ):
             yield
 
 

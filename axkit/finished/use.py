@@ -36,16 +36,16 @@ def bench(folder: str | Path, against: str | Path | None = None, device: str | N
     folders = {"result": Path(folder), **({"against": Path(against)} if against else {})}
     opened = {name: open_finished(path) for name, path in folders.items()}
     models = {name: one.subject.body for name, one in opened.items()}
-    lengths = about_of(Path(folder)).token_lengths or [32] * 96
-    reader = opened["result"].reader
-    if isinstance(reader, ImageReader):
-        inputs = measure.Inputs.images(len(lengths), reader.shape)
-    else:
-        vocabulary = min(int(body.config["vocab_size"]) for body in models.values())
-        inputs = measure.Inputs.like(lengths, reader.model_input_names, vocabulary)
     target = about_of(Path(folder)).target or DEFAULT
     if device is not None:
         target = target.model_copy(update={"device": Device.of(device).name})
+    lengths = about_of(Path(folder)).token_lengths or [32] * 96
+    reader = opened["result"].reader
+    if isinstance(reader, ImageReader):
+        inputs = measure.Inputs.images(len(lengths), reader.shape, target.batch)
+    else:
+        vocabulary = min(int(body.config["vocab_size"]) for body in models.values())
+        inputs = measure.Inputs.like(lengths, reader.model_input_names, vocabulary, target.batch)
     for one in opened.values():
         device_for(one.subject, target.device)
     return measure.speed(models, inputs, target=target)

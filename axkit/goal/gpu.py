@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from axkit.ground.device import Device
+from axkit.ground.errors import DeviceError
 from axkit.ground.progress import Progress
 from axkit.run.planning import Plan
+
+if TYPE_CHECKING:
+    from axkit.measure.fill import Filled
 
 SERVED = "rows at a time that it serves"
 _FILL = "rows at a time: the fewest that keep this GPU busy"
 
 
-def rows_at_a_time(first: Plan, wanted: int | None, progress: Progress) -> tuple[int, str]:
+def sixteen_bits() -> tuple[str, ...]:
+    """The passes that store a model in 16 bits, the one that this GPU multiplies in first.
+
+    A GPU without bfloat16 in its hardware (T4, V100) is slower in it than in float32. Where there is no GPU, a later
+    step says so.
+    """
+    try:
+        half = Device.of("cuda").half
+    except DeviceError:
+        half = "bfloat16"
+    return ("fp16",) if half == "float16" else ("bf16", "fp16")
+
+
+def rows_at_a_time(first: Plan, wanted: int | None, progress: Progress) -> tuple[Filled, str]:
     """As many as are served, or else as keep the GPU busy: where it waits for its launches, cuts buy nothing.
 
     Args:
@@ -18,7 +38,7 @@ def rows_at_a_time(first: Plan, wanted: int | None, progress: Progress) -> tuple
         progress: told of what was seen.
 
     Returns:
-        The number, and what for, as the recipe says it.
+        What was seen with that number, and what it is for, as the recipe says it.
     """
     from axkit.measure.fill import filled
     from axkit.run.loading import load
@@ -37,4 +57,4 @@ def rows_at_a_time(first: Plan, wanted: int | None, progress: Progress) -> tuple
             f"note: with {found.batch} rows at a time this GPU waits for its launches most of the time: fewer layers "
             f"make this model faster there, fewer heads and neurons hardly"
         )
-    return found.batch, _FILL if wanted is None else SERVED
+    return found, _FILL if wanted is None else SERVED

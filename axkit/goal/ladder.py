@@ -10,7 +10,7 @@ from axkit.goal.depth import Depth, Depths
 from axkit.goal.outcome import Tried, choose
 from axkit.goal.rungs import Rung, Rungs
 from axkit.goal.settings import PACKED, Goal
-from axkit.ground.errors import AxkitError, NotApplicable, RecipeError
+from axkit.ground.errors import AxkitError, MemoryFullError, NotApplicable, RecipeError
 from axkit.ground.figures import quantity, ratio
 
 AGAIN = 4  # more times that cuts of another depth are tried: they share the table of the first ones
@@ -18,7 +18,7 @@ AHEAD = 1.05  # bfloat16 is tried beside int8 where it was so much faster
 _EPOCHS = (3.0, 2.0, 1.0)  # of the last training; the most that there is time for
 
 Attempt = Callable[[Rung], Tried]
-OF_A_RUNG = (NotApplicable, RecipeError)  # its passes do not serve here; any other error is of what all rungs share
+OF_A_RUNG = (NotApplicable, RecipeError, MemoryFullError)  # any other error is of what all rungs share
 
 
 @dataclass
@@ -31,6 +31,7 @@ class Clock:
         rows_per_s: that the dense model answers; 0 until something was timed.
         seconds: a monotonic clock.
         row_cost: answers of the dense model that learning from a row takes as long as, at most, teacher and all.
+        settled: rows_per_s is of as few rows at a time as a training has; else what batches are answered at is taken.
     """
 
     minutes: float
@@ -38,6 +39,7 @@ class Clock:
     rows_per_s: float = 0.0
     seconds: Callable[[], float] = time.monotonic
     row_cost: float = 4.0
+    settled: bool = False
     begun: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -47,6 +49,11 @@ class Clock:
     def left_s(self) -> float:
         """Seconds that are left; below 0 past the end."""
         return 60 * self.minutes - (self.seconds() - self.begun)
+
+    def saw(self, rows_per_s: float) -> None:
+        """The dense model was timed."""
+        if not self.settled:
+            self.rows_per_s = max(self.rows_per_s, rows_per_s)
 
     def epoch_s(self) -> float:
         """Seconds that an epoch of training is expected to take, at most."""

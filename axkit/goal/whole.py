@@ -12,7 +12,7 @@ from typing import Any
 from axkit.goal.brought import data_path, model_path
 from axkit.goal.columns import Told
 from axkit.goal.depth import Depths
-from axkit.goal.gpu import SERVED, rows_at_a_time
+from axkit.goal.gpu import SERVED, rows_at_a_time, sixteen_bits
 from axkit.goal.ladder import OF_A_RUNG, Clock, Ladder
 from axkit.goal.look import Asked, look
 from axkit.goal.order import order_doubt
@@ -161,10 +161,11 @@ class _Job:
             self.progress.say(f"labels: {first.rows.naming}")
         for doubt in doubts(first):
             self.progress.say(f"note: {doubt}")
+        rate = 0.0
         if self.goal.where == "cuda":
-            draft = replace(draft, batch=rows_at_a_time(first, self.goal.batch, self.progress))
+            draft, rate = self._timed_for_a_gpu(draft, first)
         cost = 1 + training_cost(TrainingConfig(), first.recipe.target)[1]  # a teacher is asked too
-        clock = Clock(self.goal.minutes, rows["train"], row_cost=cost)
+        clock = Clock(self.goal.minutes, rows["train"], rate, row_cost=cost, settled=rate > 0)
         common: dict[str, Any] = {}
 
         def attempt(rung: Rung) -> Tried:
@@ -185,6 +186,11 @@ class _Job:
         report, folder = self._finish(file, self.out / draft.name, force)
         return Compressed(self.goal, file, tried, chosen, folder, report, left_out)
 
+    def _timed_for_a_gpu(self, draft: Draft, first: Plan) -> tuple[Draft, float]:
+        """With as many rows at a time as are served, or keep it busy; and rows a second with 32, as trainings have."""
+        found, why = rows_at_a_time(first, self.goal.batch, self.progress)
+        return replace(draft, batch=(found.batch, why)), found.few_per_s
+
     def _bits(self) -> tuple[str, ...]:
         """Precisions, the usual one first: int8 on processors, 16 bits on GPUs; another runtime has its own."""
         from axkit.ground.cpu import expects_bfloat16
@@ -192,7 +198,7 @@ class _Job:
         if self.goal.is_graph:
             return ()
         if self.goal.where == "cuda":
-            return ("bf16", "fp16")
+            return sixteen_bits()
         return ("int8", "bf16") if expects_bfloat16() else ("int8",)
 
     def _first(self, draft: Draft, rungs: Rungs, bits: Sequence[str]) -> Plan:
@@ -222,7 +228,7 @@ class _Job:
         records = [stage.record for stage in walk.stages]
         last, beside = records[-1], records[-1].speed.beside if records[-1].speed else None
         if beside is not None:
-            clock.rows_per_s = max(clock.rows_per_s, beside.throughput_b32_per_s)
+            clock.saw(beside.throughput_b32_per_s)
         return Tried(
             rung,
             last.search.score,

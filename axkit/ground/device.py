@@ -13,16 +13,18 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from axkit.ground import cpu
-from axkit.ground.errors import DeviceError, shown
+from axkit.ground.errors import DeviceError, MemoryFullError, shown
 
 AUTO = "auto"
 CHOICE = "auto, cpu, cuda or cuda:N"
 _NAME = re.compile(r"[a-z][a-z0-9_]*(:\d{1,3})?")
 _BFLOAT16_SINCE, _FLOAT16_SINCE = (8, 0), (7, 0)  # compute capabilities whose tensor cores multiply in it
 _NO_MEMORY = ("can't allocate memory", "not enough memory")  # the CPU allocator's words; it has no error of its own
+_TAKEN = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")  # where another program has a GPU's memory
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Device:
         if text == "cpu":
             return cls()
         if text == AUTO:
-            return cls(f"cuda:{_local_rank()}") if _gpus() >= _local_processes() else cls()
+            return _found()
         if not _NAME.fullmatch(text):
             raise DeviceError(f"'{shown(text)}' is no device; give {CHOICE}")
         kind, _, index = text.partition(":")
@@ -176,7 +178,7 @@ def enough_memory(device: Device, way: str) -> Iterator[None]:
         way: out of it, as half a sentence ("give a smaller batch_size").
 
     Raises:
-        DeviceError: what runs in the block took more than there is.
+        MemoryFullError: what runs in the block took more than there is.
     """
     import torch
 
@@ -184,11 +186,15 @@ def enough_memory(device: Device, way: str) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError as error:
         _release(device.kind)
-        raise DeviceError(f"the memory of {device.name} ({device.title}) is full: {way}, or --device cpu") from error
+        raise MemoryFullError(f"the memory of {device.name} ({device.title}) is full: {way}") from error
     except RuntimeError as error:
-        if not any(words in str(error) for words in _NO_MEMORY):
-            raise
-        raise DeviceError(f"the memory of this machine is full: {way}") from error
+        if any(words in str(error) for words in _NO_MEMORY):
+            raise MemoryFullError(f"the memory of this machine is full: {way}") from error
+        if not device.is_cpu and any(words in str(error) for words in _TAKEN):
+            raise MemoryFullError(
+                f"the memory of {device.name} ({device.title}) is full, perhaps by another program: {way}"
+            ) from error
+        raise
 
 
 def device_of(module: Any) -> Device:
@@ -237,6 +243,30 @@ def copied_to(device: Device, module: Any) -> Any:
     return module if device_of(module) == device else moved_all(copy.deepcopy(module), device)
 
 
+def _found() -> Device:
+    """A GPU where every process can have one that computes; else the CPU, with a warning where one is there in vain."""
+    if _gpus() < _local_processes():
+        return CPU
+    wanted = Device(f"cuda:{_local_rank()}")
+    fault = _fault(wanted.name)
+    if fault:
+        warnings.warn(f"{wanted.name} is there, and fails ({fault}): the CPU computes", stacklevel=3)
+    return CPU if fault else wanted
+
+
+@cache
+def _fault(name: str) -> str:
+    """What torch says of a small product on a GPU: nothing else tells of one that this build has no kernels for."""
+    import torch
+
+    try:
+        one = torch.ones(8, 8, device=name)
+        torch.mm(one, one).sum().item()
+    except RuntimeError as error:
+        return str(error).partition("\n")[0]
+    return ""
+
+
 def _cuda(index: str) -> Device:
     import torch
 
@@ -250,6 +280,8 @@ def _cuda(index: str) -> Device:
         if index:
             raise DeviceError(f"there is no cuda:{index}, only {here}, counted from 0; give {CHOICE}")
         raise DeviceError(f"{_local_processes()} processes and {here}; start {found}, or give --device cpu")
+    if fault := _fault(f"cuda:{number}"):
+        raise DeviceError(f"cuda:{number} ({torch.cuda.get_device_name(number)}) fails ({fault}); give --device cpu")
     return Device(f"cuda:{number}")
 
 

@@ -65,6 +65,10 @@ class DeviceError(AxkitError):
     """A device that is not there, or whose memory is full."""
 
 
+class MemoryFullError(DeviceError):
+    """What was asked takes more memory than there is; something smaller may fit."""
+
+
 class StorageError(AxkitError):
     """The disk refused a write; what was finished before it stays."""
 

@@ -44,9 +44,20 @@ def timed(device: Device, call: Callable[[], Any]) -> Taken:
     device.wait()
     start = time.perf_counter()
     call()
+    # of one call that finds the device idle: of several, one that asks the device for a number waits for those before
+    host = time.perf_counter() - start
     device.wait()
     repeats = max(1, math.ceil(_LEAST_S / max(time.perf_counter() - start, 1e-6)))
-    return _repeated(device, call, repeats)
+    return Taken(_repeated(device, call, repeats), host)
+
+
+def once(device: Device, module: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> float:
+    """Seconds of one call, the very first perhaps, by the host's clock: with all that is made for it."""
+    device.wait()
+    start = time.perf_counter()
+    module(*args, **(kwargs or {}))
+    device.wait()
+    return time.perf_counter() - start
 
 
 def taken(device: Device, module: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> Taken:
@@ -54,24 +65,22 @@ def taken(device: Device, module: Any, args: Sequence[Any] = (), kwargs: Mapping
     return timed(device, lambda: module(*args, **(kwargs or {})))
 
 
-def _repeated(device: Device, call: Callable[[], Any], repeats: int) -> Taken:
+def _repeated(device: Device, call: Callable[[], Any], repeats: int) -> float:
+    """Seconds of a call, one behind the other."""
     import torch
 
     if device.kind != "cuda":  # no events that we know: wait before and behind
         start = time.perf_counter()
         for _ in range(repeats):
             call()
-        host = time.perf_counter() - start
         device.wait()
-        return Taken((time.perf_counter() - start) / repeats, host / repeats)
+        return (time.perf_counter() - start) / repeats
     with torch.cuda.device(device.name):
         event: Any = torch.cuda.Event
         begin, end = event(enable_timing=True), event(enable_timing=True)
-        start = time.perf_counter()
         begin.record()
         for _ in range(repeats):
             call()
         end.record()
-        host = time.perf_counter() - start
         end.synchronize()
-    return Taken(begin.elapsed_time(end) / 1e3 / repeats, host / repeats)
+    return float(begin.elapsed_time(end)) / 1e3 / repeats

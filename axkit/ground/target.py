@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from axkit.ground.device import Device
+from axkit.ground.errors import DeviceError
 
 
 class Target(BaseModel):
@@ -33,7 +34,13 @@ class Target(BaseModel):
         Raises:
             DeviceError: there is none.
         """
-        return Device.of(self.device)
+        try:
+            return Device.of(self.device)
+        except DeviceError as error:
+            raise DeviceError(
+                f"the recipe's target is {self.device}, which is not here ({str(error).partition(';')[0]}); give "
+                f"'target: {{device: cpu}}', or compress another --for"
+            ) from error
 
     @contextmanager
     def computing(self) -> Iterator[None]:

@@ -13,8 +13,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from axkit.ground.by_machine import Remembered
 from axkit.ground.errors import NotApplicable
-from axkit.kit.by_machine import Remembered
 from axkit.kit.int8_products import KERNELS, IntegerProduct, Kernel, kernels_here, sums
 
 T = TypeVar("T")

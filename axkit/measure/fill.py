@@ -5,14 +5,19 @@ With fewer it waits for its launches, and a narrower model is no faster.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from axkit.ground import stopwatch
+from axkit.ground.by_machine import Remembered
 from axkit.ground.device import Device, copied_to, enough_memory
-from axkit.ground.errors import DeviceError
+from axkit.ground.errors import MemoryFullError
+from axkit.ground.stopwatch import Taken
 from axkit.ground.target import Target
 from axkit.measure.speed import real_batch
 from axkit.tasks.answering import as_module
@@ -23,6 +28,7 @@ _FEWEST = 32
 _NEARLY = 0.8  # of the most rows a second
 _RISES = 1.15  # twice the rows at a time that give less than so much more: the device is full
 _TURNS = 3
+Times = dict[int, tuple[float, float]]  # rows at a time -> seconds of a call, and of them the host's
 
 
 @dataclass(frozen=True)
@@ -54,24 +60,57 @@ def filled(model: Any, split: Split, target: Target, batch: int | None = None) -
     Raises:
         DeviceError: the device is not there, or not even the fewest rows fit it.
     """
-    device, found = target.here(), list[tuple[int, float, bool]]()
+    device = target.here()
     with _computing(device, target):
         module = copied_to(device, as_module(model))
-        few = _timed(device, module, split, _FEWEST)
         if batch is not None:
-            per_s, bound = _timed(device, module, split, batch)
-            return Filled(batch, per_s, few[0], bound)
-        found.append((_FEWEST, *few))
-        while found[-1][0] < MOST:
-            try:
-                found.append((2 * found[-1][0], *_timed(device, module, split, 2 * found[-1][0])))
-            except DeviceError:  # its memory ends there
-                break
-            if found[-1][1] < _RISES * found[-2][1]:
-                break
-    most = max(per_s for _, per_s, _ in found)
-    rows, per_s, bound = next(one for one in found if one[1] >= _NEARLY * most)
-    return Filled(rows, per_s, few[0], bound)
+            times = {_FEWEST: _timed(device, module, split, _FEWEST), batch: _timed(device, module, split, batch)}
+            return _filled(times, batch)
+        kept, name = Remembered("fill", torch.get_num_threads()), _name(device, model, split)
+        times = _read(kept.get(name)) or _times(device, module, split)
+        kept.put(name, _written(times))
+    most = max(rows / seconds for rows, (seconds, _) in times.items())
+    return _filled(times, min(rows for rows, (seconds, _) in times.items() if rows / seconds >= _NEARLY * most))
+
+
+def _times(device: Device, module: Any, split: Split) -> Times:
+    """Of more and more rows, until twice as many give hardly more a second, or do not fit."""
+    found = {_FEWEST: _timed(device, module, split, _FEWEST)}
+    rows = _FEWEST
+    while rows < MOST:
+        try:
+            found[2 * rows] = _timed(device, module, split, 2 * rows)
+        except MemoryFullError:  # it ends there
+            break
+        rows *= 2
+        if found[rows][0] > 2 / _RISES * found[rows // 2][0]:
+            break
+    return found
+
+
+def _filled(times: Times, rows: int) -> Filled:
+    taken = Taken(*times[rows])
+    return Filled(rows, rows / taken.seconds, _FEWEST / times[_FEWEST][0], taken.bound_by_launches)
+
+
+def _name(device: Device, model: Any, split: Split) -> str:
+    """Of a measurement: the GPU, the model's shape, the lengths of its rows."""
+    shapes = sorted((name, tuple(value.shape)) for name, value in as_module(model).state_dict().items())
+    told = hashlib.sha256(repr((shapes, split.lengths.tolist())).encode()).hexdigest()[:16]
+    return f"{device.title}/{device.half}/{told}"
+
+
+def _read(kept: Mapping[str, float]) -> Times:
+    """As it was written: whoever goes on with an interrupted run is to get the same number."""
+    return {int(rows): (seconds, kept[f"{rows} host"]) for rows, seconds in kept.items() if rows.isdecimal()}
+
+
+def _written(times: Times) -> dict[str, float]:
+    return {
+        name: value
+        for rows, pair in times.items()
+        for name, value in zip((f"{rows}", f"{rows} host"), pair, strict=True)
+    }
 
 
 @contextmanager
@@ -82,9 +121,9 @@ def _computing(device: Device, target: Target) -> Iterator[None]:
         yield
 
 
-def _timed(device: Device, module: Any, split: Split, batch: int) -> tuple[float, bool]:
-    """Rows a second, and whether the device waited for its launches; the shortest of some turns."""
+def _timed(device: Device, module: Any, split: Split, rows: int) -> tuple[float, float]:
+    """Seconds of a call, and of them the host's; the shortest of some turns."""
     with enough_memory(device, "take fewer rows at a time"):
-        inputs = real_batch(split, batch).on(device).inputs
+        inputs = real_batch(split, rows).on(device).inputs
         best = min((stopwatch.taken(device, module, (), inputs) for _ in range(_TURNS)), key=lambda one: one.seconds)
-    return batch / best.seconds, best.bound_by_launches
+    return best.seconds, best.host_s

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from axkit.ground import stopwatch
-from axkit.ground.device import Device, copied_to, enough_memory, moved
+from axkit.ground.device import Device, copied_to, enough_memory, exact_floats, moved
 from axkit.ground.progress import Progress, Silent
 from axkit.ground.target import DEFAULT, Target
 from axkit.measure.figures import FEWEST
@@ -117,7 +117,11 @@ def serve(
         The milliseconds of each one's first call of all, and for each its scenarios.
     """
     device = target.here()
-    with enough_memory(device, "time smaller batches"), target.computing():
+    with (
+        exact_floats(device),
+        enough_memory(device, "time smaller batches (--batch), or --device cpu"),
+        target.computing(),
+    ):
         models = [copied_to(device, as_module(body)) for body in bodies]
         first = next(iter(feeds.values()))
         cold = [1e3 * _seconds(device, model, feed) for model, feed in zip(models, first, strict=True)]
@@ -134,7 +138,7 @@ def _in_turn(
 ) -> list[Answered]:
     new, clocks = ([_Clock() for _ in models] for _ in range(2))
     for model, feed, clock in zip(models, feeds, new, strict=True):
-        clock.time(device, model, feed)
+        clock.passes_s.append(sum(stopwatch.once(device, model, (), batch) for batch in feed.batches))
     begun = time.monotonic()
     for turn in range(pace.rounds):
         for number in range(len(models)) if turn % 2 == 0 else reversed(range(len(models))):
@@ -159,4 +163,4 @@ def _answered(scenario: Scenario, feed: Feed, clock: _Clock, new: _Clock, refere
 
 
 def _seconds(device: Device, model: Any, feed: Feed) -> float:
-    return stopwatch.taken(device, model, (), moved(feed.batches[0], device)).seconds
+    return stopwatch.once(device, model, (), moved(feed.batches[0], device))

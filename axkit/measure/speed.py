@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from axkit.ground import stopwatch
-from axkit.ground.device import Device, copied_to, enough_memory, moved
+from axkit.ground.device import Device, copied_to, enough_memory, exact_floats, moved
 from axkit.ground.progress import Progress, Silent
 from axkit.ground.target import DEFAULT, Target
 from axkit.measure.figures import Speed as Speed
@@ -46,14 +46,15 @@ class Inputs:
         return cls([b.inputs for b in singles], [b.inputs for b in full], count * size)
 
     @classmethod
-    def like(cls, lengths: Sequence[int], names: Sequence[str], vocabulary: int) -> Inputs:
-        """Random tokens in inputs of given lengths, for timing where the data is not at hand."""
+    def like(cls, lengths: Sequence[int], names: Sequence[str], vocabulary: int, size: int = BATCH) -> Inputs:
+        """Random tokens in inputs of given lengths, for timing where the data is not at hand; ``size`` at a time."""
+        lengths = _at_least(size, lengths)
         random = torch.Generator().manual_seed(0)
 
         def made(some: Sequence[int]) -> dict[str, Any]:
             return random_tokens(some, names, vocabulary, random)
 
-        full = [made(lengths[start : start + BATCH]) for start in range(0, len(lengths), BATCH)]
+        full = [made(lengths[start : start + size]) for start in range(0, len(lengths), size)]
         return cls([made([length]) for length in lengths[:16]], full, len(lengths))
 
     def on(self, device: Device) -> Inputs:
@@ -64,11 +65,12 @@ class Inputs:
         return Inputs(singles, batches, self.rows)
 
     @classmethod
-    def images(cls, count: int, shape: Sequence[int]) -> Inputs:
+    def images(cls, count: int, shape: Sequence[int], size: int = BATCH) -> Inputs:
         """Random pixels, likewise; ``shape`` is (channels, height, width)."""
+        count = max(count, size)
         random = torch.Generator().manual_seed(0)
         pixels = torch.rand((count, *shape), generator=random)
-        full = [{"pixel_values": pixels[start : start + BATCH]} for start in range(0, count, BATCH)]
+        full = [{"pixel_values": pixels[start : start + size]} for start in range(0, count, size)]
         return cls([{"pixel_values": pixels[i : i + 1]} for i in range(min(16, count))], full, count)
 
 
@@ -81,6 +83,11 @@ def real_batch(split: Split, rows: int, start: int = 0) -> Batch:
         start: the first one.
     """
     return split.batch([(start + i) % len(split) for i in range(rows)])
+
+
+def _at_least(count: int, lengths: Sequence[int]) -> Sequence[int]:
+    """They come again until there are so many."""
+    return [lengths[i % len(lengths)] for i in range(max(count, len(lengths)))]
 
 
 def random_tokens(
@@ -121,7 +128,7 @@ def speed(
         target: where they are timed, and in which precision; models that are elsewhere are copied there.
     """
     device = target.here()
-    with enough_memory(device, "give the target a smaller batch"), target.computing():
+    with exact_floats(device), enough_memory(device, "give the target a smaller batch"), target.computing():
         models = {name: copied_to(device, as_module(model)) for name, model in models.items()}
         own = {name: (inputs if isinstance(inputs, Inputs) else inputs[name]).on(device) for name in models}
         return _in_turn(models, own, rounds, progress or Silent(), device)
@@ -195,7 +202,7 @@ def speedup(
         target: as of ``speed``.
     """
     shortest, device = [], target.here()
-    with enough_memory(device, "give the target a smaller batch"), target.computing():
+    with exact_floats(device), enough_memory(device, "give the target a smaller batch"), target.computing():
         ours, its = (copied_to(device, as_module(one)) for one in (model, dense))
         pairs = zip(inputs.on(device).batches, (dense_inputs or inputs).on(device).batches, strict=False)
         for batch, other in pairs:

@@ -41,7 +41,7 @@ def summary_rows(summary: Summary) -> list[Row]:
         _latency(summary, "median", dense.latency_b1_ms_p50, result.latency_b1_ms_p50),
         _latency(summary, "90 %", dense.latency_b1_ms_p90, result.latency_b1_ms_p90),
         (
-            "throughput at batch 32, inputs/s",
+            f"throughput at batch {summary.spent.where.batch}, inputs/s",
             quantity(dense.throughput_b32_per_s, 0),
             quantity(result.throughput_b32_per_s, 0),
             _speed(summary, "b32", summary.speeds.throughput_ratio),

@@ -28,7 +28,7 @@ def report_text(report: Report) -> str:
         *control_lines(summary.control),
         "",
         *left_out_lines(report.left_out),
-        *_recommended(recommend_lines(summary.recommend, report.machine.processor)),
+        *_recommended(recommend_lines(summary.recommend, report.machine.timed_on(summary.spent.where))),
         *_section(
             "Stages", table_lines(("pass", "search metric", "MB", "throughput", "seconds", "note"), stage_rows(stages))
         ),

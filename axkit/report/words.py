@@ -19,8 +19,8 @@ def headline(summary: Summary) -> str:
     smaller, speeds = summary.bytes.ratio, summary.speeds
     batch, single = speed_is_sure(speeds.rounds, "b32"), speed_is_sure(speeds.rounds, "b1")
     lines = [
-        f"{times(smaller, 'smaller', 'larger', 'As large')} on disk, {_faster(speeds, batch)} at batch 32, "
-        f"{_quicker(speeds, single)} on one input.",
+        f"{times(smaller, 'smaller', 'larger', 'As large')} on disk, {_faster(speeds, batch)} at batch "
+        f"{summary.spent.where.batch}, {_quicker(speeds, single)} on one input.",
         *sentences(summary),
     ]
     better = [smaller, speeds.throughput_ratio if batch else 1.0, speeds.latency_ratio if single else 1.0]
@@ -75,17 +75,17 @@ def gain_lines(summary: Summary) -> list[str]:
     return lines
 
 
-def recommend_lines(found: Recommendation | None, processor: str) -> list[str]:
+def recommend_lines(found: Recommendation | None, on: str) -> list[str]:
     """What was the fastest on this machine, of all that was timed; empty where there was nothing to choose from.
 
     Args:
         found: in the run.
-        processor: its name.
+        on: the processor, or the GPU, that it was timed on.
     """
     if found is None:
         return []
     lines = [
-        f"On {processor}: for latency {_option(found.latency)} ({ratio(found.latency.latency_times or 0)} as quick as "
+        f"On {on}: for latency {_option(found.latency)} ({ratio(found.latency.latency_times or 0)} as quick as "
         f"dense on one input), for throughput {_option(found.throughput)} "
         f"({ratio(found.throughput.throughput_times)} dense in batches)."
     ]

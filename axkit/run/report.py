@@ -12,6 +12,7 @@ from axkit.ground.errors import CheckpointError
 from axkit.ground.fields import Fields
 from axkit.run.looked import Looked
 from axkit.run.records import StageRecord
+from axkit.run.spent import Where
 from axkit.run.summary import Summary
 
 FORMAT = 1
@@ -39,6 +40,11 @@ class Machine:
     python: str
     packages: Mapping[str, str]
     gpu: str | None = None
+
+    def timed_on(self, where: Where) -> str:
+        """The processor's name, or the GPU's where that is the run's target."""
+        on_gpu = where.target is not None and where.target.kind != "cpu"
+        return self.gpu if on_gpu and self.gpu else self.processor
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""

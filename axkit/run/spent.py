@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from axkit.ground.errors import CheckpointError
 from axkit.ground.fields import Fields, present
-from axkit.ground.target import Target
+from axkit.ground.target import DEFAULT, Target
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,11 @@ class Where:
     target: Target | None = None
     device: str | None = None
     peak_device_memory_bytes: int | None = None
+
+    @property
+    def batch(self) -> int:
+        """Rows at a time where throughput was measured."""
+        return (self.target or DEFAULT).batch
 
     def to_json(self) -> dict[str, Any]:
         """The keys of a report's summary."""

@@ -31,7 +31,7 @@ from axkit.run.start import Start
 from axkit.run.steps import PlannedStep
 from axkit.run.surroundings import Surroundings
 
-_WAY = "give a smaller batch_size, or lower samples or max_length"
+_WAY = "give a smaller batch_size, lower samples or max_length, or --device cpu"
 STAGE_ROUNDS = 3  # of the interleaved timing after each stage; the final comparison takes measure.ROUNDS
 
 
@@ -76,7 +76,7 @@ class Workbench:
         served |= {step.name: step.runner.targets for step in self.plan.steps}
         there = [one for one in subjects if all(_serves(served.get(step.name), self.device) for step in one.trail)]
         with (
-            enough_memory(self.device, "lower samples or max_length"),
+            enough_memory(self.device, "lower samples or max_length, or --device cpu"),
             self.device.holding(*(one.module for one in there if one.has_module)),
         ):
             yield

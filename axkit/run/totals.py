@@ -68,7 +68,7 @@ def summary_of(
 def _beside(walk: Walk, subject: Subject, behind: Sequence[StageRecord]) -> list[StoredAs]:
     """The result in another precision, where it is served by a CPU, and its last pass has not timed that."""
     last = next((one for one in reversed(behind) if not one.undone), None)
-    on_cpu = walk.bench.device.is_cpu and walk.plan.recipe.target.device == DEFAULT.device
+    on_cpu = walk.plan.recipe.target.device == DEFAULT.device
     if last is None or last.told.precisions or not on_cpu:
         return []
     return beside_bfloat16(subject, walk.readings.by(subject.reader)["search"])

@@ -12,8 +12,8 @@ from axkit.run.verdict import OF_ITS_OWN, change_cell, mark, speed_cell
 from axkit.sweep.run import Outcome
 from axkit.sweep.table import Figure, Row, dominated_by, figures_of, reference
 
-HEAD = ("recipe", "n", "{metric} dense", "result", "change", "bytes", "MB", "throughput b32", "latency b1")
-RUN_HEAD = ("recipe", "task", "seed", "dense", "result", "change", "bytes", "throughput b32", "latency b1", "state")
+HEAD = ("recipe", "n", "{metric} dense", "result", "change", "bytes", "MB", "throughput", "latency b1")
+RUN_HEAD = ("recipe", "task", "seed", "dense", "result", "change", "bytes", "throughput", "latency b1", "state")
 
 _MARKED = (
     " A change that chance would explain (paired test of each run, 5 %) is marked, and so is one up to what one and "

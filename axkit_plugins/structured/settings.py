@@ -20,7 +20,7 @@ class StructuredConfig(PassConfig):
         None, gt=1, le=100, description="Times as fast as the dense model, measured here: no more goes than that needs."
     )
     timed_rows: Literal[1, 32] = Field(
-        32, description="Rows at a time where 'speedup' is measured: 32 for throughput, 1 for latency."
+        32, description="1: 'speedup' is of latency, one row at a time; 32: of throughput, as many as the target says."
     )
     what: Literal["heads_and_neurons", "heads", "neurons", "layers"] = Field(
         "heads_and_neurons", description="What may go."

@@ -49,7 +49,7 @@ class _Timing:
                 probe.module.eval(),
                 tools.teacher.module,
                 tools.search,
-                self.config.timed_rows,
+                1 if self.config.timed_rows == 1 else tools.target.batch,
                 other_split=tools.dense_rows,
                 target=tools.target,
             )

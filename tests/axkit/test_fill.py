@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from axkit.anatomy.family import family_of
-from axkit.ground.errors import DeviceError
+from axkit.ground.errors import DeviceError, MemoryFullError
 from axkit.ground.stopwatch import Taken
 from axkit.ground.target import Target
 from axkit.measure import fill
@@ -14,16 +14,17 @@ from axkit.testing import tiny_split, tiny_subject
 
 
 @pytest.fixture
-def device(monkeypatch):
+def device(monkeypatch, tmp_path):
     """A device of which we say how long it takes: so long for a launch, so long for each row, so many rows at most."""
     asked = []
+    monkeypatch.setenv("AXKIT_CACHE", str(tmp_path / "cache"))
 
     def of(launch_s, row_s, most=10**6):
         def taken(_, module, args, kwargs):
             rows = len(kwargs["input_ids"])
             asked.append(rows)
             if rows > most:
-                raise DeviceError("full")
+                raise MemoryFullError("full")
             return Taken(max(launch_s, rows * row_s), launch_s)
 
         monkeypatch.setattr(fill.stopwatch, "taken", taken)
@@ -46,11 +47,24 @@ def test_the_fewest_rows_that_keep_it_busy(device, launch_s, row_s, batch, bound
     assert max(asked) <= max(4096, 4 * batch)
 
 
+def test_what_was_seen_once_is_kept(device):
+    """A run that goes on gets the number it had, whatever the clock says now: stages are kept by it."""
+    subject = tiny_subject(family_of("bert"))
+    device(64e-3, 1e-3)
+    first = fill.filled(subject.body, tiny_split(24), Target())
+    asked = device(1e3, 1e-3)
+    asked.clear()
+    assert fill.filled(subject.body, tiny_split(24), Target()) == first
+    assert not asked
+    assert fill.filled(subject.body, tiny_split(30), Target()).batch == 4096, "other rows are another matter"
+
+
 def test_where_memory_ends_it_is_as_many_as_fit(device):
     device(1e3, 1e-3, most=300)
     subject = tiny_subject(family_of("bert"))
     assert fill.filled(subject.body, tiny_split(24), Target()).batch == 256
     device(1e3, 1e-3, most=20)
+    subject = tiny_subject(family_of("distilbert"))
     with pytest.raises(DeviceError):
         fill.filled(subject.body, tiny_split(24), Target())
 

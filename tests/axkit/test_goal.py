@@ -16,7 +16,7 @@ from axkit.anatomy.family import family_of
 from axkit.axformer.settings import AxformerPruneConfig
 from axkit.goal import Goal
 from axkit.goal.columns import Told, columns_of
-from axkit.goal.gpu import SERVED, rows_at_a_time
+from axkit.goal.gpu import SERVED, rows_at_a_time, sixteen_bits
 from axkit.goal.ladder import Clock, Ladder, ideas
 from axkit.goal.look import Asked, Looked, look
 from axkit.goal.order import order_doubt
@@ -366,10 +366,16 @@ def test_for_a_gpu_as_many_rows_at_a_time_as_keep_it_busy(brought, monkeypatch):
     told = Heard()
     seen = iter([Filled(512, 9000.0, 700.0, False), Filled(8, 200.0, 700.0, True)])
     monkeypatch.setattr("axkit.measure.fill.filled", lambda *_: next(seen))
-    assert rows_at_a_time(first, None, told)[0] == 512
+    assert rows_at_a_time(first, None, told)[0].batch == 512
     assert "Timed with 512 rows at a time" in told.lines[-1]
-    assert rows_at_a_time(first, 8, told) == (8, SERVED)
+    assert rows_at_a_time(first, 8, told)[1] == SERVED
     assert "with 8 rows at a time this GPU waits for its launches" in told.lines[-1]
+
+
+@pytest.mark.parametrize(("half", "passes"), [("bfloat16", ("bf16", "fp16")), ("float16", ("fp16",))])
+def test_a_gpu_is_given_the_16_bits_that_it_multiplies(half, passes, monkeypatch):
+    monkeypatch.setattr("axkit.goal.gpu.Device.of", lambda _: SimpleNamespace(half=half))
+    assert sixteen_bits() == passes
 
 
 def test_outputs_in_another_order_than_the_labels_are_told():

@@ -12,7 +12,15 @@ from axkit.goal.ladder import Clock, Ladder
 from axkit.goal.look import Looked
 from axkit.goal.outcome import Tried
 from axkit.goal.rungs import Rungs
-from axkit.ground.errors import CheckpointError, DataError, NotApplicable, RecipeError, StorageError
+from axkit.ground.errors import (
+    CheckpointError,
+    DataError,
+    DeviceError,
+    MemoryFullError,
+    NotApplicable,
+    RecipeError,
+    StorageError,
+)
 from axkit_plugins.quantize.int8 import Int8
 
 LOOKED = Looked("model", None, "classification", True, {"kind": "classification", "files": "all.jsonl"})
@@ -52,6 +60,9 @@ def test_what_held_before_is_kept_where_a_later_step_cannot_be_had():
     assert [one.name for one in made.tried] == ["int8"]
     assert [line.partition(" was not tried: ")[2] for line in made.left_out] == ["no blocks to cut"] * 2
     assert made.left_out[-1].startswith("mended to 1.99x and trained 3 epochs, int8")
+    made = ladder(lambda rung: rung.trains, MemoryFullError("the memory of cuda:0 (GPU) is full"), Goal(speedup=4))
+    assert made.climb().holds(made.rungs.goal)
+    assert "was not tried: the memory of cuda:0 (GPU) is full" in made.left_out[-1]
     made = ladder(lambda rung: rung.trains, FAULTS, Goal(speedup=4))
     assert made.climb().holds(made.rungs.goal)
     assert len(made.tried) > 1
@@ -71,7 +82,7 @@ def test_where_none_can_be_had_the_first_error_is_told():
     assert next(errors, None) is None, "all were tried"
 
 
-@pytest.mark.parametrize("error", [DataError, CheckpointError, StorageError])
+@pytest.mark.parametrize("error", [DataError, CheckpointError, StorageError, DeviceError])
 def test_what_all_steps_share_ends_the_command(error):
     made = ladder(lambda rung: bool(rung.passes[1:]), error("told once"), Goal(speedup=3))
     with pytest.raises(error, match="told once"):

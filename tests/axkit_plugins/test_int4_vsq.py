@@ -80,7 +80,9 @@ def test_linear_and_embedding_compute_what_they_store():
         made.bias = linear.bias.detach()
         expected = nn.functional.linear(x, quantized.float(16), linear.bias)
         assert torch.equal(made(x), expected)
-        assert torch.equal(copy.deepcopy(made)(x), expected)
+        elsewhere = copy.deepcopy(made)
+        assert torch.equal(elsewhere(x), expected)
+        assert elsewhere.to("meta")._kept is None, "what was kept would stay on the device where it was made"
     table = VsqEmbedding(12, 40, 0, 16, 6, None)
     table.fill(quantized)
     ids = torch.tensor([[0, 3], [11, 3]])

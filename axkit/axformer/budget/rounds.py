@@ -32,6 +32,7 @@ from axkit.axformer.screen.evaluate import Evaluator, evaluator
 from axkit.axformer.settings import BUDGET_ROWS, AxformerPruneConfig
 from axkit.contract.subject import Subject
 from axkit.contract.tools import Tools
+from axkit.ground.device import copied_to
 from axkit.ground.figures import ratio, score, times
 from axkit.kit.calibrate import Calibration, What
 from axkit.kit.mend import cut_to
@@ -144,7 +145,7 @@ class BudgetSearch:
         def timed() -> list[float]:
             target, rows = self.tools.target, (self.tools.search, self.tools.dense_rows)
             ours, its = (measure.Inputs.of(one, batches=2, size=target.batch) for one in rows)
-            return [measure.speedup(made(), self._teacher, ours, dense_inputs=its, target=target)]
+            return [measure.speedup(made(), self._dense_there, ours, dense_inputs=its, target=target)]
 
         return self.ledger.ratios([name], timed)[0]
 
@@ -223,6 +224,12 @@ class BudgetSearch:
         scores |= {(i, "ffn"): s for i, s in neurons.items()}
         orders = {block: in_order(self.subject, *block, found) for block, found in scores.items()}
         return Cuts(orders, "zero", _whole_only(self.subject))
+
+    @cached_property
+    def _dense_there(self) -> nn.Module:
+        """The dense model where it is timed: of a GPU one copy for all readings."""
+        there: nn.Module = copied_to(self.tools.target.here(), self._teacher)
+        return there
 
     @cached_property
     def _calibration(self) -> Calibration:

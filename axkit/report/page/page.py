@@ -111,7 +111,7 @@ def _page(report: Report, about: About, runtime: str) -> Page:
             metrics_of(summary.quality),
         ),
         serve=Serve(
-            tuple(recommend_lines(summary.recommend, report.machine.processor)),
+            tuple(recommend_lines(summary.recommend, report.machine.timed_on(summary.spent.where))),
             options_of(summary.recommend) if summary.recommend else None,
         ),
         stages=stages_of(report.stages),

@@ -58,7 +58,9 @@ class Int8Bnb(Pass[Int8BnbConfig]):
         facts = to_8bit(subject, config.threshold, config.skip)
         if not facts["linear_layers"]:
             return Result(facts=facts, note="Every linear layer was skipped: nothing changed.")
-        return Result(facts=facts, note="bitsandbytes' 8 bit is made for GPUs; on CPUs 'int8' is faster.")
+        on_gpu = tools.target.kind != "cpu"
+        note = "" if on_gpu else "bitsandbytes' 8 bit is made for GPUs; on CPUs 'int8' is faster."
+        return Result(facts=facts, note=note)
 
 
 def _left(facts: dict[str, float]) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
@@ -92,6 +95,10 @@ class VsqLinear(_Packed):
         if self.activation_bits is not None:
             x = fake_quantize(x, self.vector, self.activation_bits)
         return nn.functional.linear(x, weight.to(x.dtype), self.bias)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        self._kept = None  # no parameter: it would stay where it was made
+        return super()._apply(fn, recurse)  # type: ignore[no-any-return,no-untyped-call]
 
     def _load_from_state_dict(self, *args: object, **kwargs: object) -> None:
         self._kept = None
