@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from axkit.ground.device import Device
 from axkit.ground.errors import DeviceError
 from axkit.ground.progress import Progress
+from axkit.ground.target import Target
 from axkit.run.planning import Plan
 
 if TYPE_CHECKING:
@@ -58,3 +59,19 @@ def rows_at_a_time(first: Plan, wanted: int | None, progress: Progress) -> tuple
             f"make this model faster there, fewer heads and neurons hardly"
         )
     return found, _FILL if wanted is None else SERVED
+
+
+def rows_per_s(first: Plan, device: Device, progress: Progress) -> float:
+    """Rows a second that the model answers on a device, with as few at a time as a training has.
+
+    Args:
+        first: a plan of the goal: its model and its rows.
+        device: that passes compute on.
+        progress: told of the loading.
+    """
+    from axkit.measure.fill import FEWEST, filled
+    from axkit.run.loading import load
+
+    loaded = load(first, progress)
+    rows = loaded.readings.by(loaded.subject.reader)["search"]
+    return filled(loaded.subject.body, rows, Target(device=device.name), FEWEST).per_s

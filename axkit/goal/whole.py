@@ -12,7 +12,7 @@ from typing import Any
 from axkit.goal.brought import data_path, model_path
 from axkit.goal.columns import Told
 from axkit.goal.depth import Depths
-from axkit.goal.gpu import SERVED, rows_at_a_time, sixteen_bits
+from axkit.goal.gpu import SERVED, rows_at_a_time, rows_per_s, sixteen_bits
 from axkit.goal.ladder import OF_A_RUNG, Clock, Ladder
 from axkit.goal.look import Asked, look
 from axkit.goal.order import order_doubt
@@ -20,7 +20,7 @@ from axkit.goal.outcome import Compressed, Tried, bits_of, taken_back
 from axkit.goal.rungs import Rung, Rungs
 from axkit.goal.settings import Goal
 from axkit.goal.written import Draft
-from axkit.ground.device import AUTO
+from axkit.ground.device import AUTO, Device
 from axkit.ground.errors import RecipeError
 from axkit.ground.figures import change, ratio
 from axkit.ground.progress import Progress, Silent
@@ -164,6 +164,8 @@ class _Job:
         rate = 0.0
         if self.goal.where == "cuda":
             draft, rate = self._timed_for_a_gpu(draft, first)
+        elif not (there := Device.of(self.device)).is_cpu:  # where it is trained; what it is timed on is slower
+            rate = rows_per_s(first, there, self.progress)
         cost = 1 + training_cost(TrainingConfig(), first.recipe.target)[1]  # a teacher is asked too
         clock = Clock(self.goal.minutes, rows["train"], rate, row_cost=cost, settled=rate > 0)
         common: dict[str, Any] = {}

@@ -24,7 +24,7 @@ from axkit.tasks.answering import as_module
 from axkit.tasks.split import Split
 
 MOST = 4096  # rows at a time, as of a target
-_FEWEST = 32
+FEWEST = 32
 _NEARLY = 0.8  # of the most rows a second
 _RISES = 1.15  # twice the rows at a time that give less than so much more: the device is full
 _TURNS = 3
@@ -64,7 +64,7 @@ def filled(model: Any, split: Split, target: Target, batch: int | None = None) -
     with _computing(device, target):
         module = copied_to(device, as_module(model))
         if batch is not None:
-            times = {_FEWEST: _timed(device, module, split, _FEWEST), batch: _timed(device, module, split, batch)}
+            times = {FEWEST: _timed(device, module, split, FEWEST), batch: _timed(device, module, split, batch)}
             return _filled(times, batch)
         kept, name = Remembered("fill", torch.get_num_threads()), _name(device, model, split)
         times = _read(kept.get(name)) or _times(device, module, split)
@@ -75,8 +75,8 @@ def filled(model: Any, split: Split, target: Target, batch: int | None = None) -
 
 def _times(device: Device, module: Any, split: Split) -> Times:
     """Of more and more rows, until twice as many give hardly more a second, or do not fit."""
-    found = {_FEWEST: _timed(device, module, split, _FEWEST)}
-    rows = _FEWEST
+    found = {FEWEST: _timed(device, module, split, FEWEST)}
+    rows = FEWEST
     while rows < MOST:
         try:
             found[2 * rows] = _timed(device, module, split, 2 * rows)
@@ -90,7 +90,7 @@ def _times(device: Device, module: Any, split: Split) -> Times:
 
 def _filled(times: Times, rows: int) -> Filled:
     taken = Taken(*times[rows])
-    return Filled(rows, rows / taken.seconds, _FEWEST / times[_FEWEST][0], taken.bound_by_launches)
+    return Filled(rows, rows / taken.seconds, FEWEST / times[FEWEST][0], taken.bound_by_launches)
 
 
 def _name(device: Device, model: Any, split: Split) -> str:
