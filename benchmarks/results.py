@@ -48,6 +48,25 @@ CHAINS = ("recipe", "against", "metric, points", "throughput b32", "bytes", "ahe
 RATIOS = ("throughput_b32_ratio", "latency_b1_ratio", "bytes_ratio")
 
 
+SEARCH = {
+    "same_decisions": "the same decisions as the plain search",
+    "best_loss_difference": "difference of the best loss",
+    "seconds": "seconds, median",
+    "ratio_vs_masked": "times as fast as whole-model passes on length-sorted batches, median",
+    "ratio_vs_masked_lowest": "the same, lowest",
+    "ratio_vs_padded": "times as fast as passes padded to 128, median",
+    "ratio_vs_padded_lowest": "the same, lowest",
+    "peak_memory_bytes": "peak memory, GB",
+}
+
+
+def shown(value):
+    """A figure of a search."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value / 1e9:.1f}" if value > 1e6 else f"{value:.2g}" if value < 1e-3 else f"{value:g}"
+
+
 def spread(values, form="{:+.2f}"):
     """Mean [least, largest]."""
     shown = [form.format(v) for v in (sum(values) / len(values), min(values), max(values))]
@@ -188,8 +207,9 @@ def task_lines(task, recipes, reload):
 def search_lines(paths):
     """What benchmarks/search.py printed last, a column for each time."""
     found = [json.loads(path.read_text(encoding="utf-8").splitlines()[-1]) for path in paths]
-    rows = [(name, *(str(one[name]) for one in found)) for name in found[0]]
-    return ["## The search itself", "", *table_lines(("figure", *["seen"] * len(found)), rows)]
+    rows = [(words, *(shown(one[name]) for one in found)) for name, words in SEARCH.items()]
+    heads = [f"{one['processor']}, {one['threads']} threads" for one in found]
+    return ["## The search itself", "", *table_lines(("figure", *heads), rows)]
 
 
 def main():

@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 
 from axkit.ground.cpu import before_torch
+from axkit.ground.processor import Processor
 
 before_torch()  # as the command does, before torch is there
 
@@ -176,6 +177,7 @@ def main():
         "same_decisions": all(same),
         "best_loss_difference": abs(best - second["search_loss_after_nats"]),
         "evaluations": int(first.get("evaluations", 0) + second["evaluations"]),
+        "processor": Processor.here().name,
         "threads": torch.get_num_threads(),
         "rounds": args.rounds,
         "padded_batch": args.padded_batch,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from axkit.tasks.split import Batch, Split
 
 ROUNDS = 9
 BATCH = 32
+SETTLE_S = 5e-3
 _SINGLES = 8  # inputs that are timed one at a time where batches are timed too
 
 
@@ -129,13 +131,27 @@ def speed(
     """
     device = target.here()
     with exact_floats(device), enough_memory(device, "give the target a smaller batch"), target.computing():
+        settle_s = settle(models.values())
         models = {name: copied_to(device, as_module(model)) for name, model in models.items()}
         own = {name: (inputs if isinstance(inputs, Inputs) else inputs[name]).on(device) for name in models}
-        return _in_turn(models, own, rounds, progress or Silent(), device)
+        return _in_turn(models, own, rounds, progress or Silent(), device, settle_s)
+
+
+def settle(models: Iterable[Any]) -> float:
+    """Seconds between the turns of bodies of unlike runtimes, 0 where all are of one.
+
+    Another runtime's threads look for work for a while after they have answered.
+    """
+    return SETTLE_S if len({getattr(one, "runtime", "torch") for one in models}) > 1 else 0.0
 
 
 def _in_turn(
-    models: Mapping[str, Any], own: Mapping[str, Inputs], rounds: int, progress: Progress, device: Device
+    models: Mapping[str, Any],
+    own: Mapping[str, Inputs],
+    rounds: int,
+    progress: Progress,
+    device: Device,
+    settle_s: float,
 ) -> dict[str, Speed]:
     single_ms: dict[str, list[float]] = {name: [] for name in models}
     rounds_ms: dict[str, list[float]] = {name: [] for name in models}
@@ -146,9 +162,12 @@ def _in_turn(
         model(**own[name].batches[0])
     for turn in progress.track(range(rounds), "timing"):
         names = list(models) if turn % 2 == 0 else list(models)[::-1]
-        begun = len(single_ms[names[0]])
-        for singles in zip(*(own[name].singles for name in names), strict=False):  # windows may differ in number
-            for name, one in zip(names, singles, strict=True):
+        begun, count = len(single_ms[names[0]]), min(len(own[name].singles) for name in names)  # windows may differ
+        for name in names:
+            # one model's inputs one behind the other, as a server has them: in turn by input a small model would find
+            # the cache full of the large one's weights every time
+            time.sleep(settle_s)
+            for one in own[name].singles[:count]:
                 taken = stopwatch.taken(device, models[name], (), one)
                 single_ms[name].append(1e3 * taken.seconds)
                 host_ms[name].append(1e3 * taken.host_s)

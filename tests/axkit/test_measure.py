@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
+from axkit.anatomy.family import family_of
+from axkit.ground import stopwatch
 from axkit.measure import certainty
 from axkit.measure import speed as measure
 from axkit.measure.figures import Rounds
@@ -12,7 +16,7 @@ from axkit.tasks.kinds.known import KINDS
 from axkit.tasks.source.rows import SplitRows
 from axkit.tasks.spec import TaskSpec
 from axkit.tasks.split import Evaluation, Split
-from axkit.testing import tiny_split, tiny_tokenizer
+from axkit.testing import tiny_split, tiny_subject, tiny_tokenizer
 
 SPLIT = tiny_split(200)
 
@@ -101,3 +105,23 @@ def test_a_row_of_several_labels_is_swapped_as_a_whole():
 def test_majority():
     train = np.array([1, 1, 0])
     assert certainty.majority_score(SPLIT, train) == pytest.approx(100 * float((SPLIT.labels == 1).mean()))
+
+
+def test_single_inputs_come_one_behind_the_other_and_unlike_runtimes_rest_between(monkeypatch):
+    """As a server has them: a small model does not find the cache full of the large one's weights at every input."""
+    order, rests = [], []
+    monkeypatch.setattr(measure.time, "sleep", rests.append)
+    subject, inputs = tiny_subject(family_of("bert")), measure.Inputs.of(tiny_split(40))
+    models = {name: subject.copy().module for name in ("dense", "small")}
+
+    def taken(_, module, args, kwargs):
+        order.append((next(name for name, one in models.items() if one is module), len(kwargs["input_ids"])))
+        return stopwatch.Taken(1e-3, 1e-3)
+
+    monkeypatch.setattr(stopwatch, "taken", taken)
+    measure.speed(models, inputs, rounds=2)
+    single = [name for name, rows in order if rows == 1]
+    assert single == ["dense"] * 16 + ["small"] * 16 + ["small"] * 16 + ["dense"] * 16
+    assert set(rests) == {0.0}
+    assert measure.settle([subject.body, SimpleNamespace(runtime="onnxruntime")]) > 0
+    assert measure.settle([subject.body, subject.module]) == 0
