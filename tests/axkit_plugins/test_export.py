@@ -10,8 +10,10 @@ import torch
 from exporting import HEADS, SHAPES, V3, K, cut, cut_to_biases, exported, gap, in_eight_bits, inputs_of, subject_of
 from torch import nn
 
+import axkit
 from axkit.anatomy.family import family_of
 from axkit.ground.errors import NotApplicable
+from axkit.ground.target import Target
 from axkit.kit import replace_module
 from axkit.testing import check_pass, check_runtime, lend, tiny_split, tiny_subject
 from axkit_plugins.quantize.int4_vsq import Int4Vsq
@@ -55,6 +57,33 @@ def test_every_head(name, head):
 def test_blocks_without_width_are_their_biases(name, runtime):
     subject = cut_to_biases(subject_of(name))
     assert gap(subject, exported(subject, runtime=runtime)) < 1e-5
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize(("times", "packed"), [(1.4, True), (0.98, True), (0.5, False)])
+def test_padding_is_computed_where_that_is_faster(runtime, times, packed, tmp_path, monkeypatch):
+    asked = []
+
+    def timed(one, other, rows, batch, **_):
+        asked.append((len(one.model), len(other.model), batch))
+        return times
+
+    monkeypatch.setattr(axkit, "relative_speed", timed)
+    subject = cut(subject_of("bert"))
+    explicit = exported(subject, runtime=runtime, packed=packed)
+    tools = dataclasses.replace(lend(tmp_path), target=Target(batch=4))
+    note = Export().apply(subject, Export.Config(runtime=runtime), tools).note
+    assert subject.body.model == explicit.body.model
+    assert ("Padding is computed: with 4 rows at a time that is 2.00 times as fast" in note) == (not packed)
+    ((one, other, batch),) = asked
+    assert (one != other, batch) == (True, 4)
+
+
+def test_which_of_the_two_is_faster_is_timed(tmp_path):
+    subject = cut(subject_of("bert"))
+    Export().apply(subject, Export.Config(), lend(tmp_path))
+    assert gap(subject, subject) == 0
+    assert subject.body.runtime == "onnxruntime"
 
 
 def test_one_token_alone_in_the_last_layer_is_exact():
