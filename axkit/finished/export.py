@@ -90,7 +90,7 @@ def export(
 def _apply(found: Registered, settings: Mapping[str, Any], subject: Subject, folder: Path) -> str:
     """The pass, as a stage of a recipe would run it; its note."""
     try:
-        ready = found.with_settings(settings)
+        ready = found.with_settings({"packed": True, **settings})  # by itself it would time that, on rows of a task
     except ValidationError as error:
         faults = [fault_sentence(one, found.pass_class.Config, "export", f"pass '{PASS}'") for one in error.errors()]
         raise RecipeError(faults) from error
