@@ -13,6 +13,7 @@ from axkit import (
     FULL_PRECISION,
     PLAIN_WEIGHTS,
     TORCH_MODULE,
+    Effort,
     NotApplicable,
     Pass,
     PassConfig,
@@ -21,7 +22,7 @@ from axkit import (
 from axkit_plugins.runtimes.network.forms import FORMS, check_config
 
 if TYPE_CHECKING:
-    from axkit import Family, Subject, Tools
+    from axkit import Family, Subject, Tools, Workload
     from axkit_plugins.runtimes.network.network import Head
 
 
@@ -30,6 +31,7 @@ _NEEDS = {
     "openvino": (("onnx", "onnxruntime", "openvino"), "openvino"),
 }
 _NARROW = "This processor has no bfloat16, or AXKIT_BFLOAT16 is 0: products are computed here in what is stored."
+_TIMED = 8  # turns of each
 _AS_FAST = 0.97  # a packed graph that is about as fast is taken: it costs less where rows are less alike
 _WIDE = "Products are computed in bfloat16 where the processor has it, else in float32."
 
@@ -79,6 +81,11 @@ class Export(Pass[ExportConfig]):
     def needs_of(self, config: ExportConfig) -> frozenset[str]:
         """Rows, where packed or padded is to be timed on them."""
         return self.needs if config.packed == "auto" and config.runtime in _NEEDS else frozenset()
+
+    def foresee_effort(self, config: ExportConfig, work: Workload) -> Effort:
+        """Building takes next to nothing; where both graphs are timed, each answers a batch some times."""
+        timed = 2 * _TIMED * work.target.batch if self.needs_of(config) else 0
+        return Effort((0.0, float(timed)))
 
     def packages_of(self, config: ExportConfig) -> tuple[str, ...]:
         """Those of the runtime."""
