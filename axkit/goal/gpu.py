@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from axkit.ground.device import Device
 from axkit.ground.errors import DeviceError
 from axkit.ground.progress import Progress
-from axkit.ground.target import Target
+from axkit.ground.target import DEFAULT, Target
 from axkit.run.planning import Plan
 
 if TYPE_CHECKING:
@@ -41,12 +41,7 @@ def rows_at_a_time(first: Plan, wanted: int | None, progress: Progress) -> tuple
     Returns:
         What was seen with that number, and what it is for, as the recipe says it.
     """
-    from axkit.measure.fill import filled
-    from axkit.run.loading import load
-
-    loaded = load(first, progress)
-    rows = loaded.readings.by(loaded.subject.reader)["search"]
-    found = filled(loaded.subject.body, rows, first.recipe.target, wanted)
+    found = _seen(first, first.recipe.target, wanted, progress)
     if wanted is None:
         few = f"; 32 at a time: {found.few_per_s:,.0f}" if found.batch > 32 else ""
         progress.say(
@@ -69,9 +64,14 @@ def rows_per_s(first: Plan, device: Device, progress: Progress) -> float:
         device: that passes compute on.
         progress: told of the loading.
     """
-    from axkit.measure.fill import FEWEST, filled
+    return _seen(first, Target(device=device.name), DEFAULT.batch, progress).few_per_s
+
+
+def _seen(first: Plan, target: Target, batch: int | None, progress: Progress) -> Filled:
+    """The plan's model, timed on its search rows."""
+    from axkit.measure.fill import filled
     from axkit.run.loading import load
 
     loaded = load(first, progress)
     rows = loaded.readings.by(loaded.subject.reader)["search"]
-    return filled(loaded.subject.body, rows, Target(device=device.name), FEWEST).per_s
+    return filled(loaded.subject.body, rows, target, batch)

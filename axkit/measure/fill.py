@@ -64,11 +64,12 @@ def filled(model: Any, split: Split, target: Target, batch: int | None = None) -
     with _computing(device, target):
         module = copied_to(device, as_module(model))
         if batch is not None:
-            times = {FEWEST: _timed(device, module, split, FEWEST), batch: _timed(device, module, split, batch)}
-            return _filled(times, batch)
+            return _filled({rows: _timed(device, module, split, rows) for rows in {FEWEST, batch}}, batch)
         kept, name = Remembered("fill", torch.get_num_threads()), _name(device, model, split)
-        times = _read(kept.get(name)) or _times(device, module, split)
-        kept.put(name, _written(times))
+        times = _read(kept.get(name))
+        if not times:
+            times = _times(device, module, split)
+            kept.put(name, _written(times))
     most = max(rows / seconds for rows, (seconds, _) in times.items())
     return _filled(times, min(rows for rows, (seconds, _) in times.items() if rows / seconds >= _NEARLY * most))
 

@@ -16,7 +16,7 @@ from axkit.ground.progress import Progress, Silent
 from axkit.ground.target import DEFAULT, Target
 from axkit.measure.figures import FEWEST
 from axkit.measure.scenarios import Answered, Middle, Scenario
-from axkit.measure.speed import SETTLE_S, random_tokens
+from axkit.measure.speed import random_tokens, settle
 from axkit.tasks.answering import as_module
 
 
@@ -78,7 +78,7 @@ class Pace:
     @classmethod
     def of(cls, runtimes: Sequence[str], rounds: int, seconds: float) -> Pace:
         """With a pause between the passes of unlike runtimes."""
-        return cls(rounds, seconds, SETTLE_S if len(set(runtimes)) > 1 else 0.0)
+        return cls(rounds, seconds, settle(runtimes))
 
 
 @dataclass

@@ -21,7 +21,7 @@ from axkit.tasks.split import Batch, Split
 
 ROUNDS = 9
 BATCH = 32
-SETTLE_S = 5e-3
+_SETTLE_S = 5e-3
 _SINGLES = 8  # inputs that are timed one at a time where batches are timed too
 
 
@@ -131,18 +131,18 @@ def speed(
     """
     device = target.here()
     with exact_floats(device), enough_memory(device, "give the target a smaller batch"), target.computing():
-        settle_s = settle(models.values())
+        settle_s = settle(getattr(one, "runtime", "torch") for one in models.values())
         models = {name: copied_to(device, as_module(model)) for name, model in models.items()}
         own = {name: (inputs if isinstance(inputs, Inputs) else inputs[name]).on(device) for name in models}
         return _in_turn(models, own, rounds, progress or Silent(), device, settle_s)
 
 
-def settle(models: Iterable[Any]) -> float:
+def settle(runtimes: Iterable[str]) -> float:
     """Seconds between the turns of bodies of unlike runtimes, 0 where all are of one.
 
     Another runtime's threads look for work for a while after they have answered.
     """
-    return SETTLE_S if len({getattr(one, "runtime", "torch") for one in models}) > 1 else 0.0
+    return _SETTLE_S if len(set(runtimes)) > 1 else 0.0
 
 
 def _in_turn(

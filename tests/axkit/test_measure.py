@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -123,5 +121,5 @@ def test_single_inputs_come_one_behind_the_other_and_unlike_runtimes_rest_betwee
     single = [name for name, rows in order if rows == 1]
     assert single == ["dense"] * 16 + ["small"] * 16 + ["small"] * 16 + ["dense"] * 16
     assert set(rests) == {0.0}
-    assert measure.settle([subject.body, SimpleNamespace(runtime="onnxruntime")]) > 0
-    assert measure.settle([subject.body, subject.module]) == 0
+    assert measure.settle([subject.body.runtime, "onnxruntime"]) > 0
+    assert measure.settle([subject.body.runtime, "torch"]) == 0
