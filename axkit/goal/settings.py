@@ -9,12 +9,12 @@ from typing import Any
 from axkit.ground import registry
 from axkit.ground.errors import RecipeError
 from axkit.ground.figures import quantity
+from axkit.ground.target import MOST_ROWS
 
 GRAPHS = ("onnxruntime", "openvino")
 PACKED = "torch-packed"
 WHERE = ("cpu", "cuda", PACKED, *GRAPHS)
 LABELS = ("use", "none")
-MOST_ROWS = 4096  # at a time
 EXPORT = "export"  # the pass that puts a model into another runtime, where its package is there
 
 

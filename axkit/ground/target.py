@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from axkit.ground.device import Device
 from axkit.ground.errors import DeviceError
 
+MOST_ROWS = 4096  # at a time
+
 
 class Target(BaseModel):
     """What speed is measured for, and what passes that go by measured time cut for; part of a recipe."""
@@ -20,7 +22,7 @@ class Target(BaseModel):
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="Of the products when it is timed; what the weights are stored in, passes decide."
     )
-    batch: int = Field(32, ge=1, le=4096, description="Rows at a time where throughput is meant.")
+    batch: int = Field(32, ge=1, le=MOST_ROWS, description="Rows at a time where throughput is meant.")
     runtime: Literal["torch"] = Field("torch", description="What runs it.")
 
     @property

@@ -18,12 +18,11 @@ from axkit.ground.by_machine import Remembered
 from axkit.ground.device import Device, copied_to, enough_memory
 from axkit.ground.errors import MemoryFullError
 from axkit.ground.stopwatch import Taken
-from axkit.ground.target import Target
+from axkit.ground.target import MOST_ROWS, Target
 from axkit.measure.speed import real_batch
 from axkit.tasks.answering import as_module
 from axkit.tasks.split import Split
 
-MOST = 4096  # rows at a time, as of a target
 FEWEST = 32
 _NEARLY = 0.8  # of the most rows a second
 _RISES = 1.15  # twice the rows at a time that give less than so much more: the device is full
@@ -78,7 +77,7 @@ def _times(device: Device, module: Any, split: Split) -> Times:
     """Of more and more rows, until twice as many give hardly more a second, or do not fit."""
     found = {FEWEST: _timed(device, module, split, FEWEST)}
     rows = FEWEST
-    while rows < MOST:
+    while rows < MOST_ROWS:
         try:
             found[2 * rows] = _timed(device, module, split, 2 * rows)
         except MemoryFullError:  # it ends there
