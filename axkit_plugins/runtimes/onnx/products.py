@@ -13,6 +13,7 @@ from axkit_plugins.runtimes.onnx.graph import MICROSOFT, Graph
 
 _HALF = {"float16": TensorProto.FLOAT16, "bfloat16": TensorProto.BFLOAT16}
 _BLOCK = 16  # the smallest that 4-bit operators of onnxruntime know
+_SMALL_TABLE = 4096  # rows; positions and types, which are then widened when a graph is loaded, not for every token
 
 
 def linear(graph: Graph, x: str, layer: Linear, name: str) -> str:
@@ -118,6 +119,8 @@ def _packed(weight: Nibbles, vectors: int) -> Array:
 
 def table(graph: Graph, rows: Matrix, where: str, name: str) -> str:
     """Rows of a table: (...) int64 -> (..., width) float32."""
+    if isinstance(rows, Bytes) and len(rows.codes) <= _SMALL_TABLE and not graph.widens:
+        return graph.add("Gather", graph.once(("whole", id(rows)), lambda: _whole(graph, rows, name), rows), where)
     if isinstance(rows, Bytes):
         codes = graph.add("Gather", graph.constant(rows.codes, name), where)
         scale = graph.add("Gather", graph.constant(rows.scale[:, None], f"{name}.scale"), where)
@@ -127,6 +130,12 @@ def table(graph: Graph, rows: Matrix, where: str, name: str) -> str:
     if not rows.half:
         return graph.add("Gather", graph.constant(rows.values, name), where)
     return graph.add("Gather", floats(graph, rows, name), where)
+
+
+def _whole(graph: Graph, rows: Bytes, name: str) -> str:
+    """All rows of a table; onnxruntime computes once, as it loads a graph, what only constants go into."""
+    codes = graph.add("Cast", graph.constant(rows.codes, name), to=TensorProto.FLOAT)
+    return graph.add("Mul", codes, graph.constant(rows.scale[:, None], f"{name}.scale"))
 
 
 def _nibble_rows(graph: Graph, rows: Nibbles, where: str, name: str) -> str:
