@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ _BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # x86, x86, Arm
 _KERNELS = ("avx", "amx", "fma", "f16c", "sse4", "asimd", "sve", "sme", "bf16", "i8mm")
 _PRIMITIVES = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")  # of OpenMP, GNU's and LLVM's
-_SPINS = "6000"  # GNU's own number is 300,000, passive waiting 0 (decision 44 has what each costs)
+_SPINS, _SPINS_OF = "6000", {"AuthenticAMD": "3000"}  # GNU's own is 300,000, passive 0 (decision 44: what each costs)
 _CAPS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # the newest instructions that oneDNN may use
 _OFF = "AXKIT_BFLOAT16"  # "0": nothing is computed in bfloat16 of axkit's own accord, whatever the processor can do
 
@@ -35,7 +36,7 @@ def before_torch() -> None:
     keep_primitives()
     if not any(name in os.environ for name in _WAITING):
         os.environ["OMP_WAIT_POLICY"] = "passive"  # of LLVM's; GNU's goes by the number of spins first
-        os.environ["GOMP_SPINCOUNT"] = _SPINS
+        os.environ["GOMP_SPINCOUNT"] = _SPINS_OF.get(_maker(_described()), _SPINS)
     threads = fewer_threads()
     if threads is not None:
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
@@ -80,15 +81,8 @@ def expects_bfloat16() -> bool | None:
         return False
     if any(name in os.environ for name in _CAPS):
         return None
-    try:
-        lines = _CPUINFO.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return None
-    for line in lines:
-        name, _, value = line.partition(":")
-        if name.strip().lower() in ("flags", "features"):
-            return bool(_BFLOAT16 & set(value.split()))
-    return None
+    flags = _flags(_described())
+    return bool(_BFLOAT16 & set(flags)) if flags else None
 
 
 def machine_key(processes: int = 1, device: str = "cpu") -> str:
@@ -118,17 +112,27 @@ def machine_key(processes: int = 1, device: str = "cpu") -> str:
 
 def _kernels() -> list[str]:
     """The maker of the processor, and those of its instructions that kernels are written for."""
+    found = _described()
+    if not found:
+        return [platform.machine(), platform.processor()]
+    return [platform.machine(), _maker(found), *sorted(flag for flag in _flags(found) if flag.startswith(_KERNELS))]
+
+
+def _described() -> dict[str, str]:
+    """What Linux tells of a processor, the last of several; empty elsewhere."""
     try:
         lines = _CPUINFO.read_text(encoding="utf-8").splitlines()
     except OSError:
-        return [platform.machine(), platform.processor()]
-    found = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    flags = found.get("flags", found.get("features", "")).split()
-    return [
-        platform.machine(),
-        found.get("vendor_id", found.get("cpu implementer", "")),
-        *sorted(flag for flag in flags if flag.startswith(_KERNELS)),
-    ]
+        return {}
+    return {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def _maker(found: Mapping[str, str]) -> str:
+    return found.get("vendor_id", found.get("cpu implementer", ""))
+
+
+def _flags(found: Mapping[str, str]) -> list[str]:
+    return found.get("flags", found.get("features", "")).split()
 
 
 def _chooses_kernels(name: str) -> bool:

@@ -93,7 +93,11 @@ def test_two_searches_in_two_threads_decide_as_each_alone(tmp_path, monkeypatch)
 
 @pytest.mark.parametrize(
     ("chosen", "waits", "spins"),
-    [({}, "passive", "6000"), ({"OMP_WAIT_POLICY": "active"}, "active", None), ({"GOMP_SPINCOUNT": "9"}, None, "9")],
+    [
+        ({}, "passive", ("3000", "6000")),
+        ({"OMP_WAIT_POLICY": "active"}, "active", ("None",)),
+        ({"GOMP_SPINCOUNT": "9"}, None, ("9",)),
+    ],
 )
 @pytest.mark.parametrize("way", ["from axkit.cli import app; app.main()", "import axkit; axkit.apply"])
 def test_threads_sleep_after_a_while_unless_somebody_chose_otherwise(chosen, waits, spins, way):
@@ -114,9 +118,32 @@ def test_threads_sleep_after_a_while_unless_somebody_chose_otherwise(chosen, wai
     clean = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
     env = {key: value for key, value in os.environ.items() if key not in clean} | chosen | {"PYTHONUNBUFFERED": "1"}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
-    where, *found = done.stdout.splitlines()[-1].split()
+    where, policy, count = done.stdout.splitlines()[-1].split()
     assert where == ("torch" if "apply" in way else "end"), done.stderr
-    assert found == [str(waits), str(spins)]
+    assert policy == str(waits)
+    assert count in spins
+
+
+@pytest.mark.parametrize(
+    ("told", "spins"),
+    [
+        ("vendor_id : AuthenticAMD\nflags : avx2\n", "3000"),
+        ("vendor_id : GenuineIntel\nflags : avx2\n", "6000"),
+        ("CPU implementer : 0x41\nFeatures : asimd\n", "6000"),
+        (None, "6000"),
+    ],
+)
+def test_how_long_they_spin_goes_by_the_maker(told, spins, monkeypatch, tmp_path):
+    place = tmp_path / "cpuinfo"
+    if told is not None:
+        place.write_text(told)
+    monkeypatch.setattr(cpu, "_CPUINFO", place)
+    monkeypatch.delitem(sys.modules, "torch")
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY", "OMP_NUM_THREADS"):
+        monkeypatch.setenv(name, "")  # what is set below is taken back
+        monkeypatch.delenv(name)
+    cpu.before_torch()
+    assert os.environ["GOMP_SPINCOUNT"] == spins
 
 
 def test_torch_that_is_there_already_is_left_alone(monkeypatch):

@@ -22,7 +22,9 @@ FOLDER = "AXKIT_TEMP"
 _MOUNTS = Path("/proc/mounts")
 _NOT_HERE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # what a file system says that cannot reserve
 _CHUNK = bytes(2**20)
-_CALIBRATED = 10.0  # passes of the model over its rows that a calibration costs, gradients and moments with it
+_LOOKED = (2.0, 4.0)  # passes that looking at a layer's two blocks costs: from it on, and an evaluation may end early
+_CALIBRATED = (7.0, 10.0)  # those over its rows that a calibration costs, gradients and moments with it
+_LAST = (1.5, 2.0)  # and a last layer's refit over its: of the dense model, and of what is left below it
 _ORDER = 12  # times the cube of a block's width: what an order costs, in float32's operations
 MORE_ROUNDS = 3  # at most, where the measured model is slower than was predicted
 
@@ -152,15 +154,18 @@ def table_work(config: SearchConfig, work: Workload, rows: int, mend_rows: int, 
     looks, width, hidden = 8 * work.layers, work.ffn_width, work.hidden
     seen = min(mend_rows, work.rows.get("train", mend_rows)) / max(1, rows)
     orders = _ORDER * (width**3 + hidden**3) / (work.layer_operations * work.tokens * max(1, rows))
-    last = 2 * min(LAST * mend_rows, work.rows.get("train", mend_rows)) / max(1, rows)
-    each = 4 * (work.layers + 1) + _CALIBRATED * seen + last + orders
+    last = min(LAST * mend_rows, work.rows.get("train", mend_rows)) / max(1, rows)
+    low, high = (
+        looked * (work.layers + 1) + calibrated * seen + refitted * last + orders
+        for looked, calibrated, refitted in zip(_LOOKED, _CALIBRATED, _LAST, strict=True)
+    )
     found = search_work(
         config,
         work,
         (rows, 0),
         False,
         (looks * rounds, looks * (rounds + MORE_ROUNDS)),
-        (each * rounds, each * (rounds + MORE_ROUNDS)),
+        (low * rounds, high * (rounds + MORE_ROUNDS)),
     )
     blocks = ((width + 1, hidden), (hidden + 1, hidden))
     matrices = sum(inputs * (inputs + outputs) for inputs, outputs in blocks)
