@@ -38,7 +38,7 @@ class MendConfig(PassConfig):
     rows: int = Field(
         1024,
         ge=1,
-        description="Training rows to look at, without their labels; eight times as many for a last layer that "
+        description="Training rows to look at, without their labels; four times as many for a last layer that "
         "computes one token of each.",
     )
     teacher: str = Field(

@@ -142,7 +142,7 @@ class AxformerPruneConfig(SearchConfig):
     mend_rows: int = Field(
         1024,
         ge=1,
-        description="Training rows that mending looks at, without their labels; eight times as many for a last layer "
+        description="Training rows that mending looks at, without their labels; four times as many for a last layer "
         "that computes one token of each.",
     )
 

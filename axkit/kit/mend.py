@@ -105,7 +105,7 @@ def cut_and_mend(
 ) -> None:
     """Carve a subject block by block, first layer to last, each refitted on what the mended ones below it give.
 
-    A last layer that computes one token of each row is refitted on up to eight times the rows, of the same split: it
+    A last layer that computes one token of each row is refitted on up to four times the rows, of the same split: it
     has as many inputs as the layers below it, and learns from a row no more than they do from a token.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-LAST = 8  # times the calibration rows, that a last layer is refitted on where it computes one token of each
+LAST = 4  # times the calibration rows, that a last layer is refitted on where it computes one token of each
 _MOST = 10.0  # answers of the model: a row goes through each layer several times, and its products do
 
 

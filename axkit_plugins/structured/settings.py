@@ -36,7 +36,7 @@ class StructuredConfig(PassConfig):
     mend_rows: int = Field(
         1024,
         ge=1,
-        description="Training rows, without their labels, that 'obs' and 'mend' look at; 'mend' at eight times as "
+        description="Training rows, without their labels, that 'obs' and 'mend' look at; 'mend' at four times as "
         "many for a last layer that computes one token of each.",
     )
     scope: Literal["uniform", "global"] = Field(

@@ -120,7 +120,7 @@ def test_a_model_entered_at_a_layer_shows_what_the_whole_one_shows(family):
 
 
 @pytest.mark.parametrize("alone", [True, False])
-def test_a_last_layer_of_one_token_looks_at_eight_times_the_rows(alone, monkeypatch):
+def test_a_last_layer_of_one_token_looks_at_four_times_the_rows(alone, monkeypatch):
     family = family_of("bert")
     dense, split = made(family, rows=60)
     dense.carve(replace(dense.structure, first_token_only=alone))
@@ -139,7 +139,7 @@ def test_a_last_layer_of_one_token_looks_at_eight_times_the_rows(alone, monkeypa
     last = len(dense.structure.layers) - 1
     tokens = int(split.lengths[:6].sum())
     assert all(seen[layer, what] == tokens for layer in range(last) for what in BLOCKS)
-    assert all(seen[last, what] == (48 if alone else tokens) for what in BLOCKS)
+    assert all(seen[last, what] == (24 if alone else tokens) for what in BLOCKS)
     monkeypatch.setattr(mend_module, "MOST_BYTES", 100)
     cut_and_mend(subject, dense, calibration, all_of)
     assert all(seen[last, what] == (6 if alone else tokens) for what in BLOCKS), "what enters it would not fit"
