@@ -10,6 +10,7 @@ import torch
 
 from axkit.anatomy.family import family_of
 from axkit.axformer.budget.levels import Level, Looked, Menu, chosen, menu
+from axkit.axformer.budget.table import Table
 from axkit.axformer.budget.worth import worths
 from axkit.kit.calibrate import BLOCKS, Calibration, layer_of
 from axkit.kit.least_squares import Moments, Projection
@@ -133,3 +134,42 @@ def test_the_worth_of_a_direction_is_how_far_it_moves_the_answers():
         return float((after - before).log_softmax(-1).std())
 
     assert moved(directions[:, -1]) > 3 * moved(directions[:, 0])
+
+
+class Clocked(Table):
+    """A table whose model takes a tenth longer than its layers say, by a clock that wavers."""
+
+    def __init__(self, made, seed):
+        self.menus, self.share, self.readings = made, 1.0, 0
+        self._random = np.random.default_rng(seed)
+
+    def truth(self, levels):
+        return self._expected(levels) + 0.1
+
+    def _structure(self, levels):
+        return levels
+
+    def _clocked(self, levels):
+        self.readings += 1
+        return self.truth(levels) * (1 + self._random.normal(0, 0.015))
+
+
+def test_a_clock_that_wavers_is_not_chased():
+    goal, found, readings = 0.5, [], []
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        made = []
+        for number in range(12):
+            saved, costs = np.cumsum(random.uniform(0.001, 0.005, 24)), np.cumsum(random.uniform(0, 1, 24))
+            levels = [
+                Level(i + 1, float(c), (float(t), 1.0)) for i, (c, t) in enumerate(zip(costs, saved, strict=True))
+            ]
+            made.append(Menu((number, "ffn"), (Level(0, 0.0, (0.0, 0.0)), *levels)))
+        table = Clocked(made, seed)
+        needs = (1.0 - goal, 0.0)
+        found.append(table.truth(table._timed(chosen(made, needs), needs, goal)) / goal)
+        readings.append(table.readings)
+    assert 0.985 < np.mean(found) < 1.0
+    assert np.std(found) < 0.013, "less than the clock itself"
+    assert min(readings) >= 2
+    assert np.mean(readings) < 4

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import mean
 
 from axkit.anatomy.structure import Structure
 from axkit.axformer.budget.levels import Level, Menu, chosen
@@ -14,8 +15,8 @@ from axkit.axformer.budget.survey import Survey
 from axkit.axformer.budget.walk import Goals
 from axkit.kit.sizes import weight_bytes
 
-_READINGS = 6  # of the whole model, until what was expected is what is measured
-_SLACK = 0.015  # of the goal, that a measured time may be below it: where a copy lies in memory makes as much
+_READINGS = 6  # of the whole model at most, until what was expected is what is measured
+_SLACK = 0.015  # of the goal, that the time may be below it: where a copy lies in memory makes as much
 _HALVINGS = 12
 _Needs = tuple[float, float]  # shares of the dense model's time, and bytes, that have to go
 
@@ -77,23 +78,31 @@ class Table:
         return Chosen(self._told(levels), True)
 
     def _timed(self, levels: list[Level], needs: _Needs, goal: float) -> list[Level]:
-        """What was expected of the sum of its layers is held against the clock, and more, or less, is asked for."""
-        fast: list[list[Level]] = []
+        """What was expected of the sum of its layers is held against the clock, and more, or less, is asked for.
+
+        By the mean of all readings: where a copy lies in memory makes it some percent slower or faster than another, so
+        that the last reading alone would be chased up and down, and of several the luckiest would end this.
+        """
+        tried: list[list[Level]] = []
+        misses: list[float] = []
         for _ in range(_READINGS):
-            structure = self._structure(levels)
-            late = self._clocked(structure) - goal
-            if late <= 0:  # of several readings the luckiest would end this: a second one has half of the say
-                late = (late + self._clocked(structure) - goal) / 2
-            if late <= 0:
-                fast.append(levels)
+            tried.append(levels)
+            misses.append(self._clocked(self._structure(levels)) - self._expected(levels))
+            late = self._expected(levels) + mean(misses) - goal
             if -_SLACK * goal <= late <= 0:
-                break
-            needs = (needs[0] + late + _SLACK / 2 * goal, needs[1])
-            more = chosen(self.menus, needs)
+                if len(misses) > 1:
+                    break
+                continue
+            more = chosen(self.menus, (self.share + mean(misses) - (1 - _SLACK / 2) * goal, needs[1]))
             if more is None:
                 break
             levels = more
+        fast = [one for one in (*tried, levels) if self._expected(one) + mean(misses) <= goal]
         return min(fast, key=_cost, default=levels)
+
+    def _expected(self, levels: Sequence[Level]) -> float:
+        """Share of the dense model's time, by the table alone."""
+        return self.share - sum(level.saved[0] for level in levels)
 
     def _structure(self, levels: Sequence[Level]) -> Structure:
         now = self.survey.now
