@@ -12,6 +12,7 @@ from functools import cached_property
 from itertools import count
 from typing import Any
 
+import torch
 from torch import nn
 
 from axkit.anatomy.structure import Structure
@@ -93,7 +94,8 @@ class BudgetSearch:
         kept = Kept(self.tools, self.ledger)
         done = kept.read(self.subject)
         if done is None:
-            self._point("start", 0, self._ratio_now(0))
+            is_dense = self.tools.search is self.tools.dense_rows and _are_alike(self.subject.module, self._teacher)
+            self._point("start", 0, self._ratio_now(0), self.dense if is_dense else None)
         else:
             self.frontier += done.frontier
         for number in range(done.rounds + 1 if done else 1, self.config.rounds + MORE_ROUNDS + 1):
@@ -149,10 +151,11 @@ class BudgetSearch:
 
         return self.ledger.ratios([name], timed)[0]
 
-    def _point(self, kind: str, number: int, speedup: float) -> Evaluation:
-        """One more point of the frontier, measured."""
-        with self.tools.device.holding(self.subject.module):
-            now = self.tools.search.evaluate(self.subject.module, progress=self.tools.progress)
+    def _point(self, kind: str, number: int, speedup: float, now: Evaluation | None = None) -> Evaluation:
+        """One more point of the frontier, measured unless it is known."""
+        if now is None:
+            with self.tools.device.holding(self.subject.module):
+                now = self.tools.search.evaluate(self.subject.module, progress=self.tools.progress)
         size = self._dense_bytes / weight_bytes(self.subject.module)
         self.frontier.append(Point(number, kind, speedup, size, metric_search=now.score))
         self.tools.progress.say(f"   {kind}: {ratio(speedup)} throughput, {_smaller(size)}, search {score(now.score)}")
@@ -249,3 +252,11 @@ def _whole_only(subject: Subject) -> frozenset[What]:
 
 def _smaller(size: float) -> str:
     return times(size, "smaller", "larger", "as large")
+
+
+def _are_alike(one: nn.Module, other: nn.Module) -> bool:
+    """Whether two models have the same weights, in the same place."""
+    ours, its = one.state_dict(), other.state_dict()
+    if ours.keys() != its.keys():
+        return False
+    return all(value.device == its[name].device and torch.equal(value, its[name]) for name, value in ours.items())
