@@ -7,15 +7,12 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from axkit.ground.processor import WRITTEN_FOR, instructions, maker, told
 from axkit.ground.quota import fewer_threads
 
-_CPUINFO = Path("/proc/cpuinfo")
 _BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # x86, x86, Arm
-_KERNELS = ("avx", "amx", "fma", "f16c", "sse4", "asimd", "sve", "sme", "bf16", "i8mm")
 _PRIMITIVES = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")  # of OpenMP, GNU's and LLVM's
 _SPINS, _SPINS_OF = "6000", {"AuthenticAMD": "3000"}  # GNU's own is 300,000, passive 0 (decision 44: what each costs)
@@ -36,7 +33,7 @@ def before_torch() -> None:
     keep_primitives()
     if not any(name in os.environ for name in _WAITING):
         os.environ["OMP_WAIT_POLICY"] = "passive"  # of LLVM's; GNU's goes by the number of spins first
-        os.environ["GOMP_SPINCOUNT"] = _SPINS_OF.get(_maker(_described()), _SPINS)
+        os.environ["GOMP_SPINCOUNT"] = _SPINS_OF.get(maker(told()), _SPINS)
     threads = fewer_threads()
     if threads is not None:
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
@@ -81,7 +78,7 @@ def expects_bfloat16() -> bool | None:
         return False
     if any(name in os.environ for name in _CAPS):
         return None
-    flags = _flags(_described())
+    flags = instructions(told())
     return bool(_BFLOAT16 & set(flags)) if flags else None
 
 
@@ -112,27 +109,11 @@ def machine_key(processes: int = 1, device: str = "cpu") -> str:
 
 def _kernels() -> list[str]:
     """The maker of the processor, and those of its instructions that kernels are written for."""
-    found = _described()
+    found = told()
     if not found:
         return [platform.machine(), platform.processor()]
-    return [platform.machine(), _maker(found), *sorted(flag for flag in _flags(found) if flag.startswith(_KERNELS))]
-
-
-def _described() -> dict[str, str]:
-    """What Linux tells of a processor, the last of several; empty elsewhere."""
-    try:
-        lines = _CPUINFO.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return {}
-    return {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-
-
-def _maker(found: Mapping[str, str]) -> str:
-    return found.get("vendor_id", found.get("cpu implementer", ""))
-
-
-def _flags(found: Mapping[str, str]) -> list[str]:
-    return found.get("flags", found.get("features", "")).split()
+    kernels = sorted(flag for flag in instructions(found) if flag.startswith(WRITTEN_FOR))
+    return [platform.machine(), maker(found), *kernels]
 
 
 def _chooses_kernels(name: str) -> bool:

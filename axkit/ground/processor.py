@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 _CPUINFO = Path("/proc/cpuinfo")
-_WRITTEN_FOR = ("avx", "amx", "fma", "f16c", "sse4", "asimd", "sve", "sme", "bf16", "i8mm")
+WRITTEN_FOR = ("avx", "amx", "fma", "f16c", "sse4", "asimd", "sve", "sme", "bf16", "i8mm")
 _PAIRS_IN_32_BITS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")  # x86, x86, x86, Arm, Arm
 
 
@@ -28,10 +28,10 @@ class Processor:
     @classmethod
     def here(cls) -> Processor:
         """That of this machine; read anew at each call."""
-        found = _told()
-        flags = found.get("flags", found.get("features", "")).split()
+        found = told()
+        flags = instructions(found)
         name = found.get("model name") or platform.processor() or platform.machine()
-        return cls(name, tuple(sorted(flag for flag in flags if flag.startswith(_WRITTEN_FOR) and flag != "smep")))
+        return cls(name, tuple(sorted(flag for flag in flags if flag.startswith(WRITTEN_FOR) and flag != "smep")))
 
     @property
     def sums_in_32_bits(self) -> bool | None:
@@ -47,7 +47,7 @@ class Processor:
         return {"processor": self.name, "flags": list(self.flags)}
 
 
-def _told() -> Mapping[str, str]:
+def told() -> Mapping[str, str]:
     """What Linux says of the first processor; nothing elsewhere."""
     try:
         text = _CPUINFO.read_text(encoding="utf-8")
@@ -55,3 +55,13 @@ def _told() -> Mapping[str, str]:
         return {}
     lines = (line.partition(":") for line in text.split("\n\n", 1)[0].splitlines())
     return {name.strip().lower(): value.strip() for name, _, value in lines}
+
+
+def instructions(found: Mapping[str, str]) -> list[str]:
+    """Those that a processor has, of what ``told`` gave; empty where nobody says."""
+    return found.get("flags", found.get("features", "")).split()
+
+
+def maker(found: Mapping[str, str]) -> str:
+    """Whose processor it is, likewise: a name on x86, a number on Arm."""
+    return found.get("vendor_id", found.get("cpu implementer", ""))

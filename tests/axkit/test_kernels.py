@@ -137,7 +137,7 @@ def test_how_long_they_spin_goes_by_the_maker(told, spins, monkeypatch, tmp_path
     place = tmp_path / "cpuinfo"
     if told is not None:
         place.write_text(told)
-    monkeypatch.setattr(cpu, "_CPUINFO", place)
+    monkeypatch.setattr("axkit.ground.processor._CPUINFO", place)
     monkeypatch.delitem(sys.modules, "torch")
     for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY", "OMP_NUM_THREADS"):
         monkeypatch.setenv(name, "")  # what is set below is taken back

@@ -65,7 +65,7 @@ def test_the_plan_says_where_it_would_be_slower(tmp_path, monkeypatch):
     flags = tmp_path / "cpuinfo"
     for name in ("AXKIT_BFLOAT16", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("axkit.ground.cpu._CPUINFO", flags)
+    monkeypatch.setattr("axkit.ground.processor._CPUINFO", flags)
     work = Workload({}, 60, False, 2, 32, 24)
     assert expects_bfloat16() is None
     assert Bf16().foresee_work(Bf16.Config(), work) == ""

@@ -24,7 +24,7 @@ _NOT_HERE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # what a file system
 _CHUNK = bytes(2**20)
 _LOOKED = (2.0, 4.0)  # passes that looking at a layer's two blocks costs: from it on, and an evaluation may end early
 _CALIBRATED = (7.0, 10.0)  # those over its rows that a calibration costs, gradients and moments with it
-_LAST = (1.5, 2.0)  # and a last layer's refit over its: of the dense model, and of what is left below it
+_REFITTED = (1.5, 2.0)  # and a last layer's refit over its: of the dense model, and of what is left below it
 _ORDER = 12  # times the cube of a block's width: what an order costs, in float32's operations
 MORE_ROUNDS = 3  # at most, where the measured model is slower than was predicted
 
@@ -157,7 +157,7 @@ def table_work(config: SearchConfig, work: Workload, rows: int, mend_rows: int, 
     last = min(LAST * mend_rows, work.rows.get("train", mend_rows)) / max(1, rows)
     low, high = (
         looked * (work.layers + 1) + calibrated * seen + refitted * last + orders
-        for looked, calibrated, refitted in zip(_LOOKED, _CALIBRATED, _LAST, strict=True)
+        for looked, calibrated, refitted in zip(_LOOKED, _CALIBRATED, _REFITTED, strict=True)
     )
     found = search_work(
         config,

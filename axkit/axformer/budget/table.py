@@ -74,10 +74,10 @@ class Table:
         if _cost(levels) > allowed:  # before more is lost, train and judge
             return Chosen(self._told(_within(self.menus, needs, allowed)), True)
         if self.goals.share is not None and needs[0] > 0:
-            levels = self._timed(levels, needs, self.goals.share)
+            levels = self._timed(levels, needs[1], self.goals.share)
         return Chosen(self._told(levels), True)
 
-    def _timed(self, levels: list[Level], needs: _Needs, goal: float) -> list[Level]:
+    def _timed(self, levels: list[Level], size: float, goal: float) -> list[Level]:
         """What was expected of the sum of its layers is held against the clock, and more, or less, is asked for.
 
         By the mean of all readings: where a copy lies in memory makes it some percent slower or faster than another, so
@@ -93,7 +93,7 @@ class Table:
                 if len(misses) > 1:
                     break
                 continue
-            more = chosen(self.menus, (self.share + mean(misses) - (1 - _SLACK / 2) * goal, needs[1]))
+            more = chosen(self.menus, (self.share + mean(misses) - (1 - _SLACK / 2) * goal, size))
             if more is None:
                 break
             levels = more

@@ -38,7 +38,7 @@ def _widened(graph: Graph, x: str, layer: Linear, name: str) -> str:
     if isinstance(weight, Bytes):
         codes = graph.once(("codes", id(weight)), lambda: _columns(graph, weight, name), weight)
         scale = graph.constant(weight.scale[None, :], f"{name}.scale")
-        wide = graph.add("Mul", graph.add("Cast", codes, to=TensorProto.FLOAT), scale)
+        wide = _scaled(graph, codes, scale)
     else:
         rows = graph.constant(np.arange(len(weight.codes)))
         wide = graph.add("Transpose", _nibble_rows(graph, weight, rows, name), perm=[1, 0])
@@ -119,12 +119,11 @@ def _packed(weight: Nibbles, vectors: int) -> Array:
 
 def table(graph: Graph, rows: Matrix, where: str, name: str) -> str:
     """Rows of a table: (...) int64 -> (..., width) float32."""
-    if isinstance(rows, Bytes) and len(rows.codes) <= _SMALL_TABLE and not graph.widens:
-        return graph.add("Gather", graph.once(("whole", id(rows)), lambda: _whole(graph, rows, name), rows), where)
     if isinstance(rows, Bytes):
-        codes = graph.add("Gather", graph.constant(rows.codes, name), where)
-        scale = graph.add("Gather", graph.constant(rows.scale[:, None], f"{name}.scale"), where)
-        return graph.add("Mul", graph.add("Cast", codes, to=TensorProto.FLOAT), scale)
+        codes, scale = graph.constant(rows.codes, name), graph.constant(rows.scale[:, None], f"{name}.scale")
+        if len(rows.codes) <= _SMALL_TABLE and not graph.widens:  # of constants alone: computed once, at loading
+            return graph.add("Gather", _scaled(graph, codes, scale), where)
+        return _scaled(graph, graph.add("Gather", codes, where), graph.add("Gather", scale, where))
     if isinstance(rows, Nibbles):
         return _nibble_rows(graph, rows, where, name)
     if not rows.half:
@@ -132,10 +131,9 @@ def table(graph: Graph, rows: Matrix, where: str, name: str) -> str:
     return graph.add("Gather", floats(graph, rows, name), where)
 
 
-def _whole(graph: Graph, rows: Bytes, name: str) -> str:
-    """All rows of a table; onnxruntime computes once, as it loads a graph, what only constants go into."""
-    codes = graph.add("Cast", graph.constant(rows.codes, name), to=TensorProto.FLOAT)
-    return graph.add("Mul", codes, graph.constant(rows.scale[:, None], f"{name}.scale"))
+def _scaled(graph: Graph, codes: str, scale: str) -> str:
+    """Integers as the floats that they stand for."""
+    return graph.add("Mul", graph.add("Cast", codes, to=TensorProto.FLOAT), scale)
 
 
 def _nibble_rows(graph: Graph, rows: Nibbles, where: str, name: str) -> str:
