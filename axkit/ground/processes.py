@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -64,12 +65,29 @@ class _Together(Processes):
     def __init__(self) -> None:
         from torch import distributed
 
-        if not distributed.is_initialized():
+        met = not distributed.is_initialized()
+        if met:
             _meet()
-            atexit.register(_leave)
         self.rank, self.count = distributed.get_rank(), distributed.get_world_size()
         # rendezvous and gradients keep torch's timeout; what waits for one process alone has a group of its own
         self._group = distributed.new_group(timeout=_LONGEST, backend="gloo")
+        atexit.register(self._leave, met)
+
+    def _leave(self, met: bool) -> None:
+        """End gloo's threads before the interpreter does.
+
+        A group has threads as long as anything names it, destroyed or not, and one of them that lets go of a tensor
+        when Python has begun to end aborts the process: of a group whose other process has ended, or a thread that
+        a busy machine has kept waiting for some milliseconds.
+
+        Args:
+            met: the processes met here, so they part here; otherwise only our own group ends.
+        """
+        from torch import distributed
+
+        if distributed.is_initialized():
+            distributed.destroy_process_group(None if met else self._group)
+        self._group = None
 
     def sum(self, values: Any) -> Any:
         import torch
@@ -129,6 +147,8 @@ def _meet() -> None:
     import torch
     from torch import distributed
 
+    # imported later, as transformers does, its functions would hold the group for ever, as a parameter's default
+    importlib.import_module("torch.distributed.nn.functional")
     # accelerate would take another number of threads with the first training, where none is set
     os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))
     try:
@@ -136,14 +156,6 @@ def _meet() -> None:
     except (ValueError, distributed.DistError) as error:
         said = str(error).splitlines()[0]
         raise AxkitError(f"the processes of this run did not find each other ({said}); {_WAY}") from error
-
-
-def _leave() -> None:
-    """End gloo's threads before the interpreter does: where another process has ended, it aborts otherwise."""
-    from torch import distributed
-
-    if distributed.is_initialized():
-        distributed.destroy_process_group()
 
 
 def _backend() -> str:

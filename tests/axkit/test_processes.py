@@ -38,7 +38,14 @@ BY_CLOCK = """\
 """
 # time is arithmetic in the process that decides, and noise in the others: who asks them decides otherwise
 COMMAND = """
-import os, random
+import atexit, os, random
+from pathlib import Path
+def alone():  # runs last: a thread of gloo that outlives this may abort the process
+    names = [name.read_text() for name in Path("/proc/self/task").glob("*/comm")]
+    if any("gloo" in name for name in names):
+        print(names, flush=True)
+        os._exit(9)
+atexit.register(alone)
 from axkit.ground import stopwatch
 def taken(device, module, *_):
     noise = random.uniform(0.1, 10) if os.environ.get("RANK", "0") != "0" else 1
