@@ -1,4 +1,4 @@
-"""``axkit compare``: finished runs side by side. Imports no torch until it does."""
+"""``axkit compare``: finished models side by side. Imports no torch until it does."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from axkit.cli.bars import Shown
 from axkit.cli.options import JSON
 from axkit.ground.files import replacing
 
@@ -18,14 +19,16 @@ _WIDE, _FIGURES = 130, 8  # columns of a terminal that has room for all; those o
 
 
 @click.command("compare")
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", nargs=-1, required=True, metavar="FOLDER...")
+@click.option("--against", metavar="FOLDER", help="The dense model that a folder without a report is measured beside.")
 @click.option("--html", "page", metavar="FILE", help="Write a page, with a plot for each task.")
 @JSON
-def compare_command(runs: tuple[str, ...], page: str | None, as_json: bool) -> None:
-    """Show finished runs side by side: run folders, or folders of such."""
-    from axkit.report.compare import compared_page, differing, grouped, placed
+def compare_command(runs: tuple[str, ...], against: str | None, page: str | None, as_json: bool) -> None:
+    """Show finished models side by side: run folders, folders of such, and exported folders, which are measured."""
+    from axkit.report.compare import compared_page, differing, grouped
+    from axkit.report.placed import placed
 
-    found = placed(runs)
+    found = placed(runs, against, Shown())
     if page is not None:
         with replacing(Path(page)) as partial:
             partial.write_text(compared_page(found), encoding="utf-8")

@@ -87,7 +87,7 @@ def bench_folders(
             memory = [memory_bytes(path, largest, longest, conditions.threads) for path in paths]
     sizes = zip(paths, bodies, memory, strict=True)
     models = tuple(
-        Benched(str(path), body.runtime, _bytes(path), peak, first, tuple(figures))
+        Benched(str(path), body.runtime, bytes_of(path), peak, first, tuple(figures))
         for (path, body, peak), first, figures in zip(sizes, cold, answered, strict=True)
     )
     return Bench(models, conditions, left_out)
@@ -134,8 +134,8 @@ def _feed(scenario: Scenario, model: Opened, every: Sequence[Opened], rows: Sequ
     return Feed.of_tokens(lengths, model.reader.model_input_names, vocabulary)
 
 
-def _bytes(folder: Path) -> int:
-    """Of what a deployment copies; of a checkpoint from elsewhere all its files."""
+def bytes_of(folder: Path) -> int:
+    """The bytes that a deployment copies of a folder; of a checkpoint from elsewhere those of all its files."""
     manifest = read_manifest(folder)
     if manifest is not None:
         return manifest.bytes_of(folder)

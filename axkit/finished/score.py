@@ -66,12 +66,22 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class _Answers:
-    """A model's answers, with the rows as it reads them."""
+class Answered:
+    """A model's answers.
 
+    Attributes:
+        opened: the model.
+        split: the rows, as it reads them.
+        found: what it says of them.
+        label_names: in the order of its outputs.
+        train_labels: of the rows that it was trained on; where rows have none, the stand-ins of these rows.
+    """
+
+    opened: Opened
     split: Split
     found: Evaluation
     label_names: tuple[str, ...]
+    train_labels: Any
 
 
 def evaluate(
@@ -95,16 +105,27 @@ def evaluate(
         AxkitError: no such folder, no task known, or labels that do not fit the head.
     """
     folder = Path(folder)
-    rows, whose = _rows_for(folder, task, split, against, device)
-    ours = _answers(folder, rows)
-    theirs = _answers(Path(against), rows) if against else None
-    return _scored(ours, _in_order(theirs, ours, str(against)) if theirs else None, whose)
+    rows, whose = rows_for(folder, task, split, against, device)
+    ours = answered(folder, rows)
+    theirs = answered(Path(against), rows) if against else None
+    return _scored(ours, in_order(theirs, ours, str(against)) if theirs else None, whose)
 
 
-def _rows_for(
+def rows_for(
     folder: Path, task: str | Mapping[str, Any] | None, split: SplitName, against: str | Path | None, device: str
-) -> tuple[_Rows, str]:
-    """What models are asked, and whose answers stand in the place of labels; "" where rows have them."""
+) -> tuple[RowsAsked, str]:
+    """What models are asked, and whose answers stand in the place of labels; "" where rows have them.
+
+    Args:
+        folder: whose task it is, where none is given.
+        task: likewise.
+        split: which.
+        against: whose answers stand in the place of labels, where the dense model of ``folder`` is not at hand.
+        device: where models are asked.
+
+    Raises:
+        AxkitError: no task is known, or nobody's answers are at hand.
+    """
     about = about_of(folder)
     chosen = task if task is not None else about.task
     if chosen is None:
@@ -113,14 +134,14 @@ def _rows_for(
     said_by = "--task" if task is not None else str(folder)
     resolved = resolve(chosen, lambda _: said_by)
     samples = about.samples or Samples() if task is None else Samples()
-    rows = _Rows(resolved, samples, split, device)
+    rows = RowsAsked(resolved, samples, split, device)
     if not resolved.spec.is_unlabelled:
         return rows, ""
     whose = dense_of(folder) or against
     return replace(rows, answers=_stand_ins(folder, whose, rows)), str(whose or "")
 
 
-def _scored(ours: _Answers, other: Evaluation | None, whose: str) -> Scored:
+def _scored(ours: Answered, other: Evaluation | None, whose: str) -> Scored:
     """A model's answers beside another's, as they count."""
     data, found = ours.split, ours.found
     low, high = certainty.confidence_interval(data, found)
@@ -171,7 +192,7 @@ def _loads(folder: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class _Rows:
+class RowsAsked:
     """What models are asked about.
 
     Attributes:
@@ -189,26 +210,31 @@ class _Rows:
     answers: tuple[Answers, tuple[str, ...]] | None = None
 
 
-def _stand_ins(folder: Path, whose: str | Path | None, rows: _Rows) -> tuple[Answers, tuple[str, ...]]:
+def _stand_ins(folder: Path, whose: str | Path | None, rows: RowsAsked) -> tuple[Answers, tuple[str, ...]]:
     """The answers of the model that stand in the place of labels, and the names of its labels."""
     if whose is None:
         raise DataError(
             f"task '{rows.task.name}' has no labels, and the dense model of {folder}, whose answers stand in their "
             f"place, is not at hand; name it with --against"
         )
-    opened, data, names = _opened(Path(whose), rows)
+    opened, data, names, _ = _open(Path(whose), rows)
     with opened.on(device_for(opened.subject, rows.device)):
         return Answers.of(opened.subject.body, data), names
 
 
-def _answers(folder: Path, rows: _Rows) -> _Answers:
-    opened, data, names = _opened(folder, rows)
+def answered(folder: Path, rows: RowsAsked) -> Answered:
+    """Ask a finished model.
+
+    Raises:
+        AxkitError: it does not load, or what it holds does not fit the task.
+    """
+    opened, data, names, train_labels = _open(folder, rows)
     with opened.on(device_for(opened.subject, rows.device)):
-        return _Answers(data, data.evaluate(opened.subject.body), names)
+        return Answered(opened, data, data.evaluate(opened.subject.body), names, train_labels)
 
 
-def _opened(folder: Path, wanted: _Rows) -> tuple[Opened, Split, tuple[str, ...]]:
-    """A model, the rows as it reads them, and the names of its labels."""
+def _open(folder: Path, wanted: RowsAsked) -> tuple[Opened, Split, tuple[str, ...], Any]:
+    """A model, the rows as it reads them, the names of its labels, and the labels of train."""
     opened, task = open_finished(folder), wanted.task
     head = head_of(read_config(folder), task.spec.kind, str(folder))
     if head is None:
@@ -217,7 +243,7 @@ def _opened(folder: Path, wanted: _Rows) -> tuple[Opened, Split, tuple[str, ...]
             f"{folder} holds a {held}, task '{task.name}' is one of {task.spec.kind}; name a task that fits"
         )
     rows = load_rows(task, wanted.samples, head)
-    found, names = rows.splits[wanted.split], rows.label_names
+    found, names, of_train = rows.splits[wanted.split], rows.label_names, rows.splits["train"].labels
     if wanted.answers is not None:
         answers, theirs = wanted.answers
         if names != theirs:
@@ -226,11 +252,12 @@ def _opened(folder: Path, wanted: _Rows) -> tuple[Opened, Split, tuple[str, ...]
                 f"{', '.join(theirs)}, in this order; compare models of one task"
             )
         found = answers.as_labels(found)
+        of_train = found.labels
     data = Split(found, task.spec, KINDS[task.spec.kind], opened.reader, opened.limit)
-    return opened, data if wanted.answers is None else wanted.answers[0].asked_of(data), names
+    return opened, data if wanted.answers is None else wanted.answers[0].asked_of(data), names, of_train
 
 
-def _in_order(theirs: _Answers, ours: _Answers, whose: str) -> Evaluation:
+def in_order(theirs: Answered, ours: Answered, whose: str) -> Evaluation:
     """Another model's answers with the labels numbered as ours are.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from axkit.ground.figures import change, p_value, ratio, score
 from axkit.measure.figures import LEVEL, Batch, Interval, Rounds
@@ -55,9 +55,23 @@ def mark(kinds: Sequence[Kind]) -> str:
     return f" ({', '.join(f'{word}: {told.count(word)} of {len(kinds)}' for word in dict.fromkeys(told))})"
 
 
-def change_cell(summary: Summary) -> str:
+class Judged(Protocol):
+    """Two models whose change can be judged; a ``Summary`` is one."""
+
+    @property
+    def quality(self) -> Quality:
+        """What they score."""
+        ...
+
+    @property
+    def baseline(self) -> Baseline:
+        """The dense one."""
+        ...
+
+
+def change_cell(found: Judged) -> str:
     """The change in points, as a table has it."""
-    return change(summary.quality.moved) + mark([judge(summary.quality, summary.baseline)])
+    return change(found.quality.moved) + mark([judge(found.quality, found.baseline)])
 
 
 def speed_is_sure(rounds: Rounds | None, batch: Batch) -> bool:

@@ -13,7 +13,8 @@ from records import MACHINE, STAGE, SUMMARY, report
 
 from axkit.anatomy.structure import Structure
 from axkit.contract.manifest import Manifest
-from axkit.report.compare import compared_page, differing, grouped, placed, short_names
+from axkit.report.compare import compared_page, differing, grouped
+from axkit.report.placed import placed, short_names
 from axkit.report.plots.comparison import Point, comparison_svg
 from axkit.tasks.about import About
 

@@ -7,8 +7,9 @@ from browser import axe, chromium, looked_at
 from hostile import EVIL, whole
 from records import outcome
 
-from axkit.report.compare import Placed, compared_page
+from axkit.report.compare import compared_page
 from axkit.report.page import page_of
+from axkit.report.placed import Placed
 from axkit.sweep import Outcome
 from axkit.sweep.write import write_sweep
 from axkit.tasks.about import About
@@ -23,7 +24,7 @@ def of_a_run(_):
 
 def side_by_side(_):
     runs = (("small", "a task", {}), (EVIL, "a task", {"stages": []}), (LONG, LONG, {"overrides": []}))
-    return compared_page([Placed(name, task, task, whole(name=name, **changes)) for name, task, changes in runs])
+    return compared_page([Placed.of(name, task, task, whole(name=name, **changes)) for name, task, changes in runs])
 
 
 def of_a_sweep(folder):
