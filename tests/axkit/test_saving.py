@@ -15,6 +15,7 @@ from axkit.ground.atomic import atomic_folder
 from axkit.ground.errors import CheckpointError, StorageError
 from axkit.ground.quiet import quiet
 from axkit.runtimes.folder import load_subject, save
+from axkit.runtimes.torch import classes
 from axkit.runtimes.torch.opening import open_tokenizer
 from axkit.testing import logits_of, tiny_split, tiny_subject, tiny_tokenizer
 
@@ -45,6 +46,23 @@ def test_reloaded_equals_saved(saved):
     assert torch.equal(logits_of(again.module, split), logits_of(subject.module, split))
     assert again.structure == subject.structure
     assert json.loads((folder / "config.json").read_text())["model_type"].startswith("axkit_")
+    if subject.family.inputs == "tokens":
+        assert len(open_tokenizer(folder)) == len(tiny_tokenizer())
+
+
+def test_auto_classes_know_every_family_by_name(any_family):
+    """A model_type may have a dash, which the name of a module has not."""
+    from transformers import AutoConfig
+    from transformers.models.auto import modeling_auto
+    from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING
+
+    stock = classes.names()[any_family.model_type]
+    config = type(AutoConfig.for_model(f"axkit_{any_family.model_type}"))
+    assert config.__name__ == f"Axkit{stock.config}"
+    for head, name in stock.heads.items():
+        auto = getattr(modeling_auto, f"AutoModelFor{head}")
+        assert auto._model_mapping[config].__name__ == f"Axkit{name}"
+    assert stock.tokenizer is None or TOKENIZER_MAPPING[config].__name__ == stock.tokenizer
 
 
 def test_a_dense_model_keeps_its_stock_type(family, tmp_path):
@@ -55,9 +73,12 @@ def test_a_dense_model_keeps_its_stock_type(family, tmp_path):
     assert torch.equal(logits_of(axkit.load(tmp_path), split), logits_of(subject.module, split))
 
 
-@pytest.mark.parametrize("order", ["axkit first", "transformers first"])
-def test_auto_classes_and_pipeline_in_a_fresh_process(tmp_path, order):
-    subject = carved(family_of("distilbert"))
+@pytest.mark.parametrize(
+    ("order", "name"),
+    [("axkit first", "distilbert"), ("transformers first", "distilbert"), ("axkit first", "deberta-v2")],
+)
+def test_auto_classes_and_pipeline_in_a_fresh_process(tmp_path, order, name):
+    subject = carved(family_of(name))
     save(subject, tiny_tokenizer(), tmp_path)
     imports = ["import axkit", "import transformers, transformers.models.auto.modeling_auto"]
     if order == "transformers first":

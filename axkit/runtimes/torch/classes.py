@@ -184,15 +184,17 @@ def register() -> None:
         ours, config = PREFIX + family, f"Axkit{stock.config}"
         configs.CONFIG_MAPPING_NAMES[ours] = config
         configs.CONFIG_MAPPING._mapping[ours] = config
-        configs.CONFIG_MAPPING._modules[ours] = here
+        module = configs.model_type_to_module_name(ours)  # a dash in a model_type is none in a module's name
+        configs.CONFIG_MAPPING._modules[module] = here
         for head, model in stock.heads.items():
             lazy = getattr(models, _constant(head).removesuffix("_NAMES"))
             lazy._model_mapping[ours] = f"Axkit{model}"
             lazy._reverse_config_mapping[config] = ours
-            lazy._modules[ours] = here
+            lazy._modules[module] = here
         if stock.tokenizer:
             tokenizers.TOKENIZER_MAPPING_NAMES[ours] = stock.tokenizer
             tokenizers.TOKENIZER_MAPPING._reverse_config_mapping[config] = ours
+            tokenizers.TOKENIZER_MAPPING._modules[module] = sys.modules["transformers"]
 
 
 def _constant(head: str) -> str:
