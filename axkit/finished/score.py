@@ -23,7 +23,7 @@ from axkit.tasks.kinds.data import rows_of
 from axkit.tasks.kinds.known import KINDS
 from axkit.tasks.labels.head import head_of
 from axkit.tasks.samples import Samples
-from axkit.tasks.source.rows import load_rows
+from axkit.tasks.source.rows import TaskRows, load_rows
 from axkit.tasks.spec import SplitName, Task, resolve
 from axkit.tasks.split import Evaluation, Split
 from axkit.tasks.unlabelled import Answers
@@ -217,9 +217,9 @@ def _stand_ins(folder: Path, whose: str | Path | None, rows: RowsAsked) -> tuple
             f"task '{rows.task.name}' has no labels, and the dense model of {folder}, whose answers stand in their "
             f"place, is not at hand; name it with --against"
         )
-    opened, data, names, _ = _open(Path(whose), rows)
+    opened, data, found = _open(Path(whose), rows)
     with opened.on(device_for(opened.subject, rows.device)):
-        return Answers.of(opened.subject.body, data), names
+        return Answers.of(opened.subject.body, data), found.label_names
 
 
 def answered(folder: Path, rows: RowsAsked) -> Answered:
@@ -228,13 +228,14 @@ def answered(folder: Path, rows: RowsAsked) -> Answered:
     Raises:
         AxkitError: it does not load, or what it holds does not fit the task.
     """
-    opened, data, names, train_labels = _open(folder, rows)
+    opened, data, found = _open(folder, rows)
+    labels = found.splits["train"].labels if rows.answers is None else rows.answers[0].labels
     with opened.on(device_for(opened.subject, rows.device)):
-        return Answered(opened, data, data.evaluate(opened.subject.body), names, train_labels)
+        return Answered(opened, data, data.evaluate(opened.subject.body), found.label_names, labels)
 
 
-def _open(folder: Path, wanted: RowsAsked) -> tuple[Opened, Split, tuple[str, ...], Any]:
-    """A model, the rows as it reads them, the names of its labels, and the labels of train."""
+def _open(folder: Path, wanted: RowsAsked) -> tuple[Opened, Split, TaskRows]:
+    """A model, the rows that it is asked as it reads them, and all rows of the task."""
     opened, task = open_finished(folder), wanted.task
     head = head_of(read_config(folder), task.spec.kind, str(folder))
     if head is None:
@@ -243,7 +244,7 @@ def _open(folder: Path, wanted: RowsAsked) -> tuple[Opened, Split, tuple[str, ..
             f"{folder} holds a {held}, task '{task.name}' is one of {task.spec.kind}; name a task that fits"
         )
     rows = load_rows(task, wanted.samples, head)
-    found, names, of_train = rows.splits[wanted.split], rows.label_names, rows.splits["train"].labels
+    found, names = rows.splits[wanted.split], rows.label_names
     if wanted.answers is not None:
         answers, theirs = wanted.answers
         if names != theirs:
@@ -252,9 +253,8 @@ def _open(folder: Path, wanted: RowsAsked) -> tuple[Opened, Split, tuple[str, ..
                 f"{', '.join(theirs)}, in this order; compare models of one task"
             )
         found = answers.as_labels(found)
-        of_train = found.labels
     data = Split(found, task.spec, KINDS[task.spec.kind], opened.reader, opened.limit)
-    return opened, data if wanted.answers is None else wanted.answers[0].asked_of(data), names, of_train
+    return opened, data if wanted.answers is None else wanted.answers[0].asked_of(data), rows
 
 
 def in_order(theirs: Answered, ours: Answered, whose: str) -> Evaluation:

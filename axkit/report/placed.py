@@ -145,13 +145,15 @@ def placed(
     each = list(dict.fromkeys(one for folder in map(Path, folders) for one in _below(folder)))
     names = short_names(each)
     reports = {one: read_report(one) for one in each if (one / REPORT).is_file()}
+    tasks = {one: _task(one) for one in each}
     found = []
     for one, name in zip(each, names, strict=True):
-        task, title = _task(one)
+        task, title = tasks[one]
         if one in reports:
             found.append(Placed.of(name, task, title, reports[one]))
         else:
-            dense, baseline = _dense(one, task, reports, against)
+            akin = {run: report for run, report in reports.items() if tasks[run][0] == task}
+            dense, baseline = _dense(one, akin, against)
             found.append(_measured(one, (name, task, title), dense, baseline, progress))
     return found
 
@@ -207,20 +209,17 @@ def _measured(
     )
 
 
-def _dense(
-    folder: Path, task: str, reports: Mapping[Path, Report], against: str | Path | None
-) -> tuple[Path, Baseline]:
+def _dense(folder: Path, akin: Mapping[Path, Report], against: str | Path | None) -> tuple[Path, Baseline]:
     """What a model is measured beside, and what that is: of the run that it was made of, or else of one of its task."""
     if against is not None:
         return Path(against), Baseline()
-    own = _trail(folder)
-    akin = [run for run in reports if _task(run)[0] == task]
-    for run in sorted(akin, key=lambda one: own[: len(_trail(one))] != _trail(one)):
+    own, trails = _trail(folder), {run: _trail(run) for run in akin}
+    for run in sorted(akin, key=lambda one: own[: len(trails[one])] != trails[one]):
         dense = dense_of(run)
         if dense is not None:
-            return dense, replace(reports[run].summary.baseline, is_result=False)
+            return dense, replace(akin[run].summary.baseline, is_result=False)
     raise CheckpointError(
-        f"{folder} is no run, so its report says nothing of a dense model; name one with --against, or give the run "
+        f"{folder} is no run, and no report says what its dense model is; name one with --against, or give the run "
         f"that it was exported from, too, where its stages still are"
     )
 
