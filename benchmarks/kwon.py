@@ -41,6 +41,7 @@ from axkit.cli.bars import Shown
 from axkit.cli.options import read_task
 from axkit.kit import BLOCKS, Calibration, cut_to
 from axkit.measure import speed as measure
+from axkit.measure.inputs import Inputs
 from axkit.report.tables import table_lines
 from axkit.runtimes.folder import load_subject
 from axkit.runtimes.limits import token_limit
@@ -156,7 +157,7 @@ class Rules:
 
     def __init__(self, base, splits, args):
         self.base, self.train, self.rows = base, splits["train"], min(args.rows, len(splits["train"]))
-        self.inputs, self.turns = measure.Inputs.of(splits["search"]), args.turns
+        self.inputs, self.turns = Inputs.of(splits["search"]), args.turns
         start = time.perf_counter()
         gradients = mask_gradients(base.copy(), self.train, self.rows)
         self.seconds = time.perf_counter() - start
@@ -276,7 +277,7 @@ def main():
         print(f"ours: {walked.seconds:.1f} s, {reached:.2f}x where {wanted:g}x was wanted", flush=True)
         made = {"ours": walked, **rules.made(dense, reached)}
         models = {"dense": dense.body, **{name: one.subject.body for name, one in made.items()}}
-        timed = measure.speed(models, measure.Inputs.of(splits["test"]), args.rounds)
+        timed = measure.speed(models, Inputs.of(splits["test"]), args.rounds)
         found = [told(name, one, score, splits, timed) for name, one in made.items()]
         lines += [{"wanted": wanted, **one} for one in found]
         print(f"\nwanted {wanted:g}x; dense {score:.2f}, {len(splits['test'])} test rows\n")

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from axkit.finished.footprint import memory_bytes
-from axkit.finished.opened import Opened, device_for, open_finished
+from axkit.finished.opened import Opened, open_finished, target_for
 from axkit.finished.score import about_of
-from axkit.ground.device import Device
 from axkit.ground.errors import DataError
 from axkit.ground.processor import Processor
 from axkit.ground.progress import Progress
@@ -70,7 +69,7 @@ def bench_folders(
         opened = [open_finished(path) for path in paths]
         _refuse_unlike(paths, opened)
         told = [(path, about_of(path)) for path in paths]
-        target = _target(next((about.target for _, about in told if about.target), DEFAULT), opened, wanted.device)
+        target = target_for(opened, next((about.target for _, about in told if about.target), DEFAULT), wanted.device)
         wanted = replace(wanted, batches=wanted.batches or tuple(sorted({*_BATCHES, target.batch})))
         whose, lengths = next(((str(path), a.token_lengths) for path, a in told if a.token_lengths), ("", _UNKNOWN))
         conditions = _conditions(target, wanted.rounds, held, whose)
@@ -98,14 +97,6 @@ def _refuse_unlike(paths: Sequence[Path], opened: Sequence[Opened]) -> None:
     for path, shape in zip(paths, shapes, strict=True):
         if shape != shapes[0]:
             raise DataError(f"{path} does not read what {paths[0]} reads; time models of one kind of input together")
-
-
-def _target(target: Target, opened: Sequence[Opened], device: str | None) -> Target:
-    if device is not None:
-        target = target.model_copy(update={"device": Device.of(device).name})
-    for one in opened:
-        device_for(one.subject, target.device)
-    return target
 
 
 def _conditions(target: Target, rounds: int, held: bool, lengths: str) -> Conditions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from axkit.contract.registered import load_pass
 from axkit.contract.subject import Subject
 from axkit.ground.device import AUTO, CPU, Device, enough_memory, exact_floats
 from axkit.ground.errors import DeviceError
+from axkit.ground.target import Target
 from axkit.runtimes.folder import load_subject
 from axkit.runtimes.limits import config_of, token_limit
 from axkit.runtimes.torch.opening import fit_padding, open_reader
@@ -62,6 +63,24 @@ def device_for(subject: Subject, wanted: str) -> Device:
                 f"what '{step.name}' made runs on {' and '.join(sorted(served))} alone; give --device cpu"
             )
     return device
+
+
+def target_for(opened: Sequence[Opened], target: Target, device: str | None) -> Target:
+    """Where finished models are timed together.
+
+    Args:
+        opened: all of them.
+        target: of the recipe that made one.
+        device: another than the target's; None where it is that one.
+
+    Raises:
+        DeviceError: one computes otherwise there, or there is no such device.
+    """
+    if device is not None:
+        target = target.model_copy(update={"device": Device.of(device).name})
+    for one in opened:
+        device_for(one.subject, target.device)
+    return target
 
 
 def open_finished(folder: Path) -> Opened:

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from axkit.checkpoint.sources import read_config
-from axkit.finished.opened import device_for, open_finished
+from axkit.finished.opened import device_for, open_finished, target_for
 from axkit.finished.score import Scored, about_of, evaluate
-from axkit.ground.device import AUTO, Device
+from axkit.ground.device import AUTO
 from axkit.ground.target import DEFAULT
 from axkit.measure import speed as measure
+from axkit.measure.inputs import Inputs
 from axkit.tasks.asking import asked
 from axkit.tasks.image_reader import ImageReader
 from axkit.tasks.kinds.base import Said
@@ -36,18 +37,15 @@ def bench(folder: str | Path, against: str | Path | None = None, device: str | N
     folders = {"result": Path(folder), **({"against": Path(against)} if against else {})}
     opened = {name: open_finished(path) for name, path in folders.items()}
     models = {name: one.subject.body for name, one in opened.items()}
-    target = about_of(Path(folder)).target or DEFAULT
-    if device is not None:
-        target = target.model_copy(update={"device": Device.of(device).name})
-    lengths = about_of(Path(folder)).token_lengths or [32] * 96
+    about = about_of(Path(folder))
+    target = target_for(list(opened.values()), about.target or DEFAULT, device)
+    lengths = about.token_lengths or [32] * 96
     reader = opened["result"].reader
     if isinstance(reader, ImageReader):
-        inputs = measure.Inputs.images(len(lengths), reader.shape, target.batch)
+        inputs = Inputs.images(len(lengths), reader.shape, target.batch)
     else:
         vocabulary = min(int(body.config["vocab_size"]) for body in models.values())
-        inputs = measure.Inputs.like(lengths, reader.model_input_names, vocabulary, target.batch)
-    for one in opened.values():
-        device_for(one.subject, target.device)
+        inputs = Inputs.like(lengths, reader.model_input_names, vocabulary, target.batch)
     return measure.speed(models, inputs, target=target)
 
 

@@ -6,7 +6,7 @@ import atexit
 import importlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import lru_cache
@@ -47,6 +47,14 @@ class Processes:
     def gather(self, value: Any) -> list[Any]:
         """One JSON value of each process, in the order of ranks, the same list in each."""
         return [value]
+
+    def measured(self, measure: Callable[[], Sequence[float]]) -> list[float]:
+        """What the main process measures by the clock; the others measure nothing, wait, and go by it.
+
+        Args:
+            measure: called in the main process alone.
+        """
+        return list(measure())
 
     def wait(self) -> None:
         """Go on when all processes have come here."""
@@ -118,6 +126,10 @@ class _Together(Processes):
         whole = self.sum(text).astype(np.uint8).tobytes()
         ends = lengths.cumsum()
         return [json.loads(whole[end - length : end]) for end, length in zip(ends, lengths, strict=True)]
+
+    def measured(self, measure: Callable[[], Sequence[float]]) -> list[float]:
+        found: list[float] = self.gather(list(map(float, measure())) if self.is_main else [])[0]
+        return found
 
     def wait(self) -> None:
         self.largest(0)

@@ -19,7 +19,7 @@ from axkit.ground.device import Device, copied_to, enough_memory
 from axkit.ground.errors import MemoryFullError
 from axkit.ground.stopwatch import Taken
 from axkit.ground.target import MOST_ROWS, Target
-from axkit.measure.speed import real_batch
+from axkit.measure.inputs import real_batch
 from axkit.tasks.answering import as_module
 from axkit.tasks.split import Split
 

@@ -15,8 +15,9 @@ from axkit.ground.device import Device, copied_to, enough_memory, exact_floats, 
 from axkit.ground.progress import Progress, Silent
 from axkit.ground.target import DEFAULT, Target
 from axkit.measure.figures import FEWEST
+from axkit.measure.inputs import random_tokens
 from axkit.measure.scenarios import Answered, Middle, Scenario
-from axkit.measure.speed import random_tokens, settle
+from axkit.measure.speed import settle
 from axkit.tasks.answering import as_module
 
 

@@ -5,112 +5,22 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from axkit.ground import stopwatch
-from axkit.ground.device import Device, copied_to, enough_memory, exact_floats, moved
+from axkit.ground.device import Device, copied_to, enough_memory, exact_floats
 from axkit.ground.progress import Progress, Silent
 from axkit.ground.target import DEFAULT, Target
 from axkit.measure.figures import Speed as Speed
+from axkit.measure.inputs import BATCH, Inputs, real_batch
 from axkit.tasks.answering import as_module
-from axkit.tasks.split import Batch, Split
+from axkit.tasks.split import Split
 
 ROUNDS = 9
-BATCH = 32
 _SETTLE_S = 5e-3
 _SINGLES = 8  # inputs that are timed one at a time where batches are timed too
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What models are timed on.
-
-    Attributes:
-        singles: inputs of one row each.
-        batches: inputs of 32 rows, or as many as the target says, padded to the longest.
-        rows: in all batches together.
-    """
-
-    singles: list[dict[str, Any]]
-    batches: list[dict[str, Any]]
-    rows: int
-
-    @classmethod
-    def of(cls, split: Split, batches: int = 3, size: int = BATCH) -> Inputs:
-        """Real inputs, in the split's own (random) order, as a server would meet them; ``size`` rows at a time."""
-        count = max(1, min(batches, len(split) // size))
-        full = [real_batch(split, size, number * size) for number in range(count)]
-        singles = [split.batch([i]) for i in range(min(16, len(split)))]
-        return cls([b.inputs for b in singles], [b.inputs for b in full], count * size)
-
-    @classmethod
-    def like(cls, lengths: Sequence[int], names: Sequence[str], vocabulary: int, size: int = BATCH) -> Inputs:
-        """Random tokens in inputs of given lengths, for timing where the data is not at hand; ``size`` at a time."""
-        lengths = _at_least(size, lengths)
-        random = torch.Generator().manual_seed(0)
-
-        def made(some: Sequence[int]) -> dict[str, Any]:
-            return random_tokens(some, names, vocabulary, random)
-
-        full = [made(lengths[start : start + size]) for start in range(0, len(lengths), size)]
-        return cls([made([length]) for length in lengths[:16]], full, len(lengths))
-
-    def on(self, device: Device) -> Inputs:
-        """The same on a device."""
-        if device.is_cpu:
-            return self
-        singles, batches = ([moved(one, device) for one in each] for each in (self.singles, self.batches))
-        return Inputs(singles, batches, self.rows)
-
-    @classmethod
-    def images(cls, count: int, shape: Sequence[int], size: int = BATCH) -> Inputs:
-        """Random pixels, likewise; ``shape`` is (channels, height, width)."""
-        count = max(count, size)
-        random = torch.Generator().manual_seed(0)
-        pixels = torch.rand((count, *shape), generator=random)
-        full = [{"pixel_values": pixels[start : start + size]} for start in range(0, count, size)]
-        return cls([{"pixel_values": pixels[i : i + 1]} for i in range(min(16, count))], full, count)
-
-
-def real_batch(split: Split, rows: int, start: int = 0) -> Batch:
-    """So many real rows at a time; of a split that has fewer they come again, so that a batch is as large as it says.
-
-    Args:
-        split: whose rows are taken, in its own (random) order.
-        rows: in the batch.
-        start: the first one.
-    """
-    return split.batch([(start + i) % len(split) for i in range(rows)])
-
-
-def _at_least(count: int, lengths: Sequence[int]) -> Sequence[int]:
-    """They come again until there are so many."""
-    return [lengths[i % len(lengths)] for i in range(max(count, len(lengths)))]
-
-
-def random_tokens(
-    lengths: Sequence[int], names: Sequence[str], vocabulary: int, random: torch.Generator
-) -> dict[str, Any]:
-    """One batch of random tokens, padded on the right.
-
-    Args:
-        lengths: in tokens, of each row.
-        names: of the inputs that the model takes.
-        vocabulary: ids are below it.
-        random: where they come from.
-
-    Returns:
-        name -> (rows, longest).
-    """
-    shape = (len(lengths), max(lengths))
-    mask = torch.arange(shape[1])[None, :] < torch.tensor(lengths)[:, None]
-    ids = torch.randint(0, vocabulary, shape, generator=random)
-    every = {"input_ids": ids, "attention_mask": mask.long(), "token_type_ids": torch.zeros_like(ids)}
-    return {name: every[name] for name in names if name in every}
 
 
 def speed(
@@ -153,51 +63,62 @@ def _in_turn(
     device: Device,
     settle_s: float,
 ) -> dict[str, Speed]:
-    single_ms: dict[str, list[float]] = {name: [] for name in models}
-    rounds_ms: dict[str, list[float]] = {name: [] for name in models}
-    per_s: dict[str, list[float]] = {name: [] for name in models}
-    host_ms, rounds_host_ms, host_share = ({name: list[float]() for name in models} for _ in range(3))
+    found = {name: _Timings() for name in models}
     for name, model in models.items():
         model(**own[name].singles[0])
         model(**own[name].batches[0])
     for turn in progress.track(range(rounds), "timing"):
         names = list(models) if turn % 2 == 0 else list(models)[::-1]
-        begun, count = len(single_ms[names[0]]), min(len(own[name].singles) for name in names)  # windows may differ
+        count = min(len(own[name].singles) for name in names)  # windows may differ
         for name in names:
             # one model's inputs one behind the other, as a server has them: in turn by input a small model would find
             # the cache full of the large one's weights every time
             time.sleep(settle_s)
-            for one in own[name].singles[:count]:
-                taken = stopwatch.taken(device, models[name], (), one)
-                single_ms[name].append(1e3 * taken.seconds)
-                host_ms[name].append(1e3 * taken.host_s)
-        for name in names:
-            rounds_ms[name].append(float(np.median(single_ms[name][begun:])))
-            rounds_host_ms[name].append(float(np.median(host_ms[name][begun:])))
-        spent, host, done = (dict.fromkeys(names, 0.0) for _ in range(3))
+            found[name].one_by_one(
+                [stopwatch.taken(device, models[name], (), one) for one in own[name].singles[:count]]
+            )
+        batched: dict[str, list[tuple[stopwatch.Taken, int]]] = {name: [] for name in names}
         for batches in zip(*(own[name].batches for name in names), strict=False):
             for name, batch in zip(names, batches, strict=True):
-                taken = stopwatch.taken(device, models[name], (), batch)
-                spent[name] += taken.seconds
-                host[name] += taken.host_s
-                done[name] += _rows(batch)
+                batched[name].append((stopwatch.taken(device, models[name], (), batch), _rows(batch)))
         for name in names:
-            per_s[name].append(done[name] / spent[name])
-            host_share[name].append(host[name] / spent[name])
-    return {
-        name: Speed(
-            float(np.median(single_ms[name])),
-            float(np.percentile(single_ms[name], 90)),
-            float(np.median(per_s[name])),
-            min(per_s[name]),
-            max(per_s[name]),
-            tuple(rounds_ms[name]),
-            tuple(per_s[name]),
-            tuple(rounds_host_ms[name]),
-            tuple(host_share[name]),
+            found[name].in_batches(batched[name])
+    return {name: rounds.speed() for name, rounds in found.items()}
+
+
+class _Timings:
+    """What the rounds of one model took."""
+
+    def __init__(self) -> None:
+        self._singles_ms: list[float] = []
+        self._ms, self._per_s, self._host_ms, self._host_share = (list[float]() for _ in range(4))  # of each round
+
+    def one_by_one(self, taken: Sequence[stopwatch.Taken]) -> None:
+        """A round's inputs of one row."""
+        own_ms = [1e3 * one.seconds for one in taken]
+        self._singles_ms += own_ms
+        self._ms.append(float(np.median(own_ms)))
+        self._host_ms.append(float(np.median([1e3 * one.host_s for one in taken])))
+
+    def in_batches(self, taken: Sequence[tuple[stopwatch.Taken, int]]) -> None:
+        """A round's batches, each with the number of its rows."""
+        spent = sum(one.seconds for one, _ in taken)
+        self._per_s.append(sum(rows for _, rows in taken) / spent)
+        self._host_share.append(sum(one.host_s for one, _ in taken) / spent)
+
+    def speed(self) -> Speed:
+        """Of all rounds."""
+        return Speed(
+            float(np.median(self._singles_ms)),
+            float(np.percentile(self._singles_ms, 90)),
+            float(np.median(self._per_s)),
+            min(self._per_s),
+            max(self._per_s),
+            tuple(self._ms),
+            tuple(self._per_s),
+            tuple(self._host_ms),
+            tuple(self._host_share),
         )
-        for name in models
-    }
 
 
 def speedup(

@@ -13,7 +13,7 @@ from axkit.ground.errors import CheckpointError
 from axkit.ground.figures import quantity, ratio, score
 from axkit.ground.progress import Progress
 from axkit.report.run_folder import machine
-from axkit.run.measured import measured
+from axkit.run.measured import Beside
 from axkit.run.quality import Quality
 from axkit.run.report import REPORT, Machine, Report, read_report
 from axkit.run.summary import Baseline, Both, Speeds
@@ -146,7 +146,7 @@ def placed(
     names = short_names(each)
     reports = {one: read_report(one) for one in each if (one / REPORT).is_file()}
     tasks = {one: _task(one) for one in each}
-    found = []
+    found, beside = [], Beside(progress)
     for one, name in zip(each, names, strict=True):
         task, title = tasks[one]
         if one in reports:
@@ -154,7 +154,7 @@ def placed(
         else:
             akin = {run: report for run, report in reports.items() if tasks[run][0] == task}
             dense, baseline = _dense(one, akin, against)
-            found.append(_measured(one, (name, task, title), dense, baseline, progress))
+            found.append(_measured(one, (name, task, title), dense, baseline, beside))
     return found
 
 
@@ -183,10 +183,8 @@ def _below(folder: Path) -> list[Path]:
     return [one for one in found if not any(part.startswith(".") for part in one.relative_to(folder).parts)]
 
 
-def _measured(
-    folder: Path, told: tuple[str, str, str], dense: Path, baseline: Baseline, progress: Progress | None
-) -> Placed:
-    found, manifest = measured(folder, dense, progress), read_manifest(folder)
+def _measured(folder: Path, told: tuple[str, str, str], dense: Path, baseline: Baseline, beside: Beside) -> Placed:
+    found, manifest = beside.measured(folder, dense), read_manifest(folder)
     compared = found.compared
     return Placed(
         *told,

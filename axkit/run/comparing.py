@@ -11,6 +11,7 @@ from axkit.ground.target import DEFAULT, Target
 from axkit.measure import certainty
 from axkit.measure import speed as measure
 from axkit.measure.figures import Interval
+from axkit.measure.inputs import Inputs
 from axkit.run.quality import Change, Constant, ControlFound, Quality, Score
 from axkit.run.summary import Both, Speeds
 from axkit.tasks.kinds.data import rows_of
@@ -65,7 +66,7 @@ def compare(dense: Tested, result: Tested, train_labels: Any, progress: Progress
         target: what they are timed for.
     """
     both = {"dense": dense, "result": result}
-    inputs = {name: measure.Inputs.of(one.rows, size=target.batch) for name, one in both.items()}
+    inputs = {name: Inputs.of(one.rows, size=target.batch) for name, one in both.items()}
     bodies = {name: one.body for name, one in both.items()}
     timed = measure.speed(bodies, inputs, progress=progress, target=target)
     majority = certainty.majority_score(result.rows, train_labels)

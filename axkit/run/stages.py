@@ -21,6 +21,7 @@ from axkit.ground.device import Device, enough_memory
 from axkit.ground.processes import Processes
 from axkit.ground.progress import Progress
 from axkit.measure import speed as measure
+from axkit.measure.inputs import Inputs
 from axkit.run import obligations as contract
 from axkit.run import results
 from axkit.run.planning import Plan
@@ -189,7 +190,7 @@ class Workbench:
             return None
         subjects = {**({"dense": self.dense} if self.dense is not None else {}), "stage": subject}
         target, rows = self.plan.recipe.target, {name: self.readings.by(one.reader) for name, one in subjects.items()}
-        inputs = {name: measure.Inputs.of(splits["search"], size=target.batch) for name, splits in rows.items()}
+        inputs = {name: Inputs.of(splits["search"], size=target.batch) for name, splits in rows.items()}
         models = {name: one.body for name, one in subjects.items()}
         speeds = measure.speed(models, inputs, STAGE_ROUNDS, self.progress, target)
         return StageSpeed.of(speeds["stage"], speeds.get("dense"))

@@ -31,7 +31,7 @@ _NEEDS = {
     "openvino": (("onnx", "onnxruntime", "openvino"), "openvino"),
 }
 _NARROW = "This processor has no bfloat16, or AXKIT_BFLOAT16 is 0: products are computed here in what is stored."
-_TIMED = 8  # turns of each
+_TURNS = 7  # of each graph that is timed
 _AS_FAST = 0.97  # a packed graph that is about as fast is taken: it costs less where rows are less alike
 _WIDE = "Products are computed in bfloat16 where the processor has it, else in float32."
 
@@ -84,7 +84,7 @@ class Export(Pass[ExportConfig]):
 
     def foresee_effort(self, config: ExportConfig, work: Workload) -> Effort:
         """Building takes next to nothing; where both graphs are timed, each answers a batch some times."""
-        timed = 2 * _TIMED * work.target.batch if self.needs_of(config) else 0
+        timed = 2 * _TURNS * work.target.batch if self.needs_of(config) else 0
         return Effort((0.0, float(timed)))
 
     def packages_of(self, config: ExportConfig) -> tuple[str, ...]:
@@ -122,18 +122,18 @@ class Export(Pass[ExportConfig]):
     def apply(self, subject: Subject, config: ExportConfig, tools: Tools) -> Result:
         """Put what answers there where the model was."""
         if config.runtime == "torch-packed":
-            return _as_packed(subject, config)
+            return _as_packed(subject, config, tools)
         return _as_graph(subject, config, tools)
 
 
-def _as_packed(subject: Subject, config: ExportConfig) -> Result:
+def _as_packed(subject: Subject, config: ExportConfig, tools: Tools) -> Result:
     from axkit_plugins.runtimes.packed.body import PackedBody, fastest_body
 
     assert config.precision != "int8"
     if config.precision != "fastest":
         subject.body = body = PackedBody.of(subject, config.precision)
         return Result(note=_NARROW if body.lacks_bfloat16 else "")
-    made, times = fastest_body(subject)
+    made, times = fastest_body(subject, tools)
     subject.body = made
     if times <= 1.0:  # nothing to choose from, or they differ by no more than two timings
         return Result()
@@ -171,14 +171,12 @@ def _as_graph(subject: Subject, config: ExportConfig, tools: Tools | None) -> Re
 
 def _faster(packed: Any, padded: Any, tools: Tools) -> tuple[Any, str]:
     """The one that answers the target's rows sooner here, and a word on it where that is the padded one."""
-    import numpy as np
-
     from axkit import relative_speed
 
-    times, batch = 0.0, tools.target.batch
-    if tools.processes.is_main:  # the others wait, and all go by what it found
-        times = relative_speed(packed, padded, tools.search, batch, target=tools.target)
-    times = float(tools.processes.sum(np.array([times]))[0])
+    batch = tools.target.batch
+    (times,) = tools.processes.measured(
+        lambda: [relative_speed(packed, padded, tools.search, batch, rounds=_TURNS, target=tools.target)]
+    )
     if times >= _AS_FAST:
         return packed, ""
     as_fast = f"{1 / times:.2f} times as fast here as leaving it out"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from axkit import NotApplicable, relative_speed
 from axkit_plugins.structured.choose import choose
 
@@ -40,11 +38,12 @@ class _Timing:
         return self.known[structure]
 
     def _timed(self, structure: Structure) -> float:
-        probe = self.subject.copy()
-        probe.carve(structure)
-        ratio, tools = 0.0, self.tools
-        if tools.processes.is_main:  # the others wait, and all go by what it found
+        tools = self.tools
+
+        def measure() -> tuple[float]:
             assert tools.teacher is not None, "planned: speed is measured beside the dense model"
+            probe = self.subject.copy()
+            probe.carve(structure)
             ratio = relative_speed(
                 probe.module.eval(),
                 tools.teacher.module,
@@ -53,7 +52,10 @@ class _Timing:
                 other_split=tools.dense_rows,
                 target=tools.target,
             )
-        return float(tools.processes.sum(np.array([ratio]))[0])
+            return (ratio,)
+
+        (ratio,) = tools.processes.measured(measure)
+        return ratio
 
 
 def choose_by_speed(

@@ -208,8 +208,8 @@ class Second(Processes):
 
     rank, count = 1, 2
 
-    def sum(self, values):
-        return values + 0.25
+    def measured(self, measure):
+        return [0.25, 0.25]
 
 
 def test_a_process_that_does_not_write_goes_by_what_the_first_one_timed(tmp_path):

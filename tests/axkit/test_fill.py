@@ -9,7 +9,8 @@ from axkit.ground.errors import DeviceError, MemoryFullError
 from axkit.ground.stopwatch import Taken
 from axkit.ground.target import Target
 from axkit.measure import fill
-from axkit.measure.speed import Inputs, real_batch, relative_speed
+from axkit.measure.inputs import Inputs, real_batch
+from axkit.measure.speed import relative_speed
 from axkit.testing import tiny_split, tiny_subject
 
 

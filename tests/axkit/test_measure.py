@@ -9,6 +9,7 @@ from axkit.ground import stopwatch
 from axkit.measure import certainty
 from axkit.measure import speed as measure
 from axkit.measure.figures import Rounds
+from axkit.measure.inputs import Inputs
 from axkit.tasks.kinds.kind import kind_of
 from axkit.tasks.kinds.known import KINDS
 from axkit.tasks.source.rows import SplitRows
@@ -55,7 +56,7 @@ def test_a_model_that_does_nothing_is_faster_than_one_that_sleeps():
         def forward(self, **_):
             time.sleep(0.002)
 
-    speeds = measure.speed({"fast": Fast(), "slow": Slow()}, measure.Inputs.of(SPLIT), rounds=3)
+    speeds = measure.speed({"fast": Fast(), "slow": Slow()}, Inputs.of(SPLIT), rounds=3)
     assert speeds["slow"].latency_b1_ms_p50 >= 2
     assert speeds["fast"].throughput_b32_per_s > speeds["slow"].throughput_b32_per_s
     assert speeds["fast"].rounds_ahead(speeds["slow"]) == Rounds(3, 3, 3)
@@ -109,7 +110,7 @@ def test_single_inputs_come_one_behind_the_other_and_unlike_runtimes_rest_betwee
     """As a server has them: a small model does not find the cache full of the large one's weights at every input."""
     order, rests = [], []
     monkeypatch.setattr(measure.time, "sleep", rests.append)
-    subject, inputs = tiny_subject(family_of("bert")), measure.Inputs.of(tiny_split(40))
+    subject, inputs = tiny_subject(family_of("bert")), Inputs.of(tiny_split(40))
     models = {name: subject.copy().module for name in ("dense", "small")}
 
     def taken(_, module, args, kwargs):

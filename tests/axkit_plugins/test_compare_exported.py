@@ -9,7 +9,7 @@ import pytest
 from command import refused
 from exporting import workplace
 
-from axkit.finished.score import evaluate
+from axkit.finished.score import answered, evaluate
 
 RECIPE = """\
 axkit: 1
@@ -51,6 +51,21 @@ def test_beside_the_run_that_it_was_exported_from(exported, run):
         assert found["throughput_b32_per_s_result"] > 0
     assert run("compare", "out/tiny", "graph", "--html", "side.html")[0] == 0
     assert "Without a report, and measured now, beside out/.stages" in (exported / "side.html").read_text("utf-8")
+
+
+def test_a_dense_model_answers_once_for_all(exported, run, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "axkit.run.measured.answered", lambda folder, rows: asked.append(folder.name) or answered(folder, rows)
+    )
+    code, out, said = run("compare", "out/tiny", "graph", "packed", "--json")
+    assert code == 0, said
+    dense, *others = asked
+    assert "dense" in dense
+    assert others == ["graph", "packed"]
+    assert [one["summary"]["metric_result"] for one in json.loads(out)[1:]] == [
+        evaluate(folder).score for folder in others
+    ]
 
 
 def test_beside_whom_it_is_told(exported, run):

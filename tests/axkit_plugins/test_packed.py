@@ -23,6 +23,7 @@ from torch import nn
 
 from axkit.anatomy.family import family_of
 from axkit.ground.errors import NotApplicable
+from axkit.ground.processes import Processes
 from axkit.kit import replace_module
 from axkit.kit.int8_choosing import Measured
 from axkit.testing import check_pass, check_runtime, lend, tiny_split, tiny_subject
@@ -141,6 +142,23 @@ def test_the_fastest_is_measured_and_told(seconds, tmp_path, monkeypatch):
     result = Export().apply(subject, Export.Config(runtime=HERE, precision="fastest"), lend(tmp_path))
     assert subject.body.computes == min(times, key=times.get)
     assert result.note.split("computed in ")[1].startswith("bfloat16, 2.00" if seconds[0] == 2 else "what is")
+
+
+class Second(Processes):
+    """A process that does not measure; the first one found bfloat16 the faster."""
+
+    rank, count = 1, 2
+
+    def measured(self, measure):
+        return [2.0, 1.0]
+
+
+def test_of_several_processes_one_measures_and_all_compute_alike(tmp_path, monkeypatch):
+    subject, tools = in_eight_bits(subject_of("bert")), dataclasses.replace(lend(tmp_path), processes=Second())
+    monkeypatch.setattr("axkit_plugins.runtimes.packed.body.has_bfloat16", lambda: True)
+    monkeypatch.setattr("axkit_plugins.runtimes.packed.body.time_in_turn", lambda made, x: pytest.fail("measured"))
+    Export().apply(subject, Export.Config(runtime=HERE, precision="fastest"), tools)
+    assert subject.body.computes == "bfloat16"
 
 
 def test_without_bfloat16_there_is_nothing_to_measure(monkeypatch):

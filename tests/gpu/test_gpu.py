@@ -23,7 +23,8 @@ from axkit.ground.errors import DeviceError
 from axkit.ground.stopwatch import taken
 from axkit.ground.target import Target
 from axkit.measure.fill import filled
-from axkit.measure.speed import Inputs, real_batch, speed
+from axkit.measure.inputs import Inputs, real_batch
+from axkit.measure.speed import speed
 from axkit.report import write_run
 from axkit.run.recipe import Recipe
 from axkit.runtimes.folder import load_subject

@@ -14,7 +14,7 @@ from axkit.contract.tools import Tools
 from axkit.ground import stopwatch
 from axkit.ground.device import copied_to
 from axkit.ground.target import Target
-from axkit.measure.speed import real_batch
+from axkit.measure.inputs import real_batch
 from axkit.tasks.split import Split
 
 _ROUNDS = 9

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from axkit.anatomy.structure import Structure
 from axkit.axformer.budget.lines import Line, Looked, Timed, Took, read_line
 from axkit.axformer.screen.evaluate import Evaluator
@@ -52,9 +50,8 @@ class Ledger:
     def ratios(self, names: Sequence[str], measure: Callable[[], Sequence[float]]) -> list[float]:
         """Timings that are known by these names, or are taken now; ratios, so that they mean the same tomorrow."""
         if any(name not in self._timed for name in names):
-            mine = measure() if self._processes.is_main else [0.0] * len(names)
-            for name, ratio in zip(names, self._processes.sum(np.array(mine, float)), strict=True):
-                self._note(Timed(name, float(ratio)))
+            for name, ratio in zip(names, self._processes.measured(measure), strict=True):
+                self._note(Timed(name, ratio))
         return [self._timed[name].ratio for name in names]
 
     def look(self, at: str, rows: Evaluator, layer: int, candidate: Structure) -> float:

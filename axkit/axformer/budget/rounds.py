@@ -40,6 +40,7 @@ from axkit.kit.mend import cut_to
 from axkit.kit.sizes import weight_bytes
 from axkit.measure import certainty
 from axkit.measure import speed as measure
+from axkit.measure.inputs import Inputs
 from axkit.tasks.split import Evaluation
 
 _MISSED = 0.94  # of it may be chance
@@ -146,7 +147,7 @@ class BudgetSearch:
 
         def timed() -> list[float]:
             target, rows = self.tools.target, (self.tools.search, self.tools.dense_rows)
-            ours, its = (measure.Inputs.of(one, batches=2, size=target.batch) for one in rows)
+            ours, its = (Inputs.of(one, batches=2, size=target.batch) for one in rows)
             return [measure.speedup(made(), self._dense_there, ours, dense_inputs=its, target=target)]
 
         return self.ledger.ratios([name], timed)[0]

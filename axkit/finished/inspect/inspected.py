@@ -19,7 +19,7 @@ from axkit.finished.inspect.wins import Win, ended_by, starting_recipe, wins
 from axkit.finished.inspect.zeros import Idle, idle
 from axkit.finished.opened import opened_with
 from axkit.ground.errors import AxkitError, CheckpointError
-from axkit.measure.speed import Inputs
+from axkit.measure.inputs import Inputs
 from axkit.runtimes.folder import load_to_work
 from axkit.runtimes.manifest import read_manifest
 from axkit.runtimes.torch.body import TorchBody

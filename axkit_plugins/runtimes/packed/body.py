@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar, Literal, Self, cast, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, get_args
 
 import torch
 from torch import Tensor
@@ -17,6 +17,9 @@ from axkit.kit import fastest_of, time_in_turn
 from axkit_plugins.runtimes.body import completed
 from axkit_plugins.runtimes.network.read import read_network
 from axkit_plugins.runtimes.packed.model import PackedModel
+
+if TYPE_CHECKING:
+    from axkit import Tools
 
 PACKED = "packed.json"
 _TO_CHOOSE: tuple[Computes, ...] = ("stored", "bfloat16")
@@ -133,7 +136,7 @@ class PackedBody:
         return made
 
 
-def fastest_body(subject: Subject) -> tuple[PackedBody, float]:
+def fastest_body(subject: Subject, tools: Tools) -> tuple[PackedBody, float]:
     """As stored or in bfloat16, whichever answers a batch sooner here, and how many times as fast as the other.
 
     It stays as stored unless bfloat16 is faster by more than two timings differ.
@@ -144,7 +147,12 @@ def fastest_body(subject: Subject) -> tuple[PackedBody, float]:
     made = [PackedBody.of(subject, one) for one in _TO_CHOOSE]
     if made[0].opened().dtype == made[1].opened().dtype:
         return made[0], 1.0
-    seconds = time_in_turn({one.computes: one.answer for one in made}, _like_rows(subject)).seconds
+
+    def measure() -> list[float]:
+        found = time_in_turn({one.computes: one.answer for one in made}, _like_rows(subject)).seconds
+        return [found[one] for one in _TO_CHOOSE]
+
+    seconds: dict[str, float] = dict(zip(_TO_CHOOSE, tools.processes.measured(measure), strict=True))
     made.sort(key=lambda one: one.computes != fastest_of(_TO_CHOOSE, seconds))
     return made[0], seconds[made[1].computes] / seconds[made[0].computes]
 
