@@ -16,7 +16,7 @@ from itertools import accumulate
 import torch
 
 from axkit.anatomy.surgery import matrix
-from axkit.kit.below import Below
+from axkit.kit.below import Below, Steady
 from axkit.kit.calibrate import BLOCKS, Calibration, has_parts, layer_of, part_width
 from axkit.kit.mend import alike, moments_of
 
@@ -183,7 +183,7 @@ def tune(subject, dense, split, rows):
         Blocks that were tuned; tuning ends before the first whose masks lie beyond what is believed.
     """
     calibration, tuned = Calibration(split, rows), 0
-    ours, theirs = Below(subject, calibration), Below(alike(dense, subject.structure), calibration)
+    ours, theirs = Below(subject, calibration), Steady(alike(dense, subject.structure), calibration)
     for layer in range(len(subject.structure.layers)):
         for what in BLOCKS:
             if not has_parts(subject, layer, what):

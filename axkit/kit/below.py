@@ -6,59 +6,93 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from axkit.anatomy.entry import Entry
 from axkit.contract.subject import Subject
-from axkit.ground.device import device_of
-from axkit.kit.calibrate import Calibration, EnoughError, Seen, What, layer_of, seen_of
+from axkit.kit.calibrate import BLOCKS, Calibration, Seen, What, entering, has_parts, layer_of, seen_of
 
 
-class Below:
-    """A model that is looked at block by block, first layer to last; what is below may change no more.
+class _Entered:
+    """A model that is entered at the layer that was reached, batch by batch.
 
     A layer that is computed many times (ALBERT's) is looked at from the embeddings on, every time.
 
     Args:
-        subject: the model; its layers may be carved and refitted once they are reached.
+        subject: the model.
         calibration: rows.
     """
 
     def __init__(self, subject: Subject, calibration: Calibration) -> None:
-        self.subject, self._calibration = subject, calibration
+        self.subject, self._batches = subject, list(calibration.batches)
         self._entry = Entry(subject.module.base_model, subject.family)
         self._at = 0
-        self._given: list[Tensor | None] = [None] * len(calibration.batches)  # enters it: (rows, tokens, hidden)
+        self._given: list[Tensor | None] = [None] * len(self._batches)  # enters it: (rows, tokens, hidden)
+
+    def grow(self, calibration: Calibration) -> None:
+        """Look at more rows from here on.
+
+        Args:
+            calibration: its first batches are those that there are already.
+        """
+        self._batches = list(calibration.batches)
+        self._given += [None] * (len(self._batches) - len(self._given))  # these begin at the embeddings
+
+    def _entered(self, index: int) -> Any:
+        """The model begins where a batch has come to."""
+        given = self._given[index]
+        return nullcontext() if given is None else self._entry.at(self._at, given)
+
+
+class Below(_Entered):
+    """A model that is looked at block by block, first layer to last; what is below may change no more.
+
+    Its layers may be carved and refitted once they are reached.
+    """
 
     def look(self, layer: int, what: What) -> Iterator[Seen]:
         """What a block does, batch by batch; its layer is no lower than any that was looked at before."""
         if layer != self._at and not self.subject.family.shared_layers:
-            self._given = [self._input_of(layer, i) for i in range(len(self._given))]
+            self._given = [self._input_of(layer, i) for i in range(len(self._batches))]
             self._at = layer
         speaker = layer_of(self.subject, layer)
-        for batch, given in zip(self._calibration.batches, self._given, strict=True):
-            with self._entered(given):
+        for index, batch in enumerate(self._batches):
+            with self._entered(index):
                 yield seen_of(self.subject, [(speaker, what)], batch)[layer, what]
-
-    def _entered(self, given: Tensor | None) -> Any:
-        return nullcontext() if given is None else self._entry.at(self._at, given)
 
     def _input_of(self, layer: int, index: int) -> Tensor:
         """What enters a layer of one batch, from what enters the one at hand."""
-        found: list[Tensor] = []
-
-        def keep(_: nn.Module, args: tuple[Any, ...]) -> None:
-            found.append(args[0])
-            raise EnoughError
-
-        batch = self._calibration.batches[index].on(device_of(self.subject.module))
-        handle = layer_of(self.subject, layer).module.register_forward_pre_hook(keep, prepend=True)
-        try:
-            with self._entered(self._given[index]), torch.inference_mode():
-                self.subject.module(**batch.inputs)
-        except EnoughError:
-            pass
-        finally:
-            handle.remove()
+        with self._entered(index), entering(layer_of(self.subject, layer)) as found:
+            seen_of(self.subject, [], self._batches[index])
         return found[0]
+
+
+class Steady(_Entered):
+    """A model that stays as it is: the blocks of a layer are looked at together, and with them what enters the next."""
+
+    def __init__(self, subject: Subject, calibration: Calibration) -> None:
+        super().__init__(subject, calibration)
+        self._kept: dict[tuple[int, What], list[Tensor]] = {}  # residual streams that are asked for later
+
+    def sums(self, layer: int, what: What) -> Iterator[Tensor]:
+        """The residual stream after a block, batch by batch: (real tokens, hidden), as of ``Seen``.
+
+        Args:
+            layer: no lower than any that was asked for before.
+            what: a block of it that has parts left; each is asked for once, in the order in which they are computed.
+        """
+        if (layer, what) in self._kept:
+            yield from self._kept.pop((layer, what))
+            return
+        speaker, shared = layer_of(self.subject, layer), self.subject.family.shared_layers
+        blocks = [(speaker, one) for one in BLOCKS[BLOCKS.index(what) :] if has_parts(self.subject, layer, one)]
+        after = next((one for one in self.subject.layers if one.index > layer and not shared), None)
+        self._kept = {(layer, one): [] for _, one in blocks[1:]}
+        for index, batch in enumerate(self._batches):
+            with self._entered(index), entering(after) as further:
+                found = seen_of(self.subject, blocks, batch, stops=after is None)
+            for block, kept in self._kept.items():
+                kept.append(found[block].sums)
+            self._given[index] = further[0] if further else self._given[index]
+            yield found[layer, what].sums
+        self._at = self._at if after is None else after.index

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -57,12 +58,16 @@ class Calibration:
     """
 
     def __init__(self, split: Split, rows: int, size: int = 32) -> None:
-        self.split, self.rows = split, min(rows, len(split))
+        self.split, self.rows, self._size = split, min(rows, len(split)), size
         self.batches: list[Batch] = list(split.first(rows).batches(size))
 
     def larger(self, rows: int) -> Calibration:
-        """So many of the same split's rows, or as many as it has; itself where it has them already."""
-        return self if rows <= self.rows else Calibration(self.split, rows)
+        """So many of the same split's rows, or as many as it has, these first; itself where it has them already."""
+        if rows <= self.rows:
+            return self
+        more = Calibration(self.split, rows, self._size)
+        more.batches = [*self.batches, *self.split.first(rows).batches(self._size, len(self.split.first(self.rows)))]
+        return more
 
     def look(self, subject: Subject, layer: int, what: What) -> Iterator[Seen]:
         """What a block does, batch by batch, in the same order for every model of the same tokens."""
@@ -98,16 +103,19 @@ def part_width(subject: Subject, what: What) -> int:
     return hidden // subject.structure.n_heads if what == "attention" else 1
 
 
-def seen_of(subject: Subject, blocks: Sequence[tuple[Layer, What]], batch: Batch) -> dict[tuple[int, What], Seen]:
+def seen_of(
+    subject: Subject, blocks: Sequence[tuple[Layer, What]], batch: Batch, stops: bool = True
+) -> dict[tuple[int, What], Seen]:
     """What some blocks do with a batch; what comes after the last of them is not computed.
 
     Args:
         subject: the model.
         blocks: (layer, block), in the order in which the model computes them.
         batch: rows.
+        stops: whether it ends there; not where the caller looks at what comes after (``entering``).
     """
     found: dict[tuple[int, What], _Found] = {(layer.index, what): _Found() for layer, what in blocks}
-    last = None if subject.family.shared_layers or not blocks else found[blocks[-1][0].index, blocks[-1][1]]
+    last = None if subject.family.shared_layers or not (blocks and stops) else found[blocks[-1][0].index, blocks[-1][1]]
     handles = []
     for layer, what in blocks:
         mine = found[layer.index, what]
@@ -124,6 +132,23 @@ def seen_of(subject: Subject, blocks: Sequence[tuple[Layer, What]], batch: Batch
             handle.remove()
     mask = batch.inputs.get("attention_mask")
     return {block: one.whole(mask) for block, one in found.items()}
+
+
+@contextmanager
+def entering(layer: Layer | None) -> Iterator[list[Tensor]]:
+    """What enters a layer, (rows, tokens, hidden), when ``seen_of`` comes to it; it ends there, but of None nowhere."""
+    found: list[Tensor] = []
+
+    def keep(_: nn.Module, args: tuple[Tensor, ...]) -> None:
+        found.append(args[0])
+        raise EnoughError
+
+    handle = None if layer is None else layer.module.register_forward_pre_hook(keep, prepend=True)
+    try:
+        yield found
+    finally:
+        if handle is not None:
+            handle.remove()
 
 
 class _Found:

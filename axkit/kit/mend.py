@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import Layer, check_cut, matrix
 from axkit.contract.subject import Subject
-from axkit.kit.below import Below
+from axkit.kit.below import Below, Steady
 from axkit.kit.calibrate import BLOCKS, Calibration, What, has_parts, last_output, layer_of, part_width, parts
 from axkit.kit.least_squares import Moments, Projection, Spread
 from axkit.kit.mend_cost import LAST
@@ -25,7 +25,7 @@ MOST_BYTES = 2**30  # that what enters it may take
 Keep = Callable[[int, What, Projection], Sequence[int]]
 
 
-def problem(ours: Below, dense: Below, layer: int, what: What, theirs: int | None = None) -> Projection:
+def problem(ours: Below, dense: Steady, layer: int, what: What, theirs: int | None = None) -> Projection:
     """The least-squares problem of a block: what shall leave it is what the dense model's residual stream lacks.
 
     Args:
@@ -39,13 +39,13 @@ def problem(ours: Below, dense: Below, layer: int, what: What, theirs: int | Non
     return Projection(moments_of(ours, dense, layer, what, theirs), matrix(out), out.bias)
 
 
-def moments_of(ours: Below, dense: Below, layer: int, what: What, theirs: int | None = None) -> Moments:
+def moments_of(ours: Below, dense: Steady, layer: int, what: What, theirs: int | None = None) -> Moments:
     """What enters a block's output projection, and what shall leave it; as of ``problem``."""
     weight = matrix(_projection(layer_of(ours.subject, layer), what))
     found = Moments(weight.shape[1], weight.shape[0], weight.device)
-    there = dense.look(layer if theirs is None else theirs, what)
+    there = dense.sums(layer if theirs is None else theirs, what)
     for seen, wanted in zip(ours.look(layer, what), there, strict=True):
-        found.add(seen.inputs, wanted.sums - (seen.sums - seen.outputs))
+        found.add(seen.inputs, wanted - (seen.sums - seen.outputs))
     return found
 
 
@@ -116,11 +116,12 @@ def cut_and_mend(
         layers: of the subject -> of the dense model, ascending; each its own where None.
     """
     dense = alike(dense, subject.structure)
-    ours, theirs = Below(subject, calibration), Below(dense, calibration)
+    ours, theirs = Below(subject, calibration), Steady(dense, calibration)
     for layer in range(len(subject.structure.layers)):
         if _sees_one_token(subject, layer):
             more = calibration.larger(_rows_at_once(subject, calibration))
-            ours, theirs = Below(subject, more), Below(dense, more)
+            ours.grow(more)
+            theirs.grow(more)
         for what in BLOCKS:
             if not has_parts(subject, layer, what):
                 continue

@@ -123,9 +123,14 @@ class Split:
         labels = self.kind.feed.collate(self.labels[wanted], int(self.lengths[wanted].max()))
         return Batch(inputs, labels, np.array(wanted))
 
-    def batches(self, size: int) -> Iterator[Batch]:
-        """All examples, sorted by length, at most ``size`` at a time; always the same batches."""
-        order = np.argsort(self.lengths, kind="stable").tolist()
+    def batches(self, size: int, start: int = 0) -> Iterator[Batch]:
+        """All examples, sorted by length, at most ``size`` at a time; always the same batches.
+
+        Args:
+            size: examples of a batch.
+            start: the first example; those before it are left out.
+        """
+        order = [one for one in np.argsort(self.lengths, kind="stable").tolist() if one >= start]
         for start in range(0, len(order), size):
             yield self.batch(order[start : start + size])
 

@@ -10,8 +10,8 @@ import torch
 from axkit.anatomy.family import family_of
 from axkit.anatomy.surgery import matrix
 from axkit.kit import mend as mend_module
-from axkit.kit.below import Below
-from axkit.kit.calibrate import BLOCKS, Calibration, has_parts, layer_of, part_width
+from axkit.kit.below import Below, Steady
+from axkit.kit.calibrate import BLOCKS, Calibration, has_parts, layer_of, part_width, seen_of
 from axkit.kit.mend import cut_and_mend, problem
 from axkit.runtimes.torch.body import torch_subject
 from axkit.testing import logits_of, tiny_model
@@ -71,7 +71,7 @@ def test_no_block_misses_more_than_its_bare_cut(family):
     dense, split = made(family)
     calibration, last = Calibration(split, 48), len(dense.structure.layers) - 1
     for what in BLOCKS:
-        found = problem(Below(dense, calibration), Below(dense.copy(), calibration), last, what)
+        found = problem(Below(dense, calibration), Steady(dense.copy(), calibration), last, what)
         order, _ = found.order(part_width(dense, what))
         kept = sorted(order[len(order) // 2 :])
         width = part_width(dense, what)
@@ -117,6 +117,28 @@ def test_a_model_entered_at_a_layer_shows_what_the_whole_one_shows(family):
         if layer == 0 and not family.shared_layers:  # what is changed where it is reached is seen above
             subject.carve(subject.structure.keep_neurons(0, [0, 1, 2]))
             at_once = list(calibration.look_at_all(subject))
+
+
+def test_a_model_that_stays_as_it_is_gives_the_same_when_a_layer_is_computed_once(family):
+    dense, split = made(family, rows=60)
+    calibration, last = Calibration(split, 32), len(dense.structure.layers) - 1
+    whole = [{block: one.sums for block, one in found.items()} for found in calibration.look_at_all(dense)]
+    for blocks in (BLOCKS, ("ffn",)):  # of the second nobody asks what attention does
+        steady = Steady(dense, calibration)
+        for layer in range(last + 1):
+            for what in blocks:
+                for found, wanted in zip(steady.sums(layer, what), whole, strict=True):
+                    assert torch.equal(found, wanted[layer, what]), (layer, what)
+    steady = Steady(dense, calibration)
+    assert all(len(list(steady.sums(0, what))) == len(whole) for what in BLOCKS)
+    more = calibration.larger(60)
+    assert sorted(row for one in more.batches for row in one.rows) == list(range(60))
+    steady.grow(more)
+    found = [list(steady.sums(last, what)) for what in BLOCKS]
+    for batch, *ours in zip(more.batches, *found, strict=True):
+        theirs = seen_of(dense, [(layer_of(dense, last), what) for what in BLOCKS], batch)
+        for what, sums in zip(BLOCKS, ours, strict=True):
+            assert torch.equal(sums, theirs[last, what].sums)
 
 
 @pytest.mark.parametrize("alone", [True, False])
