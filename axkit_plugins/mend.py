@@ -22,7 +22,7 @@ from axkit import (
     family_of,
     model_config,
 )
-from axkit.kit import refit_most
+from axkit.kit import problem_bytes, refit_most
 
 if TYPE_CHECKING:
     from axkit import Family, Structure, Subject, Workload
@@ -91,8 +91,8 @@ class Mend(Pass[MendConfig]):
     def foresee_effort(self, config: MendConfig, work: Workload) -> Effort:
         """Rows through both models, and what they give of each layer."""
         rows = min(config.rows, work.rows["train"])
-        seen = 4 * rows * work.tokens * (2 * work.hidden + work.ffn_width)
-        return Effort((_LEAST * rows, refit_most(rows)), seen)
+        streams = 4 * rows * work.tokens * 3 * work.hidden  # what enters a layer in both, and what is wished for
+        return Effort((_LEAST * rows, refit_most(rows)), streams + problem_bytes(1, work.ffn_width, work.hidden))
 
     def foresee_gain(self, config: MendConfig, work: Workload | None) -> Gain:
         """The structure stays."""

@@ -66,7 +66,7 @@ class AxformerPrune(Pass[AxformerPruneConfig]):
 
     def foresee_effort(self, config: AxformerPruneConfig, work: Workload) -> Effort:
         """Beside the search: a training after each round; by the rule, one refit at the end."""
-        refit = config.mend_rows if config.mends and config.objective == "accuracy" else 0
+        refit = min(config.mend_rows, work.rows["train"]) if config.mends and config.objective == "accuracy" else 0
         return Effort((2.0 * refit, refit_most(refit)), runs=(config.rounds, config.rounds + MORE_ROUNDS))
 
     def foresee_gain(self, config: AxformerPruneConfig, work: Workload | None) -> Gain | None:

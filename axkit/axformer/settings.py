@@ -11,7 +11,7 @@ from axkit.contract.passes import InnerStep, PassConfig
 BUDGET_ROWS = 512  # of the search split that a candidate of a budget search is looked at on; rounds are judged on all
 NO_DIVERGENCE = "is for objective budget: by the paper's rule nothing is nearer to the dense model than it is; use loss"
 OF_OBJECTIVE = {  # settings that do nothing under the other one
-    "accuracy": ("tolerance", "vote", "guard", "guard_level", "search_rows"),
+    "accuracy": ("tolerance", "vote", "guard", "guard_level", "search_rows", "groups"),
     "budget": ("speedup", "size", "recover", "rounds", "confidence", "max_drop"),
 }
 FRESH = 5  # where a search has more rows than it takes, a fifth of them at least is kept to confirm on
@@ -46,7 +46,8 @@ class SearchConfig(PassConfig):
     screening: Literal["auto", "none"] = Field(
         "auto",
         description="auto refuses clear losers in bfloat16 where the processor has it; what is accepted is always "
-        "evaluated in float32.",
+        "evaluated in float32. Levels of a budget are looked at in bfloat16 there; its rounds are judged in "
+        "float32.",
     )
     cache_gib: float = Field(
         2.0,
@@ -108,7 +109,7 @@ class AxformerPruneConfig(SearchConfig):
         le=1,
         description="accuracy: share of the dense search loss that all removals together may cost; the paper's is 0.",
     )
-    groups: int = Field(12, ge=1, le=4096, description="Equal groups of feed-forward neurons tried one by one.")
+    groups: int = Field(12, ge=1, le=4096, description="accuracy: equal groups of neurons, tried one by one.")
     first_token_only: bool = Field(
         True, description="Compute the last layer for the first token alone, where the head reads no other; exact."
     )

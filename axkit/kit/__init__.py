@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from axkit.kit.mend import cut_to as cut_to
     from axkit.kit.mend import mend_model as mend_model
     from axkit.kit.mend import removal_costs as removal_costs
+    from axkit.kit.mend_cost import problem_bytes as problem_bytes
     from axkit.kit.mend_cost import refit_most as refit_most
     from axkit.kit.onednn import Fused as Fused
     from axkit.kit.onednn import prepacked as prepacked
@@ -99,7 +100,7 @@ _OFFERED = {
         "weight_matrix",
     ),
     "mend": ("cut_and_mend", "cut_to", "mend_model", "removal_costs"),
-    "mend_cost": ("refit_most",),
+    "mend_cost": ("problem_bytes", "refit_most"),
     "onednn": ("Fused", "prepacked"),
     "packing": ("pack_nibbles", "unpack_nibbles"),
     "plain": ("Plain",),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from axkit.anatomy.entry import Entry
 from axkit.contract.subject import Subject
-from axkit.kit.calibrate import BLOCKS, Calibration, Seen, What, entering, has_parts, layer_of, seen_of
+from axkit.kit.calibrate import BLOCKS, Block, Calibration, Seen, What, adds, entering, layer_of, seen_of
 
 
 class _Entered:
@@ -72,20 +72,20 @@ class Steady(_Entered):
 
     def __init__(self, subject: Subject, calibration: Calibration) -> None:
         super().__init__(subject, calibration)
-        self._kept: dict[tuple[int, What], list[Tensor]] = {}  # residual streams that are asked for later
+        self._kept: dict[Block, list[Tensor]] = {}  # residual streams that are asked for later
 
     def sums(self, layer: int, what: What) -> Iterator[Tensor]:
         """The residual stream after a block, batch by batch: (real tokens, hidden), as of ``Seen``.
 
         Args:
             layer: no lower than any that was asked for before.
-            what: a block of it that has parts left; each is asked for once, in the order in which they are computed.
+            what: a block of it that ``adds``; each is asked for once, in the order in which they are computed.
         """
         if (layer, what) in self._kept:
             yield from self._kept.pop((layer, what))
             return
         speaker, shared = layer_of(self.subject, layer), self.subject.family.shared_layers
-        blocks = [(speaker, one) for one in BLOCKS[BLOCKS.index(what) :] if has_parts(self.subject, layer, one)]
+        blocks = [(speaker, one) for one in BLOCKS[BLOCKS.index(what) :] if adds(self.subject, layer, one)]
         after = next((one for one in self.subject.layers if one.index > layer and not shared), None)
         self._kept = {(layer, one): [] for _, one in blocks[1:]}
         for index, batch in enumerate(self._batches):

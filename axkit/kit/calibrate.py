@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -20,6 +21,8 @@ from axkit.tasks.split import Batch, Split
 
 What = Literal["attention", "ffn"]
 """A block of a layer."""
+Block = tuple[int, What]
+"""A layer by its index in the dense model, and a block of it."""
 BLOCKS: tuple[What, ...] = ("attention", "ffn")
 """Both, in the order in which a layer computes them."""
 
@@ -30,7 +33,7 @@ class EnoughError(Exception):
 
 @dataclass(frozen=True)
 class Seen:
-    """What one block did with a batch, real tokens only; of a shared layer all its turns, one after the other.
+    """What one block did with a batch, real tokens only, in float32 at least.
 
     Attributes:
         inputs: of its output projection, (tokens, inputs).
@@ -65,8 +68,9 @@ class Calibration:
         """So many of the same split's rows, or as many as it has, these first; itself where it has them already."""
         if rows <= self.rows:
             return self
-        more = Calibration(self.split, rows, self._size)
-        more.batches = [*self.batches, *self.split.first(rows).batches(self._size, len(self.split.first(self.rows)))]
+        more = copy(self)
+        more.rows, later = min(rows, len(self.split)), self.split.first(rows)
+        more.batches = [*self.batches, *later.batches(self._size, len(self.split.first(self.rows)))]
         return more
 
     def look(self, subject: Subject, layer: int, what: What) -> Iterator[Seen]:
@@ -75,11 +79,17 @@ class Calibration:
         for batch in self.batches:
             yield seen_of(subject, [(speaker, what)], batch)[layer, what]
 
-    def look_at_all(self, subject: Subject) -> Iterator[dict[tuple[int, What], Seen]]:
-        """As ``look``, of every block that has parts left, in one pass: (layer, block) -> what it does."""
+    def look_at_all(self, subject: Subject, tell: Callable[[Block, Seen], None]) -> None:
+        """As ``look``, of every block that has parts left, in one pass.
+
+        Args:
+            subject: whose.
+            tell: told of each block as the model comes to it, batch by batch, so that one block's values are there at a
+                time; of a shared layer in each turn.
+        """
         there = [(layer, what) for layer in subject.layers for what in BLOCKS if has_parts(subject, layer.index, what)]
         for batch in self.batches:
-            yield seen_of(subject, there, batch)
+            watch(subject, there, batch, tell)
 
 
 def layer_of(subject: Subject, index: int) -> Layer:
@@ -97,6 +107,14 @@ def has_parts(subject: Subject, layer: int, what: What) -> bool:
     return bool(parts(subject.structure.layers[layer], what))
 
 
+def adds(subject: Subject, layer: int, what: What) -> bool:
+    """Whether a block adds anything that a refit can change: what its parts give, or a bias where all of them went."""
+    there = subject.structure.layers[layer]
+    if not (there.attention if what == "attention" else there.ffn):
+        return False
+    return has_parts(subject, layer, what) or getattr(layer_of(subject, layer), f"{what}_out").bias is not None
+
+
 def part_width(subject: Subject, what: What) -> int:
     """Inputs of the output projection that one head, or one neuron, has."""
     hidden = subject.family.size(subject.module.config, "hidden")
@@ -105,23 +123,40 @@ def part_width(subject: Subject, what: What) -> int:
 
 def seen_of(
     subject: Subject, blocks: Sequence[tuple[Layer, What]], batch: Batch, stops: bool = True
-) -> dict[tuple[int, What], Seen]:
-    """What some blocks do with a batch; what comes after the last of them is not computed.
+) -> dict[Block, Seen]:
+    """What some blocks do with a batch; of a shared layer all its turns, one after the other. As of ``watch``."""
+    found: dict[Block, list[Seen]] = {(layer.index, what): [] for layer, what in blocks}
+    watch(subject, blocks, batch, lambda block, seen: found[block].append(seen), stops)
+    return {block: turns[0] if len(turns) == 1 else _joined(turns) for block, turns in found.items()}
+
+
+def _joined(turns: Sequence[Seen]) -> Seen:
+    return Seen(*(torch.cat([getattr(one, part) for one in turns]) for part in ("inputs", "outputs", "sums")))
+
+
+def watch(
+    subject: Subject,
+    blocks: Sequence[tuple[Layer, What]],
+    batch: Batch,
+    tell: Callable[[Block, Seen], None],
+    stops: bool = True,
+) -> None:
+    """Run a batch, and tell what some blocks do with it; what comes after the last of them is not computed.
 
     Args:
         subject: the model.
         blocks: (layer, block), in the order in which the model computes them.
         batch: rows.
+        tell: told of each block as the model comes to it; of a shared layer in each turn.
         stops: whether it ends there; not where the caller looks at what comes after (``entering``).
     """
-    found: dict[tuple[int, What], _Found] = {(layer.index, what): _Found() for layer, what in blocks}
-    last = None if subject.family.shared_layers or not (blocks and stops) else found[blocks[-1][0].index, blocks[-1][1]]
-    handles = []
+    last = None if subject.family.shared_layers or not (blocks and stops) else blocks[-1]
+    batch, handles = batch.on(device_of(subject.module)), []
+    mask = batch.inputs.get("attention_mask")
     for layer, what in blocks:
-        mine = found[layer.index, what]
+        mine = _Watched(partial(tell, (layer.index, what)), mask, (layer, what) == last)
         handles.append(getattr(layer, f"{what}_out").register_forward_hook(mine.projected))
-        handles.append(_after_sum(subject, layer, what, partial(_summed, mine, mine is last)))
-    batch = batch.on(device_of(subject.module))
+        handles.append(_after_sum(subject, layer, what, mine.summed))
     try:
         with torch.inference_mode():
             subject.module(**batch.inputs)
@@ -130,8 +165,6 @@ def seen_of(
     finally:
         for handle in handles:
             handle.remove()
-    mask = batch.inputs.get("attention_mask")
-    return {block: one.whole(mask) for block, one in found.items()}
 
 
 @contextmanager
@@ -151,29 +184,24 @@ def entering(layer: Layer | None) -> Iterator[list[Tensor]]:
             handle.remove()
 
 
-class _Found:
-    """What the hooks of one block saw; of a shared layer in all its turns."""
+class _Watched:
+    """The hooks of one block."""
 
-    def __init__(self) -> None:
-        self.inputs: list[Tensor] = []
-        self.outputs: list[Tensor] = []
-        self.sums: list[Tensor] = []
+    def __init__(self, tell: Callable[[Seen], None], mask: Tensor | None, enough: bool) -> None:
+        self._tell, self._mask, self._enough = tell, mask, enough
+        self._projected: tuple[Tensor, Tensor] | None = None
 
     def projected(self, _: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
         """A forward hook of the output projection."""
-        self.inputs.append(args[0])
-        self.outputs.append(output)
+        self._projected = args[0], output
 
-    def whole(self, mask: Tensor | None) -> Seen:
-        """Of real tokens, one after the other."""
-        parts = (self.inputs, self.outputs, self.sums)
-        return Seen(*(torch.cat([_tokens(each, mask) for each in part]) for part in parts))
-
-
-def _summed(found: _Found, enough: bool, value: Tensor) -> None:
-    found.sums.append(value)
-    if enough:
-        raise EnoughError
+    def summed(self, value: Tensor) -> None:
+        """The residual stream has got what the block adds."""
+        assert self._projected is not None, "projected before it is added"
+        seen, self._projected = (*self._projected, value), None
+        self._tell(Seen(*(_tokens(one, self._mask) for one in seen)))
+        if self._enough:
+            raise EnoughError
 
 
 def _after_sum(subject: Subject, layer: Layer, what: What, tell: Callable[[Tensor], None]) -> RemovableHandle:
@@ -195,6 +223,7 @@ def _after_sum(subject: Subject, layer: Layer, what: What, tell: Callable[[Tenso
 
 def _tokens(values: Tensor, mask: Tensor | None) -> Tensor:
     """(rows, tokens, width) -> (real tokens, width); the one token of a layer that computes no other is real."""
+    values = values.to(torch.promote_types(values.dtype, torch.float32))  # sums of products in 16 bits are none
     if mask is None or mask.shape[1] != values.shape[1]:
         return values.flatten(0, -2)
     return values[mask.bool()]

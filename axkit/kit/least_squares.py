@@ -21,7 +21,7 @@ class Moments:
     """Second moments of what enters a projection and of what shall leave it, over tokens.
 
     Args:
-        inputs: values per token that enter.
+        inputs: values per token that enter; 0 leaves a bias to be found.
         outputs: values per token that leave.
         device: of the sums.
 
@@ -38,12 +38,12 @@ class Moments:
         self.square, self.tokens = 0.0, 0
 
     def add(self, inputs: Tensor, wanted: Tensor) -> None:
-        """Some more tokens: (tokens, inputs) and (tokens, outputs), of any float type."""
+        """Some more tokens: (tokens, inputs) and (tokens, outputs), in float32 or float64."""
         x = torch.cat([inputs, inputs.new_ones(len(inputs), 1)], dim=1)
         # products in the type that came, sums in float64: a batch has few tokens, a calibration many
         self.gram += (x.T @ x).double()
         self.cross += (x.T @ wanted.to(x.dtype)).double()
-        self.square += float(wanted.double().square().sum())
+        self.square += float(torch.linalg.vector_norm(wanted, dtype=torch.float64)) ** 2
         self.tokens += len(inputs)
 
 
@@ -110,7 +110,7 @@ class Projection:
         inputs = weight.shape[1]
         self.inputs, self.has_bias = inputs, bias is not None
         self.tokens, self.square = moments.tokens, moments.square
-        self.damping = DAMPING * float(moments.gram.diagonal()[:inputs].mean()) + 1e-12
+        self.damping = DAMPING * float(moments.gram.diagonal()[:inputs].sum()) / max(1, inputs) + 1e-12
         size = inputs + self.has_bias
         self.gram = moments.gram[:size, :size].clone()
         self.gram.diagonal()[:inputs] += self.damping

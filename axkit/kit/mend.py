@@ -6,6 +6,7 @@ after it, so that it also makes good what the blocks below it lost.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
@@ -17,7 +18,19 @@ from axkit.anatomy.structure import Structure
 from axkit.anatomy.surgery import Layer, check_cut, matrix
 from axkit.contract.subject import Subject
 from axkit.kit.below import Below, Steady
-from axkit.kit.calibrate import BLOCKS, Calibration, What, has_parts, last_output, layer_of, part_width, parts
+from axkit.kit.calibrate import (
+    BLOCKS,
+    Block,
+    Calibration,
+    Seen,
+    What,
+    adds,
+    has_parts,
+    last_output,
+    layer_of,
+    part_width,
+    parts,
+)
 from axkit.kit.least_squares import Moments, Projection, Spread
 from axkit.kit.mend_cost import LAST
 
@@ -54,7 +67,7 @@ def _projection(layer: Layer, what: What) -> nn.Linear:
     return cast(nn.Linear, getattr(layer, f"{what}_out"))
 
 
-def own_problems(subject: Subject, calibration: Calibration) -> dict[tuple[int, What], tuple[Projection, float]]:
+def own_problems(subject: Subject, calibration: Calibration) -> dict[Block, tuple[Projection, float]]:
     """Each block's problem with its own output as the wish, in one pass over the rows.
 
     Returns:
@@ -69,17 +82,19 @@ def own_problems(subject: Subject, calibration: Calibration) -> dict[tuple[int, 
     sizes = {block: matrix(out).shape for block, out in outs.items()}
     moments = {block: Moments(s[1], s[0], matrix(outs[block]).device) for block, s in sizes.items()}
     spreads = {block: Spread(s[0], matrix(outs[block]).device) for block, s in sizes.items()}
-    for batch in calibration.look_at_all(subject):
-        for block, seen in batch.items():
-            moments[block].add(seen.inputs, seen.outputs)
-            spreads[block].add(seen.sums)
+
+    def tell(block: Block, seen: Seen) -> None:
+        moments[block].add(seen.inputs, seen.outputs)
+        spreads[block].add(seen.sums)
+
+    calibration.look_at_all(subject, tell)
     return {
         block: (Projection(moments.pop(block), matrix(out), out.bias), spreads[block].variance)
         for block, out in outs.items()
     }
 
 
-def removal_costs(subject: Subject, calibration: Calibration) -> dict[tuple[int, What], Tensor]:
+def removal_costs(subject: Subject, calibration: Calibration) -> dict[Block, Tensor]:
     """What each head and neuron costs when it goes in its turn, refitted: a number to compare across blocks.
 
     Args:
@@ -88,15 +103,23 @@ def removal_costs(subject: Subject, calibration: Calibration) -> dict[tuple[int,
 
     Returns:
         (layer, block) -> per part that is there, float64: mean square that its removal adds, in the greedy order of
-        ``Projection.order``, as a share of the residual stream's own variance after the block.
+        ``Projection.order``, as a share of the residual stream's own variance after the block. No two are alike.
     """
     found = {}
     for block, (whole, spread) in own_problems(subject, calibration).items():
         gone, costs = whole.order(part_width(subject, block[1]))
         ranked = torch.zeros(len(gone), dtype=torch.float64)
-        # a part never counts less than one that went before it: what is kept of a block is a tail of its order
-        ranked[gone] = torch.tensor(costs, dtype=torch.float64).cummax(0).values / spread
+        ranked[gone] = torch.tensor(_rising([cost / spread for cost in costs]), dtype=torch.float64)
         found[block] = ranked
+    return found
+
+
+def _rising(costs: Sequence[float]) -> list[float]:
+    """A part always counts more than one that went before it: what is kept of a block is a tail of its order."""
+    least, found = 0.0, []
+    for cost in costs:
+        least = max(cost, math.nextafter(least, math.inf))
+        found.append(least)
     return found
 
 
@@ -106,13 +129,15 @@ def cut_and_mend(
     """Carve a subject block by block, first layer to last, each refitted on what the mended ones below it give.
 
     A last layer that computes one token of each row is refitted on up to four times the rows, of the same split: it
-    has as many inputs as the layers below it, and learns from a row no more than they do from a token.
+    has as many inputs as the layers below it, and learns from a row no more than they do from a token. Of a block all
+    of whose parts have gone the bias is refitted; one whose counterpart the dense model lacks is passed over.
 
     Args:
         subject: carved in place.
         dense: the model whose answers are to be kept; not the subject itself.
         calibration: rows.
         keep: (layer, block, problem) -> positions among the heads or neurons that are there; all of them to mend only.
+            Not asked of a block that is passed over.
         layers: of the subject -> of the dense model, ascending; each its own where None.
     """
     dense = alike(dense, subject.structure)
@@ -123,9 +148,12 @@ def cut_and_mend(
             ours.grow(more)
             theirs.grow(more)
         for what in BLOCKS:
-            if not has_parts(subject, layer, what):
+            if not adds(subject, layer, what):
                 continue
-            found = problem(ours, theirs, layer, what, None if layers is None else layers[layer])
+            there = layer if layers is None else layers[layer]
+            if not adds(dense, there, what):
+                continue
+            found = problem(ours, theirs, layer, what, there)
             kept = sorted(keep(layer, what, found))
             pick = subject.structure.keep_heads if what == "attention" else subject.structure.keep_neurons
             subject.carve(pick(layer, kept))
@@ -149,6 +177,8 @@ def _rows_at_once(subject: Subject, calibration: Calibration) -> int:
 def cut_to(subject: Subject, then: Structure, calibration: Calibration, anew: bool = False) -> None:
     """Carve a model to a structure, block by block, each refitted to what the model gave there before the cut.
 
+    The last layer that is left is held to what was the last one's, as the head reads that.
+
     Args:
         subject: carved in place.
         then: within its structure.
@@ -170,7 +200,8 @@ def cut_to(subject: Subject, then: Structure, calibration: Calibration, anew: bo
             return found.order(part_width(subject, what))[0][len(there) - len(wanted) :]
         return positions(wanted, there)
 
-    cut_and_mend(subject, before, calibration, keep)
+    same = {layer: layer for layer in range(len(then.layers))}
+    cut_and_mend(subject, before, calibration, keep, same | {then.last: before.structure.last})
     if not anew:
         subject.carve(then)
 
@@ -252,5 +283,5 @@ def gap(subject: Subject, dense: Subject, calibration: Calibration) -> float:
     for batch in calibration.batches:
         ours, theirs = (last_output(one, batch) for one in (subject, dense))
         stream.add(theirs)
-        missed += float((ours - theirs).double().square().sum())
+        missed += float((ours.double() - theirs.double()).square().sum())
     return missed / stream.tokens / stream.variance

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -38,6 +40,12 @@ STAGE_ROUNDS = 3  # of the interleaved timing after each stage; the final compar
 
 def _serves(targets: frozenset[str] | None, device: Device) -> bool:
     return targets is None or device.kind in targets
+
+
+def _place(setting: str, subject: Subject) -> str:
+    """Name of a folder for a pass that another one runs; that of the same model again where a killed run goes on."""
+    structure = json.dumps(subject.structure.to_json(), sort_keys=True)
+    return f"{setting}-{hashlib.sha256(structure.encode()).hexdigest()[:12]}"
 
 
 @dataclass
@@ -155,8 +163,9 @@ class Workbench:
 
         def run(subject: Subject, setting: str) -> Mapping[str, float]:
             inner = step.inner_of(setting)
-            runs[setting] += 1
-            tools = self._lend(inner, subject.reader, journal, scratch / f"{setting}-{runs[setting]}")
+            there = _place(setting, subject)
+            runs[there] += 1
+            tools = self._lend(inner, subject.reader, journal, scratch / f"{there}-{runs[there]}")
             with fence.working(inner.who):
                 result = inner.runner.apply(subject, inner.config, tools)
             contract.hold(inner.who, results.result_faults(result))

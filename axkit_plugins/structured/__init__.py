@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from axkit import FLOAT_WEIGHTS, TORCH_MODULE, Effort, Gain, NotApplicable, Pass, Result, Tools
-from axkit.kit import refit_most
+from axkit.kit import problem_bytes, refit_most
 from axkit_plugins.structured.settings import StructuredConfig
 
 if TYPE_CHECKING:
@@ -64,7 +64,9 @@ class Structured(Pass[StructuredConfig]):
         seen = min(config.mend_rows, there) if config.mend or config.importance == "obs" else 0
         timed = (0, 0) if config.speedup is None else _TIMED_ROWS
         rows = (3.0 * graded + 2 * seen + timed[0], 4.0 * graded + refit_most(seen) + timed[1])
-        return Effort(rows, 8 * work.values if graded else 0)
+        solved = work.layers if config.importance == "obs" else int(config.mend)  # all layers' problems, or one
+        matrices = problem_bytes(solved, work.ffn_width, work.hidden) if solved else 0
+        return Effort(rows, (8 * work.values if graded else 0) + matrices)
 
     def foresee_gain(self, config: StructuredConfig, work: Workload | None) -> Gain:
         """No more than it is told."""

@@ -31,7 +31,8 @@ class StructuredConfig(PassConfig):
         "missed when the rest has been refitted (Optimal Brain Surgeon), which needs no labels.",
     )
     mend: bool = Field(
-        False, description="Refit each cut block's output projection, in closed form, to what it gave before the cut."
+        False,
+        description="Refit the output projection of every block, in closed form, to what it gave before the cut.",
     )
     mend_rows: int = Field(
         1024,

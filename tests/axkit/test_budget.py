@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 
 from axkit.anatomy.family import family_of
 from axkit.axformer.budget import clock, rounds
+from axkit.axformer.budget.importance import importance
 from axkit.axformer.budget.ledger import Ledger
 from axkit.axformer.budget.lines import Took
 from axkit.axformer.prune import AxformerPrune
@@ -203,6 +204,26 @@ def test_the_dense_model_is_scored_and_timed_on_its_own_ids(tmp_path, monkeypatc
     assert rows <= {tuple(one) for one in tools.search.examples["input_ids"]}
 
 
+def test_a_shared_layer_counts_in_all_its_turns():
+    family = family_of("albert")
+    subject, split = tiny_subject(family, 1), tiny_split(32)
+    heads, neurons = importance(subject, split, 8)
+    for role, found in (("attention_out", heads[0]), ("ffn_out", neurons[0])):
+        out = getattr(subject.layers[0], role)
+        switch = torch.ones(32, out.in_features, requires_grad=True)  # a row's columns, in every turn
+
+        def switched(_, args, switch=switch):
+            return (args[0] * switch[: len(args[0]), None, :],)
+
+        handle = out.register_forward_pre_hook(switched)
+        with torch.enable_grad():
+            batch = split.batch(range(32))
+            split.kind.losses(split.kind.logits(subject.module(**batch.inputs)), batch.labels).sum().backward()
+        handle.remove()
+        rows = switch.grad.view(32, len(found), -1).sum(-1).abs()
+        assert torch.allclose(found, rows.mean(0), rtol=1e-3, atol=1e-6), role
+
+
 class Second(Processes):
     """A process that does not write; the first one says 0.25 to everything."""
 
@@ -238,6 +259,7 @@ def test_targets_and_objective_go_together():
     for settings, said in (
         ({"objective": "budget", "speedup": 2, "vote": 0.1}, "'vote' is for objective accuracy"),
         ({"objective": "budget", "speedup": 2, "search_rows": 100}, "'search_rows' is for objective accuracy"),
+        ({"objective": "budget", "speedup": 2, "groups": 6}, "'groups' is for objective accuracy"),
         ({"max_drop": 3}, "'max_drop' is for objective budget"),
     ):
         with pytest.raises(NotApplicable, match=said):

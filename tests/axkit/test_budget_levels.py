@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from axkit.anatomy.family import family_of
 from axkit.axformer.budget.levels import Level, Looked, Menu, chosen, menu
 from axkit.axformer.budget.table import Table
+from axkit.axformer.budget.walk import Goals
 from axkit.axformer.budget.worth import worths
 from axkit.kit.calibrate import BLOCKS, Calibration, layer_of
 from axkit.kit.least_squares import Moments, Projection
@@ -152,6 +154,22 @@ class Clocked(Table):
     def _clocked(self, levels):
         self.readings += 1
         return self.truth(levels) * (1 + self._random.normal(0, 0.015))
+
+
+@pytest.mark.parametrize(("allowed", "reached"), [(1e9, False), (3.0, True), (1e-9, True)])
+def test_what_cannot_be_reached_ends_a_round_as_anything_else_does(allowed, reached):
+    levels = [Level(i, float(i), (0.01 * i, 1.0)) for i in range(10)]
+    made = [Menu((number, "ffn"), tuple(levels)) for number in range(4)]
+    table = Clocked(made, 0)
+    table.goals, table.bytes, table.value = Goals(0.01, None), 100, 0.0  # all of it saves 0.36
+    dear = SimpleNamespace(dear=lambda value: value + allowed)
+    table.survey = SimpleNamespace(rows=SimpleNamespace(passes=SimpleNamespace(criterion=dear)))
+    table._told = lambda levels: levels
+    found = table.run()
+    assert found.reached is reached
+    lost = sum(level.cost for level in found.structure)
+    assert lost == 36 if not reached else lost <= max(allowed, 1.0)
+    assert lost > 0
 
 
 def test_a_clock_that_wavers_is_not_chased():

@@ -207,7 +207,9 @@ def test_what_is_shared_is_the_table_and_no_timing_of_a_cut(tmp_path):
     subject, common = tiny_subject(family_of("bert"), 1), {}
     config = AxformerPrune.Config(objective="budget", speedup=2.0)
     names = ("speedup 0", "layer 1.0", "2/24/1/1/0/0", "speedup 1.0", "speedup 1", "speedup 1, a copy")
-    lines = [Looked("1.0:ffn/0", 0.5, 4, 4, 0.1), *(Timed(name, 1.0) for name in names)]
+    later = ("speedup 2", "layer 2.0", "whole 2.0", "whole 10.0")  # of a search that begins its first round again
+    lines = [Looked("1.0:ffn/0", 0.5, 4, 4, 0.1), *(Timed(name, 1.0) for name in (*names, *later))]
+    lines.append(Looked("2.0:ffn/0", 0.5, 4, 4, 0.1))
     mine = Shared.of(common, subject, config)
     mine.keep(Repairs({}, subject.structure, {}, {}, {}), SimpleNamespace(lines=lines))
     adopted = []

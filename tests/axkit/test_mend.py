@@ -9,13 +9,16 @@ import torch
 
 from axkit.anatomy.family import family_of
 from axkit.anatomy.surgery import matrix
+from axkit.axformer.budget.worth import worths
 from axkit.kit import mend as mend_module
 from axkit.kit.below import Below, Steady
-from axkit.kit.calibrate import BLOCKS, Calibration, has_parts, layer_of, part_width, seen_of
-from axkit.kit.mend import cut_and_mend, problem
+from axkit.kit.calibrate import BLOCKS, Calibration, Seen, adds, has_parts, layer_of, part_width, seen_of
+from axkit.kit.mend import cut_and_mend, cut_to, gap, mend_model, own_problems, problem, removal_costs
 from axkit.runtimes.torch.body import torch_subject
 from axkit.testing import logits_of, tiny_model
 from axkit.testing.tiny import tiny_reader, tiny_split
+
+PARTS = ("inputs", "outputs", "sums")
 
 
 def made(family, rows=48):
@@ -90,6 +93,68 @@ def test_no_block_misses_more_than_its_bare_cut(family):
         assert found.keep(columns).error <= missed / found.tokens * (1 + 1e-6) + 1e-9
 
 
+def test_of_a_block_that_lost_all_its_parts_the_bias_is_refitted(family):
+    """As far as the dense model's own output has a mean that can be told."""
+    dense, split = made(family)
+    subject, last = dense.copy(), len(dense.structure.layers) - 1
+    limits = family.limits
+    for what, cut in (("heads", "keep_heads"), ("neurons", "keep_neurons")):
+        if what not in limits:
+            subject.carve(getattr(subject.structure, cut)(last, []))
+    alone = [what for what in BLOCKS if adds(subject, last, what) and not has_parts(subject, last, what)]
+    biases = [getattr(layer_of(subject, last), f"{what}_out").bias for what in alone]
+    calibration, whole = Calibration(split, 48), [one.detach().clone() for one in biases]
+    WIDTH.update({what: part_width(dense, what) for what in BLOCKS})
+    before, after = mend_model(subject, dense, calibration)
+    if biases:
+        assert after < before
+        assert not any(torch.equal(one, was) for one, was in zip(biases, whole, strict=True))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_model_in_sixteen_bits_is_looked_at_in_thirty_two(dtype):
+    family = family_of("bert")
+    dense = torch_subject(tiny_model(family, hidden_size=64, intermediate_size=768).to(dtype), family)
+    split = tiny_split(48, 0, tiny_reader(family), family)
+    calibration = Calibration(split, 48)
+    worth = worths(dense, calibration, split.kind)
+    assert all(torch.isfinite(one).all() for one in worth.values())
+    subject = dense.copy()
+    for (layer, what), costs in removal_costs(subject, calibration).items():
+        assert (costs >= 0).all()
+        if what == "ffn":
+            cut = subject.structure.keep_neurons(layer, sorted(costs.argsort()[-96:].tolist()))
+            cut_to(subject, cut, calibration)
+    assert torch.isfinite(logits_of(subject.module, split)).all()
+    assert {one.dtype for one in subject.module.parameters()} == {dtype}
+
+
+def test_what_is_kept_is_a_tail_of_the_order():
+    """Where a part that goes later costs less, as those before it have gone."""
+    dense, split = made(family_of("bert"))
+    calibration = Calibration(split, 48)
+    problems = own_problems(dense, calibration)
+    for block, costs in removal_costs(dense, calibration).items():
+        order, each = problems[block][0].order(part_width(dense, block[1]))
+        assert costs.argsort().tolist() == order
+        assert all(float(costs[part]) >= cost / problems[block][1] for part, cost in zip(order, each, strict=True))
+
+
+@pytest.mark.parametrize("gone", [None, "without_ffn"])
+def test_when_the_last_layer_goes_the_new_last_one_is_held_to_what_it_gave(gone):
+    dense, split = made(family_of("bert"))
+    dense.carve(replace(dense.structure, first_token_only=True))
+    if gone is not None:  # there is nothing to hold the feed-forward block to
+        dense.carve(getattr(dense.structure, gone)(dense.structure.last))
+    calibration = Calibration(split, 48)
+    then = dense.structure.without_layer(dense.structure.last)
+    mended, bare = dense.copy(), dense.copy()
+    cut_to(mended, then, calibration)
+    bare.carve(then)
+    assert mended.structure == bare.structure
+    assert gap(mended, dense, calibration) < gap(bare, dense, calibration)
+
+
 def test_blocks_without_parts_are_passed_over(plain_family):
     dense, split = made(plain_family)
     subject = dense.copy()
@@ -100,29 +165,42 @@ def test_blocks_without_parts_are_passed_over(plain_family):
     assert torch.isfinite(logits_of(subject.module, split)).all()
 
 
+def at_once(calibration, subject):
+    """Of each batch what every block does; of a shared layer all turns one after the other."""
+    told = {}
+    calibration.look_at_all(subject, lambda block, seen: told.setdefault(block, []).append(seen))
+    found = [{} for _ in calibration.batches]
+    for block, each in told.items():
+        turns = len(each) // len(found)
+        for i, batch in enumerate(found):
+            some = each[i * turns : (i + 1) * turns]
+            batch[block] = Seen(*(torch.cat([getattr(one, part) for one in some]) for part in PARTS))
+    return found
+
+
 def test_a_model_entered_at_a_layer_shows_what_the_whole_one_shows(family):
     dense, split = made(family)
     calibration = Calibration(split, 32)
     subject = dense.copy()
     below = Below(subject, calibration)
-    at_once = list(calibration.look_at_all(subject))
+    together = at_once(calibration, subject)
     for layer in range(len(subject.structure.layers)):
         for what in BLOCKS:
             entered = list(below.look(layer, what))
             whole = list(calibration.look(subject, layer, what))
-            for one, other, third in zip(entered, whole, at_once, strict=True):
-                for name in ("inputs", "outputs", "sums"):
+            for one, other, third in zip(entered, whole, together, strict=True):
+                for name in PARTS:
                     assert torch.equal(getattr(one, name), getattr(other, name)), (layer, what, name)
                     assert torch.equal(getattr(one, name), getattr(third[layer, what], name)), (layer, what, name)
         if layer == 0 and not family.shared_layers:  # what is changed where it is reached is seen above
             subject.carve(subject.structure.keep_neurons(0, [0, 1, 2]))
-            at_once = list(calibration.look_at_all(subject))
+            together = at_once(calibration, subject)
 
 
 def test_a_model_that_stays_as_it_is_gives_the_same_when_a_layer_is_computed_once(family):
     dense, split = made(family, rows=60)
     calibration, last = Calibration(split, 32), len(dense.structure.layers) - 1
-    whole = [{block: one.sums for block, one in found.items()} for found in calibration.look_at_all(dense)]
+    whole = [{block: one.sums for block, one in found.items()} for found in at_once(calibration, dense)]
     for blocks in (BLOCKS, ("ffn",)):  # of the second nobody asks what attention does
         steady = Steady(dense, calibration)
         for layer in range(last + 1):

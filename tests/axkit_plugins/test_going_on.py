@@ -236,18 +236,25 @@ def test_kill_9_in_trainings_and_in_those_of_a_search(workplace):
     """20 steps, then at least two times 10 in the search; the search goes by size alone, so no clock decides."""
     (workplace / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
 
+    said = []
+
     def run(name: str, kill: int) -> int:
         command = [sys.executable, "-c", KILLED, str(kill), "apply", "recipe.yaml", "--out", name]
         done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
         assert done.returncode in (0, -signal.SIGKILL), done.stderr[-2000:]
+        said.append(done.stdout + done.stderr)
         if done.returncode:
             assert list((workplace / name).glob(f".stages/**/{checkpoints.FILE}"))
         return done.returncode
 
     assert run("undisturbed", 0) == 0
-    kills = [run("killed", kill) for kill in (9, 25)]  # in finetune; 12 steps later its end, 10 later the first round's
+    kills = [
+        run("killed", kill) for kill in (9, 25)
+    ]  # finetune's; 12 steps end it, 10 the first round's
     assert kills == [-signal.SIGKILL] * 2
     assert run("killed", 0) == 0
+    assert ["Going on from a checkpoint after" in one for one in said] == [False, False, True, True]
+    assert "Going on from a checkpoint after 2 steps" in said[-1], "of the second round's training"
     weights, journals = zip(*(result(workplace / name / "killed") for name in ("undisturbed", "killed")), strict=True)
     assert weights[0] == weights[1]
     assert journals[0] == journals[1]

@@ -16,15 +16,15 @@ from pathlib import Path
 from axkit.axformer.settings import SearchConfig
 from axkit.contract.passes import SearchWork, Workload
 from axkit.ground.errors import StorageError
-from axkit.kit.mend_cost import LAST
+from axkit.kit.mend_cost import LAST, problem_bytes
 
 FOLDER = "AXKIT_TEMP"
 _MOUNTS = Path("/proc/mounts")
 _NOT_HERE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # what a file system says that cannot reserve
 _CHUNK = bytes(2**20)
 _LOOKED = (2.0, 4.0)  # passes that looking at a layer's two blocks costs: from it on, and an evaluation may end early
-_CALIBRATED = (7.0, 10.0)  # those over its rows that a calibration costs, gradients and moments with it
-_REFITTED = (1.5, 2.0)  # and a last layer's refit over its: of the dense model, and of what is left below it
+_CALIBRATED = (5.7, 8.7)  # those over its rows that a calibration costs, gradients and moments with it
+_REFITTED = (1.1, 1.5)  # and a last layer's refit over its, a quarter of which are there: in both models, below it
 _ORDER = 12  # times the cube of a block's width: what an order costs, in float32's operations
 MORE_ROUNDS = 3  # at most, where the measured model is slower than was predicted
 
@@ -167,9 +167,7 @@ def table_work(config: SearchConfig, work: Workload, rows: int, mend_rows: int, 
         (looks * rounds, looks * (rounds + MORE_ROUNDS)),
         (low * rounds, high * (rounds + MORE_ROUNDS)),
     )
-    blocks = ((width + 1, hidden), (hidden + 1, hidden))
-    matrices = sum(inputs * (inputs + outputs) for inputs, outputs in blocks)
-    return replace(found, matrix_bytes=8 * (work.layers * matrices + 3 * width * width))
+    return replace(found, matrix_bytes=problem_bytes(work.layers, width, hidden))
 
 
 def foreseen(found: SearchWork, work: Workload) -> str:

@@ -29,14 +29,14 @@ def importance(subject: Subject, split: Split, head_size: int) -> tuple[dict[int
     Returns:
         Per layer that has the block: of its heads, (heads left,), and of its neurons, (neurons left,).
     """
-    seen: dict[tuple[str, int], Tensor] = {}
+    seen: dict[tuple[str, int], list[Tensor]] = {}  # of a shared layer, what enters in each turn
     handles = []
 
     def keep(role: str, index: int) -> Any:
         def hook(_: nn.Module, args: tuple[Tensor, ...]) -> None:
             if args[0].requires_grad:
                 args[0].retain_grad()
-                seen[role, index] = args[0]
+                seen.setdefault((role, index), []).append(args[0])
 
         return hook
 
@@ -55,9 +55,8 @@ def importance(subject: Subject, split: Split, head_size: int) -> tuple[dict[int
                 logits = split.kind.logits(subject.module(**batch.on(device).inputs)).cpu()
                 loss: Any = split.kind.losses(logits, batch.labels).sum()
                 loss.backward()
-            for key, value in seen.items():
-                assert value.grad is not None, "retained"
-                change = (value.detach() * value.grad).flatten(1, -2).sum(1)  # (rows, columns)
+            for key, turns in seen.items():
+                change = torch.stack([_change(one) for one in turns]).sum(0)  # (rows, columns)
                 if key[0] == "attention_out":
                     change = change.view(len(change), -1, head_size).sum(-1)
                 totals[key] = totals.get(key, torch.zeros(())) + change.abs().sum(0).cpu()
@@ -67,6 +66,12 @@ def importance(subject: Subject, split: Split, head_size: int) -> tuple[dict[int
             handle.remove()
     found = {role: {key[1]: total / len(some) for key, total in totals.items() if key[0] == role} for role in _ROLES}
     return found["attention_out"], found["ffn_out"]
+
+
+def _change(value: Tensor) -> Tensor:
+    """Of a row's loss where a column goes to zero, as first order has it: (rows, columns)."""
+    assert value.grad is not None, "retained"
+    return (value.detach() * value.grad).flatten(1, -2).sum(1)
 
 
 _ROLES = ("attention_out", "ffn_out")

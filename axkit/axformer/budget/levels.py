@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from axkit.axformer.arrays import Floats
-from axkit.axformer.budget.repairs import Block
+from axkit.kit.calibrate import Block
 
 _CELLS = {1: 2000, 2: 160}  # of each goal, by how many there are
 _FLOOR = 0.5  # of what its error says: a level that labels say to cost less has met with luck

@@ -15,11 +15,9 @@ from torch import Tensor
 from axkit.anatomy.structure import LayerStructure, Structure
 from axkit.anatomy.surgery import Layer
 from axkit.contract.subject import Subject
-from axkit.kit.calibrate import BLOCKS, Calibration, What, part_width, parts
+from axkit.kit.calibrate import BLOCKS, Block, Calibration, What, part_width, parts
 from axkit.kit.least_squares import Projection
 from axkit.kit.mend import own_problems, positions, refit
-
-Block = tuple[int, What]
 
 
 @dataclass(frozen=True)

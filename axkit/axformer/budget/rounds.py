@@ -23,7 +23,7 @@ from axkit.axformer.budget.importance import importance
 from axkit.axformer.budget.kept import Kept
 from axkit.axformer.budget.ledger import Ledger
 from axkit.axformer.budget.lines import Point, Took
-from axkit.axformer.budget.repairs import Block, Repairs
+from axkit.axformer.budget.repairs import Repairs
 from axkit.axformer.budget.shared import Shared
 from axkit.axformer.budget.survey import Survey
 from axkit.axformer.budget.table import Table
@@ -35,7 +35,7 @@ from axkit.contract.subject import Subject
 from axkit.contract.tools import Tools
 from axkit.ground.device import copied_to
 from axkit.ground.figures import ratio, score, times
-from axkit.kit.calibrate import Calibration, What
+from axkit.kit.calibrate import Block, Calibration, What
 from axkit.kit.mend import cut_to
 from axkit.kit.sizes import weight_bytes
 from axkit.measure import certainty

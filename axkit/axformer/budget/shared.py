@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,8 @@ from axkit.kit.train.checkpoints import fingerprint
 
 _LATER = {"speedup", "size", "rounds", "recover", "max_drop", "confidence"}  # the first round's table knows none
 
-_CUT = "speedup 1"  # how timings of the first round's cuts begin; "speedup 0" is of the model before it
+_LOOKED = "1."  # how the first round's looks begin
+_OTHERS = re.compile(r"speedup [1-9]|(layer|whole) (?!1\.)")  # timings of cut models, and of later rounds
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,18 @@ class Shared:
         return None if self._found is None else self._found.repairs
 
     def keep(self, repairs: Repairs, ledger: Ledger) -> None:
-        """For the next one: the table alone. A search that goes on has timed cut models too, and theirs are its own."""
-        lines = [line for line in ledger.lines if not (isinstance(line, Timed) and line.shape.startswith(_CUT))]
+        """For the next one: the table alone. A search that goes on has lines of cut models, and those are its own."""
+        lines = [line for line in ledger.lines if _is_of_the_table(line)]
         self._common.setdefault(self._name, _Kept(replace(repairs, problems={}), lines))
 
     @property
     def _found(self) -> _Kept | None:
         found = self._common.get(self._name)
         return found if isinstance(found, _Kept) else None
+
+
+def _is_of_the_table(line: Looked | Timed) -> bool:
+    return line.at.startswith(_LOOKED) if isinstance(line, Looked) else _OTHERS.match(line.shape) is None
 
 
 def _name(subject: Subject, config: AxformerPruneConfig) -> str:

@@ -10,9 +10,9 @@ from axkit.axformer.budget.clock import Clock
 from axkit.axformer.budget.cuts import Cut, Cuts
 from axkit.axformer.budget.ledger import Ledger
 from axkit.axformer.budget.levels import Looked, Menu, menu
-from axkit.axformer.budget.repairs import Block, Repairs
+from axkit.axformer.budget.repairs import Repairs
 from axkit.axformer.screen.evaluate import Evaluator
-from axkit.kit.calibrate import BLOCKS, What, parts
+from axkit.kit.calibrate import BLOCKS, Block, What, parts
 from axkit.kit.sizes import weight_bytes
 
 _STEPS: dict[What, int] = {"attention": 10**9, "ffn": 24}  # levels of a whole block, at most; of heads each is one

@@ -67,12 +67,13 @@ class Table:
             0.0 if self.goals.share is None else self.share - self.goals.share,
             0.0 if self.goals.bytes is None else self.bytes - self.goals.bytes,
         )
-        levels = chosen(self.menus, needs)
-        if levels is None:
-            return Chosen(self._told([menu.levels[-1] for menu in self.menus]), False)
+        found = chosen(self.menus, needs)
+        levels = [menu.levels[-1] for menu in self.menus] if found is None else found
         allowed = self.survey.rows.passes.criterion.dear(self.value) - self.value
         if _cost(levels) > allowed:  # before more is lost, train and judge
             return Chosen(self._told(_within(self.menus, needs, allowed)), True)
+        if found is None:
+            return Chosen(self._told(levels), False)
         if self.goals.share is not None and needs[0] > 0:
             levels = self._timed(levels, needs[1], self.goals.share)
         return Chosen(self._told(levels), True)
@@ -138,4 +139,5 @@ def _within(menus: Sequence[Menu], needs: _Needs, allowed: float) -> list[Level]
             low, best = share, levels
         else:
             high = share
-    return best if best is not None else chosen(menus, (needs[0] * high, needs[1] * high)) or []
+    least = chosen(menus, (needs[0] * high, needs[1] * high)) or [menu.levels[0] for menu in menus]
+    return least if best is None else best

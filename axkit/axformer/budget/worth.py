@@ -12,10 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from axkit.axformer.budget.repairs import Block
 from axkit.contract.subject import Subject
 from axkit.ground.device import device_of
-from axkit.kit.calibrate import BLOCKS, Calibration, has_parts
+from axkit.kit.calibrate import BLOCKS, Block, Calibration, has_parts
 from axkit.tasks.kinds.base import TaskKind
 from axkit.tasks.split import Batch
 
@@ -40,7 +39,7 @@ def worths(subject: Subject, calibration: Calibration, kind: TaskKind) -> Mappin
     noise, found = torch.Generator().manual_seed(_SEED), dict[Block, Tensor]()
     for batch in calibration.batches:
         for block, pulls in _pulls(subject, batch, kind, noise).items():
-            pulls = pulls.flatten(0, -2)
+            pulls = pulls.flatten(0, -2).float()  # as sums of products: of a model in 16 bits, too
             found[block] = found.get(block, 0) + (pulls.T @ pulls).double()
     return found
 
