@@ -57,7 +57,7 @@ unit:
 	$(BIN)/pytest
 
 docs:
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict  # not --quiet: no warning is counted then
 
 fuzz: $(VENV)/.dev  ## 12,000 damaged recipes, checkpoints and rows; writes docs/reliability.md.
 	PYTHONPATH=tests $(BIN)/python -m reliability.fuzz --write

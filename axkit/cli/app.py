@@ -41,6 +41,9 @@ def main() -> None:
     except click.exceptions.Abort as abort:
         _fail(Interrupted("interrupted; nothing was left half-written", code_of(abort.__cause__)))
     except click.ClickException as error:
+        if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # click before 8.2 has none
+            click.echo(error.format_message(), err=True)
+            sys.exit(2)
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "axkit"
         _fail(AxkitError(f"{error.format_message().rstrip('.')}; '{path} --help' tells what there is"))

@@ -64,7 +64,7 @@ def _about(found: Inspected) -> Iterator[str]:
     for name, size in found.files.pickles.items():
         yield f"pickle    {name}, {quantity(size / 1e6, 1)} MB: it would run code when opened; it was not opened"
     for name in found.files.code:
-        yield f"code      {name}: axkit never runs it"
+        yield f"code      {name}: not run here; axkit verify runs it if it is what axkit writes, or with --trust-code"
     for what in found.missing:
         yield f"missing   {what}"
     for fault in dict.fromkeys(one for one in (found.fault, found.files.fault) if one):

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from axkit.checkpoint.sources import count_parameters
+from axkit.ground.errors import DeviceError
 from axkit.ground.figures import quantity
 from axkit.ground.target import DEFAULT
 from axkit.run.control import foreseen
@@ -41,6 +42,10 @@ def _model_and_task(plan: Plan) -> Iterator[str]:
         yield f"made   by {', '.join(step.name for step in plan.origin.trail)}; what these ended stays ended"
     if recipe.target != DEFAULT:
         yield f"target {recipe.target.told()}"
+        try:
+            recipe.target.here()
+        except DeviceError as error:  # a plan may be looked at elsewhere than where it is run
+            yield f"warning axkit apply will refuse this on this machine: {error}"
 
 
 def _rows(plan: Plan) -> Iterator[str]:

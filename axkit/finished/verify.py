@@ -140,6 +140,8 @@ def _by_script(visit: _Visit, manifest: Manifest, trust_code: bool) -> Checked:
 
 
 def _files(folder: Path) -> Checked:
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(f"{folder} is no checkpoint: there is no config.json; give the folder of a model")
     pickles = [path for path in sorted(folder.rglob("*")) if path.is_file() and is_pickle(path)]
     if pickles:
         return Checked("files", "", f"{pickles[0]} is a pickle, which can run code when it is opened; take it away")

@@ -145,7 +145,7 @@ class Compressed:
                 folder=self.folder and str(self.folder),
                 report=self.report and self.report.to_json(),
             ),
-            **({"met": self.met} if self.report else {}),
+            **({"met": self.met} if self.tried else {}),
         }
 
 

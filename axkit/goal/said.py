@@ -13,7 +13,7 @@ from axkit.run.verdict import speed_is_sure
 def said(found: Compressed) -> list[str]:
     """The end of it: what was reached of the goal, and what would help where it was not."""
     if not found.tried:
-        return [f"Written to {found.recipe}, and not run: axkit apply {found.recipe}"]
+        return [f"Written to {found.recipe}, and not run: axkit apply {found.recipe} --out {found.recipe.parent}"]
     best = ", ".join(f"{one.name} ({ratio(one.speedup)}, {change(-one.drop)})" for one in frontier(found.tried))
     lines = [f"On the frontier, on the search split: {best}."]
     if found.report is None:

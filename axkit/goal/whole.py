@@ -77,7 +77,7 @@ def compress(
         tokenizer: of a model in memory.
         out: folder that gets the recipe and the run folder.
         name: of both; made of those of model and data where missing.
-        dry: write the recipe that is tried first, and stop.
+        dry: write the recipe that is likeliest to serve, and stop; how deep it cuts is a guess.
         force: replace a run folder of the same name.
         device: where passes compute.
         batch: rows at a time that it will serve; None: 32, or as many as keep a GPU busy.

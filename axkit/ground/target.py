@@ -41,7 +41,7 @@ class Target(BaseModel):
         except DeviceError as error:
             raise DeviceError(
                 f"the recipe's target is {self.device}, which is not here ({str(error).partition(';')[0]}); give "
-                f"'target: {{device: cpu}}', or compress another --for"
+                f"'target: {{device: cpu}}', or with axkit compress another --for"
             ) from error
 
     @contextmanager

@@ -16,7 +16,7 @@ from axkit.ground.plain.tree import Location
 from axkit.ground.wording import fault_sentence
 from axkit.tasks.kinds.kind import Kind, kind_names, kind_of, metric_names, metric_of
 from axkit.tasks.shares import Shares, check_shares
-from axkit.tasks.task_file import opened
+from axkit.tasks.task_file import opened, unknown_task
 
 Row = Mapping[str, Any]
 """One row of a task: column -> what stands there."""
@@ -271,7 +271,7 @@ def resolve(wanted: str | Mapping[str, Any], place: Callable[[Location], str]) -
     if isinstance(wanted, str):
         known = registry.entries(registry.TASKS)
         if wanted not in known:
-            raise RecipeError(f"{place(at)}: {registry.unknown(registry.TASKS, wanted)}")
+            raise RecipeError(f"{place(at)}: {unknown_task(wanted)}")
         entry = known[wanted]
         task: Task = entry.load_as(Task, "an axkit.Task")
         return task if task.rows is None else replace(task, rows=partial(_fenced, entry, task.rows))

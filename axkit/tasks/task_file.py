@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from axkit.ground.errors import RecipeError
+from axkit.ground import registry
+from axkit.ground.errors import RecipeError, shown
 from axkit.ground.plain.files import read_file
 from axkit.ground.plain.places import Anchor, Lines, moved_files, place
 from axkit.ground.plain.tree import Location, parse
 
 SUFFIXES = (".yaml", ".yml")
+_OF_ROWS = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".conll")
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,16 @@ class TaskFile:
 def names_task_file(wanted: Any) -> bool:
     """Whether this is no name of a task but the path of a file with one."""
     return isinstance(wanted, str) and wanted.endswith(SUFFIXES)
+
+
+def unknown_task(name: str) -> str:
+    """The sentence for a name that is none of a task."""
+    if Path(name).suffix.lower() in _OF_ROWS:
+        return (
+            f"'{shown(name)}' is a file of rows and no task: name it under 'files' of a task, in the recipe or in a "
+            f"YAML file of its own, or give it to axkit compress"
+        )
+    return registry.unknown(registry.TASKS, name)
 
 
 def read_task_file(path: str | Path) -> TaskFile:

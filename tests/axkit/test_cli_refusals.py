@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 from command import refused
 
 
@@ -71,6 +72,24 @@ def test_usage_errors_exit_with_2(run):
     assert run("apply")[0] == 2
 
 
+def test_the_bare_command_shows_what_there_is(run):
+    code, out, err = run()
+    assert code in (0, 2)  # click has gone from the one to the other
+    assert "error" not in out + err
+    assert (out + err).count("\n") > 20
+    assert "Usage: axkit" in out + err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the target is here")
+def test_a_plan_says_that_its_target_is_not_here(run, workplace):
+    recipe = workplace / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("int8", "bf16"))
+    code, out, said = run("plan", "recipe.yaml", "--set", "target.device=cuda")
+    assert code == 0, said
+    assert "warning axkit apply will refuse this on this machine" in out
+    refused(run("apply", "recipe.yaml", "--set", "target.device=cuda"), "the recipe's target is cuda", "--for")
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
@@ -95,6 +114,8 @@ def test_usage_errors_exit_with_2(run):
         (["apply", "recipe.yaml", "--model", "a: b"], "a: b"),
         (["apply", "recipe.yaml", "--model", "~/nowhere"], "is no folder with a checkpoint"),
         (["apply", "recipe.yaml", "--task", ""], "unknown task ''"),
+        (["apply", "recipe.yaml", "--task", "rows/a.csv"], "'rows/a.csv' is a file of rows and no task"),
+        (["verify", "nowhere"], "nowhere is no checkpoint: there is no config.json"),
         (["apply", "recipe.yaml", "--task", "{kind: "], "--set task"),
         (["apply", "recipe.yaml", "--out", "x" * 300], "File name too long"),
         (["apply", "recipe.yaml", "--out", "recipe.yaml"], "recipe.yaml"),

@@ -248,9 +248,7 @@ def test_kill_9_in_trainings_and_in_those_of_a_search(workplace):
         return done.returncode
 
     assert run("undisturbed", 0) == 0
-    kills = [
-        run("killed", kill) for kill in (9, 25)
-    ]  # finetune's; 12 steps end it, 10 the first round's
+    kills = [run("killed", kill) for kill in (9, 25)]  # finetune's; 12 steps end it, 10 the first round's
     assert kills == [-signal.SIGKILL] * 2
     assert run("killed", 0) == 0
     assert ["Going on from a checkpoint after" in one for one in said] == [False, False, True, True]

@@ -15,6 +15,7 @@ class Narrow(Pass[NarrowConfig]):
     """Keep the feed-forward neurons with the largest weight norm."""
 
     Config = NarrowConfig
+    purpose = "fewer neurons, chosen by their weights alone"
 
     def apply(self, subject, config, tools):
         """Carve every layer that still has a feed-forward block."""
