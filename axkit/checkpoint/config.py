@@ -76,11 +76,16 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = read_object(path)
     except FileNotFoundError:
-        otherwise = f"{folder} is no checkpoint: it has no config.json"
-        whole = os.path.lexists(folder / "model.safetensors")
-        raise CheckpointError(otherwise if whole else what_it_is(folder, otherwise)) from None
+        raise no_checkpoint(folder) from None
     check_config(config, path)
     return {key: value for key, value in config.items() if key not in _LEFT_OUT}
+
+
+def no_checkpoint(folder: Path) -> CheckpointError:
+    """The refusal of a folder that has no config.json, by what is there instead."""
+    otherwise = f"{folder} is no checkpoint: it has no config.json"
+    whole = os.path.lexists(folder / "model.safetensors")
+    return CheckpointError(otherwise if whole else what_it_is(folder, otherwise))
 
 
 def check_config(config: Mapping[str, Any], path: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from axkit.checkpoint.config import NAME, PREFIX
+from axkit.checkpoint.config import NAME, PREFIX, no_checkpoint
 from axkit.checkpoint.weights import read_headers
 from axkit.contract.manifest import MODELING, PREDICT, TORCH, Manifest
 from axkit.ground.errors import CheckpointError
@@ -140,8 +140,8 @@ def _by_script(visit: _Visit, manifest: Manifest, trust_code: bool) -> Checked:
 
 
 def _files(folder: Path) -> Checked:
-    if not (folder / "config.json").is_file():
-        raise CheckpointError(f"{folder} is no checkpoint: there is no config.json; give the folder of a model")
+    if not (folder / NAME).exists():
+        raise no_checkpoint(folder)
     pickles = [path for path in sorted(folder.rglob("*")) if path.is_file() and is_pickle(path)]
     if pickles:
         return Checked("files", "", f"{pickles[0]} is a pickle, which can run code when it is opened; take it away")

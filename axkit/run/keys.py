@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, ver
 from pathlib import Path
 from typing import Any
 
+from axkit.anatomy.structure import Structure
 from axkit.checkpoint import sources as models
 from axkit.ground.hashes import files_hash
 from axkit.run.planning import Plan
@@ -106,6 +107,11 @@ def stage_name(index: int, name: str, key: str, machine: str) -> str:
             perhaps another last bit.
     """
     return f"{index}-{name}-{key}-{machine}"
+
+
+def inner_name(setting: str, structure: Structure) -> str:
+    """Of the folder of a pass that another one runs on a model; the same where a killed run has come to it again."""
+    return f"{setting}-{_key('', structure.to_json())}"
 
 
 def of_any_machine(name: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -26,6 +24,7 @@ from axkit.measure import speed as measure
 from axkit.measure.inputs import Inputs
 from axkit.run import obligations as contract
 from axkit.run import results
+from axkit.run.keys import inner_name
 from axkit.run.planning import Plan
 from axkit.run.readings import Readings
 from axkit.run.records import Applied, Spent, StageRecord, StageSpeed, Standing, Told
@@ -40,12 +39,6 @@ STAGE_ROUNDS = 3  # of the interleaved timing after each stage; the final compar
 
 def _serves(targets: frozenset[str] | None, device: Device) -> bool:
     return targets is None or device.kind in targets
-
-
-def _place(setting: str, subject: Subject) -> str:
-    """Name of a folder for a pass that another one runs; that of the same model again where a killed run goes on."""
-    structure = json.dumps(subject.structure.to_json(), sort_keys=True)
-    return f"{setting}-{hashlib.sha256(structure.encode()).hexdigest()[:12]}"
 
 
 @dataclass
@@ -163,7 +156,7 @@ class Workbench:
 
         def run(subject: Subject, setting: str) -> Mapping[str, float]:
             inner = step.inner_of(setting)
-            there = _place(setting, subject)
+            there = inner_name(setting, subject.structure)
             runs[there] += 1
             tools = self._lend(inner, subject.reader, journal, scratch / f"{there}-{runs[there]}")
             with fence.working(inner.who):

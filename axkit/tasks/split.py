@@ -131,8 +131,8 @@ class Split:
             start: the first example; those before it are left out.
         """
         order = [one for one in np.argsort(self.lengths, kind="stable").tolist() if one >= start]
-        for start in range(0, len(order), size):
-            yield self.batch(order[start : start + size])
+        for at in range(0, len(order), size):
+            yield self.batch(order[at : at + size])
 
     def score(self, predictions: Any, golds: Any) -> float:
         """The task's metric on any rows, in points."""

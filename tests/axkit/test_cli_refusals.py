@@ -115,7 +115,7 @@ def test_a_plan_says_that_its_target_is_not_here(run, workplace):
         (["apply", "recipe.yaml", "--model", "~/nowhere"], "is no folder with a checkpoint"),
         (["apply", "recipe.yaml", "--task", ""], "unknown task ''"),
         (["apply", "recipe.yaml", "--task", "rows/a.csv"], "'rows/a.csv' is a file of rows and no task"),
-        (["verify", "nowhere"], "nowhere is no checkpoint: there is no config.json"),
+        (["verify", "nowhere"], "nowhere is no checkpoint: it has no config.json"),
         (["apply", "recipe.yaml", "--task", "{kind: "], "--set task"),
         (["apply", "recipe.yaml", "--out", "x" * 300], "File name too long"),
         (["apply", "recipe.yaml", "--out", "recipe.yaml"], "recipe.yaml"),

@@ -139,5 +139,6 @@ def _within(menus: Sequence[Menu], needs: _Needs, allowed: float) -> list[Level]
             low, best = share, levels
         else:
             high = share
-    least = chosen(menus, (needs[0] * high, needs[1] * high)) or [menu.levels[0] for menu in menus]
-    return least if best is None else best
+    if best is not None:
+        return best
+    return chosen(menus, (needs[0] * high, needs[1] * high)) or [menu.levels[0] for menu in menus]
